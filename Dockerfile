@@ -1,0 +1,28 @@
+# One image for every app; the command says which: `node apps/ingest/src/main.ts`, `node apps/worker/src/main.ts`, `sluice …`.
+
+FROM node:24-slim AS install
+WORKDIR /sluice
+COPY package.json pnpm-lock.yaml pnpm-workspace.yaml ./
+COPY apps/cli/package.json apps/cli/
+COPY apps/ingest/package.json apps/ingest/
+COPY apps/worker/package.json apps/worker/
+COPY packages/shared/package.json packages/shared/
+COPY packages/simulator/package.json packages/simulator/
+# The optional dependencies are the embedded Postgres, which only `sluice start` runs, and native code that makes
+# reading msgpack faster, which nothing here does.
+RUN npx --yes "$(node -p "require('./package.json').packageManager")" install --prod --no-optional --frozen-lockfile \
+    --filter @sluice/cli... --filter @sluice/ingest... --filter @sluice/worker...
+
+FROM node:24-slim
+ENV NODE_ENV=production
+WORKDIR /sluice
+RUN printf '#!/bin/sh\nexec node /sluice/apps/cli/src/main.ts "$@"\n' >/usr/local/bin/sluice \
+    && chmod 755 /usr/local/bin/sluice
+# The dependencies are a layer of their own. pnpm's links stay as they are: Node.js strips types only outside
+# node_modules, and a link to a workspace package leads outside.
+COPY --from=install /sluice ./
+# Readable for everybody, whatever the umask of the clone is.
+COPY --chmod=755 apps apps
+COPY --chmod=755 packages packages
+USER node
+CMD ["sluice", "--help"]

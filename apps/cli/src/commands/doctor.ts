@@ -1,0 +1,61 @@
+import { readIngestConfig } from '@sluice/ingest'
+import { checkPostgres } from '@sluice/shared/db'
+import { checkRedis } from '@sluice/shared/queue'
+import { type Check, type Env, fail, ok, UserError } from '@sluice/shared/runtime'
+import { readWorkerConfig } from '@sluice/worker'
+import { Command } from 'commander'
+import { print, printJson } from '../output.ts'
+import { settingsOfStart, withStores } from '../stores.ts'
+
+const MARKS = { ok: 'ok  ', warn: 'WARN', fail: 'FAIL' }
+
+export function doctorCommand(): Command {
+  return new Command('doctor')
+    .description('check settings and stores; exit code 1 where something is broken')
+    .option('--json', 'print JSON')
+    .action(async ({ json }: { json?: true }) => {
+      const checks = await examine()
+      const failed = checks.filter(({ level }) => level === 'fail').length
+      const warned = checks.filter(({ level }) => level === 'warn').length
+      if (failed > 0) process.exitCode = 1
+      if (json) return printJson({ ok: failed === 0, checks })
+      for (const { name, level, text, advice } of checks) {
+        print(`${MARKS[level]}  ${name.padEnd(8)}  ${text}`)
+        if (advice) print(`      ${''.padEnd(8)}  → ${advice}`)
+      }
+      print(failed + warned === 0 ? '\nAll is well.' : `\n${failed} failed, ${warned} warned.`)
+    })
+}
+
+async function examine(): Promise<Check[]> {
+  const settings = checkSettings(await settingsOfStart())
+  try {
+    return await withStores(async ({ db, queue }) => [
+      ...settings,
+      ...(await checkPostgres(db)),
+      ...(queue
+        ? await checkRedis(queue)
+        : [ok('Redis', 'not configured: events go through the inbox in Postgres')]),
+    ])
+  } catch (error) {
+    // Settings that keep the stores from being opened are among the problems already.
+    if (error instanceof UserError && settings.some(({ level }) => level === 'fail')) return settings
+    throw error
+  }
+}
+
+function checkSettings(env: Env): Check[] {
+  const problems = new Set<string>()
+  for (const read of [readIngestConfig, readWorkerConfig]) {
+    try {
+      read(env)
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error
+      for (const line of error.message.split('\n').slice(1)) problems.add(line.replace(/^\s*- /, ''))
+    }
+  }
+  if (problems.size === 0) return [ok('Settings', 'complete')]
+  return [...problems].map((problem) =>
+    fail('Settings', problem, 'docs/operations.md describes each setting.'),
+  )
+}

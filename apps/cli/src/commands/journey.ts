@@ -1,0 +1,80 @@
+import {
+  findJourneys,
+  type JourneyStoryEvent,
+  readJourneyStory,
+  rebuildJourneys,
+  type StoredJourney,
+} from '@sluice/shared/db'
+import { type TimelineEntry, tellJourney } from '@sluice/shared/idwise'
+import { Command } from 'commander'
+import { print, printFields, printJson } from '../output.ts'
+import { withStores } from '../stores.ts'
+
+type Story = { journey: StoredJourney; timeline: TimelineEntry<JourneyStoryEvent>[] }
+
+export function journeyCommand(): Command {
+  return new Command('journey')
+    .description('show the state of a journey, and what each of its events did to it')
+    .argument('<id>', 'a journey id or a reference number')
+    .option('--json', 'print JSON')
+    .action(async (name: string, { json }: { json?: true }) => {
+      const stories = await withStores(async ({ db }) => {
+        const journeys = await findJourneys(db, name)
+        return Promise.all(
+          journeys.map(async (journey) => ({ journey, timeline: tell(await readJourneyStory(db, journey)) })),
+        )
+      })
+      if (stories.length === 0) process.exitCode = 1
+      if (json) return printJson(stories)
+      if (stories.length === 0) return print(`No journey has the id or reference number ${name}.`)
+      for (const story of stories) printStory(story)
+    })
+    .addCommand(rebuildCommand())
+}
+
+function rebuildCommand(): Command {
+  return new Command('rebuild')
+    .description('fold every journey anew from its stored events, while workers run')
+    .option('--json', 'print JSON')
+    .action(async ({ json }: { json?: true }) => {
+      const show = !json && process.stderr.isTTY
+      const result = await withStores(({ db }) =>
+        rebuildJourneys(db, (folded) => show && process.stderr.write(`\r${folded} journeys`)),
+      )
+      if (show) process.stderr.write('\r')
+      if (json) return printJson(result)
+      print(`${result.folded} journeys folded, ${result.changed} changed.`)
+    })
+}
+
+/** Spot checks carry no journey id: they stand in the timeline by their arrival, and change nothing. */
+function tell(events: readonly JourneyStoryEvent[]): TimelineEntry<JourneyStoryEvent>[] {
+  const attached = events.filter((event) => event.attachedByReference)
+  const entries = [
+    ...tellJourney(events.filter((event) => !event.attachedByReference)),
+    ...attached.map((event) => ({
+      event,
+      changed: [],
+      notStanding: 'attached by reference: it has no journey id',
+    })),
+  ]
+  return entries.sort((a, b) => a.event.lastAt - b.event.lastAt)
+}
+
+function printStory({ journey, timeline }: Story): void {
+  print(`Journey ${journey.journeyId} · ${journey.environment}`)
+  const { environment: _environment, journeyId: _journeyId, ...fields } = journey
+  printFields(fields)
+  print()
+  for (const { event, changed, notStanding } of timeline) {
+    const duplicates = event.duplicates > 0 ? `, ${event.duplicates} duplicates` : ''
+    const action = event.action ?? event.trigger
+    print(
+      `  ${new Date(event.lastAt).toISOString()}  ${event.event}${action ? ` (${action})` : ''}${duplicates}`,
+    )
+    for (const { field, from, to } of changed) print(`      ${field}: ${from ?? '-'} → ${to ?? '-'}`)
+    if (notStanding) print(`      ${notStanding}`)
+    print(`      sluice event ${event.eventId ?? event.eventKey}`)
+  }
+  print()
+}

@@ -1,0 +1,102 @@
+import { randomUUID } from 'node:crypto'
+import { ENVIRONMENTS, parseCredentials } from '@sluice/shared/idwise'
+import { UserError } from '@sluice/shared/runtime'
+import { describeProgress, describeSummary, parseMix, simulate } from '@sluice/simulator'
+import { Command, InvalidArgumentError } from 'commander'
+import { print, printJson } from '../output.ts'
+import { settingsOfStart } from '../stores.ts'
+
+type Options = {
+  url?: string
+  rate: number
+  duration?: number
+  journeys?: number
+  connections: number
+  seed: string
+  mix: string
+  timeScale: number
+  timeout: number
+  ledger?: string
+  json?: true
+}
+
+export function simulateCommand(): Command {
+  return new Command('simulate')
+    .description(
+      'play IDWise against an ingest: whole journeys, redeliveries, and what else befalls webhooks',
+    )
+    .option('--url <url>', 'where the ingest is (default: the one of this clone)')
+    .option('--rate <n>', 'new events a second; duplicates and redeliveries come on top', positive, 500)
+    .option('--journeys <n>', 'end after so many journeys', positive)
+    .option('--duration <seconds>', 'end after so long', positive)
+    .option('--connections <n>', 'connections at once', positive, 64)
+    .option('--seed <text>', 'the same seed sends the same events', randomUUID())
+    .option('--mix <shares>', 'plain, all, or shares such as plain,late=0.1,duplicates=0.2', 'all')
+    .option('--time-scale <n>', 'divides the 5, 10 and 15 minutes before redeliveries', positive, 1)
+    .option('--timeout <seconds>', 'how long to wait for an answer', positive, 10)
+    .option('--ledger <file>', 'record every attempt in a new file, for `sluice verify`')
+    .option('--json', 'print the summary as JSON')
+    .addHelpText(
+      'after',
+      '\nCredentials are those of the ingest (IDWISE_LIVE_CREDENTIALS, IDWISE_SANDBOX_CREDENTIALS, or .sluice/env).' +
+        '\nWithout --journeys and --duration it goes on until Ctrl-C.',
+    )
+    .action(run)
+}
+
+async function run(options: Options): Promise<void> {
+  const env = await settingsOfStart()
+  const stop = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
+  const live = !options.json && process.stderr.isTTY
+  const summary = await simulate(
+    {
+      url: baseOf(options.url ?? `http://127.0.0.1:${env.INGEST_PORT || 3000}`),
+      credentials: credentialsIn(env),
+      seed: options.seed,
+      mix: parseMix(options.mix),
+      ratePerSecond: options.rate,
+      journeys: options.journeys,
+      durationMs: options.duration && options.duration * 1000,
+      connections: options.connections,
+      timeoutMs: options.timeout * 1000,
+      timeScale: options.timeScale,
+      ledgerPath: options.ledger,
+    },
+    {
+      signal: stop.signal,
+      ...(live && {
+        onProgress: (progress) => void process.stderr.write(`\r\x1b[K${describeProgress(progress)}`),
+      }),
+    },
+  )
+  if (live) process.stderr.write('\r\x1b[K')
+  if (options.json) printJson(summary)
+  else for (const line of describeSummary(summary).split('\n')) print(line)
+}
+
+/** The webhook's own path may be given too. */
+function baseOf(url: string): string {
+  return url.replace(/\/webhooks\/idwise\/(live|sandbox)\/?$/, '')
+}
+
+function credentialsIn(env: Readonly<Record<string, string | undefined>>) {
+  return Object.fromEntries(
+    ENVIRONMENTS.flatMap((environment) => {
+      const name = `IDWISE_${environment.toUpperCase()}_CREDENTIALS`
+      const text = env[name]
+      if (!text) return []
+      const { credentials, problems } = parseCredentials(text)
+      if (problems.length > 0)
+        throw new UserError(problems.map((problem) => `${name}: ${problem}`).join('\n'))
+      return [[environment, credentials]]
+    }),
+  )
+}
+
+function positive(text: string): number {
+  const number = Number(text)
+  if (!(number > 0) || !Number.isFinite(number))
+    throw new InvalidArgumentError('It must be a number above 0.')
+  return number
+}

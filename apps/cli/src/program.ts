@@ -1,0 +1,30 @@
+import { Command } from 'commander'
+import { deadCommand } from './commands/dead.ts'
+import { doctorCommand } from './commands/doctor.ts'
+import { eventCommand } from './commands/event.ts'
+import { journeyCommand } from './commands/journey.ts'
+import { migrateCommand } from './commands/migrate.ts'
+import { simulateCommand } from './commands/simulate.ts'
+import { startCommand } from './commands/start.ts'
+import { verifyCommand } from './commands/verify.ts'
+
+/** The `sluice` command. */
+export function createProgram(): Command {
+  return new Command('sluice')
+    .description(
+      'Receives IDWise webhooks and lands each of them in PostgreSQL: none lost, each taking effect once.',
+    )
+    .addHelpText(
+      'after',
+      '\nSettings come from the environment, from .env, and for what runs beside `npm start` from .sluice/env;' +
+        '\ndocs/operations.md describes each.',
+    )
+    .addCommand(startCommand())
+    .addCommand(migrateCommand())
+    .addCommand(doctorCommand())
+    .addCommand(eventCommand())
+    .addCommand(journeyCommand())
+    .addCommand(deadCommand())
+    .addCommand(simulateCommand())
+    .addCommand(verifyCommand())
+}

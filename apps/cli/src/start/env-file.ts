@@ -1,0 +1,62 @@
+import { randomBytes } from 'node:crypto'
+import { open, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseEnv } from 'node:util'
+import { errorCode, UserError } from '@sluice/shared/runtime'
+
+/** What the first start makes up; kept for every later one. */
+const SECRETS = {
+  IDWISE_LIVE_CREDENTIALS: () => `bearer:${secret()}`,
+  IDWISE_SANDBOX_CREDENTIALS: () => `bearer:${secret()}`,
+  SLUICE_POSTGRES_PASSWORD: secret,
+  SLUICE_REDIS_PASSWORD: secret,
+}
+
+export type Secrets = Record<keyof typeof SECRETS, string>
+
+/** The values in `.sluice/env`, none when there is no such file. `node --env-file` and `sh` can read it too. */
+export async function readEnv(stateDir: string): Promise<Record<string, string>> {
+  const file = join(stateDir, 'env')
+  try {
+    return parseEnv(await readFile(file, 'utf8')) as Record<string, string>
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return {}
+    throw new UserError(`Cannot read ${file} (${errorCode(error)}). Run Sluice as the user that owns it.`)
+  }
+}
+
+/** Replaces the file as a whole, so that a crash leaves the old one or the new one. Mode 0600. */
+export async function writeEnv(stateDir: string, values: Record<string, string>): Promise<void> {
+  const lines = Object.entries(values).map(([name, value]) => {
+    // The one kind of quoting that shells and dotenv agree on has no escapes.
+    if (/['\n\r]/.test(value)) throw new Error(`The value of ${name} cannot be quoted in an env file`)
+    return `${name}='${value}'\n`
+  })
+  await writeWhole(join(stateDir, 'env'), lines.join(''))
+}
+
+/** The secrets of this clone: those in `.sluice/env`, and new ones for those that are missing there. */
+export async function ensureSecrets(stateDir: string): Promise<Secrets> {
+  const known = await readEnv(stateDir)
+  const missing = Object.entries(SECRETS).filter(([name]) => !known[name])
+  const all = { ...known, ...Object.fromEntries(missing.map(([name, make]) => [name, make()])) }
+  if (missing.length > 0) await writeEnv(stateDir, all)
+  return all as Secrets
+}
+
+/** Writes to a temporary file, syncs and renames it. Mode 0600. */
+export async function writeWhole(path: string, text: string): Promise<void> {
+  const temporary = `${path}.new`
+  const file = await open(temporary, 'w', 0o600)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(temporary, path)
+}
+
+function secret(): string {
+  return randomBytes(32).toString('base64url')
+}

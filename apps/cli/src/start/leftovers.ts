@@ -1,0 +1,75 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { errorCode } from '@sluice/shared/runtime'
+import { writeWhole } from './env-file.ts'
+
+/** A store as a person knows it. `at` is `host:port/database`, never with credentials: see `whereIs`. */
+export type ServedStore =
+  | { kind: 'private redis' | 'embedded postgres' }
+  | { kind: 'external redis' | 'external postgres'; at: string }
+
+/** `waiting`: events left in it at a clean stop; null while it is served, and after a kill. */
+type Entry = { store: ServedStore; waiting: number | null }
+
+/** Notes at a start that it serves these stores. */
+export async function recordServed(stateDir: string, stores: ServedStore[]): Promise<void> {
+  const others = (await read(stateDir)).filter(({ store }) => !has(stores, store))
+  await write(stateDir, [...others, ...stores.map((store) => ({ store, waiting: null }))])
+}
+
+/** Notes at a clean stop how many events still wait in the store. */
+export async function recordLeft(stateDir: string, store: ServedStore, waiting: number): Promise<void> {
+  const others = (await read(stateDir)).filter((entry) => !has([store], entry.store))
+  await write(stateDir, waiting === 0 ? others : [...others, { store, waiting }])
+}
+
+/** One line for each store that earlier starts served, this one does not, and that may still hold events. */
+export async function leftovers(stateDir: string, served: ServedStore[]): Promise<string[]> {
+  return (await read(stateDir)).filter(({ store }) => !has(served, store)).map(announce)
+}
+
+/** `host:port/database` of a store's URL, without credentials and options. */
+export function whereIs(url: string): string {
+  const [address = ''] = url.replace(/^[^:]*:\/\//, '').split('?')
+  const at = address.slice(address.lastIndexOf('@') + 1)
+  // An unescaped "?" in the password would leave a part of it in front.
+  return url.includes('@') && !address.includes('@') ? 'another server' : at
+}
+
+function announce({ store, waiting }: Entry): string {
+  const events =
+    waiting === null ? 'may still hold events' : `still holds ${waiting} event${waiting === 1 ? '' : 's'}`
+  switch (store.kind) {
+    case 'private redis':
+      return `The private Redis of an earlier start ${events}. Install redis-server (or unset REDIS_URL) and start again to land them.`
+    case 'external redis':
+      return `The Redis at ${store.at}, served by an earlier start, ${events}. Set REDIS_URL to it and start again to land them.`
+    case 'embedded postgres':
+      return `The embedded Postgres of an earlier start ${events}. Unset DATABASE_URL and start again to land them.`
+    case 'external postgres':
+      return `The Postgres at ${store.at}, served by an earlier start, ${events}. Set DATABASE_URL to it and start again to land them.`
+    default:
+      return store satisfies never
+  }
+}
+
+function has(stores: ServedStore[], wanted: ServedStore): boolean {
+  return stores.some((store) => name(store) === name(wanted))
+}
+
+function name(store: ServedStore): string {
+  return 'at' in store ? `${store.kind} ${store.at}` : store.kind
+}
+
+async function read(stateDir: string): Promise<Entry[]> {
+  try {
+    return JSON.parse(await readFile(join(stateDir, 'served.json'), 'utf8'))
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return []
+    throw error
+  }
+}
+
+async function write(stateDir: string, entries: Entry[]): Promise<void> {
+  await writeWhole(join(stateDir, 'served.json'), `${JSON.stringify(entries, null, 2)}\n`)
+}

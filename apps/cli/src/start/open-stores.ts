@@ -1,0 +1,119 @@
+import { pingPostgres } from '@sluice/shared/db'
+import { pingRedis } from '@sluice/shared/queue'
+import { databaseUrl, describeError, queueSettings, readSettings, UserError } from '@sluice/shared/runtime'
+import * as z from 'zod'
+import type { Secrets } from './env-file.ts'
+import { type ServedStore, whereIs } from './leftovers.ts'
+import { startPostgres } from './postgres.ts'
+import { findRedis, startRedis } from './redis.ts'
+import type { Store } from './server.ts'
+
+/** A store that this start serves; disposing stops it where it is our own. */
+export type OpenedStore = AsyncDisposable & {
+  url: string
+  store: ServedStore
+  /** For the person. */
+  text: string
+}
+
+type Open = { stateDir: string; secrets: Secrets; stop: AbortController; report(text: string): void }
+
+const STOP_LIMIT_MS = 10_000
+
+const SETTINGS = z.object({ DATABASE_URL: databaseUrl.optional(), REDIS_URL: queueSettings.REDIS_URL })
+const readUrls = () => readSettings(process.env, SETTINGS, ['DATABASE_URL', 'REDIS_URL'])
+
+/** The Postgres that DATABASE_URL names, else the embedded one. */
+export async function openPostgres({ stateDir, secrets, stop, report }: Open): Promise<OpenedStore> {
+  const url = readUrls().DATABASE_URL
+  if (url) {
+    await pingPostgres(url).catch((error) => {
+      const { code, message } = describeError(error)
+      throw new UserError(
+        `Postgres at ${whereIs(url)} does not answer (${code ?? message}). Start it or correct DATABASE_URL; unset, Sluice runs its own.`,
+      )
+    })
+    return external(url, 'external postgres', `Postgres at ${whereIs(url)}`)
+  }
+  const password = secrets.SLUICE_POSTGRES_PASSWORD
+  const postgres = await startPostgres({ stateDir, password, ping: pingPostgres, report })
+  return own(postgres, { kind: 'embedded postgres' }, 'embedded Postgres, data in .sluice/postgres', stop)
+}
+
+/** The Redis that REDIS_URL names, else a private one where a server is installed, else none. */
+export async function openRedis({ stateDir, secrets, stop, report }: Open): Promise<OpenedStore | undefined> {
+  const url = readUrls().REDIS_URL
+  if (url) {
+    await pingRedis(url).catch((error) => {
+      report(
+        `Redis at ${whereIs(url)} does not answer (${describeError(error).message}); until it does, events go to the inbox.`,
+      )
+    })
+    return external(url, 'external redis', `BullMQ on Redis at ${whereIs(url)}`)
+  }
+  const found = await findRedis()
+  if ('reason' in found) return undefined
+  const password = secrets.SLUICE_REDIS_PASSWORD
+  const start = () => startRedis({ stateDir, password, binary: found.path, ping: pingRedis, report })
+  const text = `BullMQ on a private Redis ${found.version}, data in .sluice/redis`
+  return restarted(await start(), start, { text, stop, report })
+}
+
+/** The URL as a quoted line of `.sluice/env` can hold it. */
+function external(url: string, kind: 'external postgres' | 'external redis', text: string): OpenedStore {
+  const at = whereIs(url)
+  return { url: url.replaceAll("'", '%27'), store: { kind, at }, text, [Symbol.asyncDispose]: async () => {} }
+}
+
+/** A Postgres of our own that dies by itself takes the process with it: nothing works without. */
+function own(server: Store, store: ServedStore, text: string, stop: AbortController): OpenedStore {
+  let stopping = false
+  void server.exited.then((code) => {
+    if (stopping) return
+    stop.abort(
+      new UserError(
+        `The ${store.kind} stopped by itself (exit code ${code}). Its log lies in .sluice/; start again.`,
+      ),
+    )
+  })
+  return {
+    url: server.url,
+    store,
+    text,
+    async [Symbol.asyncDispose]() {
+      stopping = true
+      await server.stop(STOP_LIMIT_MS)
+    },
+  }
+}
+
+/** A Redis of our own that dies is started again; events go to the inbox meanwhile. */
+function restarted(
+  first: Store,
+  start: () => Promise<Store>,
+  { text, stop, report }: { text: string; stop: AbortController; report(text: string): void },
+): OpenedStore {
+  let running = first
+  let stopping = false
+  async function watch(): Promise<void> {
+    for (;;) {
+      await running.exited
+      if (stopping) return
+      report('The private Redis has stopped; starting it again. Events go to the inbox meanwhile.')
+      running = await start()
+      if (running.url === first.url) continue
+      throw new UserError('The port of the private Redis is taken by another program now. Start again.')
+    }
+  }
+  const watching = watch().catch((error) => stop.abort(error))
+  return {
+    url: first.url,
+    store: { kind: 'private redis' },
+    text,
+    async [Symbol.asyncDispose]() {
+      stopping = true
+      await running.stop(STOP_LIMIT_MS)
+      await watching
+    },
+  }
+}

@@ -1,0 +1,115 @@
+import { readIngestConfig, startIngest } from '@sluice/ingest'
+import { createDb, type Db, inboxBacklog, migrateSchema } from '@sluice/shared/db'
+import { createQueueSteward } from '@sluice/shared/queue'
+import {
+  createMetrics,
+  errorCode,
+  type Log,
+  serveMetrics,
+  serveProbes,
+  UserError,
+} from '@sluice/shared/runtime'
+import { readWorkerConfig, startWorker } from '@sluice/worker'
+import { ROOT, withoutEmpty, withoutGiven } from '../stores.ts'
+import { banner } from './banner.ts'
+import { ensureSecrets, writeEnv } from './env-file.ts'
+import { leftovers, recordLeft, recordServed } from './leftovers.ts'
+import { type OpenedStore, openPostgres, openRedis } from './open-stores.ts'
+import { openState } from './state.ts'
+
+/**
+ * Runs ingest and worker in this process, on the stores that the settings name or else on its own.
+ *
+ * @throws UserError in one line: a second start, a store that does not answer, a taken port, a missing right.
+ */
+export async function startHere(options: {
+  stop: AbortController
+  log: Log
+  useRedis: boolean
+  print(line: string): void
+}): Promise<AsyncDisposable> {
+  const { stop, log, print } = options
+  await using stack = new AsyncDisposableStack()
+  const state = stack.use(await openState(ROOT))
+  const secrets = await ensureSecrets(state.dir)
+  stop.signal.addEventListener('abort', () => print('\nStopping …'), { once: true })
+  stack.defer(() => print('Stopped.'))
+
+  const open = { stateDir: state.dir, secrets, stop, report: print }
+  const postgres = stack.use(await openPostgres(open))
+  const redis = options.useRedis ? stack.use(await openRedis(open)) : undefined
+  const db = stack.use(createDb(postgres.url, { max: 2, statementMs: 60_000, log, name: 'start' }))
+  await migrateSchema(db).catch((error) => {
+    if (errorCode(error) !== '42501') throw error
+    throw new UserError(
+      'The user in DATABASE_URL may not create tables. Grant it, or run `sluice migrate` as a user who may.',
+    )
+  })
+
+  const env = {
+    // What has begun is answered all the same; there is no load balancer to wait for.
+    SHUTDOWN_DELAY_SECONDS: '0',
+    ...withoutGiven(secrets, process.env),
+    ...withoutEmpty({ ...process.env, DATABASE_URL_FILE: '', REDIS_URL_FILE: '' }),
+    DATABASE_URL: postgres.url,
+    REDIS_URL: redis?.url,
+  }
+  const ingestConfig = readIngestConfig(env)
+  const workerConfig = readWorkerConfig(env)
+  const served = [postgres, ...(redis?.url ? [redis] : [])]
+  const left = await leftovers(
+    state.dir,
+    served.map(({ store }) => store),
+  )
+  await recordServed(
+    state.dir,
+    served.map(({ store }) => store),
+  )
+  stack.defer(() => recordWhatIsLeft(state.dir, { db, postgres, redis, queue: ingestConfig.queue, log }))
+
+  const metrics = createMetrics()
+  const { host, metricsPort } = ingestConfig
+  stack.use(await serveMetrics({ host, port: metricsPort, setting: 'METRICS_PORT' }, metrics))
+  const worker = stack.use(
+    await startWorker(workerConfig, { log, metrics, onStuck: (error) => stop.abort(error) }),
+  )
+  stack.use(await serveProbes({ host, port: workerConfig.port, setting: 'WORKER_PORT' }, worker.health))
+  const ingest = stack.use(await startIngest(ingestConfig, { log, metrics }))
+  await writeEnv(state.dir, {
+    ...secrets,
+    DATABASE_URL: postgres.url,
+    ...(redis?.url && { REDIS_URL: redis.url }),
+    INGEST_PORT: String(ingest.port),
+  })
+  for (const line of banner({ config: ingestConfig, port: ingest.port, postgres, redis, left })) print(line)
+  return stack.move()
+}
+
+/** So that a later start on other stores can tell that events still wait in these. */
+async function recordWhatIsLeft(
+  stateDir: string,
+  {
+    db,
+    postgres,
+    redis,
+    queue,
+    log,
+  }: {
+    db: Db
+    postgres: OpenedStore
+    redis: OpenedStore | undefined
+    queue: { url: string; prefix: string; shards: number } | undefined
+    log: Log
+  },
+): Promise<void> {
+  try {
+    await recordLeft(stateDir, postgres.store, (await inboxBacklog(db.pool)).waiting)
+    if (!redis || !queue) return
+    await using steward = createQueueSteward(queue, log)
+    if (!(await steward.ready(1_000))) return
+    const { waiting, active, delayed, failed } = await steward.counts()
+    await recordLeft(stateDir, redis.store, waiting + active + delayed + failed)
+  } catch {
+    // Unknown then, which the next start says.
+  }
+}

@@ -1,0 +1,77 @@
+import { fileURLToPath } from 'node:url'
+import { createDb, type Db } from '@sluice/shared/db'
+import { createQueueSteward, type QueueSteward } from '@sluice/shared/queue'
+import {
+  createLog,
+  databaseUrl,
+  describeError,
+  type Env,
+  errorCode,
+  queueSettings,
+  readSettings,
+  UserError,
+} from '@sluice/shared/runtime'
+import * as z from 'zod'
+import { readEnv } from './start/env-file.ts'
+
+/** The clone. */
+export const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
+
+/** What a command works on. */
+export type Stores = { db: Db; queue: QueueSteward | undefined }
+
+const SETTINGS = z.object({ ...queueSettings, DATABASE_URL: databaseUrl })
+const log = createLog('sluice', 'fatal')
+
+/**
+ * The settings of the environment; where they name no database, those of the start of this clone, so that commands
+ * work at once beside `npm start`.
+ */
+export async function settingsOfStart(env: Env = process.env): Promise<Env> {
+  if (env.DATABASE_URL || env.DATABASE_URL_FILE) return env
+  return { ...withoutGiven(await readEnv(`${ROOT}/.sluice`), env), ...withoutEmpty(env) }
+}
+
+/** The settings that the environment does not have, neither itself nor as the name of a file. */
+export function withoutGiven(settings: Record<string, string>, env: Env): Record<string, string> {
+  return Object.fromEntries(Object.entries(settings).filter(([name]) => !env[name] && !env[`${name}_FILE`]))
+}
+
+export function withoutEmpty(env: Env): Env {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value))
+}
+
+/** Opens the stores for one command and closes them after it. */
+export async function withStores<T>(work: (stores: Stores) => Promise<T>): Promise<T> {
+  const env = await settingsOfStart()
+  if (!env.DATABASE_URL && !env.DATABASE_URL_FILE) {
+    throw new UserError('No database is known here. Run `npm start` once, or set DATABASE_URL.')
+  }
+  const settings = readSettings(env, SETTINGS, ['DATABASE_URL', 'REDIS_URL'])
+  await using stack = new AsyncDisposableStack()
+  const db = stack.use(createDb(settings.DATABASE_URL, { max: 3, statementMs: 60_000, log, name: 'cli' }))
+  const queue = settings.REDIS_URL
+    ? stack.use(
+        createQueueSteward(
+          { url: settings.REDIS_URL, prefix: settings.QUEUE_PREFIX, shards: settings.QUEUE_SHARDS },
+          log,
+        ),
+      )
+    : undefined
+  try {
+    return await work({ db, queue })
+  } catch (error) {
+    throw inWords(error, settings.DATABASE_URL)
+  }
+}
+
+function inWords(error: unknown, url: string): unknown {
+  const code = errorCode(error)
+  if (code === '42P01') return new UserError('The database is not migrated. Run `sluice migrate`.')
+  if (error instanceof UserError || !/^(E[A-Z]+|28...|3D000|57P0.|08...)$/.test(code ?? '')) return error
+  const { host } = new URL(url)
+  const { message } = describeError(error)
+  return new UserError(
+    `Postgres at ${host} cannot be used (${message}). Is it running (\`npm start\` runs the embedded one)? Else correct DATABASE_URL.`,
+  )
+}

@@ -1,0 +1,193 @@
+import type { BlockList } from 'node:net'
+import { isIP, isIPv4 } from 'node:net'
+import { ENVIRONMENTS, type Environment } from '@sluice/shared/idwise'
+import { failpoint, type Health } from '@sluice/shared/runtime'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Accept } from './accept.ts'
+import type { Authenticate } from './authenticate.ts'
+
+export const BODY_LIMIT_BYTES = 256 * 1024
+const MAX_HEADERS = 100
+
+/** What a request ended as; the names are the values of the metric's label. */
+export type AnswerKind =
+  | 'accepted'
+  | 'test'
+  | 'unauthorised'
+  | 'too_large'
+  | 'bad_request'
+  | 'unavailable'
+  | 'failed'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** As received: the header itself is overwritten so that no label can stop a body from being read. */
+    receivedContentType: string | undefined
+  }
+}
+
+type AppDeps = {
+  accept: Accept
+  authenticate: Readonly<Record<Environment, Authenticate>>
+  /** Undefined: any address may post. */
+  allowedIps: BlockList | undefined
+  trustedProxies: readonly string[]
+  health(): Health
+  /** Answers close their connections from now on. */
+  isClosing(): boolean
+  answered(environment: Environment | 'none', kind: AnswerKind, milliseconds?: number): void
+}
+
+/** The HTTP side of the ingest, apart from its process, so that tests can inject requests. */
+export function createApp(deps: AppDeps): FastifyInstance {
+  const app = Fastify({
+    bodyLimit: BODY_LIMIT_BYTES,
+    trustProxy: deps.trustedProxies.length > 0 ? [...deps.trustedProxies] : false,
+    // Both limits: with requestTimeout alone Node lets a trickled body stay open.
+    requestTimeout: 10_000,
+    http: { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000 },
+    // Longer than the idle time of the usual load balancers (60 s), or they reuse a connection that is closing.
+    keepAliveTimeout: 65_000,
+    maxRequestsPerSocket: 1_000,
+    return503OnClosing: false,
+    logger: false,
+    frameworkErrors: (error, _request, reply) => refuse(reply, error.statusCode ?? 400),
+  })
+  app.server.maxConnections = 5_000
+  app.server.maxHeadersCount = MAX_HEADERS + 1
+  // A client that has nothing more to say still gets its answer.
+  Object.assign(app.server, { httpAllowHalfOpen: true })
+  // Whatever else is expected, 200 is what IDWise needs.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  app.decorateRequest('receivedContentType', undefined)
+  app.setNotFoundHandler(notFound)
+  // Before the body is read, which nobody wants here.
+  app.addHook('onRequest', async (request, reply) => (request.is404 ? notFound(request, reply) : undefined))
+  app.setErrorHandler((error: { statusCode?: number }, request, reply) => {
+    const status = error.statusCode ?? 500
+    deps.answered(
+      environmentOf(request),
+      status === 413 ? 'too_large' : status < 500 ? 'bad_request' : 'failed',
+    )
+    return refuse(reply, status)
+  })
+  app.addHook('onResponse', async () => failpoint('ingest-after-reply'))
+  app.addHook('onSend', async (_request, reply) => {
+    if (deps.isClosing()) reply.header('connection', 'close')
+  })
+  continueOnlyForCredentials(app, deps.authenticate)
+  app.get('/livez', async () => ({ alive: true }))
+  app.get('/readyz', async (_request, reply) => {
+    const health = deps.health()
+    return reply.code(health.ready ? 200 : 503).send(health)
+  })
+  for (const environment of ENVIRONMENTS) webhook(app, environment, deps)
+  return app
+}
+
+const PATH = /^\/webhooks\/idwise\/(live|sandbox)$/
+
+function webhook(app: FastifyInstance, environment: Environment, deps: AppDeps): void {
+  /** Runs before the body is read. */
+  async function admit(request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+    if (request.raw.rawHeaders.length > 2 * MAX_HEADERS) {
+      deps.answered(environment, 'bad_request')
+      return refuse(reply, 431)
+    }
+    if (!deps.authenticate[environment](request.raw) || !isAllowed(addressIn(request.ip), deps.allowedIps)) {
+      deps.answered(environment, 'unauthorised')
+      return refuse(reply, 401)
+    }
+    failpoint('ingest-after-auth')
+    request.receivedContentType = request.headers['content-type']
+    request.headers['content-type'] = 'application/octet-stream'
+    return undefined
+  }
+
+  // The portal's "Test URL" may come as GET; it has no effect.
+  app.get(`/webhooks/idwise/${environment}`, { onRequest: admit }, async (_request, reply) => {
+    deps.answered(environment, 'test')
+    return reply.code(200).send()
+  })
+  app.post(`/webhooks/idwise/${environment}`, { onRequest: admit }, async (request, reply) => {
+    const began = performance.now()
+    const outcome = await deps.accept({
+      environment,
+      raw: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
+      sourceAddress: addressIn(request.ip),
+      contentType: request.receivedContentType,
+      userAgent: request.headers['user-agent'],
+      traceparent: single(request.headers.traceparent),
+    })
+    deps.answered(environment, outcome.kind, performance.now() - began)
+    switch (outcome.kind) {
+      case 'accepted':
+        return reply.code(200).send({ id: outcome.id })
+      case 'unavailable':
+        return refuse(reply.header('retry-after', outcome.retryAfterSeconds), 503)
+      default:
+        return outcome satisfies never
+    }
+  })
+}
+
+/** A client that asks before it sends its body is told to go on only with credentials and a size that will do. */
+function continueOnlyForCredentials(app: FastifyInstance, authenticate: AppDeps['authenticate']): void {
+  app.server.on('checkContinue', (request, response) => {
+    const environment = PATH.exec(request.url?.split('?', 1)[0] ?? '')?.[1] as Environment | undefined
+    const fits = !(Number(request.headers['content-length']) > BODY_LIMIT_BYTES)
+    const welcome = environment && request.method === 'POST' && fits && authenticate[environment](request)
+    if (welcome) response.writeContinue()
+    // Refused, the body may come or not: nothing that follows on this connection could be told from it.
+    else response.setHeader('connection', 'close')
+    app.server.emit('request', request, response)
+  })
+}
+
+function notFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (environmentOf(request) === 'none') return refuse(reply, 404)
+  return refuse(reply.header('allow', 'GET, HEAD, POST'), 405)
+}
+
+function environmentOf(request: FastifyRequest): Environment | 'none' {
+  const path = request.url.split('?', 1)[0] ?? ''
+  return (PATH.exec(path)?.[1] as Environment | undefined) ?? 'none'
+}
+
+const REASONS: Readonly<Record<number, string>> = {
+  400: 'bad_request',
+  401: 'unauthorised',
+  404: 'not_found',
+  405: 'method_not_allowed',
+  408: 'timeout',
+  413: 'too_large',
+  414: 'uri_too_long',
+  415: 'bad_request',
+  431: 'headers_too_large',
+  503: 'unavailable',
+}
+
+/** Fixed bodies: nothing of the request is echoed, and every 401 is the same. */
+function refuse(reply: FastifyReply, status: number): FastifyReply {
+  if (status === 401) reply.header('www-authenticate', 'Basic realm="sluice", Bearer realm="sluice"')
+  return reply.code(status).send({ error: REASONS[status] ?? 'failed' })
+}
+
+/** The address that a proxy names, which may carry a port, or be nothing of the kind. */
+function addressIn(text: string): string | undefined {
+  const bare =
+    /^(?:::ffff:)?(\d+\.\d+\.\d+\.\d+)(?::\d+)?$/i.exec(text)?.[1] ?? /^\[(.+)\](?::\d+)?$/.exec(text)?.[1]
+  const address = bare ?? text
+  return isIP(address) > 0 ? address : undefined
+}
+
+function isAllowed(address: string | undefined, allowed: BlockList | undefined): boolean {
+  if (!allowed) return true
+  return address !== undefined && allowed.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
+}
+
+function single(value: string | string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}

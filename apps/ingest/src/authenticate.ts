@@ -1,0 +1,65 @@
+import { timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { type Credential, sha256 } from '@sluice/shared/idwise'
+
+/** @returns whether the request carries one of the credentials. */
+export type Authenticate = (request: Pick<IncomingMessage, 'headers' | 'rawHeaders'>) => boolean
+
+/**
+ * Compares hashes, so that neither content nor length of a secret shows in the time taken, and tries every credential,
+ * so that neither does the place of the one that fits.
+ */
+export function createAuthenticate(credentials: readonly Credential[]): Authenticate {
+  if (credentials.some((credential) => credential.kind === 'none')) return () => true
+  const expected = credentials.map((credential) => ({ ...carrierOf(credential) }))
+  return (request) => {
+    // Node keeps the first of two Authorization headers in silence; which one is meant cannot be known.
+    const single = count(request.rawHeaders, 'authorization') <= 1
+    let matches = 0
+    for (const { header, scheme, digest } of expected) {
+      const given = presented(request.headers[header], scheme)
+      matches |= Number(timingSafeEqual(sha256(given ?? ''), digest)) & Number(given !== undefined)
+    }
+    return single && matches === 1
+  }
+}
+
+type Carrier = { header: string; scheme: 'basic' | 'bearer' | undefined; digest: Buffer }
+
+function carrierOf(credential: Credential): Carrier {
+  switch (credential.kind) {
+    case 'basic':
+      return {
+        header: 'authorization',
+        scheme: 'basic',
+        digest: sha256(`${credential.user}:${credential.password}`),
+      }
+    case 'bearer':
+      return { header: 'authorization', scheme: 'bearer', digest: sha256(credential.token) }
+    case 'header':
+      return { header: credential.name, scheme: undefined, digest: sha256(credential.value) }
+    case 'none':
+      throw new Error('none stands alone')
+    default:
+      return credential satisfies never
+  }
+}
+
+/** The bytes that stand for the secret; undefined where the request carries none of this kind. */
+function presented(value: string | string[] | undefined, scheme: Carrier['scheme']): Buffer | undefined {
+  if (typeof value !== 'string') return undefined
+  if (scheme === undefined) return Buffer.from(value, 'latin1')
+  const space = value.indexOf(' ')
+  if (space < 0 || value.slice(0, space).toLowerCase() !== scheme) return undefined
+  const rest = value.slice(space).trim()
+  return scheme === 'basic' ? Buffer.from(rest, 'base64') : Buffer.from(rest, 'latin1')
+}
+
+function count(rawHeaders: readonly string[], name: string): number {
+  let found = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const given = rawHeaders[i] as string
+    if (given.length === name.length && given.toLowerCase() === name) found++
+  }
+  return found
+}

@@ -1,0 +1,43 @@
+import type { Outgoing, QueueSender } from '@sluice/shared/queue'
+import { describeError, failpoint, type Log } from '@sluice/shared/runtime'
+import { createBreaker } from './breaker.ts'
+import type { InboxWriter } from './inbox-writer.ts'
+
+/** @returns the store that acknowledged the event. Rejects when none did. */
+export type Enqueue = (event: Outgoing) => Promise<'redis' | 'inbox'>
+
+/**
+ * Queue first, inbox where the queue fails or is not configured. An add that timed out may still have happened: then
+ * both stores have the event, and its key makes it one.
+ */
+export function createEnqueue(deps: {
+  queue: QueueSender | undefined
+  /** False where Redis answers but may not be trusted with events. */
+  isQueueSafe(): boolean
+  inbox: InboxWriter
+  log: Log
+  now?(): number
+}): Enqueue {
+  const { queue, inbox, log } = deps
+  const breaker = createBreaker(deps.now ?? Date.now, (open) => {
+    if (open) log.warn('Redis fails; events go to the inbox in Postgres')
+    else log.info('Redis works again')
+  })
+  return async (event) => {
+    failpoint('ingest-before-add')
+    if (queue && deps.isQueueSafe() && breaker.allows()) {
+      try {
+        await queue.add(event)
+        failpoint('ingest-after-add')
+        breaker.succeeded()
+        return 'redis'
+      } catch (error) {
+        breaker.failed()
+        log.debug({ error: describeError(error) }, 'not enqueued in Redis')
+      }
+    }
+    await inbox.add(event)
+    failpoint('ingest-after-inbox')
+    return 'inbox'
+  }
+}

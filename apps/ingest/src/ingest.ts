@@ -1,0 +1,150 @@
+import { randomBytes } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+import { checkPostgres, createDb, type Db, schemaState } from '@sluice/shared/db'
+import { checkRedis, createQueueSender, createQueueSteward } from '@sluice/shared/queue'
+import {
+  blockList,
+  describeError,
+  type Log,
+  listenError,
+  type Metrics,
+  pause,
+  startGuard,
+} from '@sluice/shared/runtime'
+import type { FastifyInstance } from 'fastify'
+import { createAccept } from './accept.ts'
+import { createApp } from './app.ts'
+import { createAuthenticate } from './authenticate.ts'
+import type { IngestConfig } from './config.ts'
+import { createEnqueue } from './enqueue.ts'
+import { createInboxWriter } from './inbox-writer.ts'
+import { createSummary } from './summary.ts'
+
+const CHECK_EVERY_MS = 2_000
+const REDIS_BOOT_WAIT_MS = 3_000
+const CLOSE_LIMIT_MS = 10_000
+
+/**
+ * Opens the door: stores first, then the listener. It starts whichever store is down, and uses it once it is up.
+ *
+ * @returns the port it listens on; disposing drains requests, then closes the stores.
+ */
+export async function startIngest(
+  config: IngestConfig,
+  { log, metrics }: { log: Log; metrics: Metrics },
+): Promise<AsyncDisposable & { port: number }> {
+  await using stack = new AsyncDisposableStack()
+  const db = stack.use(
+    createDb(config.databaseUrl, { max: 5, statementMs: 1_200, connectMs: 1_200, log, name: 'ingest' }),
+  )
+  const queue = config.queue && stack.use(createQueueSender(config.queue, log))
+  if (queue && !(await queue.ready(REDIS_BOOT_WAIT_MS))) {
+    log.warn('Redis does not answer; events go to the inbox in Postgres until it does')
+  }
+  const steward = config.queue && stack.use(createQueueSteward(config.queue, log))
+  const check = async () => [...(await checkPostgres(db)), ...(steward ? await checkRedis(steward) : [])]
+  const schema = stack.use(watchSchema(db, log))
+  const summary = stack.use(createSummary(log, metrics))
+  for (const [environment, credentials] of Object.entries(config.credentials)) {
+    if (credentials.some(({ kind }) => kind === 'none')) {
+      log.warn({ environment }, 'no credentials are asked for: anybody who finds the address may post')
+    }
+  }
+
+  const guard = stack.use(await startGuard({ check, strict: config.strict, log, metrics }))
+  const enqueue = createEnqueue({
+    queue,
+    isQueueSafe: () => !guard.isRefusing(),
+    inbox: createInboxWriter(db),
+    log,
+  })
+  let closing = false
+  const app = createApp({
+    accept: createAccept({
+      enqueue: async (event) => metrics.enqueued.inc({ via: await enqueue(event) }),
+      now: Date.now,
+      nextArrival: createArrivals(),
+      onRefused: (error) => log.debug({ error: describeError(error) }, 'no store took an event'),
+    }),
+    authenticate: {
+      live: createAuthenticate(config.credentials.live),
+      sandbox: createAuthenticate(config.credentials.sandbox),
+    },
+    allowedIps: config.allowedIps.length > 0 ? blockList(config.allowedIps) : undefined,
+    trustedProxies: config.trustedProxies,
+    health: () => ({
+      ready: !closing && (schema.usable || queue?.isReady === true),
+      ...(closing && { closing }),
+      postgres: schema.state,
+      redis: queue ? (queue.isReady ? 'up' : 'down') : 'not configured',
+      problems: guard.problems(),
+    }),
+    isClosing: () => closing,
+    answered: summary.count,
+  })
+  await app.listen({ host: config.host, port: config.port }).catch((error: unknown) => {
+    throw listenError(error, config.port, 'INGEST_PORT')
+  })
+  stack.defer(async () => {
+    closing = true
+    await pause(config.shutdownDelayMs)
+    await closeGently(app)
+  })
+  const { port } = app.server.address() as AddressInfo
+  log.info({ host: config.host, port, queue: config.queue ? 'redis' : 'inbox' }, 'ingest listens')
+  const running = stack.move()
+  return { port, [Symbol.asyncDispose]: () => running.disposeAsync() }
+}
+
+/** Answers what has begun, with `Connection: close`; keep-alive connections are closed as soon as they are idle. */
+async function closeGently(app: FastifyInstance): Promise<void> {
+  const idle = setInterval(() => app.server.closeIdleConnections(), 250)
+  const limit = setTimeout(() => app.server.closeAllConnections(), CLOSE_LIMIT_MS)
+  await app.close()
+  clearInterval(idle)
+  clearTimeout(limit)
+}
+
+/** Ids unique over all ingests: a random part per process, then a count. */
+function createArrivals(): () => string {
+  const process = randomBytes(9).toString('base64url')
+  let count = 0
+  return () => `${process}${(count++).toString(36)}`
+}
+
+/** Knows whether the inbox can be written, asking every 2 s; says when that changes. */
+function watchSchema(
+  db: Db,
+  log: Log,
+): AsyncDisposable & { readonly state: string; readonly usable: boolean } {
+  let state = 'unknown'
+  const stop = new AbortController()
+  async function watch(): Promise<void> {
+    while (!stop.signal.aborted) {
+      const now = await schemaState(db.pool).catch((error) => `down (${describeError(error).message})`)
+      if (now !== state) log[isUsable(now) ? 'info' : 'warn']({ postgres: now }, advice(now))
+      state = now
+      await pause(CHECK_EVERY_MS, stop.signal)
+    }
+  }
+  const watching = watch()
+  return {
+    get state() {
+      return state
+    },
+    get usable() {
+      return isUsable(state)
+    },
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      await watching
+    },
+  }
+}
+
+const isUsable = (state: string) => state === 'current' || state === 'newer'
+
+function advice(state: string): string {
+  if (state === 'missing' || state === 'older') return 'the database is not migrated: run `sluice migrate`'
+  return isUsable(state) ? 'Postgres answers' : 'Postgres does not answer'
+}

@@ -1,0 +1,20 @@
+import { armFailpoint, createLog, createMetrics, runUntilSignal, serveMetrics } from '@sluice/shared/runtime'
+import { readIngestConfig } from './config.ts'
+import { startIngest } from './ingest.ts'
+
+armFailpoint(process.env.SLUICE_FAILPOINT)
+const log = createLog('ingest', process.env.LOG_LEVEL || 'info')
+
+await runUntilSignal(
+  async () => {
+    const config = readIngestConfig(process.env)
+    await using stack = new AsyncDisposableStack()
+    const metrics = createMetrics()
+    stack.use(
+      await serveMetrics({ host: config.host, port: config.metricsPort, setting: 'METRICS_PORT' }, metrics),
+    )
+    stack.use(await startIngest(config, { log, metrics }))
+    return stack.move()
+  },
+  { log, graceMs: 150_000 },
+)

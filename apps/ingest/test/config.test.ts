@@ -1,0 +1,87 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { readIngestConfig } from '../src/config.ts'
+
+const GOOD = {
+  DATABASE_URL: 'postgres://sluice:secret@127.0.0.1/sluice',
+  IDWISE_LIVE_CREDENTIALS: 'bearer:a-token-that-is-long-enough',
+  IDWISE_SANDBOX_CREDENTIALS: 'basic:user:a-password-%3A-with-colon',
+}
+
+function problems(env: Record<string, string>): string {
+  try {
+    readIngestConfig(env)
+    return ''
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+describe('the settings of the ingest', () => {
+  it('are complete with a database and credentials', () => {
+    expect(readIngestConfig(GOOD)).toMatchObject({
+      host: '127.0.0.1',
+      port: 3000,
+      queue: undefined,
+      credentials: { sandbox: [{ kind: 'basic', user: 'user', password: 'a-password-:-with-colon' }] },
+    })
+  })
+
+  it('are all named at once where they are missing or wrong, and no secret is shown', () => {
+    const text = problems({
+      INGEST_PORT: '99999',
+      REDIS_URL: 'http://a-secret-to-look-for@x',
+      IDWISE_LIVE_CREDENTIALS: 'bearer:short basic:onlyuser-a-secret-to-look-for what-a-secret-to-look-for',
+      TRUSTED_PROXIES: '1',
+      IDWISE_ALLOWED_IPS: '10.0.0.0/33',
+      QUEUE_SHARDS: '0',
+      LOG_LEVEL: 'loud',
+      SHUTDOWN_DELAY_SECONDS: '-1',
+    })
+    for (const name of [
+      'DATABASE_URL is not set',
+      'IDWISE_SANDBOX_CREDENTIALS is not set',
+      'INGEST_PORT',
+      'REDIS_URL',
+      'credential 1',
+      'credential 2',
+      'credential 3',
+      'TRUSTED_PROXIES',
+      'IDWISE_ALLOWED_IPS',
+      'QUEUE_SHARDS',
+      'LOG_LEVEL',
+      'SHUTDOWN_DELAY_SECONDS',
+    ]) {
+      expect(text).toContain(name)
+    }
+    expect(text).not.toContain('to-look-for')
+  })
+
+  it.each([
+    ['empty', ' '],
+    ['with none beside another', 'none bearer:a-token-that-is-long-enough'],
+    ['with a secret of 15 characters', 'bearer:123456789012345'],
+    ['with a header that HTTP itself sets', 'header:Content-Length:a-value-that-is-long-enough'],
+    ['with a header name that is none', 'header:a%20b:a-value-that-is-long-enough'],
+    ['with a broken percent', 'bearer:a-token-that-is-long-enough%'],
+    ['of an unknown kind', 'hmac:a-key-that-is-long-enough'],
+  ])('refuse credentials %s', (_name, credentials) => {
+    expect(problems({ ...GOOD, IDWISE_LIVE_CREDENTIALS: credentials })).toContain('IDWISE_LIVE_CREDENTIALS')
+  })
+
+  it('come from files too, but not from both', () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'sluice-')), 'credentials')
+    writeFileSync(file, 'bearer:from-a-file-long-enough\n bearer:and-another-long-enough\n')
+    const { IDWISE_LIVE_CREDENTIALS: _, ...others } = GOOD
+
+    expect(readIngestConfig({ ...others, IDWISE_LIVE_CREDENTIALS_FILE: file }).credentials.live).toHaveLength(
+      2,
+    )
+    expect(problems({ ...GOOD, IDWISE_LIVE_CREDENTIALS_FILE: file })).toContain(
+      'IDWISE_LIVE_CREDENTIALS_FILE',
+    )
+    expect(problems({ ...others, IDWISE_LIVE_CREDENTIALS_FILE: `${file}.away` })).toContain('ENOENT')
+  })
+})

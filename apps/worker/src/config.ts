@@ -1,0 +1,64 @@
+import {
+  databaseUrl,
+  type Env,
+  port,
+  processSettings,
+  queueSettings,
+  readSettings,
+  wholeNumber,
+} from '@sluice/shared/runtime'
+import * as z from 'zod'
+
+export type WorkerConfig = Readonly<{
+  host: string
+  port: number
+  metricsPort: number
+  logLevel: string
+  /** Refuse stores whose settings let acknowledged events be lost. */
+  strict: boolean
+  databaseUrl: string
+  queue: { url: string; prefix: string; shards: number; consume?: readonly number[] } | undefined
+  /** Jobs of one shard under way at once. */
+  concurrency: number
+}>
+
+/** @throws UserError that lists every wrong setting. */
+export function readWorkerConfig(env: Env): WorkerConfig {
+  const settings = readSettings(env, SETTINGS, ['DATABASE_URL', 'REDIS_URL'])
+  const consume = settings.WORKER_SHARDS
+  return {
+    host: settings.LISTEN_HOST,
+    port: settings.WORKER_PORT,
+    metricsPort: settings.METRICS_PORT,
+    logLevel: settings.LOG_LEVEL,
+    strict: settings.SLUICE_DURABILITY === 'strict',
+    databaseUrl: settings.DATABASE_URL,
+    queue: settings.REDIS_URL
+      ? {
+          url: settings.REDIS_URL,
+          prefix: settings.QUEUE_PREFIX,
+          shards: settings.QUEUE_SHARDS,
+          ...(consume && { consume }),
+        }
+      : undefined,
+    concurrency: settings.WORKER_CONCURRENCY,
+  }
+}
+
+const SETTINGS = z
+  .object({
+    ...processSettings,
+    ...queueSettings,
+    WORKER_PORT: port(3002),
+    DATABASE_URL: databaseUrl,
+    WORKER_CONCURRENCY: wholeNumber(200, 1, 2_000),
+    WORKER_SHARDS: z
+      .string()
+      .regex(/^\d+(\s*,\s*\d+)*$/, 'is not a list of shard numbers such as 0,1')
+      .transform((text) => text.split(',').map(Number))
+      .optional(),
+  })
+  .refine(({ WORKER_SHARDS, QUEUE_SHARDS }) => !WORKER_SHARDS?.some((shard) => shard >= QUEUE_SHARDS), {
+    path: ['WORKER_SHARDS'],
+    message: 'names a shard that QUEUE_SHARDS does not have',
+  })

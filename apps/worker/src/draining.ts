@@ -1,0 +1,48 @@
+import { classifyFailure, listenInbox } from '@sluice/shared/db'
+import { describeError, type Log, pause } from '@sluice/shared/runtime'
+import { createBell } from './bell.ts'
+import type { Gate } from './gate.ts'
+
+const POLL_MS = 1_000
+const ROUNDS = 2
+
+/**
+ * Drains the inbox whenever notified, and every second as a net. Two rounds at once keep Postgres busy while one
+ * waits for its commit.
+ *
+ * @param deps.drain lands one batch; `more` asks to be called again at once
+ */
+export function startDraining(
+  databaseUrl: string,
+  deps: { drain(round: number): Promise<{ more: boolean }>; gate: Gate; log: Log },
+): AsyncDisposable {
+  const stop = new AbortController()
+  const bell = createBell()
+  const listener = listenInbox(databaseUrl, () => bell.ring(), deps.log)
+  const rounds = Array.from({ length: ROUNDS }, (_, number) => round(number))
+
+  async function round(number: number): Promise<void> {
+    while (!stop.signal.aborted) {
+      await deps.gate.open(stop.signal)
+      if (stop.signal.aborted) return
+      const since = bell.rings
+      try {
+        const { more } = await deps.drain(number)
+        deps.gate.succeeded()
+        if (!more) await bell.wait(POLL_MS, since)
+      } catch (error) {
+        const isAway = classifyFailure(error) === 'infrastructure'
+        deps.log[isAway ? 'debug' : 'error']({ error: describeError(error) }, 'draining the inbox failed')
+        await pause(isAway ? deps.gate.failed(error) : POLL_MS, stop.signal)
+      }
+    }
+  }
+
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      bell.ring()
+      await Promise.all([...rounds, listener[Symbol.asyncDispose]()])
+    },
+  }
+}

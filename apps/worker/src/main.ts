@@ -1,0 +1,31 @@
+import {
+  armFailpoint,
+  createLog,
+  createMetrics,
+  runUntilSignal,
+  serveMetrics,
+  serveProbes,
+} from '@sluice/shared/runtime'
+import { readWorkerConfig } from './config.ts'
+import { startWorker } from './worker.ts'
+
+armFailpoint(process.env.SLUICE_FAILPOINT)
+const log = createLog('worker', process.env.LOG_LEVEL || 'info')
+
+await runUntilSignal(
+  async (stop) => {
+    const config = readWorkerConfig(process.env)
+    await using stack = new AsyncDisposableStack()
+    const metrics = createMetrics()
+    const { host, port, metricsPort } = config
+    stack.use(await serveMetrics({ host, port: metricsPort, setting: 'METRICS_PORT' }, metrics))
+    let health = () => ({ ready: false })
+    stack.use(await serveProbes({ host, port, setting: 'WORKER_PORT' }, () => health()))
+    const worker = stack.use(
+      await startWorker(config, { log, metrics, onStuck: (error) => stop.abort(error) }),
+    )
+    health = worker.health
+    return stack.move()
+  },
+  { log, graceMs: 25_000 },
+)

@@ -1,0 +1,84 @@
+import { addCollapsed, countCrashes, type Db, withAdvisoryLock, writeDeadLetters } from '@sluice/shared/db'
+import type { FailedJob, QueueSteward } from '@sluice/shared/queue'
+import { describeError, type Log, pause } from '@sluice/shared/runtime'
+
+const COLLAPSED_EVERY_MS = 1_000
+const FAILED_EVERY_MS = 15_000
+
+/** Longer than any transaction of a worker may last. */
+const CLAIM_IS_DEAD_MS = 20_000
+const CRASHES_EVERY_MS = 5_000
+
+/**
+ * Rounds beside the flow of events: deliveries that collapsed in the queue are counted on their events' rows, and
+ * what BullMQ failed by itself is copied to `dead_letters`, then removed; crashes are counted on the rows of the inbox
+ * that were under way. One worker at a time does each.
+ */
+export function startSweeper({
+  db,
+  steward,
+  log,
+}: {
+  db: Db
+  steward: QueueSteward | undefined
+  log: Log
+}): AsyncDisposable {
+  const stop = new AbortController()
+  const round = (everyMs: number, work: () => Promise<void>) => repeat(everyMs, stop.signal, log, work)
+  const rounds = [
+    round(CRASHES_EVERY_MS, async () => void (await countCrashes(db.pool, CLAIM_IS_DEAD_MS))),
+    ...(steward
+      ? [
+          round(COLLAPSED_EVERY_MS, () => countCollapsed({ db, steward })),
+          round(FAILED_EVERY_MS, () => sweepFailed({ db, steward, log })),
+        ]
+      : []),
+  ]
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      await Promise.all(rounds)
+      // What was landed by the last jobs of this process, if both stores still answer.
+      if (steward) await countCollapsed({ db, steward }).catch(() => {})
+    },
+  }
+}
+
+async function repeat(
+  everyMs: number,
+  stop: AbortSignal,
+  log: Log,
+  round: () => Promise<void>,
+): Promise<void> {
+  while (!stop.aborted) {
+    await round().catch((error) => log.debug({ error: describeError(error) }, 'sweep failed; trying again'))
+    await pause(everyMs * (0.8 + Math.random() * 0.4), stop)
+  }
+}
+
+function countCollapsed({ db, steward }: { db: Db; steward: QueueSteward }): Promise<void> {
+  return withAdvisoryLock(db, 'sluice collapsed', async () => {
+    // Committed before the counts are taken off in Redis: a crash in between counts once too often, never too little.
+    await steward.moveCollapsed((counts) => db.transaction((connection) => addCollapsed(connection, counts)))
+  })
+}
+
+function sweepFailed({ db, steward, log }: { db: Db; steward: QueueSteward; log: Log }): Promise<void> {
+  return withAdvisoryLock(db, 'sluice sweep', async () => {
+    const swept = await steward.sweepFailed((job) =>
+      db.transaction((connection) => writeDeadLetters(connection, [letterOf(job)])),
+    )
+    if (swept > 0) log.warn({ jobs: swept }, 'jobs that the queue gave up are dead letters now')
+  })
+}
+
+function letterOf({ jobId, data, reason, attempts }: FailedJob) {
+  const stalled = reason.includes('stalled')
+  return {
+    jobId,
+    reason: stalled ? ('worker_crashed' as const) : ('attempts_exhausted' as const),
+    error: { name: stalled ? 'WorkerCrashed' : 'JobFailed', message: reason },
+    attempts,
+    envelope: data,
+  }
+}

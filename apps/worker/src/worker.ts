@@ -1,0 +1,77 @@
+import { randomUUID } from 'node:crypto'
+import { checkPostgres, createDb, type SchemaState, schemaState } from '@sluice/shared/db'
+import { checkRedis, createQueueReceiver, createQueueSteward, type QueueReceiver } from '@sluice/shared/queue'
+import { type Health, type Log, type Metrics, startGuard } from '@sluice/shared/runtime'
+import type { WorkerConfig } from './config.ts'
+import { createConsume } from './consume.ts'
+import { drainInbox } from './drain.ts'
+import { startDraining } from './draining.ts'
+import { createGate } from './gate.ts'
+import { startSweeper } from './sweep.ts'
+import { startWatchdog } from './watchdog.ts'
+
+/**
+ * Lands events from the queue, where one is configured, and from the inbox, always.
+ *
+ * @param deps.onStuck is told once when this worker takes no jobs although some wait: it should end
+ * @returns disposing stops taking events, waits for those under way (at most 20 s), then closes the stores.
+ */
+export async function startWorker(
+  config: WorkerConfig,
+  { log, metrics, onStuck }: { log: Log; metrics: Metrics; onStuck(error: Error): void },
+): Promise<AsyncDisposable & { health(): Health }> {
+  await using stack = new AsyncDisposableStack()
+  const db = stack.use(createDb(config.databaseUrl, { max: 10, statementMs: 10_000, log, name: 'worker' }))
+  let schema: SchemaState | 'unknown' = 'unknown'
+  async function probe(): Promise<void> {
+    schema = await schemaState(db.pool)
+    if (schema === 'missing' || schema === 'older') {
+      throw new Error('the database is not migrated: run `sluice migrate`')
+    }
+  }
+
+  const steward = config.queue && stack.use(createQueueSteward(config.queue, log))
+  const check = async () => [...(await checkPostgres(db)), ...(steward ? await checkRedis(steward) : [])]
+  const guard = stack.use(await startGuard({ check, strict: config.strict, log, metrics }))
+
+  let receiver: QueueReceiver | undefined
+  let lastActiveAt = Date.now()
+  const gate = stack.use(
+    createGate({
+      probe,
+      onShut: () => receiver?.pause(),
+      onOpen() {
+        lastActiveAt = Date.now()
+        receiver?.resume()
+      },
+      log,
+    }),
+  )
+  await probe().catch((error) => gate.shut(error))
+  if (config.queue && steward) {
+    const consume = createConsume({ db, gate, metrics })
+    receiver = stack.use(
+      createQueueReceiver(
+        config.queue,
+        (job) => {
+          lastActiveAt = Date.now()
+          return consume(job)
+        },
+        { concurrency: config.concurrency, log },
+      ),
+    )
+    if (!gate.isOpen) receiver.pause()
+    const isFetching = () => gate.isOpen
+    stack.use(startWatchdog({ steward, lastActiveAt: () => lastActiveAt, isFetching, onStuck }))
+  }
+  stack.use(startSweeper({ db, steward, log }))
+  const name = randomUUID()
+  const drain = (round: number) => drainInbox(db, metrics, `${name}-${round}`)
+  stack.use(startDraining(config.databaseUrl, { drain, gate, log }))
+  log.info({ queue: config.queue ? 'redis' : 'inbox' }, 'worker takes events')
+  const running = stack.move()
+  return {
+    health: () => ({ ready: gate.isOpen && !guard.isRefusing(), schema, problems: guard.problems() }),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  }
+}

@@ -1,0 +1,100 @@
+import { claimInbox, countCrashes, noteClaim } from '@sluice/shared/db'
+import { createMetrics } from '@sluice/shared/runtime'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createSolo } from '../../../packages/shared/src/queue/solo.ts'
+import { finishedJourney } from '../../../test/support/event.ts'
+import { createWorld, type Door, openDoor, type World } from '../../../test/support/world.ts'
+import { drainInbox } from '../src/drain.ts'
+
+describe('rows of the inbox that were under way when their worker crashed', () => {
+  let world: World
+  let door: Door
+  let stack: AsyncDisposableStack
+
+  beforeEach(async () => {
+    stack = new AsyncDisposableStack()
+    world = stack.use(await createWorld('inbox'))
+    door = stack.use(await openDoor(world))
+    for (let i = 0; i < 5; i++) await door.post(finishedJourney().bytes as Buffer<ArrayBuffer>)
+  })
+  afterEach(() => stack.disposeAsync())
+
+  const jobIds = async () =>
+    (await world.rows<{ job_id: string }>('select job_id from inbox order by job_id')).map(
+      (row) => row.job_id,
+    )
+  const crashes = async () =>
+    (await world.rows<{ crashes: number }>('select crashes from inbox order by job_id')).map(
+      (row) => row.crashes,
+    )
+
+  /** A worker that has noted what it takes, and died half a minute ago. */
+  async function crashWith(ids: readonly string[]): Promise<void> {
+    await noteClaim(world.db, 'dead', ids)
+    await world.rows(`update inbox_claims set claimed_at = now() - interval '30 seconds'`)
+    await countCrashes(world.db.pool, 20_000)
+  }
+
+  it('are counted, others are not, and each crash once', async () => {
+    const [first, second] = (await jobIds()) as [string, string]
+    await crashWith([first, second])
+    await countCrashes(world.db.pool, 20_000)
+    expect(await crashes()).toEqual([1, 1, 0, 0, 0])
+  })
+
+  it('are not counted while their worker lives and holds them', async () => {
+    await world.db.transaction(async (connection) => {
+      const rows = await claimInbox(connection, 10)
+      await crashWith(rows.map(({ jobId }) => jobId))
+    })
+    expect(await crashes()).toEqual([0, 0, 0, 0, 0])
+  })
+
+  it('are taken alone after two crashes, when nothing else waits', async () => {
+    const ids = await jobIds()
+    await crashWith(ids.slice(0, 2))
+    await crashWith(ids.slice(0, 2))
+    const drain = () => drainInbox(world.db, createMetrics(), 'test')
+    expect((await drain()).taken).toBe(3)
+    expect((await drain()).taken).toBe(1)
+    expect((await drain()).taken).toBe(1)
+    expect((await world.rows('select 1 from events')).length).toBe(5)
+  })
+
+  it('become dead letters after more than ten, and their neighbours land', async () => {
+    const [poison] = (await jobIds()) as [string]
+    for (let i = 0; i < 11; i++) await crashWith([poison])
+    for (let i = 0; i < 3; i++) await drainInbox(world.db, createMetrics(), 'test')
+    expect(await world.rows('select reason, job_id from dead_letters')).toEqual([
+      { reason: 'worker_crashed', job_id: poison },
+    ])
+    expect((await world.rows('select 1 from events')).length).toBe(4)
+    expect(await jobIds()).toEqual([])
+  })
+})
+
+describe('a job of the queue that was under way in two crashes', () => {
+  it('runs with nothing beside it: fetching is held, others end first, what comes meanwhile is put off', async () => {
+    const seen: string[] = []
+    const solo = createSolo({ hold: () => seen.push('held'), release: () => seen.push('released') })
+    const other = Promise.withResolvers<void>()
+    const run = (name: string, crashes: number, until?: Promise<void>) =>
+      solo(crashes, async () => {
+        seen.push(`${name} begins`)
+        await until
+        seen.push(`${name} ends`)
+        return { kind: 'completed' }
+      })
+
+    const beside = run('other', 0, other.promise)
+    const suspect = run('suspect', 2)
+    const late = await run('late', 0)
+    const second = await run('second suspect', 3)
+    other.resolve()
+    await Promise.all([beside, suspect])
+
+    expect([late.kind, second.kind]).toEqual(['delayed', 'delayed'])
+    expect(seen).toEqual(['other begins', 'held', 'other ends', 'suspect begins', 'suspect ends', 'released'])
+    expect((await run('later', 0)).kind).toBe('completed')
+  })
+})

@@ -1,0 +1,159 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { migrateSchema } from '@sluice/shared/db'
+import type { Failpoint } from '@sluice/shared/runtime'
+import { Queue } from 'bullmq'
+import { run } from '../../test/support/process.ts'
+import type { Member } from '../fleet.ts'
+import { QUEUE_PREFIX, type World } from '../world.ts'
+import type { Fault } from './fault.ts'
+
+const KEY = `{${QUEUE_PREFIX}-0}:events`
+const INGEST: readonly Failpoint[] = [
+  'ingest-after-auth',
+  'ingest-before-add',
+  'ingest-after-add',
+  'ingest-after-reply',
+]
+const WORKER: readonly Failpoint[] = [
+  'worker-after-claim',
+  'worker-before-transaction',
+  'worker-in-transaction',
+  'worker-after-commit',
+]
+const PORTION = 20
+
+export const failpointFaults: readonly Fault[] = [
+  everyStep('F35', 1),
+  everyStep('F35-50th', 50),
+  deadLetter('F35-dead', 1),
+  deadLetter('F35-dead50th', 50),
+  {
+    id: 'F35-sweep',
+    name: 'workers killed between copying a failed job and removing it',
+    seconds: 20,
+    async inject(world) {
+      const armed = world.fleet.workers().map((worker) => worker.arm('sweeper-after-insert'))
+      await world.redis.command('HSET', `${KEY}:by-hand`, 'data', '"nothing"', 'failedReason', 'made by hand')
+      await world.redis.command('ZADD', `${KEY}:failed`, Date.now(), 'by-hand')
+      if (await Promise.any(armed.map(orReject)).catch(() => false)) world.trace('failpoints')
+      // Nobody may be left with a bomb: the next sweep would set it off during the check.
+      await Promise.all(world.fleet.workers().map((worker) => worker.end('SIGKILL')))
+    },
+    heal: up,
+    bites: { failpoints: 1 },
+  },
+  {
+    id: 'F35-replay',
+    name: 'a replay killed inside its transaction, then done again',
+    seconds: 4,
+    async inject(world) {
+      await addGarbage(world, 0)
+      const id = await someDeadLetter(world)
+      if ((await replay(world, id, 'replay-in-transaction')).how === 'SIGKILL') world.trace('failpoints')
+      const { rows } = await world.db.pool.query('select state, replays from dead_letters where id = $1', [
+        id,
+      ])
+      if (rows[0].state !== 'open' || rows[0].replays !== 0)
+        throw new Error(`half a replay: ${JSON.stringify(rows)}`)
+      const again = await replay(world, id)
+      if (again.how !== 0) throw new Error(`the second replay ended with ${again.how}: ${again.output}`)
+    },
+    heal: async () => {},
+    bites: { failpoints: 1 },
+  },
+  {
+    id: 'F35-migrate',
+    name: 'a migration killed in the middle, then done again',
+    seconds: 7,
+    world: { unmigrated: true },
+    beforeStart: true,
+    async inject(world) {
+      if ((await sluice(world, ['migrate'], 'migrate-in-middle')).how === 'SIGKILL') world.trace('failpoints')
+      await pause(6_000)
+    },
+    heal: async ({ db }) => void (await migrateSchema(db)),
+    bites: { failpoints: 1, waited: 1 },
+  },
+]
+
+/** One ingest or worker after the other dies at the n-th passing of each step. */
+function everyStep(id: string, nth: number): Fault {
+  return {
+    id,
+    name: `a process killed at each step of an event, at its ${nth === 1 ? 'first' : `${nth}th`} passing`,
+    seconds: 55,
+    mayFail: true,
+    async inject(world) {
+      const { redis, fleet } = world
+      for (const step of INGEST) await dieAt(world, fleet.ingests(), `${step}:${nth}`)
+      for (const step of WORKER) await dieAt(world, fleet.workers(), `${step}:${nth}`)
+      await redis.kill()
+      await dieAt(world, fleet.ingests(), `ingest-after-inbox:${nth}`)
+      await redis.start()
+    },
+    heal: up,
+    bites: { failpoints: INGEST.length + WORKER.length + 1 },
+  }
+}
+
+function deadLetter(id: string, nth: number): Fault {
+  return {
+    id,
+    name: `a worker killed between a dead letter and its job's end, at the ${nth === 1 ? 'first' : `${nth}th`}`,
+    seconds: 6,
+    async inject(world) {
+      let dead = false
+      const dying = dieAt(world, world.fleet.workers(), `worker-after-dead-letter:${nth}`).finally(() => {
+        dead = true
+      })
+      // In portions, since the other worker takes its share, and takes all while the armed one starts.
+      for (let first = 0; !dead; first += PORTION, await pause(250)) await addGarbage(world, first)
+      await dying
+    },
+    heal: up,
+    bites: { failpoints: 1 },
+  }
+}
+
+async function dieAt(world: World, [first]: readonly Member[], failpoint: string): Promise<void> {
+  if (await first?.arm(failpoint)) world.trace('failpoints')
+  else throw new Error(`nobody died at ${failpoint}`)
+  await first?.up()
+}
+
+async function up({ redis, fleet }: World): Promise<void> {
+  if (!redis.isRunning) await redis.start()
+  await Promise.all(fleet.members.map((member) => member.up()))
+}
+
+/** Jobs that no version of Sluice can read. */
+async function addGarbage({ redis }: World, first: number): Promise<void> {
+  const { port, password } = new URL(redis.url)
+  const connection = { host: '127.0.0.1', port: Number(port), password }
+  const queue = new Queue('events', { connection, prefix: `{${QUEUE_PREFIX}-0}` })
+  const numbers = Array.from({ length: PORTION }, (_, n) => first + n)
+  await queue.addBulk(numbers.map((n) => ({ name: 'garbage', data: { n }, opts: { jobId: `garbage-${n}` } })))
+  await queue.close()
+}
+
+async function someDeadLetter({ db }: World): Promise<number> {
+  for (;;) {
+    const { rows } = await db.pool.query('select id::int from dead_letters limit 1')
+    if (rows[0]) return rows[0].id
+    await pause(50)
+  }
+}
+
+const replay = (world: World, id: number, failpoint?: Failpoint) =>
+  sluice(world, ['dead', 'replay', String(id)], failpoint)
+
+async function sluice({ env }: World, args: string[], failpoint?: Failpoint) {
+  const armed = failpoint && { SLUICE_FAILPOINT: failpoint }
+  await using running = run('apps/cli/src/main.ts', args, { ...env, ...armed })
+  return { how: await running.exited, output: running.output() }
+}
+
+async function orReject(dying: Promise<boolean>): Promise<true> {
+  if (await dying) return true
+  throw new Error('did not die')
+}

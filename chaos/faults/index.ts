@@ -1,0 +1,40 @@
+import { UserError } from '@sluice/shared/runtime'
+import { bothFaults } from './both.ts'
+import { failover } from './failover.ts'
+import { failpointFaults } from './failpoints.ts'
+import type { Fault } from './fault.ts'
+import { fullDiskFaults } from './full-disk.ts'
+import { networkFaults } from './network.ts'
+import { postgresFaults } from './postgres.ts'
+import { powerCut } from './power-cut.ts'
+import { processFaults } from './processes.ts'
+import { redisFaults } from './redis.ts'
+
+export type { Fault } from './fault.ts'
+
+export const FAULTS: readonly Fault[] = [
+  ...redisFaults,
+  powerCut,
+  failover,
+  ...postgresFaults,
+  ...fullDiskFaults,
+  ...bothFaults,
+  ...processFaults,
+  ...failpointFaults,
+  ...networkFaults,
+]
+
+/** `F01` means `F01` and its variants, such as `F01-5s`. */
+export function findFaults(ids: readonly string[]): Fault[] {
+  const unknown = ids.filter((id) => !FAULTS.some((fault) => matches(fault, id)))
+  if (unknown.length > 0) {
+    throw new UserError(
+      `No fault is called ${unknown.join(', ')}. There are ${FAULTS.map(({ id }) => id).join(', ')}.`,
+    )
+  }
+  return FAULTS.filter((fault) => ids.some((id) => matches(fault, id)))
+}
+
+function matches({ id }: Fault, wanted: string): boolean {
+  return id === wanted || id.startsWith(`${wanted}-`)
+}

@@ -1,0 +1,177 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { describeError } from '@sluice/shared/runtime'
+import type { Summary } from '@sluice/simulator'
+import { type Checked, check } from './check.ts'
+import type { Evidence } from './evidence.ts'
+import type { Fault } from './faults/fault.ts'
+import { type Load, startLoad } from './load.ts'
+import { awaitRecovery, drain, type Recovery } from './recovery.ts'
+import { createWorld, type World } from './world.ts'
+
+export type RunOptions = {
+  readonly seed: number
+  /** New events a second. */
+  readonly rate: number
+  /** The load lasts at least so long. */
+  readonly minutes: number
+  /** For the tests of this check: what else is done, behind Sluice's back. */
+  readonly sabotage?: Sabotage
+}
+
+export type Sabotage = {
+  afterMigration?(world: World): Promise<unknown>
+  beforeCheck?(world: World): Promise<unknown>
+}
+
+export type Result = { readonly id: string; readonly name: string } & (
+  | { readonly kind: 'impossible'; readonly reason: string }
+  | {
+      readonly kind: 'ran'
+      readonly seed: number
+      readonly acknowledged: number
+      /** By status. */
+      readonly refused: Readonly<Record<string, number>>
+      readonly evidence: Evidence
+      readonly recoveryMs: number | undefined
+      readonly lost: number
+      readonly twice: number
+      readonly healthyDead: number
+      /** What has bitten, in words. */
+      readonly bite: string
+      /** Empty where all held. */
+      readonly problems: readonly string[]
+      readonly seconds: number
+      readonly postgresVersion: string
+    }
+)
+
+const WARM_UP_SECONDS = 2
+const AFTER_HEALING_SECONDS = 3
+const NO_ANSWER = ['timed_out', 'broken', 'cut', 'hung_up']
+/** What the simulator does of its own accord, or is as it should be. */
+const NO_FAILURE = ['200', 'cut', 'hung_up']
+
+/** One fault in a world of its own: load, fault, healing, recovery, draining, check. */
+export async function runFault(fault: Fault, options: RunOptions): Promise<Result> {
+  const { id, name } = fault
+  const reason = fault.impossible?.()
+  if (reason !== undefined) return { id, name, kind: 'impossible', reason }
+  const began = Date.now()
+  await using world = await createWorld(fault.world ?? {}, options.seed)
+  await options.sabotage?.afterMigration?.(world)
+  const problems: string[] = []
+  const { load, recovery } = await hurt(fault, world, options, problems)
+  const summary = await load.sent
+  const left = await drain(world)
+  if (left > 0) problems.push(`${left} events still wait`)
+  await options.sabotage?.beforeCheck?.(world)
+  const checked = await check(world, load, recovery.probes)
+
+  const evidence = gather(world, summary, checked)
+  const bites = Object.entries(fault.bites).map(([what, least]) => {
+    const count = { ...world.traces, ...evidence }[what as keyof Evidence] ?? 0
+    if (count < least) problems.push(`it did not bite: ${what} ${count}, not ${least}`)
+    return `${what} ${count}`
+  })
+  problems.push(...violations(world, checked, recovery))
+  if (!fault.mayFail) problems.push(...failures(summary))
+  return {
+    id,
+    name,
+    kind: 'ran',
+    seed: options.seed,
+    acknowledged: checked.report.acknowledged,
+    refused: statuses(summary),
+    evidence,
+    recoveryMs: recovery.ms,
+    lost: checked.report.missing,
+    twice: checked.report.landedTwice,
+    healthyDead: checked.report.deadLetters,
+    bite: bites.join(', '),
+    problems,
+    seconds: Math.round((Date.now() - began) / 1000),
+    postgresVersion: (await world.db.pool.query('show server_version')).rows[0].server_version,
+  }
+}
+
+async function hurt(
+  fault: Fault,
+  world: World,
+  { seed, rate, minutes }: RunOptions,
+  problems: string[],
+): Promise<{ load: Load; recovery: Recovery }> {
+  const failed = (what: string) => (error: unknown) =>
+    void problems.push(`${what} failed: ${describeError(error).message}`)
+  const seconds = Math.max(minutes * 60, WARM_UP_SECONDS + fault.seconds + AFTER_HEALING_SECONDS)
+  const begin = async () => {
+    await world.startProcesses()
+    return startLoad(world, { seed: `${fault.id} ${seed}`, rate, seconds })
+  }
+  let load: Load
+  if (fault.beforeStart) {
+    const injecting = fault.inject(world).catch(failed('injecting'))
+    load = await begin()
+    await injecting
+  } else {
+    load = await begin()
+    await pause(WARM_UP_SECONDS * 1000)
+    await fault.inject(world).catch(failed('injecting'))
+  }
+  await fault.heal(world).catch(failed('healing'))
+  return { load, recovery: await awaitRecovery(world, rate / 2) }
+}
+
+function gather({ fleet }: World, summary: Summary, { viaRedis, viaInbox, duplicates }: Checked): Evidence {
+  const ambiguous = NO_ANSWER.reduce((sum, name) => sum + (summary.answers[name] ?? 0), 0)
+  return {
+    viaRedis,
+    viaInbox,
+    duplicates,
+    refused: Object.values(statuses(summary)).reduce((sum, count) => sum + count, 0),
+    ambiguous,
+    redelivered: summary.redelivered,
+    restarts: fleet.restarts,
+    waited: fleet.logged(/Postgres cannot be used; events wait/),
+    fellBack: fleet.logged(/Redis fails; events go to the inbox/),
+  }
+}
+
+/** What Sluice refused, and connections that could not be made. */
+function statuses({ answers }: Summary): Record<string, number> {
+  const refused = Object.entries(answers).filter(([name]) => name !== '200' && !NO_ANSWER.includes(name))
+  return Object.fromEntries(refused)
+}
+
+/** One store down is no outage: the sender notices nothing. */
+function failures({ answers }: Summary): string[] {
+  return Object.entries(answers).flatMap(([name, count]) =>
+    NO_FAILURE.includes(name) ? [] : [`requests that failed (${name}): ${count}`],
+  )
+}
+
+function violations(
+  { fleet }: World,
+  { report, strangers, overcounted }: Checked,
+  { ms }: Recovery,
+): string[] {
+  const counts = {
+    'acknowledged but lost': report.missing,
+    'landed twice': report.landedTwice,
+    'bytes differ': report.mismatched,
+    'rows nobody sent': report.nobodySent,
+    'journeys that differ': report.journeysDiffering,
+    'healthy events in dead_letters': report.deadLetters,
+    // A worker that dies between Postgres and Redis counts a collapsed delivery twice (docs/decisions, 1).
+    'deliveries counted that nobody sent': fleet.restarts > 0 ? 0 : overcounted,
+    'altered lines of the ledger': report.alteredLines.length,
+  }
+  return [
+    ...Object.entries(counts).flatMap(([what, count]) => (count > 0 ? [`${what}: ${count}`] : [])),
+    ...(report.ledgerEnds ? [] : ['the ledger breaks off']),
+    ...(report.acknowledged > 0 ? [] : ['nothing was acknowledged']),
+    ...(ms === undefined ? ['no recovery within two minutes'] : []),
+    ...strangers.map((what) => `without credentials: ${what}`),
+    ...fleet.crashes,
+    ...report.findings.slice(0, 5),
+  ]
+}

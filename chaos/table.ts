@@ -1,0 +1,86 @@
+import type { Result } from './run.ts'
+
+const COLUMNS = [
+  'fault',
+  'acked',
+  'refused',
+  'ambiguous',
+  'redis',
+  'inbox',
+  'duplicates',
+  'redelivered',
+  'recovery s',
+  'lost',
+  'twice',
+  'healthy dead',
+  'did it bite',
+  'verdict',
+] as const
+
+/** One row for each run, under the names of the columns. */
+export function rowsOf(results: readonly Result[]): string[][] {
+  return [[...COLUMNS], ...results.map(rowOf)]
+}
+
+/** For a terminal. The names of the faults and what is wrong follow on lines of their own. */
+export function describeResults(results: readonly Result[]): string {
+  const rows = rowsOf(results)
+  const widths = COLUMNS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  const lines = rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  )
+  const notes = results.flatMap((result) => problemsOf(result).map((problem) => `${result.id}  ${problem}`))
+  const failed = results.filter(isFailure).length
+  const impossible = results.filter(({ kind }) => kind === 'impossible').length
+  const closing = `${results.length - failed - impossible} held, ${failed} failed, ${impossible} not possible here`
+  return [...lines, ...notes, closing].join('\n')
+}
+
+/** For somebody who watches: how one run has ended. */
+export function describeVerdict(result: Result): string {
+  const verdict = result.kind === 'ran' ? `${verdictOf(result)}, ${result.seconds} s` : verdictOf(result)
+  return [verdict, ...problemsOf(result)].map((line) => `     ${line}`).join('\n')
+}
+
+export function isFailure(result: Result): boolean {
+  return result.kind === 'ran' && result.problems.length > 0
+}
+
+function verdictOf(result: Result): string {
+  if (result.kind === 'impossible') return 'not possible here'
+  return isFailure(result) ? 'FAILED' : 'held'
+}
+
+function problemsOf(result: Result): readonly string[] {
+  return result.kind === 'ran' ? result.problems : [result.reason]
+}
+
+function rowOf(result: Result): string[] {
+  if (result.kind === 'impossible')
+    return [result.id, ...Array(COLUMNS.length - 2).fill(''), verdictOf(result)]
+  const { evidence, refused, recoveryMs } = result
+  return [
+    result.id,
+    String(result.acknowledged),
+    refusals(refused),
+    String(evidence.ambiguous),
+    String(evidence.viaRedis),
+    String(evidence.viaInbox),
+    String(evidence.duplicates),
+    String(evidence.redelivered),
+    recoveryMs === undefined ? 'never' : (recoveryMs / 1000).toFixed(1),
+    String(result.lost),
+    String(result.twice),
+    String(result.healthyDead),
+    result.bite,
+    verdictOf(result),
+  ]
+}
+
+function refusals(refused: Readonly<Record<string, number>>): string {
+  const list = Object.entries(refused).map(([status, count]) => `${count}× ${status.replace('_', ' ')}`)
+  return list.length > 0 ? list.join(' ') : '0'
+}

@@ -1,0 +1,69 @@
+import { type Check, checkClock, fail, ok, unsafe, warn } from '../runtime/check.ts'
+import { describeError } from '../runtime/errors.ts'
+import { schemaState } from './migrate.ts'
+import type { Db } from './pool.ts'
+
+const MIN_VERSION = 130_000
+
+/** Whether this Postgres can keep what Sluice promises: reachable, writable, durable, migrated, in time. */
+export async function checkPostgres(db: Db): Promise<Check[]> {
+  const name = 'Postgres'
+  try {
+    const { rows } = await db.pool.query(`select current_setting('server_version') as version,
+      current_setting('server_version_num')::int as number, pg_is_in_recovery() as standby,
+      current_setting('default_transaction_read_only') as readonly, current_setting('fsync') as fsync,
+      current_setting('synchronous_commit') as commit, current_setting('full_page_writes') as pages,
+      current_setting('max_connections')::int as max,
+      (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as used`)
+    const server = rows[0]
+    return [
+      server.number < MIN_VERSION
+        ? fail(name, `version ${server.version}`, 'Use PostgreSQL 13 or later.')
+        : ok(name, `version ${server.version}`),
+      server.standby || server.readonly === 'on'
+        ? fail(name, 'cannot be written to', 'Point DATABASE_URL at the primary, or end its read-only mode.')
+        : ok(name, 'primary, can be written to'),
+      server.fsync === 'off' || server.pages === 'off' || server.commit === 'off'
+        ? unsafe(
+            fail(
+              name,
+              `fsync ${server.fsync}, full_page_writes ${server.pages}, synchronous_commit ${server.commit}`,
+              'Turn all three on: a crash of the machine may lose events that were answered 200.',
+            ),
+          )
+        : ok(name, `durable (fsync on, synchronous_commit ${server.commit})`),
+      server.used > 0.8 * server.max
+        ? warn(
+            name,
+            `${server.used} of ${server.max} connections in use`,
+            'Raise max_connections, or run fewer processes.',
+          )
+        : ok(name, `${server.used} of ${server.max} connections in use`),
+      await checkSchema(db),
+      await checkClock(name, async () => {
+        const { rows } = await db.pool.query(
+          'select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms',
+        )
+        return rows[0].ms
+      }),
+    ]
+  } catch (error) {
+    const { code, message } = describeError(error)
+    return [fail(name, `does not answer (${code ?? message})`, 'Start it, or correct DATABASE_URL.')]
+  }
+}
+
+async function checkSchema(db: Db): Promise<Check> {
+  const state = await schemaState(db.pool)
+  switch (state) {
+    case 'current':
+      return ok('Schema', 'current')
+    case 'newer':
+      return warn('Schema', 'newer than this Sluice', 'Deploy the same version everywhere.')
+    case 'missing':
+    case 'older':
+      return fail('Schema', state, 'Run `sluice migrate`.')
+    default:
+      return state satisfies never
+  }
+}

@@ -1,0 +1,148 @@
+import type { Environment } from '../idwise/envelope.ts'
+import { ANONYMOUS_WINDOW_MS } from '../idwise/identity.ts'
+import { cleaned } from '../idwise/json.ts'
+import type { EventRow } from './delivery.ts'
+import type { Connection } from './pool.ts'
+
+/** Keys travel as latin1 strings, so that they can be compared and looked up. */
+type KeyText = string
+
+const INSERT = `
+insert into events (event_key, environment, event, kind, event_id, journey_id, reference_no, system_decision,
+  manual_decision, final_decision, details, body, raw, body_sha256, request, arrival, received_at, duplicates, via)
+select k, env, e, kind, id, j, ref, sd, md, fd, det::jsonb, b::jsonb, raw, sha, req::jsonb, arr,
+  to_timestamp(at / 1000.0), dup, via
+from unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+  $10::text[], $11::text[], $12::text[], $13::bytea[], $14::bytea[], $15::text[], $16::text[], $17::float8[], $18::int[],
+  $19::text[])
+  as t(k, env, e, kind, id, j, ref, sd, md, fd, det, b, raw, sha, req, arr, at, dup, via)
+on conflict (event_key) do nothing
+returning event_key`
+
+/**
+ * Inserts rows, which must be sorted by key and distinct.
+ *
+ * @returns the keys that were not there before.
+ */
+export async function insertEvents(connection: Connection, rows: readonly EventRow[]): Promise<Set<KeyText>> {
+  const column = <T>(pick: (row: EventRow) => T) => rows.map(pick)
+  const { rows: inserted } = await connection.query({
+    name: 'insert_events',
+    text: INSERT,
+    values: [
+      column((row) => row.eventKey),
+      column((row) => row.environment),
+      column((row) => row.event.event),
+      column((row) => row.event.kind),
+      column((row) => row.event.eventId),
+      column((row) => row.event.journeyId),
+      column((row) => row.event.referenceNo),
+      column((row) => row.event.systemDecision),
+      column((row) => row.event.manualDecision),
+      column((row) => row.event.finalDecision),
+      column((row) => row.event.details && JSON.stringify(row.event.details)),
+      column((row) => row.event.json),
+      column((row) => row.raw),
+      column((row) => row.bodySha256),
+      column(requestOf),
+      column((row) => row.delivery.envelope.arrival),
+      column((row) => row.delivery.envelope.at),
+      column((row) => row.delivery.duplicates),
+      column((row) => (row.delivery.replayOf === null ? row.delivery.via : 'replay')),
+    ],
+  })
+  return new Set(inserted.map((row) => row.event_key.toString('latin1')))
+}
+
+/** What is kept of the request beside its body; null where nothing is known of it. */
+function requestOf({ delivery: { envelope } }: EventRow): string | null {
+  const { ip, type, agent, trace } = envelope
+  if (!ip && !type && !agent && !trace) return null
+  return JSON.stringify(
+    cleaned({ sourceAddress: ip, contentType: type, userAgent: agent, traceparent: trace }),
+  )
+}
+
+/** What tells a duplicate from a conflict and from a second run of the same job, and whose journey is concerned. */
+export type LockedEvent = {
+  readonly bodySha256: Buffer
+  readonly arrival: string
+  readonly environment: Environment
+  readonly journeyId: string | null
+  /** ms since 1970 */
+  readonly receivedAt: number
+}
+
+/** Locks the stored events of these keys, which must be sorted. */
+export async function lockEvents(
+  connection: Connection,
+  keys: readonly Buffer[],
+): Promise<Map<KeyText, LockedEvent>> {
+  const { rows } = await connection.query({
+    name: 'lock_events',
+    text: `select event_key as key, body_sha256 as "bodySha256", arrival, environment, journey_id as "journeyId",
+        round(extract(epoch from received_at) * 1000)::float8 as "receivedAt"
+      from events where event_key = any($1::bytea[]) order by event_key for no key update`,
+    values: [keys],
+  })
+  return new Map(rows.map(({ key, ...event }) => [key.toString('latin1'), event]))
+}
+
+/**
+ * Adds further deliveries to events that the caller has locked. One that came earlier than the one that landed (it was
+ * held up on its way) moves the event's arrival back, so that the order of landing does not show.
+ */
+export async function countDuplicates(
+  connection: Connection,
+  deliveries: ReadonlyMap<KeyText, { count: number; firstAt: number }>,
+): Promise<void> {
+  if (deliveries.size === 0) return
+  const values = [...deliveries.values()]
+  await connection.query({
+    name: 'count_duplicates',
+    text: `update events set duplicates = duplicates + t.n, received_at = least(received_at, to_timestamp(t.at / 1000))
+      from unnest($1::bytea[], $2::int[], $3::float8[]) as t(k, n, at) where event_key = t.k`,
+    values: [
+      [...deliveries.keys()].map((key) => Buffer.from(key, 'latin1')),
+      values.map(({ count }) => count),
+      values.map(({ firstAt }) => firstAt),
+    ],
+  })
+}
+
+/**
+ * Takes the turn for each of these bodies, then finds the stored events without id that have them, within the window
+ * around the arrivals.
+ *
+ * @param rows one per environment and body
+ * @returns by `environment sha256hex`: key and first arrival, ms since 1970
+ */
+export async function newestAnonymous(
+  connection: Connection,
+  rows: readonly EventRow[],
+): Promise<Map<string, { eventKey: Buffer; receivedAt: number }[]>> {
+  const sorted = rows.toSorted((a, b) => Buffer.compare(a.bodySha256, b.bodySha256))
+  // The lock's number is taken from the hash; two bodies that share it only wait for each other.
+  await connection.query({
+    name: 'lock_bodies',
+    text: 'select pg_advisory_xact_lock(n) from (select n from unnest($1::bigint[]) as t(n) order by n) as sorted',
+    values: [sorted.map((row) => row.bodySha256.readBigInt64BE())],
+  })
+  const { rows: found } = await connection.query({
+    name: 'find_anonymous',
+    text: `select environment, body_sha256, event_key, round(extract(epoch from received_at) * 1000)::float8 as received_at
+      from events where event_id is null and body_sha256 = any($1::bytea[])
+      and received_at > to_timestamp($2::float8 / 1000)`,
+    values: [
+      sorted.map((row) => row.bodySha256),
+      Math.min(...rows.map((row) => row.delivery.envelope.at)) - 2 * ANONYMOUS_WINDOW_MS,
+    ],
+  })
+  const groups = Map.groupBy(found, (row) => `${row.environment} ${row.body_sha256.toString('hex')}`)
+  return new Map(
+    [...groups].map(([name, group]) => [
+      name,
+      group.map((row) => ({ eventKey: row.event_key as Buffer, receivedAt: row.received_at as number })),
+    ]),
+  )
+}

@@ -1,0 +1,149 @@
+import type { Connection, Db } from './pool.ts'
+
+/** Workers listen here; ingest and replays notify. */
+export const INBOX_CHANNEL = 'sluice_inbox'
+
+/** A row that a worker holds until its transaction ends. */
+export type InboxRow = {
+  readonly jobId: string
+  readonly envelope: string
+  readonly duplicates: number
+  readonly replayOf: number | null
+  /** Failed tries so far. */
+  readonly attempts: number
+  /** Crashes of its worker so far. */
+  readonly crashes: number
+}
+
+/** A row that was under way in this many crashes may be their cause: it is taken alone. */
+const SUSPECT_AFTER = 2
+
+/**
+ * Inserts events; a job that waits already counts one more delivery. Rows are sorted by job, so that two ingests
+ * with the same duplicates cannot deadlock.
+ */
+export async function insertInbox(
+  connection: Connection,
+  events: readonly { jobId: string; envelope: string }[],
+): Promise<void> {
+  const groups = [...Map.groupBy(events, (event) => event.jobId)].sort(([a], [b]) => (a < b ? -1 : 1))
+  await connection.query({
+    name: 'insert_inbox',
+    text: `insert into inbox (job_id, envelope, duplicates)
+      select * from unnest($1::text[], $2::text[], $3::int[])
+      on conflict (job_id) do update set duplicates = inbox.duplicates + excluded.duplicates + 1`,
+    values: [
+      groups.map(([jobId]) => jobId),
+      groups.map(([, group]) => group[0]?.envelope),
+      groups.map(([, group]) => group.length - 1),
+    ],
+  })
+}
+
+/** Wakes the workers that listen. */
+export async function notifyInbox(connection: Connection): Promise<void> {
+  await connection.query({ name: 'notify_inbox', text: `select pg_notify('${INBOX_CHANNEL}', '')` })
+}
+
+/**
+ * Takes rows whose time has come and that no other worker holds, the longest waiting first. They are the caller's
+ * until its transaction ends.
+ */
+export async function claimInbox(connection: Connection, limit: number): Promise<InboxRow[]> {
+  const { rows } = await connection.query({
+    name: 'claim_inbox',
+    text: `select ${COLUMNS} from inbox where available_at <= now() and crashes < ${SUSPECT_AFTER}
+      order by available_at limit $1 for update skip locked`,
+    values: [limit],
+  })
+  return rows.length > 0 ? rows : claimSuspect(connection)
+}
+
+async function claimSuspect(connection: Connection): Promise<InboxRow[]> {
+  const { rows } = await connection.query({
+    name: 'claim_suspect',
+    text: `select ${COLUMNS} from inbox where available_at <= now() and crashes >= ${SUSPECT_AFTER}
+      order by crashes, available_at limit 1 for update skip locked`,
+  })
+  return rows
+}
+
+/**
+ * Notes what a worker is about to land, outside of the transaction that does it. It need not survive a crash of
+ * Postgres, only one of the worker.
+ */
+export async function noteClaim(db: Db, worker: string, jobIds: readonly string[]): Promise<void> {
+  await db.transaction(async (connection) => {
+    await connection.query('set local synchronous_commit = off')
+    await connection.query({
+      name: 'note_claim',
+      text: `insert into inbox_claims (worker, job_ids) values ($1, $2)
+        on conflict (worker) do update set job_ids = excluded.job_ids, claimed_at = now()`,
+      values: [worker, jobIds],
+    })
+  })
+}
+
+/** Ends a worker's claim, at its orderly end or when it has rolled back. */
+export async function dropClaim(connection: Connection, worker: string): Promise<void> {
+  await connection.query('delete from inbox_claims where worker = $1', [worker])
+}
+
+/**
+ * Counts a crash on the rows that a dead worker had taken: claims older than any transaction may get, on rows that
+ * nobody holds.
+ */
+export async function countCrashes(connection: Connection, olderThanMs: number): Promise<number> {
+  const { rowCount } = await connection.query(
+    `with dead as (delete from inbox_claims where claimed_at < now() - $1::float8 * interval '1 millisecond' returning job_ids),
+      held as (select i.job_id from inbox i where i.job_id in (select unnest(job_ids) from dead) for update skip locked)
+    update inbox set crashes = crashes + 1 from held where inbox.job_id = held.job_id`,
+    [olderThanMs],
+  )
+  return rowCount ?? 0
+}
+
+/** Takes these rows again, for a second try with fewer neighbours; leaves out those that another worker holds by now. */
+export async function reclaimInbox(connection: Connection, jobIds: readonly string[]): Promise<InboxRow[]> {
+  const { rows } = await connection.query({
+    name: 'reclaim_inbox',
+    text: `select ${COLUMNS} from inbox where job_id = any($1::text[]) for update skip locked`,
+    values: [jobIds],
+  })
+  return rows
+}
+
+const COLUMNS = `job_id as "jobId", envelope, duplicates, replay_of::float8 as "replayOf", attempts, crashes`
+
+/** Ends rows; belongs into the transaction that lands them or writes their dead letters. */
+export async function deleteInbox(connection: Connection, jobIds: readonly string[]): Promise<void> {
+  await connection.query({
+    name: 'delete_inbox',
+    text: 'delete from inbox where job_id = any($1::text[])',
+    values: [jobIds],
+  })
+}
+
+/** Counts a failed try and moves the row's time on. */
+export async function postponeInbox(
+  connection: Connection,
+  { jobId, delayMs, error }: { jobId: string; delayMs: number; error: string },
+): Promise<void> {
+  await connection.query({
+    name: 'postpone_inbox',
+    text: `update inbox set attempts = attempts + 1, last_error = $3,
+      available_at = now() + $2::float8 * interval '1 millisecond' where job_id = $1`,
+    values: [jobId, delayMs, error],
+  })
+}
+
+/** @returns how many rows wait, and for how long the first of them has been due (ms; null where none is). */
+export async function inboxBacklog(
+  connection: Connection,
+): Promise<{ waiting: number; oldestMs: number | null }> {
+  const { rows } = await connection.query(
+    `select count(*)::float8 as waiting,
+      greatest(0, extract(epoch from now() - min(available_at)) * 1000)::float8 as "oldestMs" from inbox`,
+  )
+  return rows[0]
+}

@@ -1,0 +1,45 @@
+export { createAudit } from './audit.ts'
+export { checkPostgres } from './check.ts'
+export { type DeadLetterReason, type NewDeadLetter, writeDeadLetters } from './dead-letters.ts'
+export type { Delivery } from './delivery.ts'
+export { addCollapsed, type Collapsed } from './duplicates.ts'
+export { classifyFailure, type Failure } from './failure.ts'
+export {
+  claimInbox,
+  countCrashes,
+  deleteInbox,
+  dropClaim,
+  type InboxRow,
+  inboxBacklog,
+  insertInbox,
+  noteClaim,
+  notifyInbox,
+  postponeInbox,
+  reclaimInbox,
+} from './inbox.ts'
+export { listenInbox } from './inbox-listener.ts'
+export {
+  findJourneys,
+  type JourneyStoryEvent,
+  readJourneyStory,
+  rebuildJourneys,
+  type StoredJourney,
+} from './journey-queries.ts'
+export { JOURNEY_CHANNEL, type JourneyChange, type JourneyName } from './journeys.ts'
+export { type Landed, landDeliveries } from './landing.ts'
+export { withAdvisoryLock } from './lock.ts'
+export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
+export {
+  type ActOutcome,
+  type DeadLetter,
+  type DeadLetterState,
+  type DeadLetterSummary,
+  discardDeadLetter,
+  findEvent,
+  getDeadLetter,
+  listDeadLetters,
+  replayDeadLetter,
+  type StoredEvent,
+} from './operate.ts'
+export { pingPostgres } from './ping.ts'
+export { type Connection, createDb, type Db } from './pool.ts'

@@ -1,0 +1,176 @@
+import type { Environment } from '../idwise/envelope.ts'
+import { foldJourney, type Journey, type JourneyEvent } from '../idwise/journey.ts'
+import type { Connection } from './pool.ts'
+
+/** Applications listen here; see docs/architecture.md. */
+export const JOURNEY_CHANNEL = 'sluice_journeys'
+
+export type JourneyName = { readonly environment: Environment; readonly journeyId: string }
+
+/** What is announced about a journey: the columns that changed, all of them for a new journey. */
+export type JourneyChange = JourneyName & { readonly changed: readonly (keyof Journey)[] }
+
+/**
+ * Folds these journeys from all of their stored events and announces those that changed, in the caller's transaction.
+ * Their rows are locked until it ends, so that of two transactions that land events of one journey the later one sees
+ * what the earlier one has landed.
+ *
+ * @returns the journeys whose row changed
+ */
+export async function foldJourneys(
+  connection: Connection,
+  names: readonly JourneyName[],
+): Promise<JourneyChange[]> {
+  const distinct = [...new Map(names.map((name) => [textOf(name), name])).values()].sort(byName)
+  if (distinct.length === 0) return []
+  const before = await lockJourneys(connection, distinct)
+  const events = await readEvents(connection, distinct)
+  const changes = distinct.flatMap((name) => {
+    const told = events.get(textOf(name))
+    if (!told) return []
+    const journey = foldJourney(told)
+    const changed = changedFields(before.get(textOf(name)), journey)
+    return changed.length > 0 ? [{ name, journey, changed }] : []
+  })
+  if (changes.length === 0) return []
+  await writeJourneys(connection, changes)
+  return changes.map(({ name, changed }) => ({ ...name, changed }))
+}
+
+/** Folds the journey of a stored event, where there is one. */
+export async function foldJourneyOf(connection: Connection, eventKey: Buffer | null): Promise<void> {
+  const { rows } = await connection.query<JourneyName>(
+    `select environment, journey_id as "journeyId" from events where event_key = $1 and journey_id is not null`,
+    [eventKey],
+  )
+  await foldJourneys(connection, rows)
+}
+
+// New rows are inserted as stubs, so that there is something to lock. A row that another transaction has inserted in
+// between is neither ours nor in this statement's snapshot: it is missing in the answer, and the next try finds it.
+const LOCK = `
+with wanted as (select * from unnest($1::text[], $2::text[]) as t(environment, journey_id)),
+made as (
+  insert into journeys (environment, journey_id, stage, events, first_event_at, last_event_at)
+  select environment, journey_id, 'unknown', 0, 'epoch', 'epoch' from wanted
+  where not exists (select from journeys j where (j.environment, j.journey_id) = (wanted.environment, wanted.journey_id))
+  order by environment, journey_id
+  on conflict do nothing
+  returning *),
+known as materialized (
+  select j.* from journeys j join wanted using (environment, journey_id)
+  order by environment, journey_id for update of j)
+select * from made union all select * from known`
+
+/** @returns the locked rows as they were; one that did not exist has no events. */
+async function lockJourneys(
+  connection: Connection,
+  names: readonly JourneyName[],
+): Promise<Map<string, Journey>> {
+  const locked = new Map<string, Journey>()
+  while (locked.size < names.length) {
+    const missing = names.filter((name) => !locked.has(textOf(name)))
+    const { rows } = await connection.query({ name: 'lock_journeys', text: LOCK, values: columnsOf(missing) })
+    for (const row of rows) {
+      locked.set(textOf({ environment: row.environment, journeyId: row.journey_id }), {
+        referenceNo: row.reference_no,
+        stage: row.stage,
+        systemDecision: row.system_decision,
+        manualDecision: row.manual_decision,
+        finalDecision: row.final_decision,
+        amlVersion: row.aml_version === null ? null : Number(row.aml_version),
+        resubmission: row.resubmission,
+        renewal: row.renewal,
+        events: row.events,
+        firstEventAt: row.first_event_at.getTime(),
+        lastEventAt: row.last_event_at.getTime(),
+        needsAttention: row.needs_attention,
+      })
+    }
+  }
+  return locked
+}
+
+// Events that say the same are read as one, so that a journey with very many of them stays cheap to fold.
+const READ = `
+select e.environment, e.journey_id as "journeyId", e.kind, e.event, e.reference_no as "referenceNo",
+  e.system_decision as "systemDecision", e.manual_decision as "manualDecision", e.final_decision as "finalDecision",
+  e.details->>'action' as action, e.details->>'trigger' as trigger,
+  e.details->>'previousSystemDecision' as "previousSystemDecision",
+  (e.details->>'updatedAMLVersionNumber')::float8 as "amlVersion",
+  exists (select from dead_letters d where d.event_key = e.event_key and d.reason = 'conflict'
+    and d.state in ('open', 'replaying')) as conflict,
+  round(extract(epoch from min(e.received_at)) * 1000)::float8 as "firstAt",
+  round(extract(epoch from max(e.received_at)) * 1000)::float8 as "lastAt", count(*)::int as count
+from unnest($1::text[], $2::text[]) as t(environment, journey_id)
+join events e on e.journey_id = t.journey_id and e.environment = t.environment
+group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13`
+
+async function readEvents(
+  connection: Connection,
+  names: readonly JourneyName[],
+): Promise<Map<string, JourneyEvent[]>> {
+  const { rows } = await connection.query<JourneyEvent & JourneyName>({
+    name: 'read_journey_events',
+    text: READ,
+    values: columnsOf(names),
+  })
+  return Map.groupBy(rows, textOf)
+}
+
+const WRITE = `
+update journeys j set reference_no = t.ref, stage = t.stage, system_decision = t.sd, manual_decision = t.md,
+  final_decision = t.fd, aml_version = t.aml, resubmission = t.resub, renewal = t.renewal, events = t.n,
+  first_event_at = to_timestamp(t.first / 1000), last_event_at = to_timestamp(t.last / 1000), needs_attention = t.attention
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[],
+  $10::text[], $11::int[], $12::float8[], $13::float8[], $14::text[])
+  as t(environment, journey_id, ref, stage, sd, md, fd, aml, resub, renewal, n, first, last, attention)
+where j.environment = t.environment and j.journey_id = t.journey_id`
+
+async function writeJourneys(
+  connection: Connection,
+  changes: readonly { name: JourneyName; journey: Journey; changed: readonly (keyof Journey)[] }[],
+): Promise<void> {
+  const column = (pick: (journey: Journey) => unknown) => changes.map(({ journey }) => pick(journey))
+  await connection.query({
+    name: 'write_journeys',
+    text: WRITE,
+    values: [
+      ...columnsOf(changes.map(({ name }) => name)),
+      column(({ referenceNo }) => referenceNo),
+      column(({ stage }) => stage),
+      column(({ systemDecision }) => systemDecision),
+      column(({ manualDecision }) => manualDecision),
+      column(({ finalDecision }) => finalDecision),
+      column(({ amlVersion }) => amlVersion),
+      column(({ resubmission }) => resubmission),
+      column(({ renewal }) => renewal),
+      column(({ events }) => events),
+      column(({ firstEventAt }) => firstEventAt),
+      column(({ lastEventAt }) => lastEventAt),
+      column(({ needsAttention }) => needsAttention),
+    ],
+  })
+  await connection.query({
+    name: 'announce_journeys',
+    text: `select pg_notify('${JOURNEY_CHANNEL}', message) from unnest($1::text[]) as t(message)`,
+    values: [changes.map(({ name, changed }) => JSON.stringify({ ...name, changed }))],
+  })
+}
+
+function changedFields(before: Journey | undefined, after: Journey): (keyof Journey)[] {
+  const fields = Object.keys(after) as (keyof Journey)[]
+  return before && before.events > 0 ? fields.filter((field) => before[field] !== after[field]) : fields
+}
+
+function columnsOf(names: readonly JourneyName[]): [string[], string[]] {
+  return [names.map(({ environment }) => environment), names.map(({ journeyId }) => journeyId)]
+}
+
+function textOf({ environment, journeyId }: JourneyName): string {
+  return `${environment} ${journeyId}`
+}
+
+function byName(a: JourneyName, b: JourneyName): number {
+  return textOf(a) < textOf(b) ? -1 : 1
+}

@@ -1,0 +1,132 @@
+import type { Environment } from '../idwise/envelope.ts'
+import { ANONYMOUS_WINDOW_MS, anonymousEventKey } from '../idwise/identity.ts'
+import { failpoint } from '../runtime/failpoint.ts'
+import { resolveReplayed, writeDeadLetters } from './dead-letters.ts'
+import { type Delivery, type EventRow, readDelivery } from './delivery.ts'
+import { countDuplicates, insertEvents, lockEvents, newestAnonymous } from './events.ts'
+import { foldJourneys, type JourneyName } from './journeys.ts'
+import type { Connection } from './pool.ts'
+
+export type Landed = 'landed' | 'duplicate' | 'conflict'
+
+/**
+ * Lands deliveries in the caller's transaction: each event once, by its key.
+ *
+ * Locks are taken in one order by everybody, or concurrent batches deadlock: bodies without event id first, then the
+ * inserts sorted by key, then the rows that exist already, sorted by key, then the journeys, sorted by name.
+ *
+ * @param options.withoutBody leaves the `body` column empty: a last try for a document that jsonb refuses
+ * @returns for each delivery, in order: `landed` made the row; `duplicate` was there with the same bytes; `conflict`
+ * was there with other bytes and is now a dead letter.
+ * @throws what `pg` throws. Nothing is caught: the transaction is lost with the first failure.
+ */
+export async function landDeliveries(
+  connection: Connection,
+  deliveries: readonly Delivery[],
+  options: { withoutBody?: boolean } = {},
+): Promise<Landed[]> {
+  if (deliveries.length > 0) failpoint('worker-before-transaction')
+  const rows = deliveries.map((delivery) => readDelivery(delivery, options.withoutBody ?? false))
+  await keyAnonymous(connection, rows)
+
+  const byKey = Map.groupBy(rows, (row) => row.eventKey.toString('latin1'))
+  const first = [...byKey.values()].map((group) => group[0] as EventRow).sort(byEventKey)
+  const inserted = await insertEvents(connection, first)
+
+  if (deliveries.length > 0) failpoint('worker-in-transaction')
+  const outcomes = new Map<EventRow, Landed>()
+  const touched: JourneyName[] = []
+  const others = rows.filter((row) => {
+    const key = row.eventKey.toString('latin1')
+    const landed = inserted.has(key) && byKey.get(key)?.[0] === row
+    if (!landed) return true
+    outcomes.set(row, 'landed')
+    touch(touched, row.environment, row.event.journeyId)
+    return false
+  })
+  if (others.length > 0) await settleOthers(connection, others, { outcomes, touched })
+  await resolveReplayed(
+    connection,
+    rows.filter((row) => outcomes.get(row) !== 'conflict').flatMap((row) => row.delivery.replayOf ?? []),
+  )
+  await foldJourneys(connection, touched)
+  return rows.map((row) => outcomes.get(row) as Landed)
+}
+
+/**
+ * Gives each event without id the key of the newest stored event with the same bytes within the window, else one of
+ * its own. An advisory lock per body makes concurrent workers take turns, since there is no row to lock yet.
+ */
+async function keyAnonymous(connection: Connection, rows: readonly EventRow[]): Promise<void> {
+  const anonymous = rows.filter((row) => row.event.eventId === null)
+  if (anonymous.length === 0) return
+  const groups = Map.groupBy(anonymous, (row) => `${row.environment} ${row.bodySha256.toString('hex')}`)
+  const known = await newestAnonymous(
+    connection,
+    [...groups.values()].map((group) => group[0] as EventRow),
+  )
+  for (const [name, group] of groups) {
+    const firsts = known.get(name) ?? []
+    for (const row of group.sort((a, b) => a.delivery.envelope.at - b.delivery.envelope.at)) {
+      const at = row.delivery.envelope.at
+      const same = firsts.find((first) => Math.abs(at - first.receivedAt) <= ANONYMOUS_WINDOW_MS)
+      row.eventKey = same?.eventKey ?? anonymousEventKey(row.environment, row.bodySha256, at)
+      if (!same) firsts.push({ eventKey: row.eventKey, receivedAt: at })
+    }
+  }
+}
+
+/** Tells duplicates from conflicts among the deliveries whose event was there already. */
+async function settleOthers(
+  connection: Connection,
+  others: readonly EventRow[],
+  { outcomes, touched }: { outcomes: Map<EventRow, Landed>; touched: JourneyName[] },
+): Promise<void> {
+  const stored = await lockEvents(connection, others.map((row) => row.eventKey).sort(Buffer.compare))
+  const duplicates = new Map<string, { count: number; firstAt: number }>()
+  const conflicts: EventRow[] = []
+  for (const row of others) {
+    const key = row.eventKey.toString('latin1')
+    const there = stored.get(key)
+    if (!there) throw new Error('an event that was there is gone')
+    const { at, arrival } = row.delivery.envelope
+    const isConflict = !there.bodySha256.equals(row.bodySha256)
+    outcomes.set(row, isConflict ? 'conflict' : 'duplicate')
+    if (isConflict) conflicts.push(row)
+    if (isConflict || at < there.receivedAt) touch(touched, there.environment, there.journeyId)
+    // The same arrival again is a job that ran twice (its worker died, or its add was repeated), not a redelivery;
+    // neither is a replay, which is ours.
+    if (isConflict || row.delivery.replayOf !== null) continue
+    const further = (there.arrival === arrival ? 0 : 1) + row.delivery.duplicates
+    if (further === 0) continue
+    const known = duplicates.get(key)
+    duplicates.set(key, {
+      count: (known?.count ?? 0) + further,
+      firstAt: Math.min(known?.firstAt ?? at, at),
+    })
+  }
+  await countDuplicates(connection, duplicates)
+  await writeDeadLetters(
+    connection,
+    conflicts.map((row) => ({
+      jobId: row.delivery.jobId,
+      reason: 'conflict' as const,
+      error: CONFLICT,
+      attempts: 1,
+      envelope: JSON.stringify(row.delivery.envelope),
+    })),
+  )
+}
+
+const CONFLICT = {
+  name: 'EventConflict',
+  message: 'Another body is stored under the same event id; the first one stands.',
+}
+
+function touch(touched: JourneyName[], environment: Environment, journeyId: string | null): void {
+  if (journeyId !== null) touched.push({ environment, journeyId })
+}
+
+function byEventKey(a: EventRow, b: EventRow): number {
+  return Buffer.compare(a.eventKey, b.eventKey)
+}

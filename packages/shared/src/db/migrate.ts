@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import { migrate } from 'drizzle-orm/node-postgres/migrator'
+import { failpoint } from '../runtime/failpoint.ts'
+import type { Connection, Db } from './pool.ts'
+
+const FOLDER = fileURLToPath(new URL('./migrations', import.meta.url))
+const TABLE = 'sluice_migrations'
+/** Any number that nothing else locks: one migration at a time, the others wait. */
+const LOCK = 7_583_221_904
+
+/**
+ * - `missing`, `older`: run `sluice migrate`.
+ * - `newer`: a later Sluice has migrated; this build goes on, since migrations keep the columns of the release before.
+ */
+export type SchemaState = 'current' | 'missing' | 'older' | 'newer'
+
+/**
+ * Brings the schema to this build's version. Safe to run from several processes at once.
+ *
+ * @returns the state before.
+ */
+export async function migrateSchema(db: Db): Promise<SchemaState> {
+  const client = await db.pool.connect()
+  try {
+    // A migration may take as long as it needs.
+    await client.query('set statement_timeout = 0; set lock_timeout = 0')
+    await client.query('select pg_advisory_lock($1)', [LOCK])
+    const before = await schemaState(client)
+    failpoint('migrate-in-middle')
+    await migrate(drizzle(client), {
+      migrationsFolder: FOLDER,
+      migrationsSchema: 'public',
+      migrationsTable: TABLE,
+    })
+    return before
+  } finally {
+    client.release(true)
+  }
+}
+
+export async function schemaState(connection: Connection): Promise<SchemaState> {
+  const known = await connection.query('select to_regclass($1) is not null as present', [`public.${TABLE}`])
+  if (!known.rows[0]?.present) return 'missing'
+  const { rows } = await connection.query(`select max(created_at)::float8 as latest from public.${TABLE}`)
+  const latest: number | null = rows[0]?.latest ?? null
+  if (latest === null) return 'missing'
+  const wanted = latestMigration()
+  return latest === wanted ? 'current' : latest < wanted ? 'older' : 'newer'
+}
+
+function latestMigration(): number {
+  const journal = JSON.parse(readFileSync(`${FOLDER}/meta/_journal.json`, 'utf8')) as {
+    entries: { when: number }[]
+  }
+  return Math.max(...journal.entries.map((entry) => entry.when))
+}

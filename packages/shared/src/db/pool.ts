@@ -1,0 +1,72 @@
+import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
+import pg from 'pg'
+import type { Log } from '../runtime/log.ts'
+
+/** A connection checked out of a pool, or inside a transaction. */
+export type Connection = Pick<pg.ClientBase, 'query'>
+
+export type Db = {
+  readonly pool: pg.Pool
+  /** Typed queries for reading and for acts of an operator; landing speaks SQL over the pool. */
+  readonly query: NodePgDatabase
+  /** Runs `work` in one transaction; a throw rolls back, and a broken connection is thrown away. */
+  transaction<T>(work: (connection: pg.PoolClient) => Promise<T>): Promise<T>
+} & AsyncDisposable
+
+/**
+ * A pool for one purpose. Every wait has a limit: without them `pg` waits for ever on a server that hangs.
+ *
+ * @param options.statementMs the longest statement; the client gives up 2 s later, should the server not answer
+ */
+export function createDb(
+  url: string,
+  options: { max: number; statementMs: number; connectMs?: number; log: Log; name: string },
+): Db {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: `sluice ${options.name}`,
+    max: options.max,
+    connectionTimeoutMillis: options.connectMs ?? 2_000,
+    statement_timeout: options.statementMs,
+    query_timeout: options.statementMs + 2_000,
+    lock_timeout: Math.min(3_000, options.statementMs),
+    idle_in_transaction_session_timeout: 15_000,
+    keepAlive: true,
+    allowExitOnIdle: false,
+  })
+  // A killed connection emits on the pool when idle and on the client when checked out; unheard, either ends the process.
+  pool.on('error', (error) => options.log.warn({ err: error }, 'idle Postgres connection lost'))
+  pool.on('connect', (client) => client.on('error', () => {}))
+  return {
+    pool,
+    query: drizzle(pool),
+    transaction: (work) => transaction(pool, work),
+    async [Symbol.asyncDispose]() {
+      await pool.end()
+    },
+  }
+}
+
+async function transaction<T>(pool: pg.Pool, work: (connection: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect()
+  let broken: boolean | Error = false
+  try {
+    await client.query('begin')
+    const result = await work(client)
+    await client.query('commit')
+    return result
+  } catch (error) {
+    // A standby says so only when written to: its connection must not be used again (25006).
+    broken = (error as { code?: string }).code === '25006' || (await rollbackFailed(client))
+    throw error
+  } finally {
+    client.release(broken)
+  }
+}
+
+async function rollbackFailed(client: pg.PoolClient): Promise<boolean> {
+  return client.query('rollback').then(
+    () => false,
+    () => true,
+  )
+}

@@ -1,0 +1,78 @@
+import { createHash, hash } from 'node:crypto'
+import type { Environment } from './envelope.ts'
+import type { IdwiseEvent } from './event.ts'
+
+/** A body without event id is the same event when it comes again within this span of its first arrival. */
+export const ANONYMOUS_WINDOW_MS = 60 * 60 * 1000
+
+/**
+ * Anonymous bodies that arrive in the same slot share a job, so the slot must stay below the window: two arrivals
+ * in one slot are always one event, and two slots meet again in PostgreSQL, which knows the first arrival.
+ */
+const SLOT_MS = 10 * 60 * 1000
+
+export function sha256(bytes: Buffer | string): Buffer {
+  return hash('sha256', bytes, 'buffer')
+}
+
+/**
+ * What makes an event the same event: SHA-256 over environment, normalised name and event id, each preceded by its
+ * length, so that no two different triples give the same bytes.
+ */
+export function eventKey(
+  environment: Environment,
+  event: { normalisedEvent: string; eventId: string },
+): Buffer {
+  return keyOver(environment, event.normalisedEvent, event.eventId)
+}
+
+/** The key of an event that carries no id: its body and the time of its first arrival (ms since 1970) stand for it. */
+export function anonymousEventKey(
+  environment: Environment,
+  bodySha256: Buffer,
+  firstArrivalMs: number,
+): Buffer {
+  return keyOver(environment, bodySha256, String(firstArrivalMs))
+}
+
+/** The names of one arrival, before it is stored. */
+export type Identity = {
+  /**
+   * The same for every delivery of one body of one event. A raw event id would collide with BullMQ's own keys, and
+   * without the body's hash BullMQ would drop another body under the same event id in silence.
+   */
+  readonly jobId: string
+  /** Hex; null for an event without id, whose key PostgreSQL decides when it lands. */
+  readonly eventKey: string | null
+  /** Hex. */
+  readonly bodySha256: string
+}
+
+export function identify(
+  environment: Environment,
+  raw: Buffer,
+  { normalisedEvent, eventId }: Pick<IdwiseEvent, 'normalisedEvent' | 'eventId'>,
+  receivedAtMs: number,
+): Identity {
+  const body = sha256(raw)
+  const key =
+    eventId === null
+      ? keyOver(environment, body, `slot ${Math.floor(receivedAtMs / SLOT_MS)}`)
+      : eventKey(environment, { normalisedEvent, eventId })
+  return {
+    jobId: `e-${sha256(Buffer.concat([key, body])).toString('hex')}`,
+    eventKey: eventId === null ? null : key.toString('hex'),
+    bodySha256: body.toString('hex'),
+  }
+}
+
+function keyOver(...parts: (string | Buffer)[]): Buffer {
+  const sum = createHash('sha256')
+  for (const part of parts) {
+    const bytes = Buffer.from(part as string)
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(bytes.length)
+    sum.update(length).update(bytes)
+  }
+  return sum.digest()
+}

@@ -1,0 +1,111 @@
+import { isUtf8 } from 'node:buffer'
+
+/** Deeper documents are kept but not read: 5,000 nested arrays parse and then overflow the stack elsewhere. */
+const MAX_DEPTH = 64
+
+const BOM = 0xfeff
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+
+/**
+ * Reads bytes as JSON, whatever they are labelled.
+ *
+ * @returns `text` without a byte order mark and the parsed `value`; undefined where the bytes are not valid UTF-8,
+ * not JSON, or nested deeper than 64 levels. Never throws.
+ */
+export function readJson(raw: Buffer): { text: string; value: unknown } | undefined {
+  if (!isUtf8(raw) || isTooDeep(raw)) return undefined
+  const decoded = raw.toString('utf8')
+  const text = decoded.charCodeAt(0) === BOM ? decoded.slice(1) : decoded
+  try {
+    return { text, value: JSON.parse(text) }
+  } catch {
+    return undefined
+  }
+}
+
+/** Counts brackets outside strings, so that JSON.parse never sees a document that is too deep. */
+function isTooDeep(raw: Buffer): boolean {
+  let depth = 0
+  let inString = false
+  for (let i = 0; i < raw.length; i++) {
+    const byte = raw[i]
+    if (inString) {
+      if (byte === BACKSLASH) i++
+      else if (byte === QUOTE) inString = false
+    } else if (byte === QUOTE) inString = true
+    else if (byte === 0x5b || byte === 0x7b) {
+      if (++depth > MAX_DEPTH) return true
+    } else if (byte === 0x5d || byte === 0x7d) depth--
+  }
+  return false
+}
+
+/** An own property of a JSON object; undefined for anything that is not one. Safe with a key such as `__proto__`. */
+export function property(value: unknown, key: string): unknown {
+  return isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/**
+ * The numbers of one object as they were sent: JSON.parse rounds integers above 2^53, which would give two events one
+ * id. Reads the document once more, so call it only where a number is not a plain integer.
+ *
+ * @param locate finds the object in the new reading
+ */
+export function numbersAsSent(
+  text: string,
+  locate: (value: unknown) => unknown,
+): ReadonlyMap<string, string> {
+  const sent = new WeakMap<object, Map<string, string>>()
+  const value = JSON.parse(text, function (this: object, name, value, context?: { source?: string }) {
+    if (typeof value === 'number' && context?.source && !Array.isArray(this)) {
+      const numbers = sent.get(this) ?? new Map<string, string>()
+      sent.set(this, numbers.set(name, context.source))
+    }
+    return value
+  })
+  const holder = locate(value)
+  return (isObject(holder) && sent.get(holder)) || new Map()
+}
+
+const MAX_DIGITS = 1_000
+
+/** A loop, since an expression that looks for so many digits takes quadratic time. */
+function hasLongNumber(text: string): boolean {
+  let run = 0
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    run = code >= 0x30 && code <= 0x39 ? run + 1 : 0
+    if (run > MAX_DIGITS) return true
+  }
+  return false
+}
+
+// What PostgreSQL's jsonb refuses although JSON allows it: NUL, half of a surrogate pair, numbers beyond numeric.
+const SUSPICIOUS = /\\u(?:0000|[dD][89a-fA-F])|[:,[\s]-?[\d.]+[eE][+-]?\d{4}/
+
+/**
+ * The document as text that PostgreSQL's `jsonb` takes: as it was sent wherever possible, else with NUL and lone
+ * surrogates replaced and numbers as JavaScript reads them. The exact bytes are kept elsewhere.
+ */
+export function toJsonb({ text, value }: { text: string; value: unknown }): string {
+  const suspicious = SUSPICIOUS.test(text) || (text.length > MAX_DIGITS && hasLongNumber(text))
+  return suspicious ? JSON.stringify(cleaned(value)) : text
+}
+
+/** The value with every text in it, keys included, fit for PostgreSQL. */
+export function cleaned(value: unknown): unknown {
+  if (typeof value === 'string') return cleanText(value)
+  if (Array.isArray(value)) return value.map(cleaned)
+  if (!isObject(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [cleanText(key), cleaned(inner)]))
+}
+
+/** Text that PostgreSQL's `text` takes: well-formed, without NUL. */
+export function cleanText(text: string): string {
+  return text.toWellFormed().replaceAll('\0', '\ufffd')
+}

@@ -1,0 +1,7 @@
+export { checkRedis } from './check.ts'
+export type { CollapsedCount } from './collapsed.ts'
+export { ATTEMPTS, BACKOFF } from './options.ts'
+export { pingRedis } from './ping.ts'
+export { createQueueReceiver, type HandleResult, type Incoming, type QueueReceiver } from './receiver.ts'
+export { createQueueSender, type Outgoing, type QueueLocation, type QueueSender } from './sender.ts'
+export { createQueueSteward, type FailedJob, type QueueCounts, type QueueSteward } from './steward.ts'

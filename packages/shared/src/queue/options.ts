@@ -1,0 +1,38 @@
+import type { DefaultJobOptions } from 'bullmq'
+
+/** Tries of an event before it becomes a dead letter, on the queue and in the inbox alike. */
+export const ATTEMPTS = 8
+
+/** Delay between the tries: from one second, doubled each time, with jitter. */
+export const BACKOFF = { baseMs: 1_000, maxMs: 60_000 }
+
+/**
+ * Job options, all in one place. They are the same for every job, so the worker puts them on as it reads one: stored
+ * with each job they would take a quarter of its room in Redis.
+ */
+export const JOB_OPTIONS: DefaultJobOptions = {
+  attempts: ATTEMPTS,
+  backoff: { type: 'exponential', delay: BACKOFF.baseMs, jitter: 0.5 },
+  // Finished jobs stay an hour, longer than IDWise redelivers, so that redeliveries collapse here.
+  removeOnComplete: { age: 3_600 },
+  // The failed set is a net: only the sweeper takes from it, once the dead letter is written.
+  removeOnFail: false,
+  stackTraceLimit: 2,
+}
+
+/** BullMQ caps its event stream at this length; nothing of ours reads it. */
+export const EVENT_STREAM_LENGTH = 1_000
+
+export const WORKER_OPTIONS = {
+  // How soon a dead worker's jobs are taken over: 15 to 25 s. A lock lost by a worker that lives (a blocked event
+  // loop) runs the job twice, which the event's key makes harmless.
+  lockDuration: 15_000,
+  stalledInterval: 5_000,
+  // A crash stalls every job that its worker held, so innocents gain counts together.
+  maxStalledCount: 10,
+  drainDelay: 5,
+}
+
+/** Each shard is a queue of its own under a hash tag of its own, so that a Redis Cluster can spread them. */
+export const QUEUE_NAME = 'events'
+export const shardPrefix = (prefix: string, shard: number) => `{${prefix}-${shard}}`

@@ -1,0 +1,149 @@
+import { Queue } from 'bullmq'
+import { withDeadline } from '../runtime/backoff.ts'
+import { failpoint } from '../runtime/failpoint.ts'
+import type { Log } from '../runtime/log.ts'
+import { type CollapsedCount, collapsedKey, moveCollapsed } from './collapsed.ts'
+import { connectRedis, readyWithin } from './connection.ts'
+import { EVENT_STREAM_LENGTH, QUEUE_NAME, shardPrefix } from './options.ts'
+import type { QueueLocation } from './sender.ts'
+
+export type QueueCounts = {
+  waiting: number
+  active: number
+  delayed: number
+  failed: number
+  completed: number
+}
+
+/** A job that BullMQ failed by itself, most often because its worker died with it too often. */
+export type FailedJob = {
+  readonly jobId: string
+  readonly data: string
+  readonly reason: string
+  readonly attempts: number
+}
+
+/** Looks after the queues beside the flow of jobs: counting, sweeping, moving counts. Fails fast. */
+export type QueueSteward = {
+  /** Resolves with true once Redis can be asked, with false after `ms`. */
+  ready(ms: number): Promise<boolean>
+  counts(): Promise<QueueCounts>
+  /** Hands each job of the failed sets to `take`, and removes it once that has resolved. */
+  sweepFailed(take: (job: FailedJob) => Promise<void>): Promise<number>
+  /** Hands deliveries that collapsed in the queue to `record`; see `moveCollapsed`. */
+  moveCollapsed(record: (counts: CollapsedCount[]) => Promise<boolean[]>): Promise<number>
+  /** Redis' own account of itself: the sections of INFO, `name: value`. */
+  info(): Promise<Record<string, string>>
+  config(name: string): Promise<string | undefined>
+  /** False where Redis has forgotten a key that this steward had seen there. */
+  canaryLives(): Promise<boolean>
+  /** For how long the oldest waiting job has waited, ms; 0 where none waits. */
+  oldestWaitingMs(): Promise<number>
+  /** ms since 1970 by Redis' clock. */
+  time(): Promise<number>
+} & AsyncDisposable
+
+const SWEEP_PAGE = 100
+
+export function createQueueSteward({ url, prefix, shards }: QueueLocation, log: Log): QueueSteward {
+  const client = connectRedis(url, 'ingest')
+  client.on('error', (error) => log.debug({ err: error }, 'Redis connection'))
+  const prefixes = Array.from({ length: shards }, (_, shard) => shardPrefix(prefix, shard))
+  const queues = prefixes.map((shard) => {
+    const queue = new Queue(QUEUE_NAME, {
+      connection: client,
+      prefix: shard,
+      skipWaitingForReady: true,
+      skipVersionCheck: true,
+      streams: { events: { maxLen: EVENT_STREAM_LENGTH } },
+    })
+    queue.on('error', () => {})
+    return queue
+  })
+  let canarySeen = false
+  return {
+    ready: (ms) => readyWithin(client, ms),
+    async counts() {
+      const all = await Promise.all(
+        queues.map((queue) => queue.getJobCounts('waiting', 'active', 'delayed', 'failed', 'completed')),
+      )
+      const sum = (name: keyof QueueCounts) => all.reduce((total, counts) => total + (counts[name] ?? 0), 0)
+      return {
+        waiting: sum('waiting'),
+        active: sum('active'),
+        delayed: sum('delayed'),
+        failed: sum('failed'),
+        completed: sum('completed'),
+      }
+    },
+    async sweepFailed(take) {
+      let swept = 0
+      for (const queue of queues) {
+        // Read as raw hashes: BullMQ cannot read a job whose data somebody else has written.
+        const jobIds = await client.zrange(queue.toKey('failed'), 0, String(SWEEP_PAGE - 1))
+        for (const jobId of jobIds) {
+          try {
+            const job = await client.hgetall(queue.toKey(jobId))
+            await take({
+              jobId,
+              data: job.data ?? '',
+              reason: job.failedReason ?? '',
+              attempts: Number(job.atm ?? job.attemptsMade ?? 0),
+            })
+            failpoint('sweeper-after-insert')
+            await queue.remove(jobId)
+            await client.zrem(queue.toKey('failed'), jobId)
+            swept++
+          } catch (error) {
+            log.warn({ err: error }, 'a failed job was not swept; the others are')
+          }
+        }
+      }
+      return swept
+    },
+    async moveCollapsed(record) {
+      let moved = 0
+      for (const [index, shard] of prefixes.entries()) {
+        const jobPrefix = queues[index]?.toKey('') ?? ''
+        moved += await moveCollapsed(client, { key: collapsedKey(shard), jobPrefix }, record)
+      }
+      return moved
+    },
+    async info() {
+      const lines = (await client.info()).split('\r\n').filter((line) => line.includes(':'))
+      return Object.fromEntries(
+        lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]),
+      )
+    },
+    async config(name) {
+      const [, value] = (await client.config('GET', name)) as string[]
+      return value
+    },
+    async canaryLives() {
+      const key = `${prefixes[0]}:canary`
+      const found = await client.get(key)
+      const lives = found !== null || !canarySeen
+      if (found === null) await client.set(key, new Date().toISOString())
+      canarySeen = true
+      return lives
+    },
+    async oldestWaitingMs() {
+      const ages = await Promise.all(
+        queues.map(async (queue) => {
+          const oldest = await client.lindex(queue.toKey('wait'), -1)
+          const added = oldest === null ? null : await client.hget(queue.toKey(oldest), 'timestamp')
+          return added ? Date.now() - Number(added) : 0
+        }),
+      )
+      return Math.max(0, ...ages)
+    },
+    async time() {
+      const [seconds = 0, micros = 0] = (await client.time()).map(Number)
+      return seconds * 1000 + micros / 1000
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(queues.map((queue) => withDeadline(queue.close(), 1_000, 'closing').catch(() => {})))
+      client.disconnect()
+    },
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * One thing that was looked at. `fail` breaks a promise or stops Sluice from working, `warn` may; both say what to do.
+ */
+export type Check = {
+  name: string
+  level: 'ok' | 'warn' | 'fail'
+  text: string
+  advice?: string
+  /** A setting that lets events that were answered 200 be lost; SLUICE_DURABILITY=strict refuses it. */
+  unsafe?: true
+}
+
+export const ok = (name: string, text: string): Check => ({ name, level: 'ok', text })
+export const warn = (name: string, text: string, advice: string): Check => ({
+  name,
+  level: 'warn',
+  text,
+  advice,
+})
+export const fail = (name: string, text: string, advice: string): Check => ({
+  name,
+  level: 'fail',
+  text,
+  advice,
+})
+
+export const unsafe = (check: Check): Check => ({ ...check, unsafe: true })
+
+const MAX_SKEW_MS = 2_000
+
+/** Compares a store's clock (ms since 1970) with this machine's, half of the round trip allowed for. */
+export async function checkClock(name: string, storeTime: () => Promise<number>): Promise<Check> {
+  const before = Date.now()
+  const there = await storeTime()
+  const skewMs = Math.round(there - (before + Date.now()) / 2)
+  const text = `clock differs by ${Math.abs(skewMs)} ms`
+  return Math.abs(skewMs) < MAX_SKEW_MS
+    ? ok(name, text)
+    : warn(name, text, 'Synchronise the clocks of both machines (NTP): delays and locks are counted in time.')
+}

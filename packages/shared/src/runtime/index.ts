@@ -1,0 +1,21 @@
+export { backoffMs, DeadlineError, pause, withDeadline } from './backoff.ts'
+export { type Batcher, createBatcher } from './batch.ts'
+export { type Check, fail, ok, warn } from './check.ts'
+export { describeError, errorCode, UserError } from './errors.ts'
+export { armFailpoint, FAILPOINTS, type Failpoint, failpoint } from './failpoint.ts'
+export { type Guard, startGuard } from './guard.ts'
+export { runUntilSignal } from './lifecycle.ts'
+export { createLog, type Log } from './log.ts'
+export { createMetrics, type Metrics } from './metrics.ts'
+export { type Health, listenError, serveMetrics, serveProbes } from './serve.ts'
+export {
+  blockList,
+  databaseUrl,
+  type Env,
+  networks,
+  port,
+  processSettings,
+  queueSettings,
+  readSettings,
+  wholeNumber,
+} from './settings.ts'

@@ -1,0 +1,59 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+/** What one process counts, in Prometheus' terms. Every name begins with `sluice_`; label values come from closed sets. */
+export type Metrics = ReturnType<typeof createMetrics>
+
+export function createMetrics() {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry, prefix: 'sluice_' })
+  const registers = [registry]
+  return {
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+    /** Answers of the ingest. outcome: accepted, unauthorised, too_large, unavailable, … */
+    answers: new Counter({
+      name: 'sluice_answers_total',
+      help: 'Webhook requests by environment and outcome',
+      labelNames: ['environment', 'outcome'] as const,
+      registers,
+    }),
+    answerSeconds: new Histogram({
+      name: 'sluice_answer_seconds',
+      help: 'Time from the complete request to the answer of accepted events',
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
+      registers,
+    }),
+    /** Events that a store has acknowledged. via: redis, inbox */
+    enqueued: new Counter({
+      name: 'sluice_enqueued_total',
+      help: 'Events taken by a store, by the way they took',
+      labelNames: ['via'] as const,
+      registers,
+    }),
+    /** outcome: landed, duplicate, conflict, dead_letter, retried, delayed */
+    handled: new Counter({
+      name: 'sluice_handled_total',
+      help: 'Events handled by the worker, by way and outcome',
+      labelNames: ['via', 'outcome'] as const,
+      registers,
+    }),
+    /** What the checks of the stores found when last made. level: ok, warn, fail */
+    checks: new Gauge({
+      name: 'sluice_checks',
+      help: 'Checks of the stores by result',
+      labelNames: ['level'] as const,
+      registers,
+    }),
+    unsafe: new Gauge({
+      name: 'sluice_unsafe_settings',
+      help: 'Settings of the stores that let acknowledged events be lost',
+      registers,
+    }),
+    landSeconds: new Histogram({
+      name: 'sluice_land_seconds',
+      help: 'Time from receipt to landed',
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300],
+      registers,
+    }),
+  }
+}

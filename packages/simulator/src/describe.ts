@@ -1,0 +1,65 @@
+import type { Report } from './report.ts'
+import type { Summary } from './simulate.ts'
+import type { Progress } from './stats.ts'
+
+/** One line for a terminal, short enough to be written over itself. */
+export function describeProgress(progress: Progress): string {
+  const { elapsedMs, events, answers, pending, latencyMs } = progress
+  const seconds = (elapsedMs / 1000).toFixed(0)
+  return `${seconds} s  sent ${events}  ${answersIn(answers)}  pending ${pending}  p99 ${latencyMs.p99.toFixed(1)} ms`
+}
+
+export function describeSummary(summary: Summary): string {
+  const { latencyMs: ms, elapsedMs } = summary
+  return table([
+    ['seed', summary.seed],
+    ['sent', `${summary.events} events in ${summary.requests} requests, ${(elapsedMs / 1000).toFixed(1)} s`],
+    ['answers', answersIn(summary.answers)],
+    ['delivered', summary.delivered],
+    ['redelivered', summary.redelivered],
+    ['duplicates', summary.duplicates],
+    ['given up', summary.givenUp],
+    ...(summary.complete ? [] : [['unfinished (stopped)', summary.unfinished] as const]),
+    [
+      'latency, ms',
+      `p50 ${ms.p50.toFixed(1)}  p95 ${ms.p95.toFixed(1)}  p99 ${ms.p99.toFixed(1)}  max ${ms.max.toFixed(1)}`,
+    ],
+  ])
+}
+
+export function describeReport(report: Report): string {
+  const lines = table([
+    ['requests', report.requests],
+    ['events sent', report.sent],
+    ['acknowledged', report.acknowledged],
+    ['landed', report.landed],
+    ['missing', report.missing],
+    ['mismatched bytes', report.mismatched],
+    ['landed twice', report.landedTwice],
+    ['landed without acknowledgement', report.landedUnacknowledged],
+    ['rows nobody sent', `${report.nobodySent}, beside ${report.otherTimes} of other times`],
+    ['journeys', report.journeys],
+    ['journeys that differ', `${report.journeysDiffering}, with ${report.leftOpen} fields left open`],
+    ['dead letters', report.deadLetters],
+    ['altered lines of the ledger', report.alteredLines.length],
+  ])
+  const notes = [
+    ...(report.ledgerEnds ? [] : ['The ledger breaks off: its run crashed, or its last lines were removed.']),
+    ...(report.landedBefore > 0
+      ? [`${report.landedBefore} events had landed before the run began; use a new seed for each run.`]
+      : []),
+    ...report.findings,
+    report.ok ? 'All that was acknowledged has landed once, unaltered.' : 'Not as it should be.',
+  ]
+  return [lines, ...notes].join('\n')
+}
+
+function answersIn(answers: Readonly<Record<string, number>>): string {
+  const list = Object.entries(answers).map(([name, count]) => `${name}: ${count}`)
+  return list.length > 0 ? list.join(', ') : 'no answers'
+}
+
+function table(rows: readonly (readonly [string, string | number])[]): string {
+  const width = Math.max(...rows.map(([name]) => name.length))
+  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n')
+}

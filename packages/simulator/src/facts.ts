@@ -1,0 +1,68 @@
+/**
+ * What a body says, as far as identity and the journey model need it. Read from IDWise's documentation alone and apart
+ * from the receiver's own parser, so that a mistake in either shows.
+ */
+export type Facts = {
+  /** Trimmed, blanks joined, lower case, the known misspelling put right; empty where there is no name. */
+  readonly name: string
+  readonly eventId: string | null
+  readonly journeyId: string | null
+  readonly referenceNo: string | null
+  readonly systemDecision: string | null
+  readonly manualDecision: string | null
+  readonly finalDecision: string | null
+  readonly amlVersion: number | null
+}
+
+export function readFacts(text: string): Facts {
+  const document = objectIn(text)
+  const body = asObject(document.body)
+  const name = typeof document.event === 'string' ? normalise(document.event) : ''
+  const version = Number(body.updatedAMLVersionNumber ?? Number.NaN)
+  return {
+    name,
+    eventId: name === '' ? null : textIn(body.eventId),
+    journeyId: textIn(body.journeyId),
+    referenceNo: textIn(body.referenceNo),
+    systemDecision: textIn(body.systemDecision),
+    manualDecision: textIn(body.manualDecision),
+    finalDecision: textIn(body.finalDecision),
+    amlVersion: Number.isInteger(version) ? version : null,
+  }
+}
+
+export function normalise(name: string): string {
+  const plain = name.trim().split(/\s+/).join(' ').toLowerCase()
+  return plain === 'aml monior update' ? 'aml monitor update' : plain
+}
+
+/**
+ * What makes two deliveries the same event: environment, name and event id; where there is no event id, environment
+ * and body (and then only within 60 minutes).
+ */
+export function identityOf(
+  environment: string,
+  name: string,
+  eventId: string | null,
+  sha256: string,
+): string {
+  return eventId === null ? `${environment} ${sha256}` : `${environment} ${name}\n${eventId}`
+}
+
+function objectIn(text: string): Record<string, unknown> {
+  try {
+    return asObject(JSON.parse(text))
+  } catch {
+    return {}
+  }
+}
+
+function asObject(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+}
+
+/** Missing, null and empty all mean: not there. A number stands for its digits. */
+function textIn(value: unknown): string | null {
+  if (typeof value === 'number') return String(value)
+  return typeof value === 'string' && value !== '' ? value : null
+}

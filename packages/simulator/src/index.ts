@@ -1,0 +1,7 @@
+export { describeProgress, describeReport, describeSummary } from './describe.ts'
+export { type LedgerLine, type LedgerRecord, readLedger } from './ledger.ts'
+export { type Mix, parseMix } from './mix.ts'
+export type { DeadLetterRow, EventRow, JourneyRow, Report, Rows } from './report.ts'
+export { type SimulateHooks, type SimulateOptions, type Summary, simulate } from './simulate.ts'
+export type { Progress } from './stats.ts'
+export { verify } from './verify.ts'

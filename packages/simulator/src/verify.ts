@@ -1,0 +1,137 @@
+import { identityOf, normalise } from './facts.ts'
+import { compareJourneys, journeyKey } from './journeys.ts'
+import type { LedgerLine } from './ledger.ts'
+import type { LandedEvent } from './model.ts'
+import {
+  createFindings,
+  type DeadLetterRow,
+  type EventRow,
+  type Found,
+  type JourneyRow,
+  type Report,
+  type Rows,
+} from './report.ts'
+import { readSent, type Sent, type SentEvent } from './sent.ts'
+
+const ANONYMOUS_WINDOW_MS = 60 * 60_000
+/** How far the clocks of sender and receiver may differ before an arrival counts as one of another time. */
+const CLOCK_SKEW_MS = 60_000
+
+/**
+ * Compares a ledger with the database that received its run. The ledger is held in memory (some 1 KB an event),
+ * rows are read once, one by one. The database may hold other runs too, of other seeds.
+ */
+export async function verify(given: {
+  ledger: Rows<LedgerLine>
+  events: Rows<EventRow>
+  deadLetters: Rows<DeadLetterRow>
+  journeys: Rows<JourneyRow>
+}): Promise<Report> {
+  const sent = await readSent(given.ledger)
+  const found = createFindings()
+  for (const line of sent.alteredLines) found('altered', `line ${line} of the ledger was altered`)
+  const { arrivals, otherTimes } = await readArrivals(given.events, sent, found)
+  const dead = await readDeadLetters(given.deadLetters)
+
+  const count = { acknowledged: 0, landed: 0, landedUnacknowledged: 0, landedBefore: 0 }
+  const expected = new Map<string, LandedEvent[]>()
+  for (const [identity, event] of sent.events) {
+    const rows = (arrivals.get(identity) ?? []).toSorted((a, b) => a - b)
+    const tooMany = rowsTooMany(event, rows)
+    const acknowledged = event.acknowledged.length > 0
+    if (acknowledged) count.acknowledged++
+    if (rows.length > 0) count.landed++
+    if (rows.length > 0 && !acknowledged) count.landedUnacknowledged++
+    if (rows.some((at) => at < sent.start)) count.landedBefore++
+    if (tooMany > 0) found('twice', `landed twice: ${nameOf(event)}`)
+    const reason = dead.get(bytesKey(event.environment, event.sha256))
+    if (reason !== undefined) found('dead', `dead letter (${reason}): ${nameOf(event)}`)
+    else if (!allLanded(event, rows)) found('missing', `missing: ${nameOf(event)}`)
+    if (event.facts.journeyId === null) continue
+    const key = journeyKey(event.environment, event.facts.journeyId)
+    for (const _row of rows.slice(tooMany)) addTo(expected, key, event)
+  }
+  const journeys = expected.size
+  const leftOpen = await compareJourneys(given.journeys, expected, found)
+
+  const { missing, mismatched, twice, nobodySent, differs, dead: deadLetters, altered } = found.counts
+  return {
+    ok: missing + mismatched + twice + differs + altered === 0,
+    requests: sent.requests,
+    sent: sent.events.size,
+    ...count,
+    missing,
+    mismatched,
+    landedTwice: twice,
+    nobodySent,
+    otherTimes,
+    journeys,
+    journeysDiffering: differs,
+    leftOpen,
+    deadLetters,
+    alteredLines: sent.alteredLines,
+    ledgerEnds: sent.end !== undefined,
+    findings: found.list,
+  }
+}
+
+/** When each of the ledger's events arrived, by identity; and checks the rows' bytes on the way. */
+async function readArrivals(rows: Rows<EventRow>, sent: Sent, found: Found) {
+  const arrivals = new Map<string, number[]>()
+  const end = (sent.end ?? Number.POSITIVE_INFINITY) + CLOCK_SKEW_MS
+  let otherTimes = 0
+  for await (const row of rows) {
+    const { environment, event_id, body_sha256 } = row
+    const identity = identityOf(environment, normalise(row.event ?? ''), event_id, body_sha256)
+    const event = sent.events.get(identity)
+    const at = row.received_at.getTime()
+    const during = at >= sent.start && at <= end
+    if (!event && during)
+      found('nobodySent', `nobody sent: ${environment} ${row.event} ${event_id ?? body_sha256}`)
+    // The same body without event id, another time, is another event.
+    if (!event || (event_id === null && !during && at + ANONYMOUS_WINDOW_MS < sent.start)) {
+      if (!during) otherTimes++
+      continue
+    }
+    if (event.sha256 !== body_sha256) found('mismatched', `bytes differ: ${nameOf(event)}`)
+    addTo(arrivals, identity, at)
+  }
+  return { arrivals, otherTimes }
+}
+
+/** @returns the reason of each dead letter that is still one, by environment and bytes */
+async function readDeadLetters(rows: Rows<DeadLetterRow>): Promise<Map<string, string>> {
+  const dead = new Map<string, string>()
+  for await (const row of rows) {
+    if (row.state !== 'resolved')
+      dead.set(bytesKey(row.environment, row.body_sha256), `${row.reason}, ${row.state}`)
+  }
+  return dead
+}
+
+/** Each acknowledged delivery has its row; without event id that is one received at most 60 minutes before it. */
+function allLanded(event: SentEvent, rows: readonly number[]): boolean {
+  if (event.facts.eventId !== null) return rows.length > 0 || event.acknowledged.length === 0
+  return event.acknowledged.every(({ at, end }) =>
+    rows.some((row) => row <= end + CLOCK_SKEW_MS && at <= row + ANONYMOUS_WINDOW_MS + CLOCK_SKEW_MS),
+  )
+}
+
+function rowsTooMany(event: SentEvent, rows: readonly number[]): number {
+  if (event.facts.eventId !== null) return Math.max(0, rows.length - 1)
+  return rows.filter((at, i) => i > 0 && at - (rows[i - 1] ?? at) < ANONYMOUS_WINDOW_MS).length
+}
+
+function nameOf({ environment, facts, sha256 }: SentEvent): string {
+  return `${environment} ${facts.name || 'test request'} ${facts.eventId ?? sha256}`
+}
+
+function bytesKey(environment: string, sha256: string): string {
+  return `${environment} ${sha256}`
+}
+
+function addTo<T>(map: Map<string, T[]>, key: string, value: T): void {
+  const list = map.get(key)
+  if (list) list.push(value)
+  else map.set(key, [value])
+}

@@ -1,0 +1,66 @@
+import { foldJourney, type JourneyEvent, parseEvent } from '@sluice/shared/idwise'
+import type { DeadLetterRow, EventRow, JourneyRow } from '../src/index.ts'
+import type { Received } from './receiver.ts'
+
+export type Tables = { events: EventRow[]; journeys: JourneyRow[]; deadLetters: DeadLetterRow[] }
+
+/** What a faithful receiver has in its tables, by the receiver's own parser and fold: the model must agree with both. */
+export function landRows(requests: readonly Received[]): Pick<Tables, 'events' | 'journeys'> {
+  const events = new Map<string, EventRow>()
+  const journeys = new Map<string, JourneyEvent[]>()
+  for (const { environment, bytes, sha256, at } of requests) {
+    const event = parseEvent(bytes)
+    const key = [environment, ...(event.eventId ? [event.normalisedEvent, event.eventId] : [sha256])].join(
+      '|',
+    )
+    if (events.has(key)) continue
+    events.set(key, {
+      environment,
+      event: event.event,
+      kind: event.kind,
+      event_id: event.eventId,
+      journey_id: event.journeyId,
+      body_sha256: sha256,
+      duplicates: 0,
+      received_at: new Date(at),
+    })
+    if (event.journeyId === null) continue
+    const name = `${environment} ${event.journeyId}`
+    journeys.set(name, [...(journeys.get(name) ?? []), toldBy(bytes, at)])
+  }
+  return { events: [...events.values()], journeys: [...journeys].map(([name, told]) => rowOf(name, told)) }
+}
+
+/** What the fold is given of an event that arrived at this time. */
+export function toldBy(bytes: Buffer, at: number): JourneyEvent {
+  const event = parseEvent(bytes)
+  const { action, trigger, previousSystemDecision, updatedAMLVersionNumber } = event.details ?? {}
+  return {
+    ...event,
+    action: action ?? null,
+    trigger: trigger ?? null,
+    previousSystemDecision: previousSystemDecision ?? null,
+    amlVersion: updatedAMLVersionNumber ?? null,
+    conflict: false,
+    firstAt: at,
+    lastAt: at,
+    count: 1,
+  }
+}
+
+function rowOf(name: string, events: readonly JourneyEvent[]): JourneyRow {
+  const [environment = '', journeyId = ''] = name.split(' ')
+  const journey = foldJourney(events)
+  return {
+    environment,
+    journey_id: journeyId,
+    reference_no: journey.referenceNo,
+    stage: journey.stage,
+    system_decision: journey.systemDecision,
+    manual_decision: journey.manualDecision,
+    final_decision: journey.finalDecision,
+    aml_version: journey.amlVersion,
+    events: journey.events,
+    needs_attention: journey.needsAttention,
+  }
+}

@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest'
+import { readFacts } from '../src/facts.ts'
+import { expectedJourney } from '../src/model.ts'
+
+/** Events in the order in which they happened. */
+function journey(...happened: [event: string, fields: object][]) {
+  const landed = happened.map(([event, fields], moment) => {
+    const body = { eventId: `${moment}`, journeyId: 'j', referenceNo: 'r', ...fields }
+    return { facts: readFacts(JSON.stringify({ event, body })), moment }
+  })
+  return expectedJourney(landed)
+}
+
+test('the last event tells the decisions, and what has no say changes nothing', () => {
+  const state = journey(
+    ['Finished Journey', { systemDecision: 'Refer' }],
+    ['Manually Reviewed', { systemDecision: 'Refer', manualDecision: 'Approved', finalDecision: 'Approved' }],
+    ['AML Monitor Update', { systemDecision: 'Complete', updatedAMLVersionNumber: '2' }],
+    ['KYC Renewal Deadline Exceeded', {}],
+    ['Finished Ongoing Check', { systemDecision: 'Rejected' }],
+  )
+  expect(state).toEqual({
+    referenceNo: 'r',
+    systemDecision: 'Complete',
+    manualDecision: 'Approved',
+    finalDecision: 'Approved',
+    amlVersion: 2,
+    events: 5,
+    needsAttention: false,
+  })
+})
+
+test('the order of landing does not matter', () => {
+  const facts = (systemDecision: string) =>
+    readFacts(JSON.stringify({ event: 'Finished Journey', body: { journeyId: 'j', systemDecision } }))
+  const first = { facts: facts('Refer'), moment: 1 }
+  const second = { facts: facts('Complete'), moment: 2 }
+  expect(expectedJourney([second, first])).toEqual(expectedJourney([first, second]))
+  expect(expectedJourney([second, first]).systemDecision).toBe('Complete')
+})
+
+test('the oldest shape tells of a review by its final decision alone', () => {
+  const state = journey(
+    ['Finished Journey', { systemDecision: 'Refer', finalDecision: 'Refer' }],
+    ['Manually Reviewed', { systemDecision: 'Refer', finalDecision: 'Approved' }],
+  )
+  expect(state).toMatchObject({
+    systemDecision: 'Refer',
+    manualDecision: 'Approved',
+    finalDecision: 'Approved',
+  })
+})
+
+test('unknown events, and unknown decisions that stand, need attention', () => {
+  expect(journey(['Archived Journey', {}]).needsAttention).toBe(true)
+  expect(journey(['Finished Journey', { systemDecision: 'Escalated' }]).needsAttention).toBe(true)
+  expect(
+    journey(
+      ['Finished Journey', { systemDecision: 'Escalated' }],
+      ['Updated Journey', { systemDecision: 'Complete', action: 'Step Update' }],
+    ).needsAttention,
+  ).toBe(false)
+})

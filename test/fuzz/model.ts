@@ -1,0 +1,131 @@
+import type { Way } from '../support/world.ts'
+import { BODIES, type Body } from './bodies.ts'
+
+/**
+ * What Sluice promises, as a map from body to end state. Between two settlings deliveries wait, and of several bodies
+ * of one event any may land first: settling is told which did, and accepts only one that could.
+ */
+export type Model = ReturnType<typeof createModel>
+
+export type Letter = {
+  state: 'open' | 'replaying' | 'resolved' | 'discarded'
+  /** Any of these. */
+  reasons: string[]
+  replays: number
+}
+
+export type Standing = {
+  readonly body: Body
+  /** Deliveries answered 200, ever and since the last settling. */
+  sent: number
+  since: number
+  /** A job or row waits, or may have been handled since the last settling. */
+  waiting: boolean
+  /** The queue knows the job, so that further deliveries collapse onto it. */
+  known: boolean
+  /** The queue has given the job up and the sweeper has not come. */
+  givenUp: boolean
+  landed: boolean
+  /** Between these two; the same unless a dead letter was on the way. */
+  duplicates: { min: number; max: number }
+  letter: Letter | undefined
+}
+
+export function createModel(way: Way) {
+  const standings = BODIES.map(
+    (body): Standing => ({
+      body,
+      sent: 0,
+      since: 0,
+      waiting: false,
+      known: false,
+      givenUp: false,
+      landed: false,
+      duplicates: { min: 0, max: 0 },
+      letter: undefined,
+    }),
+  )
+  const mended = new Set<string>()
+  const isRefused = ({ poison }: Body) => poison !== null && !mended.has(poison)
+  const acted = { replay: 0, discard: 0 }
+  // A conflict that turns into a refusal by the database leaves its journey marked until the next fold.
+
+  /** @param hasLanded whether the body is seen among the events now */
+  function settle(hasLanded: (body: Body) => boolean): void {
+    for (const group of Map.groupBy(standings, ({ body }) => body.key).values()) {
+      const moving = group.filter((standing) => standing.waiting || standing.letter?.state === 'replaying')
+      if (!group.some(({ landed }) => landed)) {
+        const candidates = moving.filter(({ body }) => !isRefused(body))
+        const winner = candidates.find(({ body }) => hasLanded(body))
+        if (candidates.length > 0 && !winner) throw new Error(`not landed: ${candidates[0]?.body.key}`)
+        if (winner) land(winner)
+      } else {
+        for (const standing of group.filter(({ landed }) => landed)) count(standing)
+      }
+      for (const standing of moving) judge(standing, moving)
+      for (const standing of group) {
+        if (standing.givenUp) sweep(standing)
+        Object.assign(standing, { since: 0, waiting: false, givenUp: false })
+      }
+    }
+  }
+
+  function land(standing: Standing): void {
+    const { sent, since, waiting, letter } = standing
+    standing.landed = true
+    const replayed = letter?.state === 'replaying'
+    // The queue's count of deliveries that collapsed onto a job that became a dead letter may be dropped before.
+    if (way === 'redis' && letter) {
+      standing.duplicates = { min: waiting ? since - 1 : 0, max: sent - 1 }
+    } else if (waiting) {
+      standing.duplicates = { min: since - 1, max: replayed ? since : since - 1 }
+    }
+  }
+
+  function count({ duplicates, since }: Standing): void {
+    duplicates.min += since
+    duplicates.max += since
+  }
+
+  function judge(standing: Standing, moving: readonly Standing[]): void {
+    const { body, landed, letter } = standing
+    const bury = (...reasons: string[]) => {
+      standing.letter = { state: 'open', reasons, replays: letter?.replays ?? 0 }
+    }
+    if (isRefused(body)) {
+      // Beside another body of its event it may be told by the key alone, before the database sees it.
+      const hasCompany = moving.some((other) => !isRefused(other.body))
+      bury('rejected_by_database', ...(hasCompany ? ['conflict'] : []))
+    } else if (!landed) bury('conflict')
+    else if (letter?.state === 'replaying') letter.state = 'resolved'
+  }
+
+  function sweep(standing: Standing): void {
+    standing.letter = { state: 'open', reasons: ['worker_crashed'], replays: standing.letter?.replays ?? 0 }
+    standing.known = false
+  }
+
+  return {
+    standings,
+    acted,
+    settle,
+    sent(body: Body): void {
+      const standing = standings.find((each) => each.body === body) as Standing
+      standing.sent++
+      standing.since++
+      if (way === 'redis' && standing.known) return
+      standing.known = true
+      standing.waiting = true
+    },
+    mend: (reference: string) => mended.add(reference),
+    act(letter: Letter, action: 'replay' | 'discard'): void {
+      acted[action]++
+      letter.state = action === 'replay' ? 'replaying' : 'discarded'
+      if (action === 'replay') letter.replays++
+    },
+    giveUp(standing: Standing): void {
+      standing.waiting = false
+      standing.givenUp = true
+    },
+  }
+}

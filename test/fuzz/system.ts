@@ -1,0 +1,136 @@
+import assert from 'node:assert'
+import { randomUUID } from 'node:crypto'
+import { startIngest } from '@sluice/ingest'
+import { identify, parseNames } from '@sluice/shared/idwise'
+import { createQueueSteward } from '@sluice/shared/queue'
+import { createLog, createMetrics } from '@sluice/shared/runtime'
+import { Queue } from 'bullmq'
+import { Redis } from 'ioredis'
+import { runWorker } from '../support/process.ts'
+import { eventually, openWorker, post, type World } from '../support/world.ts'
+import type { Body } from './bodies.ts'
+
+const log = createLog('test', process.env.TEST_LOG_LEVEL ?? 'error')
+
+/** An ingest and at most one worker on emptied stores. */
+export type System = Awaited<ReturnType<typeof createSystem>>
+
+export async function createSystem(shared: World) {
+  await using stack = new AsyncDisposableStack()
+  const world = ownQueue(shared)
+  await empty(world)
+  const queue = world.workerConfig.queue && stack.use(openQueue(world.workerConfig.queue))
+  const metrics = createMetrics()
+  const openIngest = () => startIngest(world.ingestConfig, { log, metrics })
+  let ingest = await openIngest()
+  stack.defer(() => ingest[Symbol.asyncDispose]())
+  let worker: AsyncDisposable | undefined
+  stack.defer(async () => worker?.[Symbol.asyncDispose]())
+
+  async function stopWorker(): Promise<void> {
+    const stopping = worker
+    worker = undefined
+    await stopping?.[Symbol.asyncDispose]()
+  }
+
+  async function startWorker(): Promise<void> {
+    worker ??= await openWorker(world)
+  }
+
+  async function isSettled(): Promise<boolean> {
+    const rows = await world.rows('select 1 from inbox limit 1')
+    return rows.length === 0 && ((await queue?.isIdle()) ?? true)
+  }
+
+  const running = stack.move()
+  return {
+    world,
+    stopWorker,
+    startWorker,
+    settled: () => eventually(isSettled),
+    hasWorker: () => worker !== undefined,
+    async send(bodies: readonly Body[]): Promise<void> {
+      const url = `http://127.0.0.1:${ingest.port}`
+      const answers = await Promise.all(
+        bodies.map(({ bytes, environment }) => post(url, bytes as Buffer<ArrayBuffer>, { environment })),
+      )
+      for (const answer of answers) assert.equal(answer.status, 200)
+    },
+    async restartIngest(): Promise<void> {
+      await ingest[Symbol.asyncDispose]()
+      ingest = await openIngest()
+    },
+    /** Where nothing waits that leads to the step, the worker is killed when all has settled. */
+    async killWorker(step: string): Promise<void> {
+      await stopWorker()
+      await using child = runWorker({ ...world.env, SLUICE_FAILPOINT: step })
+      const abandoned = new AbortController()
+      const settled = eventually(async () => abandoned.signal.aborted || (await isSettled()))
+      await Promise.race([child.exited, settled])
+      abandoned.abort()
+      await settled
+      child.kill('SIGKILL')
+      await child.exited
+      await startWorker()
+    },
+    async giveUp(body: Body): Promise<void> {
+      await queue?.giveUp(identify(body.environment, body.bytes, parseNames(body.bytes), Date.now()).jobId)
+    },
+    /** Whether Redis was too slow once, so that an event went to the inbox or to both. */
+    async tookTheOtherWay(): Promise<boolean> {
+      const { values } = await metrics.enqueued.get()
+      return queue !== undefined && values.some(({ labels, value }) => labels.via === 'inbox' && value > 0)
+    },
+    leftInQueue: async () => queue?.left(),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  }
+}
+
+function ownQueue(world: World): World {
+  const { queue } = world.workerConfig
+  if (!queue) return world
+  const prefix = `t_${randomUUID()}`
+  const own = { ...queue, prefix }
+  return {
+    ...world,
+    env: { ...world.env, QUEUE_PREFIX: prefix },
+    ingestConfig: { ...world.ingestConfig, queue: own },
+    workerConfig: { ...world.workerConfig, queue: own },
+  }
+}
+
+/** Empties every table but that of the migrations. */
+async function empty(world: World): Promise<void> {
+  const tables = await world.rows<{ name: string }>(
+    `select tablename as name from pg_tables where schemaname = 'public' and tablename <> 'sluice_migrations'`,
+  )
+  await world.rows(`truncate ${tables.map(({ name }) => name).join()} restart identity`)
+}
+
+function openQueue(location: { url: string; prefix: string; shards: number }) {
+  const steward = createQueueSteward(location, log)
+  const client = new Redis(location.url)
+  const prefix = `{${location.prefix}-0}`
+  const queue = new Queue('events', { connection: client, prefix })
+  return {
+    async isIdle(): Promise<boolean> {
+      const { waiting, active, delayed, failed } = await steward.counts()
+      return waiting + active + delayed + failed === 0
+    },
+    async left() {
+      const { completed: _, ...counts } = await steward.counts()
+      return { ...counts, collapsed: await client.hlen(`${prefix}:collapsed`) }
+    },
+    /** Does what BullMQ does to a job that has stalled too often. */
+    async giveUp(jobId: string): Promise<void> {
+      assert.equal(await client.lrem(queue.toKey('wait'), 0, jobId), 1)
+      await client.hset(queue.toKey(jobId), 'failedReason', 'job stalled more than allowable limit')
+      await client.zadd(queue.toKey('failed'), Date.now(), jobId)
+    },
+    async [Symbol.asyncDispose]() {
+      await steward[Symbol.asyncDispose]()
+      await queue.close()
+      client.disconnect()
+    },
+  }
+}

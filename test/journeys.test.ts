@@ -1,0 +1,221 @@
+import { discardDeadLetter, type JourneyChange, landDeliveries, rebuildJourneys } from '@sluice/shared/db'
+import { type Environment, encodeRaw, identify, parseEvent } from '@sluice/shared/idwise'
+import fc from 'fast-check'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createWorld, eventually, type World } from './support/world.ts'
+
+const MINUTE = 60_000
+const START = Date.UTC(2026, 5, 1)
+
+let world: World
+beforeAll(async () => {
+  world = await createWorld('inbox')
+})
+afterAll(() => world[Symbol.asyncDispose]())
+
+/** An event of a journey: what it says, and when it arrived and arrived again, minutes after the start. */
+type Told = { event: string; body: Record<string, unknown>; at: number; again: number[] }
+
+let arrivals = 0
+
+function deliveries(journeyId: string, told: readonly Told[]) {
+  return told.flatMap(({ event, body, at, again }, index) => {
+    const raw = Buffer.from(
+      JSON.stringify({ event, body: { eventId: `${journeyId}-${index}`, journeyId, ...body } }),
+    )
+    return [at, ...again.map((later) => at + later)].map((minutes) => {
+      const receivedAt = START + Math.round(minutes * MINUTE)
+      return {
+        jobId: identify('live', raw, parseEvent(raw), receivedAt).jobId,
+        envelope: {
+          v: 1 as const,
+          env: 'live' as Environment,
+          at: receivedAt,
+          arrival: `a${arrivals++}`,
+          ...encodeRaw(raw),
+        },
+        via: 'inbox' as const,
+        duplicates: 0,
+        replayOf: null,
+      }
+    })
+  })
+}
+
+/** Lands batches in their order, several at once. */
+async function land(batches: readonly ReturnType<typeof deliveries>[], width: number): Promise<void> {
+  const queue = [...batches]
+  await Promise.all(
+    Array.from({ length: width }, async () => {
+      for (let batch = queue.shift(); batch; batch = queue.shift()) {
+        const next = batch
+        await world.db.transaction((connection) => landDeliveries(connection, next))
+      }
+    }),
+  )
+}
+
+async function journeyRow(journeyId: string): Promise<Record<string, unknown>> {
+  const [row] = await world.rows('select * from journeys where journey_id = $1', [journeyId])
+  const { journey_id: _, ...state } = row as Record<string, unknown>
+  return state
+}
+
+const decision = fc.constantFrom('Complete', 'Incomplete', 'Refer', 'Rejected', 'Escalated')
+const verdict = fc.option(fc.constantFrom('Approved', 'Rejected', 'Resubmission Requested', 'Suspended'))
+const body = fc.record(
+  {
+    systemDecision: decision,
+    manualDecision: verdict,
+    finalDecision: fc.constantFrom('Complete', 'Approved', 'Refer'),
+    referenceNo: fc.constantFrom('R1', 'R2'),
+    action: fc.constantFrom('Step Update', 'Manual Review', 'AML OGM Update'),
+    trigger: fc.constantFrom('KYC Renewal', 'Manual Review'),
+    previousSystemDecision: decision,
+    updatedAMLVersionNumber: fc.integer({ min: 1, max: 4 }),
+  },
+  { requiredKeys: [] },
+)
+const event = fc.constantFrom(
+  'Finished Step',
+  'Finished User Steps',
+  'Finished Journey',
+  'Updated Journey',
+  'Verification Update Required',
+  'KYC Renewal Deadline Exceeded',
+  'AML Monitor Update',
+  'Manually Reviewed',
+  'Finished Ongoing Check',
+  'Archived Journey',
+)
+const told: fc.Arbitrary<Told> = fc.record({
+  event,
+  body,
+  at: fc.double({ min: 0, max: 180, noNaN: true }),
+  again: fc.array(fc.double({ min: 0, max: 30, noNaN: true }), { maxLength: 2 }),
+})
+
+describe('a journey', () => {
+  it('has the same row for any order, duplication, split into batches and number of workers', async () => {
+    let runs = 0
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(told, { minLength: 1, maxLength: 12 }),
+        fc.infiniteStream(fc.nat()),
+        fc.integer({ min: 1, max: 5 }),
+        fc.integer({ min: 1, max: 4 }),
+        async (history, order, size, width) => {
+          const run = runs++
+          // One after the other, in order of arrival, each alone.
+          const plain = deliveries(`plain-${run}`, history).sort((a, b) => a.envelope.at - b.envelope.at)
+          await land(
+            plain.map((delivery) => [delivery]),
+            1,
+          )
+
+          const shuffled = deliveries(`mixed-${run}`, history)
+            .map((delivery) => ({ delivery, key: order.next().value as number }))
+            .sort((a, b) => a.key - b.key)
+            .map(({ delivery }) => delivery)
+          const batches = []
+          while (shuffled.length > 0) batches.push(shuffled.splice(0, size))
+          await land(batches, width)
+
+          expect(await journeyRow(`mixed-${run}`)).toEqual(await journeyRow(`plain-${run}`))
+        },
+      ),
+      { numRuns: 80, endOnFailure: true },
+    )
+  }, 120_000)
+
+  it('is announced with what changed, when the transaction commits', async () => {
+    const client = new pg.Client({ connectionString: world.databaseUrl })
+    await client.connect()
+    const heard: JourneyChange[] = []
+    client.on('notification', ({ payload }) => heard.push(JSON.parse(payload ?? '')))
+    await client.query('listen sluice_journeys')
+    const step: Told = { event: 'Finished Step', body: { referenceNo: 'R' }, at: 0, again: [] }
+    const review: Told = {
+      event: 'Manually Reviewed',
+      body: { systemDecision: 'Refer', manualDecision: 'Approved' },
+      at: 10,
+      again: [],
+    }
+    const [first, second] = deliveries('announced', [step, review])
+
+    await land([[first as never], [second as never]], 1)
+
+    await eventually(() => heard.length === 2)
+    await client.end()
+    expect(heard[0]).toMatchObject({ environment: 'live', journeyId: 'announced' })
+    expect(heard[0]?.changed).toContain('stage')
+    expect(heard[1]?.changed.toSorted()).toEqual(
+      ['stage', 'systemDecision', 'manualDecision', 'finalDecision', 'events', 'lastEventAt'].sort(),
+    )
+  })
+
+  it('needs attention while a conflict of its events is open, and not once it is discarded', async () => {
+    const [first] = deliveries('torn', [
+      { event: 'Finished Journey', body: { systemDecision: 'Complete' }, at: 0, again: [] },
+    ])
+    const [second] = deliveries('torn', [
+      { event: 'Finished Journey', body: { systemDecision: 'Refer' }, at: 1, again: [] },
+    ])
+    await land([[first as never], [second as never]], 1)
+    expect(await journeyRow('torn')).toMatchObject({
+      system_decision: 'Complete',
+      events: 1,
+      needs_attention: 'another body came under the id of one of its events',
+    })
+    const [letter] = await world.rows<{ id: string }>(`select id from dead_letters where journey_id = 'torn'`)
+
+    await discardDeadLetter(world.db, { id: Number(letter?.id), actor: 'tester' })
+
+    expect(await journeyRow('torn')).toMatchObject({ needs_attention: null })
+  })
+
+  it('is another one in the other environment', async () => {
+    const steps = deliveries('in-both', [
+      { event: 'Finished Journey', body: { systemDecision: 'Complete' }, at: 0, again: [] },
+    ])
+    const sandbox = steps.map((delivery) => ({
+      ...delivery,
+      envelope: { ...delivery.envelope, env: 'sandbox' as Environment },
+    }))
+    await land([steps, sandbox], 2)
+    const rows = await world.rows(
+      `select environment, events from journeys where journey_id = 'in-both' order by 1`,
+    )
+    expect(rows).toEqual([
+      { environment: 'live', events: 1 },
+      { environment: 'sandbox', events: 1 },
+    ])
+  })
+
+  it('is put right by a rebuild that runs beside a worker, which says how many rows it changed', async () => {
+    const steps = (name: string) =>
+      deliveries(name, [
+        { event: 'Finished Journey', body: { systemDecision: 'Complete' }, at: 0, again: [] },
+      ])
+    await land([steps('altered'), steps('untouched')], 1)
+    const before = await journeyRow('altered')
+    await world.rows(
+      `update journeys set final_decision = 'Approved', events = 9 where journey_id = 'altered'`,
+    )
+    await world.rows(`delete from journeys where journey_id = 'untouched'`)
+
+    const [result] = await Promise.all([
+      rebuildJourneys(world.db),
+      land(
+        Array.from({ length: 20 }, (_, n) => steps(`beside-${n}`)),
+        2,
+      ),
+    ])
+
+    expect(result.changed).toBe(2)
+    expect(await journeyRow('altered')).toEqual(before)
+    expect(await journeyRow('untouched')).toEqual(before)
+    expect((await rebuildJourneys(world.db)).changed).toBe(0)
+  })
+})

@@ -1,0 +1,100 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createAudit } from '@sluice/shared/db'
+import { parseMix, type Report, readLedger, simulate, verify } from '@sluice/simulator'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { addressOf, type Running, runIngest, runWorker } from './support/process.ts'
+import { createWorld, eventually, LIVE_TOKEN, SANDBOX_TOKEN, WAYS, type World } from './support/world.ts'
+
+let world: World
+let folder: string
+let stack: AsyncDisposableStack
+
+async function run(ingest: Running, journeys: number): Promise<string> {
+  const ledgerPath = join(folder, 'run.ledger')
+  await simulate({
+    url: await addressOf(ingest),
+    credentials: {
+      live: [{ kind: 'bearer', token: LIVE_TOKEN }],
+      sandbox: [{ kind: 'bearer', token: SANDBOX_TOKEN }],
+    },
+    seed: folder,
+    mix: parseMix('all'),
+    ratePerSecond: 300,
+    journeys,
+    connections: 32,
+    timeoutMs: 10_000,
+    timeScale: 600,
+    ledgerPath,
+  })
+  return ledgerPath
+}
+
+function check(ledgerPath: string): Promise<Report> {
+  const audit = createAudit(world.db)
+  return verify({
+    ledger: readLedger(ledgerPath),
+    events: audit.events(),
+    deadLetters: audit.deadLetters(),
+    journeys: audit.journeys(),
+  })
+}
+
+describe.each(WAYS)('IDWise, simulated with everything that befalls its webhooks, by the %s', (way) => {
+  beforeEach(async () => {
+    stack = new AsyncDisposableStack()
+    world = stack.use(await createWorld(way))
+    folder = await mkdtemp(join(tmpdir(), 'sluice-ledger-'))
+    stack.defer(() => rm(folder, { recursive: true }))
+  })
+  afterEach(() => stack.disposeAsync())
+
+  it('loses nothing and mistakes no journey while one of three workers is killed every second', async () => {
+    const ingest = stack.use(runIngest(world.env))
+    const workers = [runWorker(world.env), runWorker(world.env), runWorker(world.env)]
+    stack.defer(async () => void (await Promise.all(workers.map((worker) => worker[Symbol.asyncDispose]()))))
+    let next = 0
+    const killer = setInterval(() => {
+      const index = next++ % workers.length
+      workers[index]?.kill('SIGKILL')
+      workers[index] = runWorker(world.env)
+    }, 1_000)
+    const ledger = await run(ingest, 400)
+    clearInterval(killer)
+
+    const report = await eventually(async () => {
+      const latest = await check(ledger)
+      return latest.missing === 0 && latest
+    }, 90_000)
+    expect(next).toBeGreaterThan(3)
+    expect(report.findings).toEqual([])
+    expect(report).toMatchObject({
+      ok: true,
+      acknowledged: report.sent,
+      landed: report.sent,
+      mismatched: 0,
+      landedTwice: 0,
+      nobodySent: 0,
+      journeysDiffering: 0,
+      deadLetters: 0,
+    })
+    expect(report.journeys).toBeGreaterThan(300)
+  }, 180_000)
+
+  it('is told by verify what was altered behind its back', async () => {
+    const ingest = stack.use(runIngest(world.env))
+    stack.use(runWorker(world.env))
+    const ledger = await run(ingest, 60)
+    await eventually(async () => (await check(ledger)).ok)
+
+    await world.rows(`delete from events where event_key = (select event_key from events where event_id is not null
+      and journey_id is null limit 1)`)
+    await world.rows(`update events set raw = 'other' where event_key = (select event_key from events
+      where kind = 'finished_step' and event_id is not null limit 1)`)
+    await world.rows(`update journeys set final_decision = 'Approved!' where journey_id = (select journey_id
+      from journeys where needs_attention is null limit 1)`)
+
+    expect(await check(ledger)).toMatchObject({ ok: false, missing: 1, mismatched: 1, journeysDiffering: 1 })
+  }, 60_000)
+})
