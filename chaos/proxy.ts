@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import { freePort } from './stores/port.ts'
+import { freePort } from '../apps/cli/src/start/port.ts'
 
 /** What becomes of the bytes that pass. */
 export type Mode =

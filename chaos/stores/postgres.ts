@@ -2,9 +2,9 @@ import { readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pingPostgres } from '@sluice/shared/db'
+import { freePort } from '../../apps/cli/src/start/port.ts'
 import { startPostgres } from '../../apps/cli/src/start/postgres.ts'
 import type { Store } from '../../apps/cli/src/start/server.ts'
-import { freePort } from './port.ts'
 
 /** A Postgres that can be hurt. It keeps its port and its data from start to start. */
 export type PostgresServer = AsyncDisposable & {

@@ -5,9 +5,9 @@ import { pingRedis } from '@sluice/shared/queue'
 import { UserError } from '@sluice/shared/runtime'
 import { Redis } from 'ioredis'
 import { keep } from '../../apps/cli/src/start/keeper.ts'
+import { freePort } from '../../apps/cli/src/start/port.ts'
 import { findRedis } from '../../apps/cli/src/start/redis.ts'
 import { type Store, startServer } from '../../apps/cli/src/start/server.ts'
-import { freePort } from './port.ts'
 
 /** A Redis that can be hurt. It keeps its port and its data from start to start. */
 export type RedisServer = AsyncDisposable & {

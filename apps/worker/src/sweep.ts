@@ -58,7 +58,6 @@ async function repeat(
 
 function countCollapsed({ db, steward }: { db: Db; steward: QueueSteward }): Promise<void> {
   return withAdvisoryLock(db, 'sluice collapsed', async () => {
-    // Committed before the counts are taken off in Redis: a crash in between counts once too often, never too little.
     await steward.moveCollapsed((counts) => db.transaction((connection) => addCollapsed(connection, counts)))
   })
 }

@@ -1,11 +1,10 @@
-import { once } from 'node:events'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { UserError } from '@sluice/shared/runtime'
 import { writeWhole } from './env-file.ts'
 import type { Kept } from './keeper.ts'
+import { freePort } from './port.ts'
 
 /** A store that runs as long as this process does. */
 export type Store = Kept & { url: string }
@@ -43,9 +42,9 @@ const STOP_MS = 10_000
  */
 export async function startServer(options: ServerOptions): Promise<Store> {
   const { name, logFile, portFile, passing } = options
-  let preferred = existsSync(portFile) ? Number(readFileSync(portFile, 'utf8')) : 0
+  let preferred = existsSync(portFile) ? Number(readFileSync(portFile, 'utf8')) : undefined
   for (const limit = Date.now() + RETRY_MS; ; await delay(500)) {
-    const port = (await freePort(preferred)) ?? (await freePort(0)) ?? 0
+    const port = await freePort(preferred)
     const logged = existsSync(logFile) ? statSync(logFile).size : 0
     const kept = await options.launch(port)
     if (await becomesReady(kept, options.url(port), options)) {
@@ -55,7 +54,7 @@ export async function startServer(options: ServerOptions): Promise<Store> {
     const log = (await readFile(logFile)).subarray(logged).toString()
     const retry = /address already in use/i.test(log) || passing?.test(log)
     if (retry && Date.now() < limit) {
-      preferred = 0
+      preferred = undefined
       continue
     }
     throw new UserError(`${name} does not start: ${lastWords(log)} (its log: ${logFile})`)
@@ -94,20 +93,6 @@ async function becomesReady(kept: Kept, url: string, options: ServerOptions): Pr
 
 function toError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error))
-}
-
-async function freePort(preferred: number): Promise<number | undefined> {
-  const server = createServer()
-  try {
-    server.listen(preferred, '127.0.0.1')
-    await once(server, 'listening')
-    const address = server.address()
-    server.close()
-    await once(server, 'close')
-    return typeof address === 'object' ? address?.port : undefined
-  } catch {
-    return undefined
-  }
 }
 
 /** The lines that say why, without their time stamps: the first has the cause, the last the consequence. */

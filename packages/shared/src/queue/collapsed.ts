@@ -3,18 +3,20 @@ import { EVENT_STREAM_LENGTH } from './options.ts'
 
 /**
  * BullMQ drops a job whose id exists and tells nobody, but each event counts its redeliveries. So the job's name is
- * the arrival that made it: after an add, a job under another name shows that this arrival collapsed onto it, and it
- * is counted in a hash, from where a worker moves it to the event's row. BullMQ caps its event stream only when jobs
- * end, so it is cut here as well: a backlog would carry an entry for each job.
+ * the arrival that made it: after an add, a job under another name shows that this arrival collapsed onto it. The
+ * script answers which ones did. BullMQ caps its event stream only when jobs end, so it is cut here as well: a backlog
+ * would carry an entry for each job.
  */
 const COLLAPSE = `
-for i = 2, #ARGV, 3 do
+local collapsed = {}
+for i = 2, #ARGV, 2 do
   local name = redis.call('HGET', ARGV[1] .. ARGV[i], 'name')
-  if name and name ~= ARGV[i + 1] then redis.call('HINCRBY', KEYS[1], ARGV[i + 2], 1) end
+  if name and name ~= ARGV[i + 1] then collapsed[#collapsed + 1] = i / 2 - 1 end
 end
-redis.call('XTRIM', ARGV[1] .. 'events', 'MAXLEN', '~', ${EVENT_STREAM_LENGTH})`
+redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', ${EVENT_STREAM_LENGTH})
+return collapsed`
 
-const SETTLE = `
+const TAKE = `
 for i = 1, #ARGV, 2 do
   if redis.call('HINCRBY', KEYS[1], ARGV[i], -ARGV[i + 1]) <= 0 then redis.call('HDEL', KEYS[1], ARGV[i]) end
 end`
@@ -41,45 +43,64 @@ export function collapsedField(event: {
 }
 
 type WithScripts = RedisClient & {
-  sluiceCollapse(key: string, ...args: string[]): Promise<null>
-  sluiceSettle(key: string, ...args: string[]): Promise<null>
-}
-
-/** Sends each script once per connection; afterwards only its hash travels. */
-export function defineCollapse(client: RedisClient) {
-  client.defineCommand('sluiceCollapse', { numberOfKeys: 1, lua: COLLAPSE })
-  return (key: string, jobPrefix: string, jobs: { jobId: string; arrival: string; field: string }[]) =>
-    (client as WithScripts).sluiceCollapse(
-      key,
-      jobPrefix,
-      ...jobs.flatMap(({ jobId, arrival, field }) => [jobId, arrival, field]),
-    )
+  sluiceCollapse(key: string, ...args: string[]): Promise<number[]>
+  sluiceTake(key: string, ...args: string[]): Promise<null>
 }
 
 /**
- * Hands the counts to `record` and takes off what it has recorded, and what it never will: where the job had finished
- * and there is no row with its bytes, it was a conflict or became a dead letter. A crash in between counts a delivery
- * twice, never an event. Only one worker may do this at a time.
+ * Counts those of the added jobs that were there before, in a hash, from where a worker moves them to the events' rows.
+ *
+ * @param keys the hash, and what BullMQ puts before its own keys
+ */
+export function createCollapse(client: RedisClient, keys: { counts: string; jobPrefix: string }) {
+  // Sends the script once per connection; afterwards only its hash travels.
+  client.defineCommand('sluiceCollapse', { numberOfKeys: 1, lua: COLLAPSE })
+  return async (jobs: readonly { jobId: string; arrival: string; field: () => string }[]): Promise<void> => {
+    const args = jobs.flatMap(({ jobId, arrival }) => [jobId, arrival])
+    const collapsed = await (client as WithScripts).sluiceCollapse(
+      `${keys.jobPrefix}events`,
+      keys.jobPrefix,
+      ...args,
+    )
+    if (collapsed.length === 0) return
+    const pipeline = client.pipeline()
+    for (const index of collapsed) pipeline.hincrby(keys.counts, jobs[index]?.field() ?? '', 1)
+    await pipeline.exec()
+  }
+}
+
+/**
+ * Takes the counts of jobs that have ended out of Redis and hands them to `record`, which says for each whether there
+ * is a row to count it on; where there is none the job was a conflict or became a dead letter. Taken first, so that no
+ * delivery is ever counted twice: a worker that dies in between forgets some. Only one worker may do this at a time.
  */
 export async function moveCollapsed(
   client: RedisClient,
   { key, jobPrefix }: { key: string; jobPrefix: string },
   record: (counts: CollapsedCount[]) => Promise<boolean[]>,
 ): Promise<number> {
-  client.defineCommand('sluiceSettle', { numberOfKeys: 1, lua: SETTLE })
+  client.defineCommand('sluiceTake', { numberOfKeys: 1, lua: TAKE })
   let moved = 0
   for await (const page of client.hscanStream(key, { count: 200 }) as AsyncIterable<string[]>) {
-    const fields = page.filter((_, index) => index % 2 === 0)
-    const counts = fields.map((field, index) => parseField(field, Number(page[2 * index + 1])))
-    if (counts.length === 0) continue
-    // Asked first: a job that is still under way now may have landed by the time that its row is looked for.
-    const finished = await Promise.all(fields.map((field) => isFinished(client, jobPrefix + jobIdIn(field))))
-    const recorded = await record(counts)
-    const done = fields.flatMap((field, index) =>
-      recorded[index] || finished[index] ? [field, String(counts[index]?.count)] : [],
+    const all = page.filter((_, index) => index % 2 === 0)
+    const finished = await Promise.all(all.map((field) => isFinished(client, jobPrefix + jobIdIn(field))))
+    const taken = all.flatMap((field, index) =>
+      finished[index] ? [{ field, count: Number(page[2 * index + 1]) }] : [],
     )
-    if (done.length > 0) await (client as WithScripts).sluiceSettle(key, ...done)
-    moved += done.length / 2
+    if (taken.length === 0) continue
+    await (client as WithScripts).sluiceTake(
+      key,
+      ...taken.flatMap(({ field, count }) => [field, String(count)]),
+    )
+    try {
+      await record(taken.map(({ field, count }) => parseField(field, count)))
+    } catch (error) {
+      const pipeline = client.pipeline()
+      for (const { field, count } of taken) pipeline.hincrby(key, field, count)
+      await pipeline.exec()
+      throw error
+    }
+    moved += taken.length
   }
   return moved
 }

@@ -4,7 +4,7 @@ import type { Envelope } from '../idwise/envelope.ts'
 import { withDeadline } from '../runtime/backoff.ts'
 import { type Batcher, createBatcher } from '../runtime/batch.ts'
 import type { Log } from '../runtime/log.ts'
-import { collapsedField, collapsedKey, defineCollapse } from './collapsed.ts'
+import { collapsedField, collapsedKey, createCollapse } from './collapsed.ts'
 import { connectRedis, type RedisClient, readyWithin } from './connection.ts'
 import { EVENT_STREAM_LENGTH, QUEUE_NAME, shardPrefix } from './options.ts'
 
@@ -53,14 +53,14 @@ export function createQueueSender({ url, prefix, shards }: QueueLocation, log: L
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(
-        lanes.map((lane) => withDeadline(lane.queue.close(), 1_000, 'closing the queue').catch(() => {})),
+        lanes.map((lane) => withDeadline(lane.close(), 1_000, 'closing the queue').catch(() => {})),
       )
       client.disconnect()
     },
   }
 }
 
-type Lane = { queue: Queue; batcher: Batcher<Outgoing, void> }
+type Lane = { batcher: Batcher<Outgoing, void>; close(): Promise<void> }
 
 function createLane(client: RedisClient, prefix: string, log: Log): Lane {
   const queue = new Queue(QUEUE_NAME, {
@@ -72,7 +72,24 @@ function createLane(client: RedisClient, prefix: string, log: Log): Lane {
     streams: { events: { maxLen: EVENT_STREAM_LENGTH } },
   })
   queue.on('error', () => {})
-  const collapse = defineCollapse(client)
+  const collapse = createCollapse(client, {
+    counts: collapsedKey(prefix),
+    jobPrefix: `${prefix}:${QUEUE_NAME}:`,
+  })
+  const counting = new Set<Promise<void>>()
+  /** No part of the promise: the events are stored, so neither a failure nor a delay here may hold up their answers. */
+  function count(events: readonly Outgoing[]): void {
+    const work = collapse(
+      events.map((event) => ({
+        jobId: event.jobId,
+        arrival: event.envelope.arrival,
+        field: () => collapsedField(event),
+      })),
+    )
+      .catch((error) => log.warn({ err: error, events: events.length }, 'duplicates of a batch not counted'))
+      .finally(() => counting.delete(work))
+    counting.add(work)
+  }
   const batcher = createBatcher<Outgoing, void>({
     maxItems: 100,
     concurrency: 4,
@@ -81,20 +98,17 @@ function createLane(client: RedisClient, prefix: string, log: Log): Lane {
       await queue.addBulk(
         events.map(({ jobId, envelope }) => ({ name: envelope.arrival, data: envelope, opts: { jobId } })),
       )
-      // Counting is no part of the promise: the events are stored, so a failure here must not refuse them.
-      await collapse(
-        collapsedKey(prefix),
-        `${prefix}:${QUEUE_NAME}:`,
-        events.map((event) => ({
-          jobId: event.jobId,
-          arrival: event.envelope.arrival,
-          field: collapsedField(event),
-        })),
-      ).catch((error) => log.warn({ err: error, events: events.length }, 'duplicates of a batch not counted'))
+      count(events)
       return events.map(() => ({ status: 'fulfilled', value: undefined }))
     },
   })
-  return { queue, batcher }
+  return {
+    batcher,
+    async close() {
+      await Promise.all(counting)
+      await queue.close()
+    },
+  }
 }
 
 function shardOf({ journeyId, jobId }: Outgoing, shards: number): number {

@@ -1,0 +1,35 @@
+import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { UserError } from '@sluice/shared/runtime'
+
+const FIRST = 15_000
+const LAST = 32_000
+const TRIES = 100
+
+/**
+ * A free port of 127.0.0.1: the preferred one, else one below those that systems give to outgoing connections. One of
+ * these could take it between two starts, and a client that tries again and again to reach a stopped server on such a
+ * port may connect to itself, and hold it.
+ */
+export async function freePort(preferred?: number): Promise<number> {
+  if (preferred !== undefined && (await isFree(preferred))) return preferred
+  for (let tries = 0; tries < TRIES; tries++) {
+    const port = randomInt(FIRST, LAST)
+    if (await isFree(port)) return port
+  }
+  throw new UserError(`No port from ${FIRST} to ${LAST} of 127.0.0.1 is free.`)
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer()
+  try {
+    server.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+    server.close()
+    await once(server, 'close')
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,17 @@
+import { servePeer } from './app.ts'
+
+/** A: parses JSON, asks for credentials, stores nothing. A2 holds its answers for a millisecond and releases them together. */
+const held: (() => void)[] = []
+
+function release(): void {
+  for (const answer of held.splice(0)) answer()
+}
+
+await servePeer(
+  process.argv[2] === 'batched'
+    ? () =>
+        new Promise<void>((resolve) => {
+          if (held.push(resolve) === 1) setTimeout(release, 1)
+        })
+    : () => undefined,
+)

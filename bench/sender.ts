@@ -1,0 +1,145 @@
+import { connect, type Socket } from 'node:net'
+import { createHistogram } from 'node:perf_hooks'
+import { eventOf } from './events.ts'
+
+/**
+ * A process that sends events over kept-alive connections and prints what became of them as one line of JSON. It writes
+ * prepared bytes to sockets, since a client like the simulator's costs more CPU per request than the servers that are
+ * to be measured beside it.
+ *
+ * With a rate it is an open loop: event n is due n/rate seconds after the start, whatever the receiver does, and its
+ * latency counts from then (timers have a grain of 1 ms, which is in every figure). Without, each connection sends the
+ * next event as soon as the last one is answered.
+ */
+export type SenderOptions = {
+  readonly port: number
+  readonly token: string
+  readonly tag: string
+  readonly connections: number
+  /** Events a second; null: as fast as the answers come. */
+  readonly rate: number | null
+  readonly seconds: number
+  /** Not counted, ms from the start. */
+  readonly warmUpMs: number
+}
+
+export type Sent = {
+  /** Requests that were counted, by status; `broken` where there was none. */
+  readonly answers: Readonly<Record<string, number>>
+  readonly perSecond: number
+  readonly p50: number
+  readonly p99: number
+  readonly p999: number
+  /** Due but not yet answered at the end. */
+  readonly left: number
+}
+
+const DRAIN_MS = 3_000
+
+const options: SenderOptions = JSON.parse(process.argv[2] ?? '{}')
+const { port, token, tag, rate, seconds, warmUpMs } = options
+const latency = createHistogram()
+const answers: Record<string, number> = {}
+const due: number[] = []
+const idle: Connection[] = []
+let next = 0
+let underWay = 0
+let counted = 0
+let lastAnswer = 0
+const start = performance.now()
+const end = start + seconds * 1000
+
+type Connection = { socket: Socket; dueAt: number | undefined; rest: Buffer | undefined }
+
+function open(): void {
+  const connection: Connection = {
+    socket: connect({ port, host: '127.0.0.1', noDelay: true }),
+    dueAt: undefined,
+    rest: undefined,
+  }
+  const { socket } = connection
+  socket.on('connect', () => free(connection))
+  socket.on('data', (chunk) => received(connection, chunk))
+  socket.on('error', () => {})
+  socket.on('close', () => {
+    const index = idle.indexOf(connection)
+    if (index >= 0) idle.splice(index, 1)
+    if (connection.dueAt !== undefined) answered(connection, 'broken')
+    if (performance.now() < end) open()
+  })
+}
+
+function free(connection: Connection): void {
+  if (rate === null && performance.now() < end) return send(connection, performance.now())
+  const dueAt = due.shift()
+  if (dueAt === undefined) idle.push(connection)
+  else send(connection, dueAt)
+}
+
+function send(connection: Connection, dueAt: number): void {
+  connection.dueAt = dueAt
+  underWay++
+  const body = JSON.stringify(eventOf(tag, next++))
+  connection.socket.write(
+    `POST /webhooks/idwise/live HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${token}\r\n` +
+      `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  )
+}
+
+function received(connection: Connection, chunk: Buffer): void {
+  const bytes = connection.rest ? Buffer.concat([connection.rest, chunk]) : chunk
+  connection.rest = bytes
+  const headEnd = bytes.indexOf('\r\n\r\n')
+  if (headEnd < 0) return
+  const head = bytes.latin1Slice(0, headEnd)
+  const length = Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0)
+  if (bytes.length < headEnd + 4 + length) return
+  connection.rest = undefined
+  answered(connection, head.slice(9, 12))
+  if (/^connection: *close/im.test(head)) connection.socket.destroy()
+  else free(connection)
+}
+
+function answered(connection: Connection, status: string): void {
+  const { dueAt = 0 } = connection
+  connection.dueAt = undefined
+  underWay--
+  const now = performance.now()
+  if (dueAt < start + warmUpMs) return
+  answers[status] = (answers[status] ?? 0) + 1
+  latency.record(Math.max(1, Math.round((now - dueAt) * 1000)))
+  if (now > end) return
+  counted++
+  lastAnswer = now
+}
+
+function tick(): void {
+  const now = performance.now()
+  for (let n = ticked; ; n++) {
+    const dueAt = start + (n * 1000) / (rate ?? 1)
+    if (dueAt > now || dueAt > end) break
+    ticked++
+    const connection = idle.pop()
+    if (connection) send(connection, dueAt)
+    else due.push(dueAt)
+  }
+  if (now < end) setTimeout(tick, 1)
+}
+
+let ticked = 0
+for (let i = 0; i < options.connections; i++) open()
+if (rate !== null) tick()
+await new Promise((resolve) => setTimeout(resolve, seconds * 1000 + 5))
+for (const limit = Date.now() + DRAIN_MS; underWay + due.length > 0 && Date.now() < limit; ) {
+  await new Promise((resolve) => setTimeout(resolve, 5))
+}
+const at = (percent: number) => (latency.count === 0 ? Number.NaN : latency.percentile(percent) / 1000)
+const sent: Sent = {
+  answers,
+  perSecond: (counted * 1000) / (Math.min(end, lastAnswer) - start - warmUpMs),
+  p50: at(50),
+  p99: at(99),
+  p999: at(99.9),
+  left: underWay + due.length,
+}
+process.stdout.write(`${JSON.stringify(sent)}\n`, () => process.exit(0))
