@@ -70,8 +70,8 @@ function open(): void {
 }
 
 function free(connection: Connection): void {
-  if (rate === null && performance.now() < end) return send(connection, performance.now())
-  const dueAt = due.shift()
+  const now = performance.now()
+  const dueAt = rate === null && now < end ? now : due.shift()
   if (dueAt === undefined) idle.push(connection)
   else send(connection, dueAt)
 }
@@ -91,7 +91,7 @@ function received(connection: Connection, chunk: Buffer): void {
   connection.rest = bytes
   const headEnd = bytes.indexOf('\r\n\r\n')
   if (headEnd < 0) return
-  const head = bytes.latin1Slice(0, headEnd)
+  const head = bytes.toString('latin1', 0, headEnd)
   const length = Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0)
   if (bytes.length < headEnd + 4 + length) return
   connection.rest = undefined

@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
-import { cpus, totalmem } from 'node:os'
-import { findRedis } from '../apps/cli/src/start/redis.ts'
+import { machine, markdown } from '../test/support/report.ts'
 import type { Options } from './options.ts'
 import type { Result } from './run.ts'
 import { isFailure, rowsOf } from './table.ts'
@@ -33,10 +31,11 @@ process has ended by itself; no request fails unless both stores, or the ingests
 
 **${ran.length - failed.length} of ${ran.length} runs held.** ${sum((each) => each.acknowledged)} events were acknowledged, ${sum((each) => each.lost)} lost, ${sum((each) => each.twice)} landed twice, ${sum((each) => each.healthyDead)} healthy ones became dead letters.
 
-| | |
-| --- | --- |
-${(await machine(ran[0]?.postgresVersion)).map(([what, value]) => `| ${what} | ${value} |`).join('\n')}
-| seed, rate, least load | ${seed}, ${rate} a second, ${minutes * 60} s |
+${markdown([
+  ['', ''],
+  ...(await machine(ran[0]?.postgresVersion)),
+  ['seed, rate, least load', `${seed}, ${rate} a second, ${minutes * 60} s`],
+])}
 
 ${markdown(rowsOf(ran))}
 
@@ -59,23 +58,4 @@ ${section(
 
 function section(title: string, lines: readonly string[]): string {
   return lines.length === 0 ? '' : `\n## ${title}\n\n${lines.map((line) => `- ${line}`).join('\n')}\n`
-}
-
-function markdown([header = [], ...rows]: readonly string[][]): string {
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell) => cell.replaceAll('|', '/')).join(' | ')} |`
-  return [line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n')
-}
-
-async function machine(postgres = 'not started'): Promise<[string, string][]> {
-  const redis = await findRedis()
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-  const gigabytes = Math.round(totalmem() / 2 ** 30)
-  return [
-    ['Sluice', version],
-    ['Node.js', process.version],
-    ['Redis', 'version' in redis ? redis.version : 'none'],
-    ['Postgres', postgres],
-    ['machine', `${cpus().length} cores (${cpus()[0]?.model.trim()}), ${gigabytes} GB, ${process.platform}`],
-  ]
 }

@@ -1,3 +1,4 @@
+import { aligned } from '../test/support/report.ts'
 import type { Result } from './run.ts'
 
 const COLUMNS = [
@@ -24,19 +25,11 @@ export function rowsOf(results: readonly Result[]): string[][] {
 
 /** For a terminal. The names of the faults and what is wrong follow on lines of their own. */
 export function describeResults(results: readonly Result[]): string {
-  const rows = rowsOf(results)
-  const widths = COLUMNS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-  const lines = rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  )
   const notes = results.flatMap((result) => problemsOf(result).map((problem) => `${result.id}  ${problem}`))
   const failed = results.filter(isFailure).length
   const impossible = results.filter(({ kind }) => kind === 'impossible').length
   const closing = `${results.length - failed - impossible} held, ${failed} failed, ${impossible} not possible here`
-  return [...lines, ...notes, closing].join('\n')
+  return [aligned(rowsOf(results)), ...notes, closing].join('\n')
 }
 
 /** For somebody who watches: how one run has ended. */

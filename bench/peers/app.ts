@@ -43,7 +43,11 @@ const INSERT_MANY = `insert into bench_events (event_id, event, journey_id, refe
   select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[]) on conflict do nothing`
 
 /** Many events in one statement. */
-export function insertManyOf(events: readonly BenchEvent[]): { name: string; text: string; values: unknown[] } {
+export function insertManyOf(events: readonly BenchEvent[]): {
+  name: string
+  text: string
+  values: unknown[]
+} {
   return {
     name: 'insert_many',
     text: INSERT_MANY,

@@ -41,9 +41,7 @@ switch (mode) {
     const queue = new Queue<BenchEvent>(NAME, { connection, defaultJobOptions: JOB })
     for (let n = 0; n < Number(count); n += 500) {
       const events = Array.from({ length: 500 }, (_, i) => eventOf(tag, n + i))
-      await queue.addBulk(
-        events.map((data) => ({ name: 'event', data, opts: { jobId: jobIdOf(data) } })),
-      )
+      await queue.addBulk(events.map((data) => ({ name: 'event', data, opts: { jobId: jobIdOf(data) } })))
     }
     process.exit(0)
   }

@@ -44,9 +44,7 @@ switch (mode) {
     await utils.migrate()
     for (let n = 0; n < Number(count); n += 500) {
       const events = Array.from({ length: 500 }, (_, i) => eventOf(tag, n + i))
-      await utils.addJobs(
-        events.map((payload) => ({ identifier: 'land', payload, ...options(payload) })),
-      )
+      await utils.addJobs(events.map((payload) => ({ identifier: 'land', payload, ...options(payload) })))
     }
     process.exit(0)
   }

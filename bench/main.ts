@@ -1,0 +1,47 @@
+import { writeFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { measure } from './measure.ts'
+import { FULL, QUICK } from './plan.ts'
+import { ratiosOf } from './ratios.ts'
+import { page, tables } from './report.ts'
+
+const USAGE = `npm run bench -- [--quick] [--json] [--report FILE]
+
+  --quick    the ratios alone, in about three minutes; without it every figure, in about an hour
+  --json     prints { "ratios": { … }, … } instead of tables
+  --report   writes a page about the run
+
+It starts its own Redis, Postgres and servers on this machine, and needs Linux with redis-server installed.`
+
+/** @returns the exit code: 2 where the arguments are wrong. A ratio that misses its aim is a finding, no failure. */
+async function main(): Promise<number> {
+  const flag = { type: 'boolean' } as const
+  const { values } = parseArgs({
+    options: { quick: flag, json: flag, report: { type: 'string' }, help: flag },
+  })
+  if (values.help) {
+    console.log(USAGE)
+    return 0
+  }
+  const plan = values.quick ? QUICK : FULL
+  const results = await measure(plan, (line) => console.error(line))
+  const ratios = ratiosOf(results)
+  if (values.report) await writeFile(values.report, await page(results, ratios, plan))
+  if (values.json) {
+    const plain = Object.fromEntries(ratios.map(({ name, value }) => [name, value]))
+    console.log(JSON.stringify({ ratios: plain, aims: ratios, ...results }, null, 2))
+  } else console.log(tables(results, ratios))
+  return 0
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    console.error(`Interrupted (${signal}).`)
+    process.exit(130)
+  })
+}
+
+process.exitCode = await main().catch((error) => {
+  console.error(error.code?.startsWith('ERR_PARSE_ARGS') ? `${error.message}\n\n${USAGE}` : error)
+  return error.code?.startsWith('ERR_PARSE_ARGS') ? 2 : 1
+})

@@ -1,0 +1,89 @@
+import { candidate, startIngest, startWorker } from '../candidates.ts'
+import { failed, send } from '../load.ts'
+import { residentMegabytes } from '../machine.ts'
+import type { World } from '../world.ts'
+
+/** Rates that are tried, a second, each about a quarter above the one before. */
+const LADDER = [
+  250, 400, 500, 630, 800, 1_000, 1_250, 1_600, 2_000, 2_500, 3_150, 4_000, 5_000, 6_300, 8_000, 10_000,
+  12_500,
+]
+const MAX_P99_MS = 50
+/** The backlog counts as flat when no more wait at the end than arrive in so long. */
+const FLAT_SECONDS = 0.5
+
+/** An ingest and one worker together: the highest offered rate at which events do not pile up. */
+export type Flat = {
+  readonly id: string
+  /** Offered events a second. */
+  readonly rate: number
+  /** At half of that rate: ms from the intended time of sending to the answer, and from receipt to the row. */
+  readonly halfP99: number
+  readonly bareHalfP99: number
+  readonly toRowP50: number
+  readonly toRowP99: number
+  /** MB */
+  readonly ingestMemory: number
+  readonly workerMemory: number
+}
+
+export async function measureFlat(
+  world: World,
+  id: string,
+  { seconds }: { seconds: number },
+  report: (line: string) => void,
+): Promise<Flat> {
+  await world.clear()
+  const tested = candidate(id)
+  await using ingest = await startIngest(tested, world)
+  await using stack = new AsyncDisposableStack()
+  const worker = tested.worker ? stack.use(await startWorker(tested, world)) : ingest
+  await send(ingest.port, { rate: 500, seconds: 1.5 })
+
+  async function holds(rate: number): Promise<boolean> {
+    const sent = await send(ingest.port, { rate, seconds })
+    const left = (await tested.waiting?.(world)) ?? 0
+    const flat = failed(sent) === 0 && sent.p99 < MAX_P99_MS && left <= Math.max(50, rate * FLAT_SECONDS)
+    report(
+      `flat: ${id} at ${rate}/s, p99 ${sent.p99.toFixed(1)} ms, ${left} waiting: ${flat ? 'holds' : 'no'}`,
+    )
+    await drained(world, id)
+    return flat
+  }
+  let low = -1
+  for (let high = LADDER.length; high - low > 1; ) {
+    const middle = (low + high) >> 1
+    if (await holds(LADDER[middle] as number)) low = middle
+    else high = middle
+  }
+  const rate = LADDER[low] ?? 0
+  const half = await send(ingest.port, { rate: Math.max(100, rate / 2), seconds })
+  await drained(world, id)
+  const memory = { ingestMemory: residentMegabytes(ingest.pid), workerMemory: residentMegabytes(worker.pid) }
+  const toRow = await timeToRow(world, id, half.tag)
+  await stack.disposeAsync()
+  await using bare = await startIngest(candidate('A'), world)
+  const bareHalf = await send(bare.port, { rate: Math.max(100, rate / 2), seconds })
+  return { id, rate, halfP99: half.p99, bareHalfP99: bareHalf.p99, ...toRow, ...memory }
+}
+
+/** Only Sluice keeps when it received an event. */
+async function timeToRow({ db }: World, id: string, tag: string) {
+  if (candidate(id).table !== 'events') return { toRowP50: Number.NaN, toRowP99: Number.NaN }
+  const { rows } = await db.pool.query(
+    `select percentile_cont(array[0.5, 0.99]) within group
+      (order by extract(epoch from pg_xact_commit_timestamp(xmin) - received_at) * 1000) as ms
+    from events where journey_id >= $1 and journey_id < $1 || 'x'`,
+    [tag],
+  )
+  const [toRowP50 = Number.NaN, toRowP99 = Number.NaN] = (rows[0].ms ?? []) as number[]
+  return { toRowP50, toRowP99 }
+}
+
+async function drained(world: World, id: string): Promise<void> {
+  for (const limit = Date.now() + 60_000; Date.now() < limit; ) {
+    if (((await candidate(id).waiting?.(world)) ?? 0) === 0) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new Error(`${id} has not landed what it was sent`)
+}

@@ -1,0 +1,67 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { candidate, fill, startIngest, startWorker } from '../candidates.ts'
+import { newTag, send } from '../load.ts'
+import { median, residentMegabytes } from '../machine.ts'
+import type { World } from '../world.ts'
+
+/** What an event costs in Redis, bytes: its body is about 200. */
+export type RedisBytes = { readonly id: string; readonly waiting: number; readonly finished: number }
+
+export async function measureRedisBytes(world: World, id: string, count: number): Promise<RedisBytes> {
+  await world.clear()
+  const tested = candidate(id)
+  const empty = await usedMemory(world)
+  await fill(tested, world, count, newTag())
+  await pause(500)
+  const waiting = (await usedMemory(world)) - empty
+  await using _worker = await startWorker(tested, world)
+  while (((await tested.waiting?.(world)) ?? 0) > 0) await pause(100)
+  await pause(3_000)
+  const finished = (await usedMemory(world)) - empty
+  return { id, waiting: waiting / count, finished: finished / count }
+}
+
+async function usedMemory({ redis }: World): Promise<number> {
+  return Number(/^used_memory:(\d+)/m.exec(String(await redis.command('INFO', 'memory')))?.[1])
+}
+
+/** A long backlog: what it does to the answers, and to the memory of ingest and worker. */
+export type Backlog = {
+  readonly id: string
+  readonly waiting: number
+  /** Answers a second at saturation, to those with nothing waiting; the median of the rounds. */
+  readonly ratio: number
+  /** MB, the highest that was seen while the worker lands it and events arrive. */
+  readonly ingestMemory: number
+  readonly workerMemory: number
+}
+
+export async function measureBacklog(
+  world: World,
+  id: string,
+  { waiting, rounds, seconds }: { waiting: number; rounds: number; seconds: number },
+): Promise<Backlog> {
+  const tested = candidate(id)
+  await world.clear()
+  const rates = { none: [] as number[], long: [] as number[] }
+  const measure = async (into: number[]) => {
+    await using ingest = await startIngest(tested, world)
+    await send(ingest.port, { seconds: 1 })
+    for (let round = 0; round < rounds; round++) into.push((await send(ingest.port, { seconds })).perSecond)
+  }
+  await measure(rates.none)
+  await world.clear()
+  await fill(tested, world, waiting, newTag())
+  await measure(rates.long)
+  await using ingest = await startIngest(tested, world)
+  await using worker = await startWorker(tested, world)
+  const sending = send(ingest.port, { rate: 500, seconds: 20 })
+  let ingestMemory = 0
+  let workerMemory = 0
+  for (const limit = Date.now() + 20_000; Date.now() < limit; await pause(250)) {
+    ingestMemory = Math.max(ingestMemory, residentMegabytes(ingest.pid))
+    workerMemory = Math.max(workerMemory, residentMegabytes(worker.pid))
+  }
+  await sending
+  return { id, waiting, ratio: median(rates.long) / median(rates.none), ingestMemory, workerMemory }
+}

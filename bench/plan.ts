@@ -1,0 +1,40 @@
+/** How much is measured. */
+export type Plan = {
+  readonly rounds: number
+  /** Length of one measurement under load. */
+  readonly seconds: number
+  /** Events that a worker lands. */
+  readonly backlog: number
+  /** Events that wait while the answers are measured; 0: not measured. */
+  readonly waiting: number
+  /** Rows that the table of events has before landing is measured; empty: not measured. */
+  readonly grown: readonly number[]
+  readonly answers: readonly string[]
+  readonly landing: readonly string[]
+  readonly pairs: readonly string[]
+  readonly flat: readonly string[]
+}
+
+export const QUICK: Plan = {
+  rounds: 3,
+  seconds: 1.5,
+  backlog: 10_000,
+  waiting: 0,
+  grown: [],
+  answers: ['B', 'C', 'S', 'P'],
+  landing: ['C', 'N', 'D', 'S', 'P'],
+  pairs: [],
+  flat: ['C', 'S', 'P'],
+}
+
+export const FULL: Plan = {
+  rounds: 5,
+  seconds: 4,
+  backlog: 50_000,
+  waiting: 500_000,
+  grown: [1_000_000, 10_000_000],
+  answers: ['A2', 'B', 'C', 'D', 'E', 'S', 'P'],
+  landing: ['C', 'N', 'D', 'D2', 'E', 'S', 'P'],
+  pairs: ['C', 'S', 'P'],
+  flat: ['B', 'C', 'D', 'E', 'S', 'P'],
+}
