@@ -1,4 +1,4 @@
-import { createHash, hash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Environment } from './envelope.ts'
 import type { IdwiseEvent } from './event.ts'
 
@@ -66,13 +66,14 @@ export function identify(
   }
 }
 
+/** Hashed in one go: each update of a running hash costs more than copying so few bytes. */
 function keyOver(...parts: (string | Buffer)[]): Buffer {
-  const sum = createHash('sha256')
-  for (const part of parts) {
-    const bytes = Buffer.from(part as string)
-    const length = Buffer.alloc(4)
-    length.writeUInt32BE(bytes.length)
-    sum.update(length).update(bytes)
+  const bytes = parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part))
+  const all = Buffer.allocUnsafe(bytes.reduce((sum, { length }) => sum + 4 + length, 0))
+  let at = 0
+  for (const part of bytes) {
+    at = all.writeUInt32BE(part.length, at)
+    at += part.copy(all, at)
   }
-  return sum.digest()
+  return sha256(all)
 }

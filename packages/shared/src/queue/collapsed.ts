@@ -1,5 +1,6 @@
+import type { Log } from '../runtime/log.ts'
 import type { RedisClient } from './connection.ts'
-import { EVENT_STREAM_LENGTH } from './options.ts'
+import { EVENT_STREAM_LENGTH, QUEUE_NAME } from './options.ts'
 
 /**
  * BullMQ drops a job whose id exists and tells nobody, but each event counts its redeliveries. So the job's name is
@@ -33,39 +34,60 @@ export type CollapsedCount = {
 
 export const collapsedKey = (prefix: string) => `${prefix}:collapsed`
 
-export function collapsedField(event: {
-  jobId: string
-  eventKey: string | null
-  bodySha256: string
-  envelope: { env: string }
-}): string {
-  return `${event.jobId}:${event.eventKey ?? ''}:${event.envelope.env}:${event.bodySha256}`
-}
-
 type WithScripts = RedisClient & {
   sluiceCollapse(key: string, ...args: string[]): Promise<number[]>
   sluiceTake(key: string, ...args: string[]): Promise<null>
 }
 
+type Added = {
+  readonly jobId: string
+  readonly eventKey: string | null
+  readonly bodySha256: string
+  readonly envelope: { readonly env: string; readonly arrival: string }
+}
+
+const COUNT_EVERY_MS = 50
+
 /**
  * Counts those of the added jobs that were there before, in a hash, from where a worker moves them to the events' rows.
- *
- * @param keys the hash, and what BullMQ puts before its own keys
+ * It looks at many jobs at a time, shortly after they were added: the events are stored, so neither a failure nor a
+ * delay here may hold up their answers.
  */
-export function createCollapse(client: RedisClient, keys: { counts: string; jobPrefix: string }) {
+export function createCollapsedCount(client: RedisClient, prefix: string, log: Log) {
   // Sends the script once per connection; afterwards only its hash travels.
   client.defineCommand('sluiceCollapse', { numberOfKeys: 1, lua: COLLAPSE })
-  return async (jobs: readonly { jobId: string; arrival: string; field: () => string }[]): Promise<void> => {
-    const args = jobs.flatMap(({ jobId, arrival }) => [jobId, arrival])
-    const collapsed = await (client as WithScripts).sluiceCollapse(
-      `${keys.jobPrefix}events`,
-      keys.jobPrefix,
-      ...args,
-    )
+  const jobPrefix = `${prefix}:${QUEUE_NAME}:`
+  let noted: Added[] = []
+  let timer: NodeJS.Timeout | undefined
+
+  async function count(jobs: readonly Added[]): Promise<void> {
+    const args = jobs.flatMap(({ jobId, envelope }) => [jobId, envelope.arrival])
+    const collapsed = await (client as WithScripts).sluiceCollapse(`${jobPrefix}events`, jobPrefix, ...args)
     if (collapsed.length === 0) return
     const pipeline = client.pipeline()
-    for (const index of collapsed) pipeline.hincrby(keys.counts, jobs[index]?.field() ?? '', 1)
+    for (const index of collapsed) {
+      pipeline.hincrby(collapsedKey(prefix), collapsedField(jobs[index] as Added), 1)
+    }
     await pipeline.exec()
+  }
+
+  async function flush(): Promise<void> {
+    clearTimeout(timer)
+    timer = undefined
+    const jobs = noted
+    noted = []
+    if (jobs.length === 0) return
+    await count(jobs).catch((error) =>
+      log.warn({ err: error, events: jobs.length }, 'duplicates among added events were not counted'),
+    )
+  }
+
+  return {
+    note(jobs: readonly Added[]): void {
+      noted.push(...jobs)
+      timer ??= setTimeout(() => void flush(), COUNT_EVERY_MS)
+    },
+    flush,
   }
 }
 
@@ -103,6 +125,10 @@ export async function moveCollapsed(
     moved += taken.length
   }
   return moved
+}
+
+function collapsedField({ jobId, eventKey, bodySha256, envelope }: Added): string {
+  return `${jobId}:${eventKey ?? ''}:${envelope.env}:${bodySha256}`
 }
 
 async function isFinished(client: RedisClient, job: string): Promise<boolean> {

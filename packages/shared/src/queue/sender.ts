@@ -4,7 +4,7 @@ import type { Envelope } from '../idwise/envelope.ts'
 import { withDeadline } from '../runtime/backoff.ts'
 import { type Batcher, createBatcher } from '../runtime/batch.ts'
 import type { Log } from '../runtime/log.ts'
-import { collapsedField, collapsedKey, createCollapse } from './collapsed.ts'
+import { createCollapsedCount } from './collapsed.ts'
 import { connectRedis, type RedisClient, readyWithin } from './connection.ts'
 import { EVENT_STREAM_LENGTH, QUEUE_NAME, shardPrefix } from './options.ts'
 
@@ -72,24 +72,7 @@ function createLane(client: RedisClient, prefix: string, log: Log): Lane {
     streams: { events: { maxLen: EVENT_STREAM_LENGTH } },
   })
   queue.on('error', () => {})
-  const collapse = createCollapse(client, {
-    counts: collapsedKey(prefix),
-    jobPrefix: `${prefix}:${QUEUE_NAME}:`,
-  })
-  const counting = new Set<Promise<void>>()
-  /** No part of the promise: the events are stored, so neither a failure nor a delay here may hold up their answers. */
-  function count(events: readonly Outgoing[]): void {
-    const work = collapse(
-      events.map((event) => ({
-        jobId: event.jobId,
-        arrival: event.envelope.arrival,
-        field: () => collapsedField(event),
-      })),
-    )
-      .catch((error) => log.warn({ err: error, events: events.length }, 'duplicates of a batch not counted'))
-      .finally(() => counting.delete(work))
-    counting.add(work)
-  }
+  const collapsed = createCollapsedCount(client, prefix, log)
   const batcher = createBatcher<Outgoing, void>({
     maxItems: 100,
     concurrency: 4,
@@ -98,14 +81,14 @@ function createLane(client: RedisClient, prefix: string, log: Log): Lane {
       await queue.addBulk(
         events.map(({ jobId, envelope }) => ({ name: envelope.arrival, data: envelope, opts: { jobId } })),
       )
-      count(events)
+      collapsed.note(events)
       return events.map(() => ({ status: 'fulfilled', value: undefined }))
     },
   })
   return {
     batcher,
     async close() {
-      await Promise.all(counting)
+      await collapsed.flush()
       await queue.close()
     },
   }
