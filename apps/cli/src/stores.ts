@@ -28,8 +28,14 @@ const log = createLog('sluice', 'fatal')
  * work at once beside `npm start`.
  */
 export async function settingsOfStart(env: Env = process.env): Promise<Env> {
-  if (env.DATABASE_URL || env.DATABASE_URL_FILE) return env
+  if (hasDatabase(env)) return env
   return { ...withoutGiven(await readEnv(`${ROOT}/.sluice`), env), ...withoutEmpty(env) }
+}
+
+export const NO_DATABASE = 'No database is known here. Run `npm start` once, or set DATABASE_URL.'
+
+export function hasDatabase(env: Env): boolean {
+  return Boolean(env.DATABASE_URL || env.DATABASE_URL_FILE)
 }
 
 /** The settings that the environment does not have, neither itself nor as the name of a file. */
@@ -44,9 +50,7 @@ export function withoutEmpty(env: Env): Env {
 /** Opens the stores for one command and closes them after it. */
 export async function withStores<T>(work: (stores: Stores) => Promise<T>): Promise<T> {
   const env = await settingsOfStart()
-  if (!env.DATABASE_URL && !env.DATABASE_URL_FILE) {
-    throw new UserError('No database is known here. Run `npm start` once, or set DATABASE_URL.')
-  }
+  if (!hasDatabase(env)) throw new UserError(NO_DATABASE)
   const settings = readSettings(env, SETTINGS, ['DATABASE_URL', 'REDIS_URL'])
   await using stack = new AsyncDisposableStack()
   const db = stack.use(createDb(settings.DATABASE_URL, { max: 3, statementMs: 60_000, log, name: 'cli' }))

@@ -48,7 +48,6 @@ export function createApp(deps: AppDeps): FastifyInstance {
     http: { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000 },
     // Longer than the idle time of the usual load balancers (60 s), or they reuse a connection that is closing.
     keepAliveTimeout: 65_000,
-    maxRequestsPerSocket: 1_000,
     return503OnClosing: false,
     logger: false,
     frameworkErrors: (error, _request, reply) => refuse(reply, error.statusCode ?? 400),
@@ -179,7 +178,8 @@ function refuse(reply: FastifyReply, status: number): FastifyReply {
 function addressIn(text: string): string | undefined {
   const bare =
     /^(?:::ffff:)?(\d+\.\d+\.\d+\.\d+)(?::\d+)?$/i.exec(text)?.[1] ?? /^\[(.+)\](?::\d+)?$/.exec(text)?.[1]
-  const address = bare ?? text
+  // Of a zone nothing is known here but that somebody else chose its length.
+  const address = (bare ?? text).replace(/%.*$/s, '')
   return isIP(address) > 0 ? address : undefined
 }
 

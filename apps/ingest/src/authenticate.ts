@@ -11,16 +11,16 @@ export type Authenticate = (request: Pick<IncomingMessage, 'headers' | 'rawHeade
  */
 export function createAuthenticate(credentials: readonly Credential[]): Authenticate {
   if (credentials.some((credential) => credential.kind === 'none')) return () => true
-  const expected = credentials.map((credential) => ({ ...carrierOf(credential) }))
+  const expected = credentials.map(carrierOf)
+  const headers = [...new Set(['authorization', ...expected.map(({ header }) => header)])]
   return (request) => {
-    // Node keeps the first of two Authorization headers in silence; which one is meant cannot be known.
-    const single = count(request.rawHeaders, 'authorization') <= 1
     let matches = 0
     for (const { header, scheme, digest } of expected) {
       const given = presented(request.headers[header], scheme)
       matches |= Number(timingSafeEqual(sha256(given ?? ''), digest)) & Number(given !== undefined)
     }
-    return single && matches === 1
+    // Of two headers Node keeps the first in silence, or joins them; which one is meant cannot be known.
+    return matches === 1 && headers.every((header) => count(request.rawHeaders, header) <= 1)
   }
 }
 
@@ -51,8 +51,15 @@ function presented(value: string | string[] | undefined, scheme: Carrier['scheme
   if (scheme === undefined) return Buffer.from(value, 'latin1')
   const space = value.indexOf(' ')
   if (space < 0 || value.slice(0, space).toLowerCase() !== scheme) return undefined
-  const rest = value.slice(space).trim()
-  return scheme === 'basic' ? Buffer.from(rest, 'base64') : Buffer.from(rest, 'latin1')
+  const rest = value.slice(space).replace(/^ +/, '')
+  return scheme === 'basic' ? fromBase64(rest) : Buffer.from(rest, 'latin1')
+}
+
+/** Only as it is written, with or without its padding: Node would skip whatever does not belong there. */
+function fromBase64(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, 'base64')
+  const written = bytes.toString('base64')
+  return text === written || text === written.replace(/=+$/, '') ? bytes : undefined
 }
 
 function count(rawHeaders: readonly string[], name: string): number {

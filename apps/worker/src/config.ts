@@ -61,4 +61,9 @@ const SETTINGS = z
   .refine(({ WORKER_SHARDS, QUEUE_SHARDS }) => !WORKER_SHARDS?.some((shard) => shard >= QUEUE_SHARDS), {
     path: ['WORKER_SHARDS'],
     message: 'names a shard that QUEUE_SHARDS does not have',
+    // Said beside whatever else is wrong.
+    when: ({ value }) => {
+      const { WORKER_SHARDS, QUEUE_SHARDS } = value as Record<string, unknown>
+      return Array.isArray(WORKER_SHARDS) && typeof QUEUE_SHARDS === 'number'
+    },
   })

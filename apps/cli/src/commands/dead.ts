@@ -34,7 +34,7 @@ function listCommand(): Command {
     .addOption(
       new Option('--state <state>', 'only those in this state').choices([...STATES, 'all']).default('open'),
     )
-    .option('--limit <n>', 'at most so many', wholeNumber, 50)
+    .option('--limit <n>', 'at most so many', positiveNumber, 50)
     .option('--before <id>', 'only those older than this one, for the next page', wholeNumber)
     .option('--json', 'print JSON')
     .action(async ({ state, limit, before, json }: ListOptions) => {
@@ -131,6 +131,11 @@ function inWords(act: 'replay' | 'discard', id: number, outcome: ActOutcome): st
     default:
       return outcome satisfies never
   }
+}
+
+function positiveNumber(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It must be a whole number above 0.')
+  return Number(text)
 }
 
 function wholeNumber(text: string): number {

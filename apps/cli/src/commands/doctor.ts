@@ -1,11 +1,11 @@
 import { readIngestConfig } from '@sluice/ingest'
 import { checkPostgres } from '@sluice/shared/db'
 import { checkRedis } from '@sluice/shared/queue'
-import { type Check, type Env, fail, ok, UserError } from '@sluice/shared/runtime'
+import { type Check, type Env, fail, ok, settingsProblems, UserError } from '@sluice/shared/runtime'
 import { readWorkerConfig } from '@sluice/worker'
 import { Command } from 'commander'
 import { print, printJson } from '../output.ts'
-import { settingsOfStart, withStores } from '../stores.ts'
+import { hasDatabase, NO_DATABASE, settingsOfStart, withStores } from '../stores.ts'
 
 const MARKS = { ok: 'ok  ', warn: 'WARN', fail: 'FAIL' }
 
@@ -28,7 +28,9 @@ export function doctorCommand(): Command {
 }
 
 async function examine(): Promise<Check[]> {
-  const settings = checkSettings(await settingsOfStart())
+  const env = await settingsOfStart()
+  if (!hasDatabase(env)) throw new UserError(NO_DATABASE)
+  const settings = checkSettings(env)
   try {
     return await withStores(async ({ db, queue }) => [
       ...settings,
@@ -45,17 +47,7 @@ async function examine(): Promise<Check[]> {
 }
 
 function checkSettings(env: Env): Check[] {
-  const problems = new Set<string>()
-  for (const read of [readIngestConfig, readWorkerConfig]) {
-    try {
-      read(env)
-    } catch (error) {
-      if (!(error instanceof UserError)) throw error
-      for (const line of error.message.split('\n').slice(1)) problems.add(line.replace(/^\s*- /, ''))
-    }
-  }
-  if (problems.size === 0) return [ok('Settings', 'complete')]
-  return [...problems].map((problem) =>
-    fail('Settings', problem, 'docs/operations.md describes each setting.'),
-  )
+  const problems = settingsProblems(env, [readIngestConfig, readWorkerConfig])
+  if (problems.length === 0) return [ok('Settings', 'complete')]
+  return problems.map((problem) => fail('Settings', problem, 'docs/operations.md describes each setting.'))
 }

@@ -23,11 +23,11 @@ export type EventRow = {
   eventKey: Buffer
 }
 
-/** @param withoutBody leaves the `body` column empty */
+/** @param withoutBody leaves the columns empty that hold JSON of the sender's */
 export function readDelivery(delivery: Delivery, withoutBody: boolean): EventRow {
   const raw = rawBytes(delivery.envelope)
   const parsed = parseEvent(raw)
-  const event = withoutBody ? { ...parsed, json: null } : parsed
+  const event = withoutBody ? { ...parsed, json: null, details: null } : parsed
   const environment = delivery.envelope.env
   const bodySha256 = sha256(raw)
   const { eventId, normalisedEvent } = event

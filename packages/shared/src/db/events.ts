@@ -132,7 +132,7 @@ export async function newestAnonymous(
     name: 'find_anonymous',
     text: `select environment, body_sha256, event_key, round(extract(epoch from received_at) * 1000)::float8 as received_at
       from events where event_id is null and body_sha256 = any($1::bytea[])
-      and received_at > to_timestamp($2::float8 / 1000)`,
+      and received_at > to_timestamp($2::float8 / 1000) order by received_at`,
     values: [
       sorted.map((row) => row.bodySha256),
       Math.min(...rows.map((row) => row.delivery.envelope.at)) - 2 * ANONYMOUS_WINDOW_MS,

@@ -20,19 +20,16 @@ export function listenInbox(url: string, wake: () => void, log: Log): AsyncDispo
 
 async function listen(url: string, wake: () => void, stop: AbortSignal, log: Log): Promise<void> {
   for (let failures = 0; !stop.aborted; failures++) {
-    const client = new pg.Client({
-      connectionString: url,
-      application_name: 'sluice listener',
-      connectionTimeoutMillis: 2_000,
-      keepAlive: true,
-    })
-    const ended = new Promise<void>((resolve) => {
-      client.on('end', resolve)
-      client.on('error', () => resolve())
-      stop.addEventListener('abort', () => resolve(), { once: true })
-    })
-    client.on('notification', wake)
+    let client: pg.Client | undefined
     try {
+      client = new pg.Client({
+        connectionString: url,
+        application_name: 'sluice listener',
+        connectionTimeoutMillis: 2_000,
+        keepAlive: true,
+      })
+      client.on('notification', wake)
+      const ended = end(client, stop)
       await client.connect()
       await client.query(`listen ${INBOX_CHANNEL}`)
       failures = 0
@@ -41,7 +38,15 @@ async function listen(url: string, wake: () => void, stop: AbortSignal, log: Log
     } catch (error) {
       log.debug({ err: error }, 'cannot listen for new inbox rows; polling goes on')
     }
-    await client.end().catch(() => {})
+    await client?.end().catch(() => {})
     await pause(backoffMs(failures, { baseMs: 500, maxMs: 10_000 }), stop)
   }
+}
+
+async function end(client: pg.Client, stop: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    client.on('end', resolve)
+    client.on('error', () => resolve())
+    stop.addEventListener('abort', () => resolve(), { once: true })
+  })
 }

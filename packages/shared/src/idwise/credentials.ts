@@ -23,6 +23,8 @@ const RESERVED_HEADERS = new Set([
   'expect',
   'forwarded',
   'host',
+  'proxy-authorization',
+  'set-cookie',
   'transfer-encoding',
   'upgrade',
   'user-agent',
@@ -66,6 +68,8 @@ function parseCredential(word: string): Credential | string {
   if (secret.length < MIN_SECRET) return `has a secret shorter than ${MIN_SECRET} characters`
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they cannot be sent in a header
   if (/[\x00-\x1f\x7f]/.test(first + second)) return 'has a control character, which no header can carry'
+  if (kind !== 'basic' && secret !== secret.trim())
+    return 'has a blank at the start or end of its secret, which no header can carry'
   switch (kind) {
     case 'basic':
       if (first.includes(':')) return 'has a colon in its user name, which HTTP Basic cannot carry'

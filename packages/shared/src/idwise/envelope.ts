@@ -7,6 +7,8 @@ export type Environment = (typeof ENVIRONMENTS)[number]
 /** The last moment that a Date holds ("ECMAScript, Time Values"); PostgreSQL goes further. */
 const MAX_DATE_MS = 8.64e15
 
+const description = (maxLength: number) => z.string().max(maxLength).optional().catch(undefined)
+
 /**
  * One accepted delivery on its way from ingest to worker, and the data of its job. Nothing in it is parsed, nothing
  * is secret. Names are short because every event carries them through Redis. A worker reads this version and the
@@ -19,12 +21,12 @@ const envelopeSchema = z.object({
   at: z.int().min(0).max(MAX_DATE_MS),
   /** Unique for this one delivery; tells a redelivery of the sender from a second run of our own job. */
   arrival: z.string().regex(/^[\w-]{1,64}$/),
-  /** Address of the client, after trusted proxies. */
-  ip: z.string().max(64).optional(),
+  /** Address of the client, after trusted proxies. This and what follows only describes: no event fails for it. */
+  ip: description(64),
   /** Content-Type, User-Agent and traceparent as received, shortened. */
-  type: z.string().max(256).optional(),
-  agent: z.string().max(256).optional(),
-  trace: z.string().max(64).optional(),
+  type: description(256),
+  agent: description(256),
+  trace: description(64),
   /** The body's bytes: text where they are UTF-8 without NUL, else base64 in `raw64`. */
   raw: z.string().optional(),
   raw64: z.base64().optional(),

@@ -79,7 +79,7 @@ export function parseEvent(raw: Buffer): IdwiseEvent {
   return {
     ...names,
     kind: (body && (KINDS as Map<string, KnownKind>).get(names.normalisedEvent)) ?? 'unrecognised',
-    event: typeof name === 'string' ? cleanText(name).slice(0, MAX_NAME) : null,
+    event: typeof name === 'string' ? cleanText(name.slice(0, MAX_NAME)) : null,
     referenceNo: body?.text('referenceNo') ?? null,
     systemDecision: body?.text('systemDecision') ?? null,
     manualDecision: body?.text('manualDecision') ?? null,
@@ -152,7 +152,7 @@ function bodyIn(
   function text(key: string): string | null {
     const value = get(key)
     const given = typeof value === 'number' ? digits(key) : value
-    return typeof given === 'string' && given !== '' ? cleanText(given).slice(0, MAX_TEXT) : null
+    return typeof given === 'string' && given !== '' ? cleanText(given.slice(0, MAX_TEXT)) : null
   }
   return { get, text, digits }
 }

@@ -5,12 +5,6 @@ import type { IdwiseEvent } from './event.ts'
 /** A body without event id is the same event when it comes again within this span of its first arrival. */
 export const ANONYMOUS_WINDOW_MS = 60 * 60 * 1000
 
-/**
- * Anonymous bodies that arrive in the same slot share a job, so the slot must stay below the window: two arrivals
- * in one slot are always one event, and two slots meet again in PostgreSQL, which knows the first arrival.
- */
-const SLOT_MS = 10 * 60 * 1000
-
 export function sha256(bytes: Buffer | string): Buffer {
   return hash('sha256', bytes, 'buffer')
 }
@@ -38,7 +32,7 @@ export function anonymousEventKey(
 /** The names of one arrival, before it is stored. */
 export type Identity = {
   /**
-   * The same for every delivery of one body of one event. A raw event id would collide with BullMQ's own keys, and
+   * The same for every delivery of one body of one event with an id. A raw event id would collide with BullMQ's own keys, and
    * without the body's hash BullMQ would drop another body under the same event id in silence.
    */
   readonly jobId: string
@@ -57,7 +51,8 @@ export function identify(
   const body = sha256(raw)
   const key =
     eventId === null
-      ? keyOver(environment, body, `slot ${Math.floor(receivedAtMs / SLOT_MS)}`)
+      ? // As if it were the first arrival, which only PostgreSQL knows: there they meet.
+        anonymousEventKey(environment, body, receivedAtMs)
       : eventKey(environment, { normalisedEvent, eventId })
   return {
     jobId: `e-${sha256(Buffer.concat([key, body])).toString('hex')}`,

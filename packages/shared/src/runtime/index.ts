@@ -17,5 +17,7 @@ export {
   processSettings,
   queueSettings,
   readSettings,
+  SettingsError,
+  settingsProblems,
   wholeNumber,
 } from './settings.ts'

@@ -28,13 +28,33 @@ export function readSettings<Shape extends z.ZodObject>(
     if (problems.some((problem) => problem.startsWith(`${name}_FILE`))) continue
     problems.push(`${name} ${given[name] === undefined ? 'is not set' : issue.message}`)
   }
-  if (problems.length > 0) throw settingsError(problems)
+  if (problems.length > 0) throw new SettingsError(problems)
   return parsed.data as z.output<Shape>
 }
 
-function settingsError(problems: string[]): UserError {
-  const lines = problems.map((problem) => `  - ${problem}`).join('\n')
-  return new UserError(`Wrong settings (docs/operations.md describes each):\n${lines}`)
+/** Every wrong setting, in one message. */
+export class SettingsError extends UserError {
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    const lines = problems.map((problem) => `  - ${problem}`).join('\n')
+    super(`Wrong settings (docs/operations.md describes each):\n${lines}`)
+    this.problems = problems
+  }
+}
+
+/** What is wrong for any of these readers, each problem once. */
+export function settingsProblems(env: Env, readers: readonly ((env: Env) => unknown)[]): string[] {
+  const problems = new Set<string>()
+  for (const read of readers) {
+    try {
+      read(env)
+    } catch (error) {
+      if (!(error instanceof SettingsError)) throw error
+      for (const problem of error.problems) problems.add(problem)
+    }
+  }
+  return [...problems]
 }
 
 function valueOrFile(env: Env, name: string, problems: string[]): string | undefined {
@@ -101,12 +121,35 @@ const REDIS_FORM = /^(rediss?:\/\/|redis\+sentinel:\/\/|redis\+cluster:\/\/)[^\s
 
 export const databaseUrl = z
   .string()
-  .regex(/^postgres(ql)?:\/\/\S+$/, 'is not a postgres:// URL')
+  .regex(/^postgres(ql)?:\/\/\S+$/, { error: 'is not a postgres:// URL', abort: true })
   .refine((url) => URL.canParse(url), 'is not a URL; percent-encode special characters in the password')
 
 export const redisUrl = z
   .string()
-  .regex(REDIS_FORM, 'is not a redis://, rediss://, redis+sentinel:// or redis+cluster:// URL')
+  .regex(REDIS_FORM, {
+    error: 'is not a redis://, rediss://, redis+sentinel:// or redis+cluster:// URL',
+    abort: true,
+  })
+  .refine(
+    isRedisUrl,
+    'has a host, port or database that is none, or a password whose special characters are not percent-encoded',
+  )
+
+/** Each of its hosts by itself makes a URL with the user and password before them. */
+function isRedisUrl(url: string): boolean {
+  const [, scheme = '', credentials = '', hosts = '', path = ''] =
+    /^(.+?):\/\/(?:(.*)@)?([^/@]+)(?:\/(.*))?$/.exec(url) ?? []
+  const database = scheme === 'redis+sentinel' ? path.split('/')[1] : path.split('?')[0]
+  if (database && !/^\d+$/.test(database)) return false
+  try {
+    decodeURIComponent(credentials)
+    return hosts
+      .split(',')
+      .every((host) => new URL(`redis://${credentials}@${host.split('?')[0]}`).hostname !== '')
+  } catch {
+    return false
+  }
+}
 
 /** What every process reads: log level and the address that it listens on. */
 export const processSettings = {
