@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { cleaned, cleanText, isObject, numbersAsSent, property, readJson, toJsonb } from './json.ts'
 
 /** Every event type that IDWise documents, current and older, by its normalised name ("IDWise Webhook Types"). */
@@ -23,7 +24,8 @@ const MISSPELT = new Map([['aml monior update', 'aml monitor update']])
 
 /**
  * What one webhook says. Everything but `kind` may be missing: shapes have changed over the years and may change
- * again. Texts are fit for PostgreSQL and shortened to what a column and its index hold; the raw bytes are the truth.
+ * again. Texts are fit for PostgreSQL and shortened to what a column and its index hold, ids so that they
+ * stay distinct; the raw bytes are the truth.
  */
 export type IdwiseEvent = {
   readonly kind: EventKind
@@ -58,6 +60,7 @@ export type EventDetails = {
 
 const MAX_ID_BYTES = 256
 const MAX_TEXT = 500
+const HASH_DIGITS = 64
 const MAX_NAME = 200
 
 /** What ingest needs to know of an event. */
@@ -80,7 +83,7 @@ export function parseEvent(raw: Buffer): IdwiseEvent {
     ...names,
     kind: (body && (KINDS as Map<string, KnownKind>).get(names.normalisedEvent)) ?? 'unrecognised',
     event: typeof name === 'string' ? cleanText(name.slice(0, MAX_NAME)) : null,
-    referenceNo: body?.text('referenceNo') ?? null,
+    referenceNo: body?.id('referenceNo') ?? null,
     systemDecision: body?.text('systemDecision') ?? null,
     manualDecision: body?.text('manualDecision') ?? null,
     finalDecision: body?.text('finalDecision') ?? null,
@@ -95,7 +98,7 @@ function namesIn(document: Document, body: Body | undefined): EventNames {
   return {
     normalisedEvent,
     eventId: body && normalisedEvent ? eventIdOf(body) : null,
-    journeyId: body?.text('journeyId') ?? null,
+    journeyId: body?.id('journeyId') ?? null,
   }
 }
 
@@ -124,6 +127,8 @@ type Body = {
   get(key: string): unknown
   /** Text, or a number as the text that was sent; null for missing, null, empty and anything else. */
   text(key: string): string | null
+  /** Likewise, for what names something: two that differ stay different, however long they are. */
+  id(key: string): string | null
   digits(key: string): string | null
 }
 
@@ -149,12 +154,28 @@ function bodyIn(
     sent ??= numbersAsSent(document.text, locate)
     return sent.get(key) ?? null
   }
-  function text(key: string): string | null {
+  function whole(key: string): string | null {
     const value = get(key)
     const given = typeof value === 'number' ? digits(key) : value
-    return typeof given === 'string' && given !== '' ? cleanText(given.slice(0, MAX_TEXT)) : null
+    return typeof given === 'string' && given !== '' ? given : null
   }
-  return { get, text, digits }
+  function text(key: string): string | null {
+    const given = whole(key)
+    return given && cleanText(given.slice(0, MAX_TEXT))
+  }
+  function id(key: string): string | null {
+    const given = whole(key)
+    return given && storedId(given)
+  }
+  return { get, text, id, digits }
+}
+
+/** An id as it is stored: one that is too long is cut, and ends in the SHA-256 of the whole. */
+export function storedId(id: string): string {
+  if (id.length <= MAX_TEXT) return cleanText(id)
+  // UTF-16 tells apart what is no valid UTF-8.
+  const digest = hash('sha256', Buffer.from(id, 'utf16le'), 'hex')
+  return `${cleanText(id.slice(0, MAX_TEXT - HASH_DIGITS - 1))}~${digest}`
 }
 
 function eventIdOf(body: Body): string | null {
@@ -164,21 +185,18 @@ function eventIdOf(body: Body): string | null {
   return Buffer.byteLength(id) <= MAX_ID_BYTES ? id : null
 }
 
-const DETAIL_TEXTS = [
-  'stepId',
-  'stepType',
-  'action',
-  'trigger',
-  'previousSystemDecision',
-  'spotCheckJourneyId',
-  'ongoingCheckId',
-] as const
+const DETAIL_TEXTS = ['stepType', 'action', 'trigger', 'previousSystemDecision'] as const
+const DETAIL_IDS = ['stepId', 'spotCheckJourneyId', 'ongoingCheckId'] as const
 
 function detailsOf(body: Body): EventDetails | null {
   const details: { -readonly [Key in keyof EventDetails]: EventDetails[Key] } = {}
   for (const key of DETAIL_TEXTS) {
     const text = body.text(key)
     if (text !== null) details[key] = text
+  }
+  for (const key of DETAIL_IDS) {
+    const id = body.id(key)
+    if (id !== null) details[key] = id
   }
   const version = integer(body.get('updatedAMLVersionNumber'))
   if (version !== undefined) details.updatedAMLVersionNumber = version

@@ -11,7 +11,14 @@ export {
   rawBytes,
   readEnvelope,
 } from './envelope.ts'
-export { type EventDetails, type EventKind, type IdwiseEvent, parseEvent, parseNames } from './event.ts'
+export {
+  type EventDetails,
+  type EventKind,
+  type IdwiseEvent,
+  parseEvent,
+  parseNames,
+  storedId,
+} from './event.ts'
 export { type Identity, identify, sha256 } from './identity.ts'
 export { foldJourney, type Journey, type JourneyEvent } from './journey.ts'
 export { type TimelineEntry, tellJourney } from './timeline.ts'
