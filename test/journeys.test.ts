@@ -1,5 +1,12 @@
-import { discardDeadLetter, type JourneyChange, landDeliveries, rebuildJourneys } from '@sluice/shared/db'
-import { type Environment, encodeRaw, identify, parseEvent } from '@sluice/shared/idwise'
+import {
+  discardDeadLetter,
+  findJourneys,
+  type JourneyChange,
+  landDeliveries,
+  readJourneyStory,
+  rebuildJourneys,
+} from '@sluice/shared/db'
+import { type Environment, encodeRaw, identify, parseEvent, tellJourney } from '@sluice/shared/idwise'
 import fc from 'fast-check'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -58,7 +65,7 @@ async function land(batches: readonly ReturnType<typeof deliveries>[], width: nu
 
 async function journeyRow(journeyId: string): Promise<Record<string, unknown>> {
   const [row] = await world.rows('select * from journeys where journey_id = $1', [journeyId])
-  const { journey_id: _, ...state } = row as Record<string, unknown>
+  const { journey_id: _, updated_at: __, ...state } = row as Record<string, unknown>
   return state
 }
 
@@ -128,6 +135,99 @@ describe('a journey', () => {
       { numRuns: 80, endOnFailure: true },
     )
   }, 120_000)
+
+  it('is approved by the oldest shape, which has no manual decision at all, but not against a null one', async () => {
+    const review = { systemDecision: 'Refer', finalDecision: 'Approved' }
+    const told = (body: Told['body']) => [{ event: 'Manually Reviewed', body, at: 0, again: [] }]
+    await land([deliveries('oldest', told(review))], 1)
+    await land([deliveries('with-null', told({ ...review, manualDecision: null }))], 1)
+
+    expect(await journeyRow('oldest')).toMatchObject({
+      stage: 'reviewed',
+      final_decision: 'Approved',
+      needs_attention: null,
+    })
+    expect(await journeyRow('with-null')).toMatchObject({
+      stage: 'finished',
+      final_decision: 'Refer',
+      needs_attention: 'a final decision "Approved" does not follow from the decisions beside it',
+    })
+  })
+
+  it('is its own however long its id is, and is found by it', async () => {
+    const start = 'j'.repeat(500)
+    const finished = (systemDecision: string) => [
+      { event: 'Finished Journey', body: { systemDecision }, at: 0, again: [] },
+    ]
+    await land([deliveries(`${start}A`, finished('Complete')), deliveries(`${start}B`, finished('Refer'))], 1)
+
+    const [a, b] = await Promise.all([
+      findJourneys(world.db, `${start}A`),
+      findJourneys(world.db, `${start}B`),
+    ])
+    expect(a).toMatchObject({ total: 1, journeys: [{ finalDecision: 'Complete', events: 1 }] })
+    expect(b).toMatchObject({ total: 1, journeys: [{ finalDecision: 'Refer', events: 1 }] })
+    expect(a.journeys[0]?.journeyId).toHaveLength(500)
+  })
+
+  it('says when its row last changed', async () => {
+    const [first, second] = deliveries('dated', [
+      { event: 'Finished Step', body: {}, at: 0, again: [] },
+      { event: 'Finished Journey', body: { systemDecision: 'Complete' }, at: 1, again: [] },
+    ])
+    const changedAt = async () =>
+      (await world.rows<{ at: Date }>(`select updated_at as at from journeys where journey_id = 'dated'`))[0]
+        ?.at
+    await land([[first as never]], 1)
+    const before = await changedAt()
+    await land([[first as never]], 1)
+    expect(await changedAt()).toEqual(before)
+    await land([[second as never]], 1)
+    expect(Number(await changedAt())).toBeGreaterThan(Number(before))
+  })
+
+  it('whose row can be neither made nor found fails its batch instead of holding it for ever', async () => {
+    await world.rows(`create function refuse() returns trigger language plpgsql as 'begin return null; end'`)
+    await world.rows(`create trigger refuse before insert on journeys for each row
+      when (new.journey_id = 'refused') execute function refuse()`)
+    const refused = deliveries('refused', [{ event: 'Finished Step', body: {}, at: 0, again: [] }])
+    await expect(land([refused], 1)).rejects.toThrow(/neither made nor locked/)
+  })
+
+  it('tells the newest of very many events, as the last ones of all', async () => {
+    const steps = Array.from({ length: 1_005 }, (_, n) => ({
+      event: n === 0 ? 'AML Monitor Update' : 'Finished Step',
+      body: n === 0 ? { updatedAMLVersionNumber: 2, systemDecision: 'Refer' } : {},
+      at: n,
+      again: [],
+    }))
+    const last = { event: 'AML Monitor Update', body: { updatedAMLVersionNumber: 1 }, at: 2_000, again: [] }
+    await land([deliveries('long', [...steps, last])], 1)
+    const [journey] = (await findJourneys(world.db, 'long')).journeys
+
+    const story = await readJourneyStory(world.db, journey as never)
+
+    expect(story).toMatchObject({ total: 1_006 })
+    expect(story.events).toHaveLength(1_000)
+    expect(story.events.at(-1)).toMatchObject({ amlVersion: 1 })
+    const timeline = tellJourney(story.events, story.earlier)
+    expect(timeline[0]?.changed).toEqual([])
+    expect(timeline.at(-1)).toMatchObject({
+      changed: [],
+      notStanding: 'AML version 1 is older than version 2',
+    })
+  })
+
+  it('is one of many of its reference, of which the last active ones are found', async () => {
+    const finished = (n: number) => [
+      { event: 'Finished Journey', body: { referenceNo: 'everybody' }, at: n, again: [] },
+    ]
+    await land([Array.from({ length: 130 }, (_, n) => deliveries(`of-many-${n}`, finished(n))).flat()], 1)
+    const { journeys, total } = await findJourneys(world.db, 'everybody')
+    expect(total).toBe(130)
+    expect(journeys).toHaveLength(100)
+    expect(journeys[0]?.journeyId).toBe('of-many-129')
+  })
 
   it('is announced with what changed, when the transaction commits', async () => {
     const client = new pg.Client({ connectionString: world.databaseUrl })

@@ -10,7 +10,11 @@ export type Facts = {
   readonly referenceNo: string | null
   readonly systemDecision: string | null
   readonly manualDecision: string | null
+  /** Whether it has a `manualDecision` at all, if only null; the oldest shape has none. */
+  readonly hasManualDecision: boolean
   readonly finalDecision: string | null
+  readonly action: string | null
+  readonly trigger: string | null
   readonly amlVersion: number | null
 }
 
@@ -26,7 +30,10 @@ export function readFacts(text: string): Facts {
     referenceNo: textIn(body.referenceNo),
     systemDecision: textIn(body.systemDecision),
     manualDecision: textIn(body.manualDecision),
+    hasManualDecision: 'manualDecision' in body,
     finalDecision: textIn(body.finalDecision),
+    action: textIn(body.action),
+    trigger: textIn(body.trigger),
     amlVersion: Number.isInteger(version) ? version : null,
   }
 }

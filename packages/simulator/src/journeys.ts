@@ -1,30 +1,34 @@
-import { type ExpectedJourney, expectedJourney, type LandedEvent } from './model.ts'
+import { claims, type Doubt, readAttention } from './attention.ts'
+import { type ExpectedJourney, expectedJourney, finalFor, type LandedEvent, stageFor } from './model.ts'
 import type { Found, JourneyRow, Rows } from './report.ts'
 
+/** What is known of one journey: its events that landed, and whether others were sent that did not. */
+export type KnownJourney = { readonly landed: LandedEvent[]; complete: boolean }
+
 /**
- * Compares the receiver's journeys with the model. Where the receiver says itself that a journey needs attention, a
- * decision that differs is left open: it could not know the order in which things happened. Journeys that the ledger
- * does not know are another run's.
+ * Compares the receiver's journeys with the model. A field that differs is left open only where the receiver says that
+ * it could not know it, has reason to say so, and has a value that the events allow. Journeys that the ledger does not
+ * know are another run's.
  *
- * @param landed events by `journeyKey`; emptied on the way
+ * @param known by `journeyKey`; emptied on the way
  * @returns how many fields were left open
  */
 export async function compareJourneys(
   rows: Rows<JourneyRow>,
-  landed: Map<string, LandedEvent[]>,
+  known: Map<string, KnownJourney>,
   found: Found,
 ): Promise<number> {
   let leftOpen = 0
   for await (const row of rows) {
     const key = journeyKey(row.environment, row.journey_id)
-    const events = landed.get(key)
-    if (!events) continue
-    landed.delete(key)
-    const { differences, open } = compare(row, expectedJourney(events))
+    const journey = known.get(key)
+    if (!journey) continue
+    known.delete(key)
+    const { differences, open } = compareJourney(row, journey)
     leftOpen += open
     if (differences.length > 0) found('differs', `journey ${key}: ${differences.join(', ')}`)
   }
-  for (const key of landed.keys()) found('differs', `journey ${key} has events but no row`)
+  for (const key of known.keys()) found('differs', `journey ${key} has events but no row`)
   return leftOpen
 }
 
@@ -32,23 +36,55 @@ export function journeyKey(environment: string, journeyId: string): string {
   return `${environment} ${journeyId}`
 }
 
-const DECISIONS: ReadonlySet<string> = new Set(['systemDecision', 'manualDecision', 'finalDecision'])
-
-function compare(row: JourneyRow, expected: ExpectedJourney): { differences: string[]; open: number } {
-  const differing = (
-    [
-      ['referenceNo', row.reference_no, expected.referenceNo],
-      ['systemDecision', row.system_decision, expected.systemDecision],
-      ['manualDecision', row.manual_decision, expected.manualDecision],
-      ['finalDecision', row.final_decision, expected.finalDecision],
-      ['amlVersion', row.aml_version, expected.amlVersion],
-      ['events', row.events, expected.events],
-    ] as const
-  ).filter(([, is, should]) => is !== should)
-  const open = row.needs_attention === null ? [] : differing.filter(([field]) => DECISIONS.has(field))
-  const differences = differing
-    .filter((difference) => !open.includes(difference))
-    .map(([field, is, should]) => `${field} is ${is}, should be ${should}`)
+export function compareJourney(
+  row: JourneyRow,
+  { landed, complete }: KnownJourney,
+): { differences: string[]; open: number } {
+  const expected = expectedJourney(landed)
+  const { doubts, unexplained } = readAttention(row.needs_attention, landed)
+  const its = {
+    systemDecision: row.system_decision,
+    manualDecision: row.manual_decision,
+    resubmission: row.resubmission,
+    renewal: row.renewal,
+  }
+  const differing = (Object.keys(its) as Doubt[]).filter((field) => its[field] !== expected[field])
+  const open = differing.filter((field) =>
+    isOpen(field, its[field], { expected, landed, isInDoubt: doubts.has(field) || !complete }),
+  )
+  const differences = [
+    ...differing
+      .filter((field) => !open.includes(field))
+      .map((field) => [field, its[field], expected[field]] as const),
+    // These follow from the row's other columns, whatever was left open there.
+    ...(
+      [
+        ['stage', row.stage, stageFor(landed, its)],
+        ['finalDecision', row.final_decision, finalFor(its)],
+        ['referenceNo', row.reference_no, expected.referenceNo],
+        ['amlVersion', row.aml_version, expected.amlVersion],
+        ['events', row.events, expected.events],
+        ['firstEventAt', row.first_event_at.getTime(), expected.firstEventAt],
+        ['lastEventAt', row.last_event_at.getTime(), expected.lastEventAt],
+      ] as const
+    ).filter(([, is, should]) => is !== should),
+  ].map(([field, is, should]) => `${field} is ${is}, should be ${should}`)
   if (expected.needsAttention && row.needs_attention === null) differences.push('needs_attention is not set')
+  for (const reason of unexplained)
+    differences.push(`nothing explains that it needs attention for "${reason}"`)
   return { differences, open: open.length }
+}
+
+/** Whether the receiver could not know better. */
+function isOpen(
+  field: Doubt,
+  value: string | null,
+  given: { expected: ExpectedJourney; landed: readonly LandedEvent[]; isInDoubt: boolean },
+): boolean {
+  const { expected, landed, isInDoubt } = given
+  if (field === 'systemDecision' || field === 'manualDecision')
+    return isInDoubt && claims(field, landed).has(value)
+  if (!isInDoubt && !expected.stepsAlone) return false
+  if (value === null || expected[field] === null) return false
+  return value !== 'overdue' || landed.some(({ facts }) => facts.name === 'kyc renewal deadline exceeded')
 }

@@ -30,7 +30,11 @@ export type JourneyRow = {
   readonly manual_decision: string | null
   readonly final_decision: string | null
   readonly aml_version: number | null
+  readonly resubmission: string | null
+  readonly renewal: string | null
   readonly events: number
+  readonly first_event_at: Date
+  readonly last_event_at: Date
   readonly needs_attention: string | null
 }
 

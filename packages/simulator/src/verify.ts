@@ -1,7 +1,6 @@
 import { identityOf, normalise } from './facts.ts'
-import { compareJourneys, journeyKey } from './journeys.ts'
+import { compareJourneys, journeyKey, type KnownJourney } from './journeys.ts'
 import type { LedgerLine } from './ledger.ts'
-import type { LandedEvent } from './model.ts'
 import {
   createFindings,
   type DeadLetterRow,
@@ -34,7 +33,7 @@ export async function verify(given: {
   const dead = await readDeadLetters(given.deadLetters)
 
   const count = { acknowledged: 0, landed: 0, landedUnacknowledged: 0, landedBefore: 0 }
-  const expected = new Map<string, LandedEvent[]>()
+  const known = new Map<string, KnownJourney>()
   for (const [identity, event] of sent.events) {
     const rows = (arrivals.get(identity) ?? []).toSorted((a, b) => a - b)
     const tooMany = rowsTooMany(event, rows)
@@ -49,10 +48,14 @@ export async function verify(given: {
     else if (!allLanded(event, rows)) found('missing', `missing: ${nameOf(event)}`)
     if (event.facts.journeyId === null) continue
     const key = journeyKey(event.environment, event.facts.journeyId)
-    for (const _row of rows.slice(tooMany)) addTo(expected, key, event)
+    const journey = known.get(key) ?? { landed: [], complete: true }
+    known.set(key, journey)
+    for (const at of rows.slice(0, rows.length - tooMany)) journey.landed.push({ ...event, at })
+    if (rows.length === 0) journey.complete = false
   }
-  const journeys = expected.size
-  const leftOpen = await compareJourneys(given.journeys, expected, found)
+  for (const [key, { landed }] of known) if (landed.length === 0) known.delete(key)
+  const journeys = known.size
+  const leftOpen = await compareJourneys(given.journeys, known, found)
 
   const { missing, mismatched, twice, nobodySent, differs, dead: deadLetters, altered } = found.counts
   return {

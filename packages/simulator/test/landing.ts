@@ -37,6 +37,7 @@ export function toldBy(bytes: Buffer, at: number): JourneyEvent {
   const { action, trigger, previousSystemDecision, updatedAMLVersionNumber } = event.details ?? {}
   return {
     ...event,
+    finalAlone: event.finalDecision !== null && !/"manualDecision"/.test(bytes.toString()),
     action: action ?? null,
     trigger: trigger ?? null,
     previousSystemDecision: previousSystemDecision ?? null,
@@ -48,7 +49,7 @@ export function toldBy(bytes: Buffer, at: number): JourneyEvent {
   }
 }
 
-function rowOf(name: string, events: readonly JourneyEvent[]): JourneyRow {
+export function rowOf(name: string, events: readonly JourneyEvent[]): JourneyRow {
   const [environment = '', journeyId = ''] = name.split(' ')
   const journey = foldJourney(events)
   return {
@@ -60,7 +61,11 @@ function rowOf(name: string, events: readonly JourneyEvent[]): JourneyRow {
     manual_decision: journey.manualDecision,
     final_decision: journey.finalDecision,
     aml_version: journey.amlVersion,
+    resubmission: journey.resubmission,
+    renewal: journey.renewal,
     events: journey.events,
+    first_event_at: new Date(journey.firstEventAt),
+    last_event_at: new Date(journey.lastEventAt),
     needs_attention: journey.needsAttention,
   }
 }

@@ -3,10 +3,10 @@ import { readFacts } from '../src/facts.ts'
 import { expectedJourney } from '../src/model.ts'
 
 /** Events in the order in which they happened. */
-function journey(...happened: [event: string, fields: object][]) {
+function journey(...happened: (readonly [event: string, fields: object])[]) {
   const landed = happened.map(([event, fields], moment) => {
     const body = { eventId: `${moment}`, journeyId: 'j', referenceNo: 'r', ...fields }
-    return { facts: readFacts(JSON.stringify({ event, body })), moment }
+    return { facts: readFacts(JSON.stringify({ event, body })), moment, at: moment }
   })
   return expectedJourney(landed)
 }
@@ -21,11 +21,17 @@ test('the last event tells the decisions, and what has no say changes nothing', 
   )
   expect(state).toEqual({
     referenceNo: 'r',
+    stage: 'renewal_overdue',
     systemDecision: 'Complete',
     manualDecision: 'Approved',
     finalDecision: 'Approved',
     amlVersion: 2,
+    resubmission: null,
+    renewal: 'overdue',
+    stepsAlone: false,
     events: 5,
+    firstEventAt: 0,
+    lastEventAt: 4,
     needsAttention: false,
   })
 })
@@ -33,8 +39,8 @@ test('the last event tells the decisions, and what has no say changes nothing', 
 test('the order of landing does not matter', () => {
   const facts = (systemDecision: string) =>
     readFacts(JSON.stringify({ event: 'Finished Journey', body: { journeyId: 'j', systemDecision } }))
-  const first = { facts: facts('Refer'), moment: 1 }
-  const second = { facts: facts('Complete'), moment: 2 }
+  const first = { facts: facts('Refer'), moment: 1, at: 2 }
+  const second = { facts: facts('Complete'), moment: 2, at: 1 }
   expect(expectedJourney([second, first])).toEqual(expectedJourney([first, second]))
   expect(expectedJourney([second, first]).systemDecision).toBe('Complete')
 })
@@ -60,4 +66,25 @@ test('unknown events, and unknown decisions that stand, need attention', () => {
       ['Updated Journey', { systemDecision: 'Complete', action: 'Step Update' }],
     ).needsAttention,
   ).toBe(false)
+})
+
+test('a request for steps is open until something that happened later answers it, and is no final decision then', () => {
+  const request = { systemDecision: 'Refer', manualDecision: 'Resubmission Requested' }
+  const until = [
+    ['Finished Journey', { systemDecision: 'Refer' }],
+    ['Verification Update Required', { ...request, trigger: 'Manual Review' }],
+  ] as const
+  expect(journey(...until)).toMatchObject({
+    stage: 'update_required',
+    finalDecision: 'Resubmission Requested',
+    resubmission: 'open',
+  })
+  const step = ['Finished Step', {}] as const
+  expect(journey(...until, step)).toMatchObject({ resubmission: 'open', stepsAlone: true })
+  const update = ['Updated Journey', { systemDecision: 'Complete', action: 'Step Update' }] as const
+  expect(journey(...until, step, update)).toMatchObject({
+    stage: 'finished',
+    finalDecision: 'Complete',
+    resubmission: 'done',
+  })
 })

@@ -48,7 +48,7 @@ async function alteredLedger(alter: (lines: string[]) => string[]): Promise<stri
   return path
 }
 
-test('a receiver that does as it should passes, with hardly a field left open', async () => {
+test('a receiver that does as it should passes, with few fields left open', async () => {
   const report = await check()
   expect(report.findings).toEqual([])
   expect(report).toMatchObject({
@@ -65,7 +65,7 @@ test('a receiver that does as it should passes, with hardly a field left open', 
   expect(report.landed).toBe(report.sent)
   expect(report.acknowledged).toBe(report.sent)
   expect(report.journeys).toBeGreaterThan(400)
-  expect(report.leftOpen).toBeLessThan(report.journeys * 0.05)
+  expect(report.leftOpen).toBeLessThan(report.journeys * 0.1)
 })
 
 test('an acknowledged event that is not there is missing, unless it is a dead letter', async () => {

@@ -1,5 +1,6 @@
 import {
   findJourneys,
+  type JourneyStory,
   type JourneyStoryEvent,
   readJourneyStory,
   rebuildJourneys,
@@ -10,7 +11,12 @@ import { Command } from 'commander'
 import { print, printFields, printJson } from '../output.ts'
 import { withStores } from '../stores.ts'
 
-type Story = { journey: StoredJourney; timeline: TimelineEntry<JourneyStoryEvent>[] }
+type Story = {
+  journey: StoredJourney
+  timeline: TimelineEntry<JourneyStoryEvent>[]
+  /** How many events there are; the timeline has the newest ones. */
+  total: number
+}
 
 export function journeyCommand(): Command {
   return new Command('journey')
@@ -18,15 +24,19 @@ export function journeyCommand(): Command {
     .argument('<id>', 'a journey id or a reference number')
     .option('--json', 'print JSON')
     .action(async (name: string, { json }: { json?: true }) => {
-      const stories = await withStores(async ({ db }) => {
-        const journeys = await findJourneys(db, name)
-        return Promise.all(
-          journeys.map(async (journey) => ({ journey, timeline: tell(await readJourneyStory(db, journey)) })),
-        )
+      const { stories, total } = await withStores(async ({ db }) => {
+        const { journeys, total } = await findJourneys(db, name)
+        const stories = journeys.map(async (journey): Promise<Story> => {
+          const story = await readJourneyStory(db, journey)
+          return { journey, timeline: tell(story), total: story.total }
+        })
+        return { stories: await Promise.all(stories), total }
       })
       if (stories.length === 0) process.exitCode = 1
       if (json) return printJson(stories)
       if (stories.length === 0) return print(`No journey has the id or reference number ${name}.`)
+      if (stories.length < total)
+        print(`The last ${grouped(stories.length)} of ${grouped(total)} journeys of ${name}:\n`)
       for (const story of stories) printStory(story)
     })
     .addCommand(rebuildCommand())
@@ -48,10 +58,13 @@ function rebuildCommand(): Command {
 }
 
 /** Spot checks carry no journey id: they stand in the timeline by their arrival, and change nothing. */
-function tell(events: readonly JourneyStoryEvent[]): TimelineEntry<JourneyStoryEvent>[] {
+function tell({ events, earlier }: JourneyStory): TimelineEntry<JourneyStoryEvent>[] {
   const attached = events.filter((event) => event.attachedByReference)
   const entries = [
-    ...tellJourney(events.filter((event) => !event.attachedByReference)),
+    ...tellJourney(
+      events.filter((event) => !event.attachedByReference),
+      earlier,
+    ),
     ...attached.map((event) => ({
       event,
       changed: [],
@@ -61,11 +74,12 @@ function tell(events: readonly JourneyStoryEvent[]): TimelineEntry<JourneyStoryE
   return entries.sort((a, b) => a.event.lastAt - b.event.lastAt)
 }
 
-function printStory({ journey, timeline }: Story): void {
+function printStory({ journey, timeline, total }: Story): void {
   print(`Journey ${journey.journeyId} · ${journey.environment}`)
   const { environment: _environment, journeyId: _journeyId, ...fields } = journey
   printFields(fields)
   print()
+  if (timeline.length < total) print(`  The last ${grouped(timeline.length)} of ${grouped(total)} events:`)
   for (const { event, changed, notStanding } of timeline) {
     const duplicates = event.duplicates > 0 ? `, ${event.duplicates} duplicates` : ''
     const action = event.action ?? event.trigger
@@ -77,4 +91,8 @@ function printStory({ journey, timeline }: Story): void {
     print(`      sluice event ${event.eventId ?? event.eventKey}`)
   }
   print()
+}
+
+function grouped(count: number): string {
+  return count.toLocaleString('en')
 }

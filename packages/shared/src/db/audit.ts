@@ -41,7 +41,11 @@ export type AuditedJourney = {
   manual_decision: string | null
   final_decision: string | null
   aml_version: number | null
+  resubmission: string | null
+  renewal: string | null
   events: number
+  first_event_at: Date
+  last_event_at: Date
   needs_attention: string | null
 }
 
@@ -66,7 +70,8 @@ export function createAudit(db: Db): Audit {
       pages<AuditedJourney & { at: string[] }>(
         db,
         `select environment, journey_id, reference_no, stage, system_decision, manual_decision, final_decision,
-          aml_version::float8, events, needs_attention, array[environment, journey_id] as at from journeys
+          aml_version::float8, resubmission, renewal, events, first_event_at, last_event_at, needs_attention,
+          array[environment, journey_id] as at from journeys
           where (environment, journey_id) > (($1::text[])[1], ($1::text[])[2])
           order by environment, journey_id limit ${PAGE}`,
         ['', ''],

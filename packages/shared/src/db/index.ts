@@ -20,6 +20,7 @@ export {
 export { listenInbox } from './inbox-listener.ts'
 export {
   findJourneys,
+  type JourneyStory,
   type JourneyStoryEvent,
   readJourneyStory,
   rebuildJourneys,

@@ -1,9 +1,11 @@
-import { and, asc, eq, isNull, or, sql } from 'drizzle-orm'
-import type { EventDetails, EventKind } from '../idwise/event.ts'
+import { and, asc, desc, eq, isNull, or, type SQL, sql } from 'drizzle-orm'
+import { type EventDetails, type EventKind, storedId } from '../idwise/event.ts'
 import type { JourneyEvent } from '../idwise/journey.ts'
-import { foldJourneys, type JourneyName } from './journeys.ts'
+import { finalAlone, foldJourneys, type JourneyName, readEarlierEvents } from './journeys.ts'
 import type { Db } from './pool.ts'
 import { deadLetters, events, journeys } from './schema.ts'
+
+type EventOfStory = { event: typeof events.$inferSelect; conflict: boolean; finalAlone: boolean }
 
 export type StoredJourney = typeof journeys.$inferSelect
 
@@ -17,59 +19,103 @@ export type JourneyStoryEvent = JourneyEvent & {
   readonly attachedByReference: boolean
 }
 
-/** The journeys with this id or reference number, the last one active first, at most 100. */
-export async function findJourneys(db: Db, name: string): Promise<StoredJourney[]> {
-  return db.query
+const JOURNEYS_SHOWN = 100
+const EVENTS_SHOWN = 1_000
+
+/** The journeys with this id or reference number, the last one active first, at most 100, and how many there are. */
+export async function findJourneys(
+  db: Db,
+  name: string,
+): Promise<{ journeys: StoredJourney[]; total: number }> {
+  const id = storedId(name)
+  const isNamed = or(eq(journeys.journeyId, id), eq(journeys.referenceNo, id))
+  const found = await db.query
     .select()
     .from(journeys)
-    .where(or(eq(journeys.journeyId, name), eq(journeys.referenceNo, name)))
-    .orderBy(sql`${journeys.lastEventAt} desc`)
-    .limit(100)
+    .where(isNamed)
+    .orderBy(desc(journeys.lastEventAt), asc(journeys.environment), asc(journeys.journeyId))
+    .limit(JOURNEYS_SHOWN)
+  const total = found.length < JOURNEYS_SHOWN ? found.length : await db.query.$count(journeys, isNamed)
+  return { journeys: found, total }
 }
 
-/** The events of a journey, and the spot checks of its reference, in order of arrival, at most 1,000. */
-export async function readJourneyStory(db: Db, journey: StoredJourney): Promise<JourneyStoryEvent[]> {
-  const ofJourney = eq(events.journeyId, journey.journeyId)
+export type JourneyStory = {
+  /** The newest events of the journey and spot checks of its reference, at most 1,000 of each, in order of arrival. */
+  readonly events: JourneyStoryEvent[]
+  /** What the journey's events before these say; the same together as one. */
+  readonly earlier: JourneyEvent[]
+  /** How many events and spot checks there are. */
+  readonly total: number
+}
+
+export async function readJourneyStory(db: Db, journey: StoredJourney): Promise<JourneyStory> {
+  const { environment, journeyId, referenceNo } = journey
+  const inEnvironment = eq(events.environment, environment)
+  const ofJourney = and(inEnvironment, eq(events.journeyId, journeyId))
+  const own = await newestEvents(db, ofJourney)
+  const earlier =
+    own.total > own.events.length
+      ? await readEarlierEvents(db.pool, { environment, journeyId }, EVENTS_SHOWN)
+      : []
   const spotChecks =
-    journey.referenceNo === null
-      ? undefined
-      : and(
-          isNull(events.journeyId),
-          eq(events.kind, 'finished_spot_check'),
-          eq(events.referenceNo, journey.referenceNo),
+    referenceNo === null
+      ? { events: [], total: 0 }
+      : await newestEvents(
+          db,
+          and(
+            inEnvironment,
+            isNull(events.journeyId),
+            eq(events.kind, 'finished_spot_check'),
+            eq(events.referenceNo, referenceNo),
+          ),
         )
+  return {
+    events: [...own.events, ...spotChecks.events].sort((a, b) => a.lastAt - b.lastAt),
+    earlier,
+    total: own.total + spotChecks.total,
+  }
+}
+
+async function newestEvents(
+  db: Db,
+  which: SQL | undefined,
+): Promise<{ events: JourneyStoryEvent[]; total: number }> {
   const conflict = sql<boolean>`exists (select from ${deadLetters} d where d.event_key = ${events.eventKey}
     and d.reason = 'conflict' and d.state in ('open', 'replaying'))`
-  const rows = await db.query
-    .select({ event: events, conflict })
+  const newest = await db.query
+    .select({ event: events, conflict, finalAlone: sql<boolean>`${sql.raw(finalAlone('events'))}` })
     .from(events)
-    .where(and(eq(events.environment, journey.environment), or(ofJourney, spotChecks)))
-    .orderBy(asc(events.receivedAt), asc(events.eventKey))
-    .limit(1_000)
-  return rows.map(({ event, conflict }) => {
-    const details = (event.details ?? {}) as EventDetails
-    return {
-      kind: event.kind as EventKind,
-      event: event.event,
-      referenceNo: event.referenceNo,
-      systemDecision: event.systemDecision,
-      manualDecision: event.manualDecision,
-      finalDecision: event.finalDecision,
-      action: details.action ?? null,
-      trigger: details.trigger ?? null,
-      previousSystemDecision: details.previousSystemDecision ?? null,
-      amlVersion: details.updatedAMLVersionNumber ?? null,
-      conflict,
-      firstAt: event.receivedAt.getTime(),
-      lastAt: event.receivedAt.getTime(),
-      count: 1,
-      eventKey: event.eventKey.toString('hex'),
-      eventId: event.eventId,
-      duplicates: event.duplicates,
-      via: event.via,
-      attachedByReference: event.journeyId === null,
-    }
-  })
+    .where(which)
+    .orderBy(desc(events.receivedAt), desc(events.eventKey))
+    .limit(EVENTS_SHOWN)
+  const total = newest.length < EVENTS_SHOWN ? newest.length : await db.query.$count(events, which)
+  return { events: newest.reverse().map(told), total }
+}
+
+function told({ event, conflict, finalAlone }: EventOfStory): JourneyStoryEvent {
+  const details = (event.details ?? {}) as EventDetails
+  return {
+    kind: event.kind as EventKind,
+    event: event.event,
+    referenceNo: event.referenceNo,
+    systemDecision: event.systemDecision,
+    manualDecision: event.manualDecision,
+    finalDecision: event.finalDecision,
+    finalAlone,
+    action: details.action ?? null,
+    trigger: details.trigger ?? null,
+    previousSystemDecision: details.previousSystemDecision ?? null,
+    amlVersion: details.updatedAMLVersionNumber ?? null,
+    conflict,
+    firstAt: event.receivedAt.getTime(),
+    lastAt: event.receivedAt.getTime(),
+    count: 1,
+    eventKey: event.eventKey.toString('hex'),
+    eventId: event.eventId,
+    duplicates: event.duplicates,
+    via: event.via,
+    attachedByReference: event.journeyId === null,
+  }
 }
 
 const REBUILD_PAGE = 200

@@ -62,13 +62,20 @@ known as materialized (
   order by environment, journey_id for update of j)
 select * from made union all select * from known`
 
-/** @returns the locked rows as they were; one that did not exist has no events. */
+/** One round finds all rows, or all but those that another transaction has just inserted, which the next one finds. */
+const LOCK_ROUNDS = 10
+
+/**
+ * @returns the locked rows as they were; one that did not exist has no events.
+ * @throws where a row can be neither made nor found, however often it is tried
+ */
 async function lockJourneys(
   connection: Connection,
   names: readonly JourneyName[],
 ): Promise<Map<string, Journey>> {
   const locked = new Map<string, Journey>()
-  while (locked.size < names.length) {
+  for (let round = 0; locked.size < names.length; round++) {
+    if (round === LOCK_ROUNDS) throw new Error('the rows of some journeys can be neither made nor locked')
     const missing = names.filter((name) => !locked.has(textOf(name)))
     const { rows } = await connection.query({ name: 'lock_journeys', text: LOCK, values: columnsOf(missing) })
     for (const row of rows) {
@@ -91,20 +98,49 @@ async function lockJourneys(
   return locked
 }
 
+/** SQL: whether the body of a row of `events` has a final decision and no manual one at all, not even null. */
+export function finalAlone(events: string): string {
+  return `case when ${events}.final_decision is not null and ${events}.manual_decision is null then coalesce(
+    jsonb_typeof(${events}.body->'body') = 'object' and not ${events}.body->'body' ? 'manualDecision', false) else false end`
+}
+
 // Events that say the same are read as one, so that a journey with very many of them stays cheap to fold.
-const READ = `
+const SAYING = `
 select e.environment, e.journey_id as "journeyId", e.kind, e.event, e.reference_no as "referenceNo",
   e.system_decision as "systemDecision", e.manual_decision as "manualDecision", e.final_decision as "finalDecision",
-  e.details->>'action' as action, e.details->>'trigger' as trigger,
+  ${finalAlone('e')} as "finalAlone", e.details->>'action' as action, e.details->>'trigger' as trigger,
   e.details->>'previousSystemDecision' as "previousSystemDecision",
   (e.details->>'updatedAMLVersionNumber')::float8 as "amlVersion",
   exists (select from dead_letters d where d.event_key = e.event_key and d.reason = 'conflict'
     and d.state in ('open', 'replaying')) as conflict,
   round(extract(epoch from min(e.received_at)) * 1000)::float8 as "firstAt",
-  round(extract(epoch from max(e.received_at)) * 1000)::float8 as "lastAt", count(*)::int as count
+  round(extract(epoch from max(e.received_at)) * 1000)::float8 as "lastAt", count(*)::int as count`
+const ALIKE = 'group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14'
+
+const READ = `${SAYING}
 from unnest($1::text[], $2::text[]) as t(environment, journey_id)
 join events e on e.journey_id = t.journey_id and e.environment = t.environment
-group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13`
+${ALIKE}`
+
+const READ_EARLIER = `${SAYING}
+from (select * from events where environment = $1 and journey_id = $2
+  order by received_at desc, event_key desc offset $3) e
+${ALIKE}`
+
+/** What the events of a journey say that came before the newest ones, `skip` of them; the same together as one. */
+export async function readEarlierEvents(
+  connection: Connection,
+  { environment, journeyId }: { environment: string; journeyId: string },
+  skip: number,
+): Promise<JourneyEvent[]> {
+  const values = [environment, journeyId, skip]
+  const { rows } = await connection.query<JourneyEvent>({
+    name: 'read_earlier_events',
+    text: READ_EARLIER,
+    values,
+  })
+  return rows
+}
 
 async function readEvents(
   connection: Connection,
@@ -121,7 +157,8 @@ async function readEvents(
 const WRITE = `
 update journeys j set reference_no = t.ref, stage = t.stage, system_decision = t.sd, manual_decision = t.md,
   final_decision = t.fd, aml_version = t.aml, resubmission = t.resub, renewal = t.renewal, events = t.n,
-  first_event_at = to_timestamp(t.first / 1000), last_event_at = to_timestamp(t.last / 1000), needs_attention = t.attention
+  first_event_at = to_timestamp(t.first / 1000), last_event_at = to_timestamp(t.last / 1000), needs_attention = t.attention,
+  updated_at = clock_timestamp()
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[],
   $10::text[], $11::int[], $12::float8[], $13::float8[], $14::text[])
   as t(environment, journey_id, ref, stage, sd, md, fd, aml, resub, renewal, n, first, last, attention)

@@ -9,6 +9,8 @@ export type JourneyEvent = {
   readonly systemDecision: string | null
   readonly manualDecision: string | null
   readonly finalDecision: string | null
+  /** It has a final decision and no manual one at all, not even null: the oldest shape. */
+  readonly finalAlone: boolean
   readonly action: string | null
   readonly trigger: string | null
   readonly previousSystemDecision: string | null
@@ -27,15 +29,66 @@ export const REDELIVERY_SPAN_MS = 30 * 60 * 1000
 export const RESUBMISSION_REQUESTED = 'Resubmission Requested'
 export const VERDICTS: ReadonlySet<string> = new Set(['Approved', 'Rejected'])
 
+/** Events that say the same as one, so that it is all the same whether they were given so. */
+export function gathered(events: readonly JourneyEvent[]): JourneyEvent[] {
+  const groups = new Map<string, JourneyEvent>()
+  for (const event of events) {
+    const key = sayingOf(event)
+    const known = groups.get(key)
+    groups.set(key, {
+      ...event,
+      firstAt: Math.min(event.firstAt, known?.firstAt ?? event.firstAt),
+      lastAt: Math.max(event.lastAt, known?.lastAt ?? event.lastAt),
+      count: event.count + (known?.count ?? 0),
+    })
+  }
+  return [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, event]) => event)
+}
+
+function sayingOf(event: JourneyEvent): string {
+  const { kind, event: name, referenceNo, systemDecision, manualDecision, finalDecision } = event
+  const { finalAlone, action, trigger, previousSystemDecision, amlVersion, conflict } = event
+  const decisions = [systemDecision, manualDecision, finalDecision, finalAlone, previousSystemDecision]
+  return JSON.stringify([kind, name, referenceNo, ...decisions, action, trigger, amlVersion, conflict])
+}
+
 /**
- * The reviewer's verdict that an event tells of. The oldest shape has no manual decision; there a final decision that
- * differs from the system's can only come from a review.
+ * What a reviewer decided, as far as an event tells. The oldest shape has no manual decision; there a verdict as the
+ * final decision, other than the system's, can only come from a review.
  */
-export function reviewIn({ manualDecision, finalDecision, systemDecision }: JourneyEvent): string | null {
-  return manualDecision ?? (finalDecision === systemDecision ? null : finalDecision)
+export function reviewIn(event: JourneyEvent): string | null {
+  const { manualDecision, finalDecision, systemDecision, finalAlone } = event
+  if (manualDecision !== null) return manualDecision
+  if (!finalAlone || finalDecision === systemDecision || !VERDICTS.has(finalDecision ?? '')) return null
+  return finalDecision
+}
+
+/**
+ * The final decision is the manual one once there is one, else the system's ("Updated Journey Webhook"). Whether a
+ * request for steps counts as final is not documented.
+ */
+export function contradictsItself(event: JourneyEvent): boolean {
+  const { manualDecision, finalDecision, systemDecision } = event
+  if (finalDecision === null || finalDecision === (reviewIn(event) ?? systemDecision)) return false
+  return !(manualDecision === RESUBMISSION_REQUESTED && finalDecision === systemDecision)
+}
+
+export function isStepUpdate({ kind, action }: JourneyEvent): boolean {
+  return kind === 'updated_journey' && /^step update$/i.test(action?.trim() ?? '')
+}
+
+/** Whether it brings a system decision about; others only quote the one of their time. */
+export function decides({ kind, action, systemDecision }: JourneyEvent): boolean {
+  if (systemDecision === null) return false
+  if (kind === 'updated_journey') return !/^(manual review|aml ogm update)$/i.test(action?.trim() ?? '')
+  return kind === 'finished_journey' || kind === 'aml_monitor_update'
 }
 
 /** Whether it was sent later, and cannot have been overtaken by a redelivery. */
 export function surelyAfter(event: JourneyEvent, other: JourneyEvent): boolean {
   return event.lastAt - other.lastAt > REDELIVERY_SPAN_MS
+}
+
+export function tooClose(event: JourneyEvent, other: JourneyEvent): boolean {
+  return !surelyAfter(event, other) && !surelyAfter(other, event)
 }

@@ -1,13 +1,17 @@
 import type { EventKind } from './event.ts'
 import {
+  contradictsItself,
+  decides,
+  gathered,
   type JourneyEvent,
   RESUBMISSION_REQUESTED,
   reviewIn,
   surelyAfter,
+  tooClose,
   VERDICTS,
 } from './journey-event.ts'
 import { createRequests, type Requests } from './requests.ts'
-import { type Claim, standing } from './standing.ts'
+import { type Claim, mostCautious, standing } from './standing.ts'
 
 export type { JourneyEvent }
 
@@ -15,7 +19,7 @@ export type { JourneyEvent }
  * A journey as its events tell it.
  *
  * - `stage`: `unknown` → `in_progress` → `submitted` → `finished` → `reviewed`; beside this way `update_required` while
- *   a resubmission or renewal is open and `renewal_overdue` once its deadline has passed.
+ *   a resubmission or renewal is open and `renewal_overdue` once its deadline has passed. `reviewed` means a verdict.
  * - `resubmission`: `open` when a reviewer asks for steps, `done` when they came or a verdict fell.
  * - `renewal`: `open` → `overdue` when the deadline passes; either → `done` when the steps came.
  */
@@ -42,11 +46,12 @@ export type Journey = {
   readonly needsAttention: string | null
 }
 
-const KNOWN_DECISIONS = new Set(['Complete', 'Incomplete', 'Refer', RESUBMISSION_REQUESTED, ...VERDICTS])
+const SYSTEM_DECISIONS: ReadonlySet<string> = new Set(['Complete', 'Incomplete', 'Refer'])
+const MANUAL_DECISIONS: ReadonlySet<string> = new Set([...VERDICTS, RESUBMISSION_REQUESTED])
 
 /**
  * Folds a journey's events into its state: a pure function of the set of events and of when each arrived, whatever
- * the order in which they were landed.
+ * the order in which they were landed, and whether or not those that say the same are given as one.
  *
  * IDWise sends neither time nor sequence, and a redelivery may come half an hour late. So arrival decides only
  * between events that arrived further apart than that. Closer together, what the events say of themselves decides: the
@@ -54,47 +59,66 @@ const KNOWN_DECISIONS = new Set(['Complete', 'Incomplete', 'Refer', RESUBMISSION
  * even that leaves open takes the most cautious value, and needs attention.
  */
 export function foldJourney(given: readonly JourneyEvent[]): Journey {
-  const events = given.toSorted(byArrival)
+  const events = gathered(given)
   const amlVersion = maximum(events.map((event) => event.amlVersion))
   // An AML update below the highest version is history, whenever it arrives.
   const heard = events.filter((event) => event.amlVersion === null || event.amlVersion === amlVersion)
   const requests = createRequests(heard)
-  // Each update names the decision that it replaced: whatever still quotes one of these is older than the last update.
-  const replaced = events.flatMap(({ previousSystemDecision }) => previousSystemDecision ?? [])
+  const updates = readUpdates(events)
   const system = standing(
     heard.flatMap((event) =>
-      claim(event.systemDecision, rankOf(event, requests), event, event.amlVersion === null ? [] : replaced),
+      claim(event.systemDecision, rankOf(event, requests), event, {
+        replaces: event.amlVersion === null ? [] : updates.replaced,
+        replaceable: isQuote(event, requests) || updates.isOnlySource(event),
+      }),
     ),
   )
-  const review = standing(heard.flatMap((event) => claim(reviewIn(event), rankOf(event, requests), event)))
+  const review = standing(
+    heard.flatMap((event) => claim(reviewIn(event), reviewRankOf(event, requests), event)),
+  )
   const reference = standing(events.flatMap((event) => claim(event.referenceNo, 0, event)))
-  const finalDecision = review.value ?? system.value
-  const resubmission = requests.resubmission()
-  const renewal = requests.renewal()
+  const contradicting = heard.filter((event) => isContradiction(event, heard))
+  const { resubmission, renewal } = requests
+  // A request for steps is no verdict: once they have come, the system's decision is the journey's.
+  const isReviewed =
+    review.value !== null && (review.value !== RESUBMISSION_REQUESTED || resubmission.state !== 'done')
   const attention = [
     ...events
       .filter(({ kind }) => kind === 'unrecognised')
       .map(({ event }) => `unknown event ${quoted(event)}`),
-    ...[system.value, review.value]
-      .filter((value) => value !== null && !KNOWN_DECISIONS.has(value))
-      .map((value) => `unknown decision ${quoted(value)}`),
+    ...unknown('system', system.value, SYSTEM_DECISIONS),
+    ...unknown('manual', review.value, MANUAL_DECISIONS),
     ...contested('system decisions', system.contested),
     ...contested('manual decisions', review.contested),
     ...contested('reference numbers', reference.contested),
-    ...overtaken(heard, system.value, requests),
+    ...contradicting.map(
+      ({ finalDecision }) =>
+        `a final decision ${quoted(finalDecision)} does not follow from the decisions beside it`,
+    ),
+    ...overtaken(heard, system.value, { requests, updates }),
+    ...(resubmission.unsure || renewal.unsure
+      ? ['what may answer a request for steps came too close to it to know which was first']
+      : []),
     ...(events.some(({ conflict }) => conflict)
       ? ['another body came under the id of one of its events']
       : []),
   ]
   return {
     referenceNo: reference.value,
-    stage: stageOf(events, { reviewed: review.value !== null, resubmission, renewal }),
+    stage: stageOf(events, {
+      reviewed: VERDICTS.has(review.value ?? ''),
+      resubmission: resubmission.state,
+      renewal: renewal.state,
+    }),
     systemDecision: system.value,
     manualDecision: review.value,
-    finalDecision,
+    finalDecision: mostCautious([
+      isReviewed ? review.value : system.value,
+      ...contradicting.map((event) => event.finalDecision),
+    ]),
     amlVersion,
-    resubmission,
-    renewal,
+    resubmission: resubmission.state,
+    renewal: renewal.state,
     events: events.reduce((sum, { count }) => sum + count, 0),
     firstEventAt: Math.min(...events.map(({ firstAt }) => firstAt)),
     lastEventAt: Math.max(...events.map(({ lastAt }) => lastAt)),
@@ -114,42 +138,91 @@ const RANKS: Partial<Record<EventKind, number>> = {
   aml_monitor_update: 5,
 }
 const COMPLETED_AGAIN = 4.5
+const FELL_AFTER_ANSWER = 6
 
 function claim(
   value: string | null,
   rank: number | undefined,
   { lastAt }: JourneyEvent,
-  replaces: readonly string[] = [],
+  place: Pick<Claim, 'replaces' | 'replaceable'> = { replaces: [], replaceable: false },
 ): Claim[] {
-  return value === null || rank === undefined ? [] : [{ value, rank, at: lastAt, replaces }]
+  return value === null || rank === undefined ? [] : [{ value, rank, at: lastAt, ...place }]
 }
 
 function rankOf(event: JourneyEvent, requests: Requests): number | undefined {
   if (requests.isSecondCompletion(event)) return COMPLETED_AGAIN
   const rank = RANKS[event.kind]
-  // A review that asks for steps precedes whatever answers it.
+  // A review that asks for steps quotes a decision from before they came.
   return rank === 5 && event.manualDecision === RESUBMISSION_REQUESTED ? 4 : rank
 }
 
-/** A completion that came late and says otherwise: overtaken by what came before it, or news? */
-function overtaken(events: readonly JourneyEvent[], value: string | null, requests: Requests): string[] {
+/** A request for steps may precede a verdict or take it back, unless the verdict is one on what came of it. */
+function reviewRankOf(event: JourneyEvent, requests: Requests): number | undefined {
+  if (requests.fellAfterAnswer(event)) return FELL_AFTER_ANSWER
+  const rank = RANKS[event.kind]
+  return rank === 4 && event.manualDecision === RESUBMISSION_REQUESTED ? 5 : rank
+}
+
+type Updates = {
+  /** Each AML update names the decision that it replaced: what still quotes one of these is older than the last. */
+  readonly replaced: readonly string[]
+  /** Whether no other event can have brought its decision about. */
+  isOnlySource(event: JourneyEvent): boolean
+}
+
+function readUpdates(events: readonly JourneyEvent[]): Updates {
+  const sources = events.filter(decides)
+  return {
+    replaced: events.flatMap(({ previousSystemDecision }) => previousSystemDecision ?? []),
+    isOnlySource({ systemDecision }) {
+      const alike = sources.filter((source) => source.systemDecision === systemDecision)
+      return alike.reduce((sum, { count }) => sum + count, 0) <= 1
+    },
+  }
+}
+
+/** Whether it only repeats a decision; a completion does, unless it answers a request. */
+function isQuote(event: JourneyEvent, requests: Requests): boolean {
+  return !decides(event) || (event.kind === 'finished_journey' && !requests.isSecondCompletion(event))
+}
+
+/**
+ * A completion that says otherwise and is too close to what overrules it: overtaken by it, or news? The journey's first
+ * one is neither, and one that a request quotes came before the request.
+ */
+function overtaken(
+  events: readonly JourneyEvent[],
+  value: string | null,
+  { requests, updates }: { requests: Requests; updates: Updates },
+): string[] {
   const later = events.filter((event) => (RANKS[event.kind] ?? 0) > 3 && event.systemDecision !== null)
+  const mayBeNews = (event: JourneyEvent) =>
+    requests.isSecondCompletion(event) ||
+    (!requests.isQuoted(event) && (requests.mayFollowAnother(event) || requests.isCloseToRequest(event)))
+  const isReplaced = (event: JourneyEvent) =>
+    updates.replaced.includes(event.systemDecision ?? '') &&
+    (isQuote(event, requests) || updates.isOnlySource(event))
   return events
-    .filter((event) => event.kind === 'finished_journey' && event.systemDecision !== value)
-    .filter((event) => !requests.isSecondCompletion(event))
+    .filter(({ kind, systemDecision }) => kind === 'finished_journey' && systemDecision !== null)
+    .filter((event) => event.systemDecision !== value && !isReplaced(event) && mayBeNews(event))
+    .filter((event) => !later.some((other) => surelyAfter(other, event)))
     .filter((event) =>
-      later.some(
-        (other) => event.lastAt > other.lastAt && !surelyAfter(event, other) && !replacedBy(other, event),
-      ),
+      later.some((other) => other.systemDecision !== event.systemDecision && tooClose(other, event)),
     )
     .map(
       ({ systemDecision }) =>
-        `a Finished Journey that says ${quoted(systemDecision)} came after later events`,
+        `a Finished Journey that says ${quoted(systemDecision)} came too close to later events`,
     )
 }
 
-function replacedBy(update: JourneyEvent, event: JourneyEvent): boolean {
-  return update.amlVersion !== null && update.previousSystemDecision === event.systemDecision
+/** A final decision that no rule explains, until a later event says plainly what holds. */
+function isContradiction(event: JourneyEvent, events: readonly JourneyEvent[]): boolean {
+  const isTelling = (other: JourneyEvent) => RANKS[other.kind] !== undefined && other.finalDecision !== null
+  return (
+    isTelling(event) &&
+    contradictsItself(event) &&
+    !events.some((other) => isTelling(other) && !contradictsItself(other) && surelyAfter(other, event))
+  )
 }
 
 function stageOf(
@@ -166,9 +239,8 @@ function stageOf(
   return last === 2 ? 'submitted' : last === 1 ? 'in_progress' : 'unknown'
 }
 
-/** By arrival, then by content: the same order whatever the order they were given in. */
-function byArrival(a: JourneyEvent, b: JourneyEvent): number {
-  return a.lastAt - b.lastAt || (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)
+function unknown(what: string, value: string | null, known: ReadonlySet<string>): string[] {
+  return value === null || known.has(value) ? [] : [`unknown ${what} decision ${quoted(value)}`]
 }
 
 function contested(what: string, values: readonly string[]): string[] {

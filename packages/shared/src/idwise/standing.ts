@@ -9,6 +9,8 @@ export type Claim = {
   readonly at: number
   /** Values that this one has taken the place of, where the events say so. */
   readonly replaces: readonly string[]
+  /** Whether a claim that replaces this value must be the later one: nothing else can have brought it back. */
+  readonly replaceable: boolean
 }
 
 /** From the most to the least cautious. A value that nobody knows comes before all of them. */
@@ -34,7 +36,7 @@ export function standing(claims: readonly Claim[]): { value: string | null; cont
 function newestOfEach(claims: readonly Claim[]): Claim[] {
   const newest = new Map<string, Claim>()
   for (const claim of claims) {
-    const key = JSON.stringify([claim.value, claim.rank, claim.replaces])
+    const key = JSON.stringify([claim.value, claim.rank, claim.replaces, claim.replaceable])
     const known = newest.get(key)
     if (!known || known.at < claim.at) newest.set(key, claim)
   }
@@ -44,7 +46,12 @@ function newestOfEach(claims: readonly Claim[]): Claim[] {
 function overrules(claim: Claim, other: Claim): boolean {
   if (Math.abs(claim.at - other.at) > REDELIVERY_SPAN_MS) return claim.at > other.at
   if (claim.rank !== other.rank) return claim.rank > other.rank
-  return claim.value !== other.value && claim.replaces.includes(other.value)
+  return claim.value !== other.value && other.replaceable && claim.replaces.includes(other.value)
+}
+
+/** @returns the most cautious of these values; null where there is none */
+export function mostCautious(values: readonly (string | null)[]): string | null {
+  return values.filter((value) => value !== null).sort(byCaution)[0] ?? null
 }
 
 function byCaution(a: string, b: string): number {

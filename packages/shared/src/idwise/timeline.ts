@@ -25,13 +25,23 @@ const SHOWN: readonly (keyof Journey)[] = [
   'needsAttention',
 ]
 
-/** Tells a journey event by event. The n-th entry compares the folds of the first n - 1 and the first n events. */
-export function tellJourney<Event extends JourneyEvent>(events: readonly Event[]): TimelineEntry<Event>[] {
+/**
+ * Tells a journey event by event. The n-th entry compares the folds of the first n - 1 and the first n events.
+ *
+ * @param earlier what came before these events, where they are not all
+ */
+export function tellJourney<Event extends JourneyEvent>(
+  events: readonly Event[],
+  earlier: readonly JourneyEvent[] = [],
+): TimelineEntry<Event>[] {
   const arrived = events.toSorted((a, b) => a.lastAt - b.lastAt)
-  const now = foldJourney(arrived)
-  let before: Journey | undefined
-  return arrived.map((event, index) => {
-    const after = foldJourney(arrived.slice(0, index + 1))
+  if (arrived.length === 0) return []
+  const now = foldJourney([...earlier, ...arrived])
+  let before = earlier.length > 0 ? foldJourney(earlier) : undefined
+  const soFar: JourneyEvent[] = [...earlier]
+  return arrived.map((event) => {
+    soFar.push(event)
+    const after = foldJourney(soFar)
     const changed = SHOWN.filter((field) => (before?.[field] ?? null) !== after[field]).map((field) => ({
       field,
       from: before?.[field] ?? null,
