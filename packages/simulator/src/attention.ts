@@ -1,8 +1,12 @@
 import { normalise } from './facts.ts'
 import { isUnknown, type LandedEvent, MANUAL_DECISIONS, reviewIn, SYSTEM_DECISIONS } from './model.ts'
 
-/** A field of a journey of which the receiver says that it could not know it. */
-export type Doubt = 'systemDecision' | 'manualDecision' | 'resubmission' | 'renewal'
+/** A field that the receiver may be unable to know. */
+export type Field = 'systemDecision' | 'manualDecision' | 'resubmission' | 'renewal'
+type Decision = 'systemDecision' | 'manualDecision'
+
+/** The values that a field may have because of a reason for attention. */
+type Doubts = Partial<Record<Field, readonly (string | null)[]>>
 
 /** Redeliveries come within half an hour ("Webhook FAQ"): further apart, the order of arrival is known. */
 const CLOSE_MS = 30 * 60_000
@@ -12,69 +16,67 @@ const MAX_LENGTH = 1_000
 /**
  * Reads why a journey needs attention, and checks each reason against the events that have landed.
  *
- * @returns what the reasons leave in doubt, and those that nothing in the events explains
+ * @returns what the reasons excuse, and those that nothing in the events explains
  */
 export function readAttention(
   text: string | null,
   landed: readonly LandedEvent[],
-): { doubts: Set<Doubt>; unexplained: string[] } {
-  const doubts = new Set<Doubt>()
+): { doubts: Doubts; unexplained: string[] } {
+  const doubts: Doubts = {}
   const unexplained: string[] = []
   const reasons = text === null ? [] : text.split('; ')
   if (text !== null && text.length >= MAX_LENGTH) reasons.pop()
   for (const reason of reasons) {
     const explained = explain(reason, landed)
     if (explained === undefined) unexplained.push(reason)
-    for (const doubt of explained ?? []) doubts.add(doubt)
+    for (const [field, values] of Object.entries(explained ?? {}) as [Field, readonly string[]][])
+      doubts[field] = [...(doubts[field] ?? []), ...values]
   }
   return { doubts, unexplained }
 }
 
 /** The values of a decision that the landed events claim, with the arrivals of the events that do. */
-export function claims(field: 'systemDecision' | 'manualDecision', landed: readonly LandedEvent[]) {
+export function claims(field: Decision, landed: readonly LandedEvent[]) {
   const read = ({ facts }: LandedEvent) =>
     field === 'manualDecision' ? reviewIn(facts) : facts.systemDecision
   return Map.groupBy(landed, read)
 }
 
-/** @returns undefined where the events give no ground for it */
-function explain(reason: string, landed: readonly LandedEvent[]): Doubt[] | undefined {
+/** Of values that contradict each other a reason names the most cautious one first, and that one stands. */
+function explain(reason: string, landed: readonly LandedEvent[]): Doubts | undefined {
   const values = [...reason.matchAll(/"([^"]*)"/g)].map(([, value = '']) => value)
   const shape = reason.replace(/"[^"]*"( and "[^"]*")*/, '…')
-  const isClaimed = (field: 'systemDecision' | 'manualDecision') =>
-    values.every((value) => claims(field, landed).has(value))
+  const isClaimed = (field: Decision) => values.every((value) => claims(field, landed).has(value))
   switch (shape) {
     case 'unknown event …':
       return landed.some(({ facts }) => isUnknown(facts) && facts.name === normalise(values[0] ?? ''))
-        ? []
+        ? {}
         : undefined
     case 'unknown system decision …':
       return isClaimed('systemDecision') && !values.some((value) => SYSTEM_DECISIONS.has(value))
-        ? []
+        ? {}
         : undefined
     case 'unknown manual decision …':
       return isClaimed('manualDecision') && !values.some((value) => MANUAL_DECISIONS.has(value))
-        ? []
+        ? {}
         : undefined
     case 'system decisions … came too close together to know the last one':
-      return areClose('systemDecision', values, landed) ? ['systemDecision'] : undefined
+      return areClose('systemDecision', values, landed) ? { systemDecision: values.slice(0, 1) } : undefined
     case 'manual decisions … came too close together to know the last one':
-      return areClose('manualDecision', values, landed) ? ['manualDecision'] : undefined
+      return areClose('manualDecision', values, landed) ? { manualDecision: values.slice(0, 1) } : undefined
     case 'a Finished Journey that says … came too close to later events':
-      return isClaimed('systemDecision') ? ['systemDecision'] : undefined
+      return isClaimed('systemDecision')
+        ? { systemDecision: [...claims('systemDecision', landed).keys()] }
+        : undefined
     case 'what may answer a request for steps came too close to it to know which was first':
-      return isRequestClose(landed) ? ['resubmission', 'renewal'] : undefined
+      return isRequestClose(landed) ? { resubmission: ['open'], renewal: ['open', 'overdue'] } : undefined
     default:
       return undefined
   }
 }
 
 /** Each of these values is claimed by an event that arrived close to one that claims another. */
-function areClose(
-  field: 'systemDecision' | 'manualDecision',
-  values: readonly string[],
-  landed: readonly LandedEvent[],
-): boolean {
+function areClose(field: Decision, values: readonly string[], landed: readonly LandedEvent[]): boolean {
   const byValue = claims(field, landed)
   return values.every((value) =>
     values.some((other) => other !== value && someClose(byValue.get(value) ?? [], byValue.get(other) ?? [])),

@@ -35,6 +35,8 @@ export function describeReport(report: Report): string {
     ['landed', report.landed],
     ['missing', report.missing],
     ['mismatched bytes', report.mismatched],
+    ['rows with altered columns', report.alteredRows],
+    ['deliveries counted too often', report.overcounted],
     ['landed twice', report.landedTwice],
     ['landed without acknowledgement', report.landedUnacknowledged],
     ['rows nobody sent', `${report.nobodySent}, beside ${report.otherTimes} of other times`],
@@ -44,14 +46,28 @@ export function describeReport(report: Report): string {
     ['altered lines of the ledger', report.alteredLines.length],
   ])
   const notes = [
-    ...(report.ledgerEnds ? [] : ['The ledger breaks off: its run crashed, or its last lines were removed.']),
+    ...(report.ledgerEnds
+      ? []
+      : [
+          'The ledger breaks off: its run crashed, or its last lines were removed. What they said cannot be checked.',
+        ]),
     ...(report.landedBefore > 0
       ? [`${report.landedBefore} events had landed before the run began; use a new seed for each run.`]
       : []),
+    ...(report.nobodySent > 0
+      ? ['Somebody else has written to this database during the run, or rows were altered.']
+      : []),
     ...report.findings,
-    report.ok ? 'All that was acknowledged has landed once, unaltered.' : 'Not as it should be.',
+    closing(report),
   ]
   return [lines, ...notes].join('\n')
+}
+
+function closing({ ok, acknowledged }: Report): string {
+  if (!ok) return 'Not as it should be.'
+  return acknowledged > 0
+    ? 'All that was acknowledged has landed once, unaltered.'
+    : 'Nothing was acknowledged.'
 }
 
 function answersIn(answers: Readonly<Record<string, number>>): string {

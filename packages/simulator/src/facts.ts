@@ -1,3 +1,5 @@
+import { hash } from 'node:crypto'
+
 /**
  * What a body says, as far as identity and the journey model need it. Read from IDWise's documentation alone and apart
  * from the receiver's own parser, so that a mistake in either shows.
@@ -5,6 +7,8 @@
 export type Facts = {
   /** Trimmed, blanks joined, lower case, the known misspelling put right; empty where there is no name. */
   readonly name: string
+  /** Whether there is a `body` with fields. */
+  readonly hasBody: boolean
   readonly eventId: string | null
   readonly journeyId: string | null
   readonly referenceNo: string | null
@@ -25,6 +29,7 @@ export function readFacts(text: string): Facts {
   const version = Number(body.updatedAMLVersionNumber ?? Number.NaN)
   return {
     name,
+    hasBody: document.body === body,
     eventId: name === '' ? null : textIn(body.eventId),
     journeyId: textIn(body.journeyId),
     referenceNo: textIn(body.referenceNo),
@@ -54,6 +59,24 @@ export function identityOf(
   sha256: string,
 ): string {
   return eventId === null ? `${environment} ${sha256}` : `${environment} ${name}\n${eventId}`
+}
+
+/** The same for the same JSON document however it is written, hex; null where the text is not JSON, or only `null`. */
+export function documentSum(text: string): string | null {
+  try {
+    return sumOf(JSON.parse(text))
+  } catch {
+    return null
+  }
+}
+
+export function sumOf(value: unknown): string | null {
+  if (value === null || value === undefined) return null
+  const sorted = (_key: string, inner: unknown) =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner
+  return hash('sha256', JSON.stringify(value, sorted))
 }
 
 function objectIn(text: string): Record<string, unknown> {

@@ -1,4 +1,4 @@
-import { claims, type Doubt, readAttention } from './attention.ts'
+import { claims, type Field, readAttention } from './attention.ts'
 import { type ExpectedJourney, expectedJourney, finalFor, type LandedEvent, stageFor } from './model.ts'
 import type { Found, JourneyRow, Rows } from './report.ts'
 
@@ -48,9 +48,12 @@ export function compareJourney(
     resubmission: row.resubmission,
     renewal: row.renewal,
   }
-  const differing = (Object.keys(its) as Doubt[]).filter((field) => its[field] !== expected[field])
-  const open = differing.filter((field) =>
-    isOpen(field, its[field], { expected, landed, isInDoubt: doubts.has(field) || !complete }),
+  const differing = (Object.keys(its) as Field[]).filter((field) => its[field] !== expected[field])
+  const open = differing.filter(
+    (field) =>
+      doubts[field]?.includes(its[field]) ||
+      mayBeEither(field, its[field], expected) ||
+      (!complete && isPossible(field, its[field], landed)),
   )
   const differences = [
     ...differing
@@ -75,16 +78,25 @@ export function compareJourney(
   return { differences, open: open.length }
 }
 
-/** Whether the receiver could not know better. */
-function isOpen(
-  field: Doubt,
-  value: string | null,
-  given: { expected: ExpectedJourney; landed: readonly LandedEvent[]; isInDoubt: boolean },
-): boolean {
-  const { expected, landed, isInDoubt } = given
-  if (field === 'systemDecision' || field === 'manualDecision')
-    return isInDoubt && claims(field, landed).has(value)
-  if (!isInDoubt && !expected.stepsAlone) return false
-  if (value === null || expected[field] === null) return false
-  return value !== 'overdue' || landed.some(({ facts }) => facts.name === 'kyc renewal deadline exceeded')
+/** Whether even who knows the order cannot tell: some steps came, and it is not said whether they were all. */
+function mayBeEither(field: Field, value: string | null, expected: ExpectedJourney): boolean {
+  return expected.stepsAlone && expected[field] === 'open' && value === 'done'
+}
+
+/** Whether a receiver that got only these events may take it for the value. */
+function isPossible(field: Field, value: string | null, landed: readonly LandedEvent[]): boolean {
+  const names = landed.map(({ facts }) => facts.name)
+  switch (field) {
+    case 'systemDecision':
+    case 'manualDecision':
+      return claims(field, landed).has(value)
+    case 'renewal':
+      return value === 'overdue'
+        ? names.includes('kyc renewal deadline exceeded')
+        : names.includes('verification update required')
+    case 'resubmission':
+      return value === 'open' || value === 'done'
+    default:
+      return field satisfies never
+  }
 }

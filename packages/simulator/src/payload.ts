@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { Random } from './random.ts'
 
 /**
@@ -127,4 +128,11 @@ const TEST_REQUESTS: readonly [Payload, ...Payload[]] = [
 
 export function testRequest(random: Random): Payload {
   return random.pick(TEST_REQUESTS)
+}
+
+const TEST_BODIES: ReadonlySet<string> = new Set(TEST_REQUESTS.map(({ bytes }) => hash('sha256', bytes)))
+
+/** Whether these are the bytes of a test request: the same in every run, whatever its seed. */
+export function isTestRequest(sha256: string): boolean {
+  return TEST_BODIES.has(sha256)
 }

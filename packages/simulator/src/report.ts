@@ -1,11 +1,17 @@
-/** A row of `events`. Hashes are hex. */
+/** A row of `events`. Hashes are hex; `body_sha256` is that of `raw`, `stored_sha256` the column beside it. */
 export type EventRow = {
   readonly environment: string
   readonly event: string | null
   readonly kind: string
   readonly event_id: string | null
   readonly journey_id: string | null
+  readonly reference_no: string | null
+  readonly system_decision: string | null
+  readonly manual_decision: string | null
+  readonly final_decision: string | null
+  readonly body: unknown
   readonly body_sha256: string
+  readonly stored_sha256: string
   readonly duplicates: number
   readonly received_at: Date
 }
@@ -41,7 +47,10 @@ export type JourneyRow = {
 export type Rows<T> = Iterable<T> | AsyncIterable<T>
 
 export type Report = {
-  /** Nothing that was acknowledged is missing or differs, and the ledger is as it was written. */
+  /**
+   * Nothing that was acknowledged is missing, dead or altered, nobody else has written during the run, and the ledger is
+   * whole and as it was written.
+   */
   readonly ok: boolean
   readonly requests: number
   /** Different events that were sent. */
@@ -51,12 +60,19 @@ export type Report = {
   /** Acknowledged, and neither in `events` nor in `dead_letters`. */
   readonly missing: number
   readonly mismatched: number
+  /** Rows with the right bytes of which another column does not say what they say. */
+  readonly alteredRows: number
+  /**
+   * Deliveries that events count beyond those that were sent. A few are no fault: what timed out in the queue and went
+   * to the inbox may be counted by both.
+   */
+  readonly overcounted: number
   readonly landedTwice: number
   readonly landedUnacknowledged: number
   /** Rows received during the run that are not in the ledger, and those from other times. */
   readonly nobodySent: number
   readonly otherTimes: number
-  /** Events of this ledger that had landed before the run began: its seed had been used before. */
+  /** Events of this ledger that had landed before the run began, but for test requests: its seed had been used before. */
   readonly landedBefore: number
   readonly journeys: number
   readonly journeysDiffering: number
@@ -71,7 +87,16 @@ export type Report = {
   readonly findings: readonly string[]
 }
 
-export type Finding = 'altered' | 'missing' | 'mismatched' | 'twice' | 'nobodySent' | 'differs' | 'dead'
+export type Finding =
+  | 'altered'
+  | 'missing'
+  | 'mismatched'
+  | 'row'
+  | 'overcounted'
+  | 'twice'
+  | 'nobodySent'
+  | 'differs'
+  | 'dead'
 
 export type Found = (kind: Finding, text: string) => void
 
@@ -83,6 +108,8 @@ export function createFindings() {
     altered: 0,
     missing: 0,
     mismatched: 0,
+    row: 0,
+    overcounted: 0,
     twice: 0,
     nobodySent: 0,
     differs: 0,

@@ -1,4 +1,4 @@
-import { type Facts, identityOf, readFacts } from './facts.ts'
+import { documentSum, type Facts, identityOf, readFacts } from './facts.ts'
 import type { AttemptRecord, EventRecord, LedgerLine } from './ledger.ts'
 
 /** One event as the ledger knows it. Times are ms since 1970 by the sender's clock. */
@@ -6,8 +6,12 @@ export type SentEvent = {
   readonly environment: string
   readonly sha256: string
   readonly facts: Facts
+  /** Of the JSON document, see `documentSum`. */
+  readonly document: string | null
   /** The attempts that were answered with 200, also where the sender took the answer to be late. */
   readonly acknowledged: { readonly at: number; readonly end: number }[]
+  /** How many requests may have brought the whole of it to the receiver. */
+  deliveries: number
   /** Its place in the journey. */
   readonly moment: number
 }
@@ -60,15 +64,20 @@ export async function readSent(ledger: Iterable<LedgerLine> | AsyncIterable<Ledg
 
 function enter(events: Map<string, SentEvent>, record: EventRecord): SentEvent {
   const { environment, sha256, moment } = record
-  const facts = readFacts(record.text ?? Buffer.from(record.base64 ?? '', 'base64').toString('latin1'))
+  const text = record.text ?? Buffer.from(record.base64 ?? '', 'base64').toString('latin1')
+  const facts = readFacts(text)
   const identity = identityOf(environment, facts.name, facts.eventId, sha256)
   const known = events.get(identity)
   if (known) return known
-  const event = { environment, sha256, facts, acknowledged: [], moment }
+  const document = documentSum(text)
+  const event = { environment, sha256, facts, document, acknowledged: [], deliveries: 0, moment }
   events.set(identity, event)
   return event
 }
 
 function addAttempt(event: SentEvent, { answer, status, at, end }: AttemptRecord): void {
+  if (!NEVER_ARRIVED.has(answer)) event.deliveries++
   if (answer === 'answered' && status === 200) event.acknowledged.push({ at, end })
 }
+
+const NEVER_ARRIVED: ReadonlySet<AttemptRecord['answer']> = new Set(['refused', 'no_connection', 'cut'])

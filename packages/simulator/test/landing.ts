@@ -13,14 +13,24 @@ export function landRows(requests: readonly Received[]): Pick<Tables, 'events' |
     const key = [environment, ...(event.eventId ? [event.normalisedEvent, event.eventId] : [sha256])].join(
       '|',
     )
-    if (events.has(key)) continue
+    const known = events.get(key)
+    if (known) {
+      events.set(key, { ...known, duplicates: known.duplicates + 1 })
+      continue
+    }
     events.set(key, {
       environment,
       event: event.event,
       kind: event.kind,
       event_id: event.eventId,
       journey_id: event.journeyId,
+      reference_no: event.referenceNo,
+      system_decision: event.systemDecision,
+      manual_decision: event.manualDecision,
+      final_decision: event.finalDecision,
+      body: event.json && JSON.parse(event.json),
       body_sha256: sha256,
+      stored_sha256: sha256,
       duplicates: 0,
       received_at: new Date(at),
     })

@@ -4,9 +4,21 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { parseMix, type Report, readLedger, type Summary, simulate, verify } from '../src/index.ts'
+import {
+  describeReport,
+  type EventRow,
+  type JourneyRow,
+  parseMix,
+  type Report,
+  readLedger,
+  type Summary,
+  simulate,
+  verify,
+} from '../src/index.ts'
 import { landRows, type Tables } from './landing.ts'
 import { oneEvent, type Received, startReceiver, status } from './receiver.ts'
+
+const DOUBT = 'manual decisions "Approved" and "Rejected" came too close together to know the last one'
 
 let folder: string
 let ledgerPath: string
@@ -68,7 +80,7 @@ test('a receiver that does as it should passes, with few fields left open', asyn
   expect(report.leftOpen).toBeLessThan(report.journeys * 0.1)
 })
 
-test('an acknowledged event that is not there is missing, unless it is a dead letter', async () => {
+test('an acknowledged event that is not there is missing, or a dead letter, which no healthy event should be', async () => {
   const { events } = landRows(requests)
   const lost = events.find(({ event }) => event === 'Finished Spot Check')
   if (!lost) throw new Error('no spot check was sent')
@@ -81,7 +93,7 @@ test('an acknowledged event that is not there is missing, unless it is a dead le
   })
   const dead = { ...lost, reason: 'rejected_by_database', state: 'open' }
   expect(await check({ events: rest, deadLetters: [dead] })).toMatchObject({
-    ok: true,
+    ok: false,
     missing: 0,
     deadLetters: 1,
   })
@@ -123,17 +135,136 @@ test('rows of other times are nobody’s business, and a body without id may lan
   expect(await check({ events: [...events, tooSoon] })).toMatchObject({ ok: false, landedTwice: 1 })
 })
 
-test('a journey that differs in any field, or has no row, is found', async () => {
+const ALTERED_JOURNEYS: Partial<JourneyRow>[] = [
+  { reference_no: 'another' },
+  { stage: 'unknown' },
+  { system_decision: 'Rejected' },
+  { manual_decision: 'Approved' },
+  { final_decision: 'Approved?' },
+  { manual_decision: 'Approved', final_decision: 'Approved', stage: 'reviewed' },
+  { manual_decision: 'Approved', final_decision: 'Approved', stage: 'reviewed', needs_attention: 'by hand' },
+  { final_decision: 'Rejected', needs_attention: DOUBT },
+  { aml_version: 7 },
+  { resubmission: 'done' },
+  { renewal: 'overdue', stage: 'renewal_overdue' },
+  { events: 1 },
+  { first_event_at: new Date(0) },
+  { last_event_at: new Date(0) },
+  { needs_attention: 'by hand' },
+  { needs_attention: DOUBT },
+]
+
+test.each(ALTERED_JOURNEYS)('a journey altered to %o is found', async (altered) => {
   const { journeys } = landRows(requests)
-  const [first, second, third, ...rest] = journeys
-  if (!first || !second || !third) throw new Error('there are no journeys')
-  const report = await check({
-    journeys: [{ ...first, final_decision: 'Approved?' }, { ...second, events: second.events + 1 }, ...rest],
-  })
-  expect(report).toMatchObject({ ok: false, journeysDiffering: 3, missing: 0 })
-  expect(report.findings.join()).toContain(
-    `journey ${third.environment} ${third.journey_id} has events but no row`,
+  const index = journeys.findIndex(
+    ({ needs_attention, stage, system_decision }) =>
+      needs_attention === null && stage === 'finished' && system_decision === 'Complete',
   )
+  const row = { ...(journeys[index] as JourneyRow), ...altered }
+  const report = await check({ journeys: journeys.with(index, row) })
+  expect(report).toMatchObject({ ok: false, journeysDiffering: 1, missing: 0 })
+})
+
+test.each([
+  { final_decision: 'Complete' },
+  { manual_decision: 'Escalated', final_decision: 'Escalated' },
+  { manual_decision: null, final_decision: 'Refer', stage: 'finished' },
+  { system_decision: 'Incomplete' },
+  { stage: 'unknown' },
+  { resubmission: 'open' },
+])('one that needs attention is not excused from %o, of which it does not speak', async (altered) => {
+  const { journeys } = landRows(requests)
+  const index = journeys.findIndex(({ needs_attention }) =>
+    /^manual decisions "Rejected"/.test(needs_attention ?? ''),
+  )
+  const row = { ...(journeys[index] as JourneyRow), ...altered }
+  expect(await check({ journeys: journeys.with(index, row) })).toMatchObject({
+    ok: false,
+    journeysDiffering: 1,
+  })
+})
+
+test('a journey without a row is found', async () => {
+  const { journeys } = landRows(requests)
+  const [first, ...rest] = journeys
+  const report = await check({ journeys: rest })
+  expect(report).toMatchObject({ ok: false, journeysDiffering: 1, missing: 0 })
+  expect(report.findings).toEqual([
+    `journey ${first?.environment} ${first?.journey_id} has events but no row`,
+  ])
+})
+
+test.each([
+  ['kind', { kind: 'unrecognised' }],
+  ['journey_id', { journey_id: 'another' }],
+  ['reference_no', { reference_no: 'another' }],
+  ['system_decision', { system_decision: 'Rejected' }],
+  ['manual_decision', { manual_decision: 'Approved' }],
+  ['final_decision', { final_decision: 'Approved' }],
+  ['body', { body: { event: 'Finished Journey', body: {} } }],
+  ['body', { body: null }],
+  ['body_sha256', { stored_sha256: 'ff' }],
+] as const)('a row of an event whose %s was altered is found: %o', async (column, altered) => {
+  const { events } = landRows(requests)
+  const index = events.findIndex(({ kind }) => kind === 'finished_journey')
+  const report = await check({ events: events.with(index, { ...(events[index] as EventRow), ...altered }) })
+  expect(report).toMatchObject({ ok: false, alteredRows: 1, mismatched: 0 })
+  expect(report.findings.join()).toContain(`${column} altered: `)
+})
+
+test('an event whose id was altered is missing, and a row that nobody sent', async () => {
+  const { events } = landRows(requests)
+  const index = events.findIndex(({ kind }) => kind === 'finished_journey')
+  const row = { ...(events[index] as EventRow), event_id: 'another' }
+  expect(await check({ events: events.with(index, row) })).toMatchObject({
+    ok: false,
+    missing: 1,
+    nobodySent: 1,
+  })
+})
+
+test('deliveries counted beyond those that were sent are told, and more than a few are a fault; too few are none', async () => {
+  const { events } = landRows(requests)
+  const index = events.findIndex(({ kind }) => kind === 'finished_journey')
+  const row = events[index] as EventRow
+  const counted = (duplicates: number) => check({ events: events.with(index, { ...row, duplicates }) })
+  const few = await counted(row.duplicates + 2)
+  expect(few).toMatchObject({ ok: true, overcounted: 2, journeysDiffering: 0 })
+  expect(few.findings.join()).toContain('counted 2 times more than sent')
+  expect(await counted(1_000)).toMatchObject({ ok: false, journeysDiffering: 0 })
+  expect(await counted(0)).toMatchObject({ ok: true, overcounted: 0 })
+})
+
+test('what somebody else writes during the run is a fault, and after it is not', async () => {
+  const { events } = landRows(requests)
+  const last = events.toSorted((a, b) => Number(a.received_at) - Number(b.received_at)).at(-1) as EventRow
+  const stranger = (laterMs: number) => ({
+    ...last,
+    event_id: 'strange',
+    received_at: new Date(last.received_at.getTime() + laterMs),
+  })
+  expect(await check({ events: [...events, stranger(-1)] })).toMatchObject({ ok: false, nobodySent: 1 })
+  expect(await check({ events: [...events, stranger(10_000)] })).toMatchObject({
+    ok: true,
+    nobodySent: 0,
+    otherTimes: 1,
+  })
+})
+
+test('a seed used before is told by its events, not by test requests, which are the same in every run', async () => {
+  const { events } = landRows(requests)
+  const early = (row: EventRow) => ({
+    ...row,
+    received_at: new Date(row.received_at.getTime() - 10 * 60_000),
+  })
+  const tests = events.findIndex(({ event_id }) => event_id === 'test')
+  expect(await check({ events: events.with(tests, early(events[tests] as EventRow)) })).toMatchObject({
+    ok: true,
+    landedBefore: 0,
+  })
+  const checks = events.findIndex(({ kind }) => kind === 'finished_spot_check')
+  const again = await check({ events: events.with(checks, early(events[checks] as EventRow)) })
+  expect(again.landedBefore).toBe(1)
 })
 
 test('a line of the ledger that was altered, removed or swapped is found by its number', async () => {
@@ -151,7 +282,8 @@ test('a ledger that breaks off is one of a crashed sender: its events are known,
   const cut = await alteredLedger((lines) => lines.slice(0, 900))
   const { events } = landRows(requests)
   const report = await check({ events: events.slice(0, 100), journeys: [] }, cut)
-  expect(report).toMatchObject({ alteredLines: [], ledgerEnds: false, nobodySent: 0 })
+  expect(report).toMatchObject({ ok: false, alteredLines: [], ledgerEnds: false, nobodySent: 0 })
+  expect(describeReport(report)).toMatch(/The ledger breaks off.*Not as it should be\.$/s)
 })
 
 test('every attempt is in the ledger with the event’s id, hash and answer, and each event before its attempts', async () => {

@@ -18,7 +18,15 @@ export type AuditedEvent = {
   kind: string
   event_id: string | null
   journey_id: string | null
+  reference_no: string | null
+  system_decision: string | null
+  manual_decision: string | null
+  final_decision: string | null
+  body: unknown
+  /** Of the bytes that are stored. */
   body_sha256: string
+  /** The column beside them. */
+  stored_sha256: string
   duplicates: number
   received_at: Date
 }
@@ -54,9 +62,9 @@ export function createAudit(db: Db): Audit {
     events: () =>
       pages<AuditedEvent & { at: Buffer }>(
         db,
-        // The hash is taken from the bytes that are stored, not from the column beside them.
-        `select environment, event, kind, event_id, journey_id, encode(sha256(raw), 'hex') as body_sha256, duplicates,
-          received_at, event_key as at from events where event_key > $1 order by event_key limit ${PAGE}`,
+        `select environment, event, kind, event_id, journey_id, reference_no, system_decision, manual_decision,
+          final_decision, body, encode(sha256(raw), 'hex') as body_sha256, encode(body_sha256, 'hex') as stored_sha256,
+          duplicates, received_at, event_key as at from events where event_key > $1 order by event_key limit ${PAGE}`,
         Buffer.alloc(0),
       ),
     deadLetters: () =>
