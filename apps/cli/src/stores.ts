@@ -32,6 +32,14 @@ export async function settingsOfStart(env: Env = process.env): Promise<Env> {
   return { ...withoutGiven(await readEnv(`${ROOT}/.sluice`), env), ...withoutEmpty(env) }
 }
 
+const SENDING = ['IDWISE_LIVE_CREDENTIALS', 'IDWISE_SANDBOX_CREDENTIALS', 'INGEST_PORT']
+
+/** What it takes to send to the ingest of this clone, whatever database the environment names. */
+export async function settingsForSending(env: Env = process.env, root = ROOT): Promise<Env> {
+  const ofClone = Object.entries(await readEnv(`${root}/.sluice`)).filter(([name]) => SENDING.includes(name))
+  return { ...withoutGiven(Object.fromEntries(ofClone), env), ...withoutEmpty(env) }
+}
+
 export const NO_DATABASE = 'No database is known here. Run `npm start` once, or set DATABASE_URL.'
 
 export function hasDatabase(env: Env): boolean {

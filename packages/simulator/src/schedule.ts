@@ -1,5 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
+/** A timer set for longer goes off at once. */
+export const LONGEST_WAIT_MS = 2 ** 31 - 1
+
 export type Due<T> = { readonly item: T; readonly dueAt: number }
 
 /**
@@ -27,7 +30,8 @@ export async function* pace<T>(
     if (due.length > 0) yield due
     if (dueAt >= start + durationMs) return
     // Timers do not fire early, and one ms is their grain.
-    await sleep(Math.max(1, dueAt - performance.now()), undefined, { signal }).catch(() => undefined)
+    const wait = Math.min(LONGEST_WAIT_MS, Math.max(1, dueAt - performance.now()))
+    await sleep(wait, undefined, { signal }).catch(() => undefined)
   }
 
   function dueTime(n: number): number {

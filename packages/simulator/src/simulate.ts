@@ -4,7 +4,7 @@ import { createDeliver } from './deliver.ts'
 import { createLedger, type EventRecord } from './ledger.ts'
 import type { Mix } from './mix.ts'
 import type { PlannedEvent } from './scenario.ts'
-import { createWaits, pace } from './schedule.ts'
+import { createWaits, LONGEST_WAIT_MS, pace } from './schedule.ts'
 import { createSend } from './send.ts'
 import { createStats, type Progress } from './stats.ts'
 import { createTraffic } from './traffic.ts'
@@ -39,6 +39,7 @@ export type Summary = Progress & {
   readonly complete: boolean
 }
 
+const REDELIVERY_MINUTES = [5, 10, 15]
 const PROGRESS_EVERY_MS = 500
 
 /**
@@ -51,7 +52,7 @@ export async function simulate(
   options: SimulateOptions,
   { onProgress, signal = new AbortController().signal }: SimulateHooks = {},
 ): Promise<Summary> {
-  const { seed, credentials, timeScale, redeliveryMinutes = [5, 10, 15] } = options
+  const { seed, credentials, timeScale, redeliveryMinutes = REDELIVERY_MINUTES } = options
   const { url, environments } = check(options)
   await using stack = new AsyncDisposableStack()
   const ledger =
@@ -105,6 +106,7 @@ function eventRecord(n: number, event: PlannedEvent): EventRecord {
 
 function check(options: SimulateOptions): { url: URL; environments: [Environment, ...Environment[]] } {
   const { ratePerSecond, connections, timeoutMs, timeScale, journeys, durationMs, credentials } = options
+  const { redeliveryMinutes = REDELIVERY_MINUTES } = options
   const url = URL.parse(options.url)
   if (!url || !/^https?:$/.test(url.protocol))
     throw new UserError(`"${options.url}" is not an http or https URL.`)
@@ -121,9 +123,27 @@ function check(options: SimulateOptions): { url: URL; environments: [Environment
   for (const [name, value] of Object.entries(numbers)) {
     if (value !== undefined && !(value > 0)) throw new UserError(`${name} must be above 0, not ${value}.`)
   }
+  for (const [name, value] of [
+    ['--journeys', journeys],
+    ['--connections', connections],
+  ] as const) {
+    if (value !== undefined && !Number.isSafeInteger(value))
+      throw new UserError(`${name} must be a whole number, not ${value}.`)
+  }
+  if (timeoutMs > LONGEST_WAIT_MS)
+    throw new UserError(`--timeout must be at most ${Math.floor(LONGEST_WAIT_MS / 1000)} seconds.`)
+  const longestGap = Math.max(0, ...redeliveryMinutes) * 60_000
+  if (longestGap / timeScale > LONGEST_WAIT_MS) {
+    const least = Math.ceil((longestGap / LONGEST_WAIT_MS) * 10_000) / 10_000
+    throw new UserError(`--time-scale must be at least ${least}, or redeliveries would be weeks away.`)
+  }
   const [first, ...rest] = (['live', 'sandbox'] as const).filter(
     (name) => (credentials[name]?.length ?? 0) > 0,
   )
-  if (!first) throw new UserError('Neither live nor sandbox has credentials to send with.')
+  if (!first) {
+    throw new UserError(
+      'Neither live nor sandbox has credentials to send with. Set IDWISE_LIVE_CREDENTIALS or IDWISE_SANDBOX_CREDENTIALS to those of the ingest.',
+    )
+  }
   return { url, environments: [first, ...rest] }
 }

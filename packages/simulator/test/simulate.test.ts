@@ -171,3 +171,22 @@ test('a run that is stopped sends nothing more and says so', async () => {
   const summary = await simulate(endless, { signal: stop.signal })
   expect(summary).toMatchObject({ complete: false, unfinished: 1, answers: { 500: 1 } })
 })
+
+test.each([
+  [{ timeoutMs: 3_000_000_000 }, '--timeout must be at most 2147483 seconds.'],
+  [{ timeScale: 0.0001 }, '--time-scale must be at least 0.0005'],
+  [{ journeys: 1.5 }, '--journeys must be a whole number, not 1.5.'],
+  [{ connections: 2.5 }, '--connections must be a whole number, not 2.5.'],
+  [{ journeys: 0 }, '--journeys must be above 0, not 0.'],
+  [{ credentials: {} }, 'Set IDWISE_LIVE_CREDENTIALS or IDWISE_SANDBOX_CREDENTIALS'],
+])('refuses %o before it sends anything', async (options, words) => {
+  await using receiver = await startReceiver(status(200))
+  await expect(simulate({ ...oneEvent(receiver.url), ...options })).rejects.toThrow(words)
+  expect(receiver.requests).toEqual([])
+})
+
+test('the least time scale that is allowed is one that timers can keep', async () => {
+  await using receiver = await startReceiver(status(200))
+  const summary = await simulate({ ...oneEvent(receiver.url), timeScale: 0.0005 })
+  expect(summary).toMatchObject({ delivered: 1 })
+})

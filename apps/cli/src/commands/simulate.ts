@@ -4,7 +4,7 @@ import { UserError } from '@sluice/shared/runtime'
 import { describeProgress, describeSummary, parseMix, simulate } from '@sluice/simulator'
 import { Command, InvalidArgumentError } from 'commander'
 import { print, printJson } from '../output.ts'
-import { settingsOfStart } from '../stores.ts'
+import { settingsForSending } from '../stores.ts'
 
 type Options = {
   url?: string
@@ -45,7 +45,7 @@ export function simulateCommand(): Command {
 }
 
 async function run(options: Options): Promise<void> {
-  const env = await settingsOfStart()
+  const env = await settingsForSending()
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
   const live = !options.json && process.stderr.isTTY
