@@ -1,0 +1,70 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { landDeliveries } from '@sluice/shared/db'
+import { encodeRaw, identify, parseEvent } from '@sluice/shared/idwise'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { createWorld, eventually, type World } from './support/world.ts'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+
+let world: World
+let stack: AsyncDisposableStack
+beforeEach(async () => {
+  stack = new AsyncDisposableStack()
+  world = stack.use(await createWorld('inbox'))
+})
+afterEach(() => stack.disposeAsync())
+
+/** Runs the example of docs/architecture.md as it is printed there. */
+async function runExample(): Promise<{ lines: () => string[]; errors: () => string }> {
+  const docs = await readFile(join(ROOT, 'docs/architecture.md'), 'utf8')
+  const code = /```js\n(.*?)```/s.exec(docs)?.[1] ?? ''
+  const folder = await mkdtemp(join(ROOT, 'node_modules/.example-'))
+  stack.defer(() => rm(folder, { recursive: true }))
+  await writeFile(join(folder, 'listen.mjs'), code)
+  const child = spawn(process.execPath, [join(folder, 'listen.mjs')], {
+    env: { ...process.env, DATABASE_URL: world.databaseUrl },
+  })
+  stack.defer(async () => {
+    child.kill()
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  })
+  let output = ''
+  let errors = ''
+  child.stdout.on('data', (data) => {
+    output += data
+  })
+  child.stderr.on('data', (data) => {
+    errors += data
+  })
+  return { lines: () => output.split('\n').filter((line) => line !== ''), errors: () => errors }
+}
+
+async function finish(journeyId: string, systemDecision: string): Promise<void> {
+  const body = { eventId: `${journeyId} ${systemDecision}`, journeyId, systemDecision }
+  const raw = Buffer.from(JSON.stringify({ event: 'Finished Journey', body }))
+  const at = Date.now()
+  const { jobId } = identify('live', raw, parseEvent(raw), at)
+  const envelope = { v: 1 as const, env: 'live' as const, at, arrival: jobId, ...encodeRaw(raw) }
+  const delivery = { jobId, envelope, via: 'inbox' as const, duplicates: 0, replayOf: null }
+  await world.db.transaction((connection) => landDeliveries(connection, [delivery]))
+}
+
+const listener = `from pg_stat_activity where datname = current_database() and query ~ '^(listen|select \\* from journeys)'`
+
+it('the documented listener hears of decisions, and after a lost connection reads what it missed', async () => {
+  await finish('before', 'Complete')
+  const example = await runExample()
+  await eventually(() => example.lines().includes('before Complete null'))
+  await finish('heard', 'Refer')
+  await eventually(() => example.lines().includes('heard Refer null'))
+
+  await world.rows(`select pg_terminate_backend(pid) ${listener}`)
+  await finish('missed', 'Complete')
+
+  await eventually(() => example.lines().includes('missed Complete null'))
+  expect(example.errors()).not.toBe('')
+})
