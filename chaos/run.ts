@@ -46,6 +46,8 @@ export type Result = { readonly id: string; readonly name: string } & (
 )
 
 const WARM_UP_SECONDS = 2
+/** A delivery whose add timed out may be counted in the queue and in the inbox (docs/decisions, 1); more is a fault. */
+const COUNTED_BY_BOTH_WAYS = 3
 const AFTER_HEALING_SECONDS = 3
 const NO_ANSWER = ['timed_out', 'broken', 'cut', 'hung_up']
 /** What the simulator does of its own accord, or is as it should be. */
@@ -151,9 +153,10 @@ function failures({ answers }: Summary): string[] {
 
 function violations(
   { fleet }: World,
-  { report, strangers, overcounted }: Checked,
+  { report, strangers, overcounted, viaInbox }: Checked,
   { ms }: Recovery,
 ): string[] {
+  const uncertain = viaInbox > 0 ? COUNTED_BY_BOTH_WAYS : 0
   const counts = {
     'acknowledged but lost': report.missing,
     'landed twice': report.landedTwice,
@@ -161,7 +164,7 @@ function violations(
     'rows nobody sent': report.nobodySent,
     'journeys that differ': report.journeysDiffering,
     'healthy events in dead_letters': report.deadLetters,
-    'deliveries counted that nobody sent': overcounted,
+    'deliveries counted that nobody sent': overcounted > uncertain ? overcounted : 0,
     'altered lines of the ledger': report.alteredLines.length,
   }
   return [

@@ -32,18 +32,19 @@ export async function ensureInstalled(output = 2) {
 
 /**
  * Runs the pinned Node.js with `args` in the caller's directory and takes over its exit code. The IPC channel tells
- * the child when this process is gone, even after kill -9.
+ * the child when this process is gone, even after kill -9. With `stoppable` a signal that ends it before it listens
+ * for signals is an orderly end too.
  */
-export async function runNode(args) {
+export async function runNode(args, stoppable = false) {
   const child = spawn(NODE, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] })
   const watch = process.env.npm_lifecycle_event ? stopWithParent(child) : undefined
-  const { code } = await ended(child).catch((error) =>
+  const { code, interrupted } = await ended(child).catch((error) =>
     fail(
       `The pinned Node.js (${NODE}) does not run here (${error.code}): it needs macOS, or Linux with glibc.`,
     ),
   )
   clearInterval(watch)
-  process.exitCode = code
+  process.exitCode = stoppable && code === interrupted ? 0 : code
 }
 
 /** Under npm the person or supervisor signals npm, which may die without telling anybody. */

@@ -10,4 +10,4 @@ const envFile = join(root, '.env')
 await ensureInstalled(args[0] === 'start' ? 1 : 2)
 // What the environment already has wins over the file. (--env-file-if-exists would remark on a missing file each time.)
 const options = existsSync(envFile) ? [`--env-file=${envFile}`] : []
-await runNode([...options, join(root, 'apps/cli/src/main.ts'), ...args])
+await runNode([...options, join(root, 'apps/cli/src/main.ts'), ...args], args[0] === 'start')

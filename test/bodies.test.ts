@@ -167,6 +167,20 @@ const TEXTS: Case[] = [
       { kind: 'unrecognised', hasBody: true },
     ],
   ),
+  ...['stepId', 'trigger', 'action', 'referenceNo', 'systemDecision', 'journeyId'].flatMap((field) =>
+    [198, 199, 499, 500].map(
+      (length): Case => [
+        `a ${field} whose place to be cut lies inside a character, at ${length}`,
+        journey({ eventId: `${field}-${length}`, [field]: `${'a'.repeat(length)}\u{1f600}` }),
+        { ...KNOWN, event_id: `${field}-${length}` },
+      ],
+    ),
+  ),
+  [
+    'an event name whose place to be cut lies inside a character',
+    journey({ eventId: 'cut-name' }, `${'a'.repeat(199)}\u{1f600}`),
+    { kind: 'unrecognised', event_id: 'cut-name', hasBody: true },
+  ],
   [
     'a journey id, a reference and decisions that are numbers of 40,000 digits',
     written(

@@ -248,9 +248,19 @@ describe('sluice start', () => {
     expect(onDead.output()).toContain(`Postgres at 127.0.0.1:${port}/x does not answer`)
     expect(onDead.output()).not.toContain('a-secret-password')
 
-    const onWrong = start({ env: { INGEST_PORT: 'x', LOG_LEVEL: 'y' } })
+    const wrong = {
+      DATABASE_URL: 'x',
+      INGEST_PORT: 'x',
+      WORKER_PORT: 'x',
+      WORKER_SHARDS: '5',
+      IDWISE_LIVE_CREDENTIALS: 'bearer:short',
+    }
+    const onWrong = start({ env: wrong })
     expect(await onWrong.exit).toBe(1)
-    expect(onWrong.output()).toMatch(/INGEST_PORT.*\n.*LOG_LEVEL|LOG_LEVEL.*\n.*INGEST_PORT/)
+    for (const name of Object.keys(wrong)) {
+      expect(onWrong.output().match(new RegExp(`^  - ${name} `, 'gm')), name).toHaveLength(1)
+    }
+    expect(onWrong.output()).not.toContain('Making a database')
   }, 120_000)
 
   it('announces the events that wait in a Redis which it does not serve', async () => {

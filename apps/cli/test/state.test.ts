@@ -44,7 +44,7 @@ test('a clone in a very deep directory can be locked', async () => {
 
 test('secrets are made once and kept, and none that is there is replaced', async () => {
   const root = makeRoot()
-  await writeEnv(root, { IDWISE_LIVE_CREDENTIALS: 'basic:mine:own', OTHER: 'a b $c "d" #e' })
+  await writeEnv(root, { IDWISE_LIVE_CREDENTIALS: 'basic:mine:own', OTHER: 'a b $c "d" #e' }, 'secrets')
 
   const first = await ensureSecrets(root)
   const second = await ensureSecrets(root)
@@ -52,7 +52,7 @@ test('secrets are made once and kept, and none that is there is replaced', async
   expect(second).toEqual(first)
   expect(first).toMatchObject({ IDWISE_LIVE_CREDENTIALS: 'basic:mine:own', OTHER: 'a b $c "d" #e' })
   expect(first.IDWISE_SANDBOX_CREDENTIALS).toMatch(/^bearer:[\w-]{43}$/)
-  expect(statSync(join(root, 'env')).mode & 0o777).toBe(0o600)
+  expect(statSync(join(root, 'secrets')).mode & 0o777).toBe(0o600)
 })
 
 test('a shell and Node.js read the env file alike', async () => {

@@ -1,4 +1,5 @@
-import type { BlockList } from 'node:net'
+import { STATUS_CODES } from 'node:http'
+import type { BlockList, Socket } from 'node:net'
 import { isIP, isIPv4 } from 'node:net'
 import { ENVIRONMENTS, type Environment } from '@sluice/shared/idwise'
 import { failpoint, type Health } from '@sluice/shared/runtime'
@@ -8,6 +9,8 @@ import type { Authenticate } from './authenticate.ts'
 
 export const BODY_LIMIT_BYTES = 256 * 1024
 const MAX_HEADERS = 100
+/** Requests whose body is read or whose event is stored: beyond it memory would grow with whoever sends. */
+const MAX_IN_FLIGHT = 2_000
 
 /** What a request ended as; the names are the values of the metric's label. */
 export type AnswerKind =
@@ -16,6 +19,7 @@ export type AnswerKind =
   | 'unauthorised'
   | 'too_large'
   | 'bad_request'
+  | 'too_many'
   | 'unavailable'
   | 'failed'
 
@@ -51,6 +55,10 @@ export function createApp(deps: AppDeps): FastifyInstance {
     return503OnClosing: false,
     logger: false,
     frameworkErrors: (error, _request, reply) => refuse(reply, error.statusCode ?? 400),
+    clientErrorHandler: (error, socket) => {
+      deps.answered('none', 'bad_request')
+      refuseUnreadable(error.code, socket)
+    },
   })
   app.server.maxConnections = 5_000
   app.server.maxHeadersCount = MAX_HEADERS + 1
@@ -89,6 +97,8 @@ export function createApp(deps: AppDeps): FastifyInstance {
 const PATH = /^\/webhooks\/idwise\/(live|sandbox)$/
 
 function webhook(app: FastifyInstance, environment: Environment, deps: AppDeps): void {
+  let inFlight = 0
+
   /** Runs before the body is read. */
   async function admit(request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
     if (request.raw.rawHeaders.length > 2 * MAX_HEADERS) {
@@ -99,6 +109,12 @@ function webhook(app: FastifyInstance, environment: Environment, deps: AppDeps):
       deps.answered(environment, 'unauthorised')
       return refuse(reply, 401)
     }
+    if (inFlight >= MAX_IN_FLIGHT) {
+      deps.answered(environment, 'too_many')
+      return refuse(reply.header('retry-after', 1), 429)
+    }
+    inFlight++
+    reply.raw.once('close', () => inFlight--)
     failpoint('ingest-after-auth')
     request.receivedContentType = request.headers['content-type']
     request.headers['content-type'] = 'application/octet-stream'
@@ -164,6 +180,7 @@ const REASONS: Readonly<Record<number, string>> = {
   413: 'too_large',
   414: 'uri_too_long',
   415: 'bad_request',
+  429: 'too_many_requests',
   431: 'headers_too_large',
   503: 'unavailable',
 }
@@ -172,6 +189,19 @@ const REASONS: Readonly<Record<number, string>> = {
 function refuse(reply: FastifyReply, status: number): FastifyReply {
   if (status === 401) reply.header('www-authenticate', 'Basic realm="sluice", Bearer realm="sluice"')
   return reply.code(status).send({ error: REASONS[status] ?? 'failed' })
+}
+
+/** What is no HTTP has no reply object to answer with. */
+function refuseUnreadable(code: string, socket: Socket): void {
+  const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[code] ?? 400
+  const body = JSON.stringify({ error: REASONS[status] })
+  if (socket.writable && code !== 'ECONNRESET') {
+    socket.write(
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/json; charset=utf-8\r\n` +
+        `content-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+    )
+  }
+  socket.destroySoon()
 }
 
 /** The address that a proxy names, which may carry a port, or be nothing of the kind. */

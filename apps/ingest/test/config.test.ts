@@ -60,12 +60,36 @@ describe('the settings of the ingest', () => {
   })
 
   it.each([
+    'redis://:x@127.0.0.1:99999',
+    'redis://:a%ZZ@127.0.0.1:6379',
+    'redis://127.0.0.1/name',
+    'redis+sentinel://:a%ZZ@127.0.0.1:26379/main',
+    'redis+sentinel://a:26379,b:notaport/main',
+    'redis+cluster://a:notaport',
+    'redis+cluster://a,,b',
+  ])('refuse the address of a Redis that is none: %s', (url) => {
+    expect(problems({ ...GOOD, REDIS_URL: url })).toMatch(/REDIS_URL (has|is not)/)
+  })
+
+  it.each([
+    'redis://127.0.0.1',
+    'rediss://user:p%40ss@redis.example:6380/3?family=6',
+    'redis+sentinel://:secret@a:26379,b:26379/main/1',
+    'redis+sentinel://a,[::1]:26379/main',
+    'redis+cluster://a:7000,b:7001',
+  ])('take the address of a Redis: %s', (url) => {
+    expect(readIngestConfig({ ...GOOD, REDIS_URL: url }).queue?.url).toBe(url)
+  })
+
+  it.each([
     ['empty', ' '],
     ['with none beside another', 'none bearer:a-token-that-is-long-enough'],
     ['with a secret of 15 characters', 'bearer:123456789012345'],
     ['with a header that HTTP itself sets', 'header:Content-Length:a-value-that-is-long-enough'],
     ['with a header name that is none', 'header:a%20b:a-value-that-is-long-enough'],
     ['with a broken percent', 'bearer:a-token-that-is-long-enough%'],
+    ['with a blank at its end', 'bearer:a-token-that-is-long-enough%20'],
+    ['in a header that comes as a list', 'header:Set-Cookie:a-value-that-is-long-enough'],
     ['of an unknown kind', 'hmac:a-key-that-is-long-enough'],
   ])('refuse credentials %s', (_name, credentials) => {
     expect(problems({ ...GOOD, IDWISE_LIVE_CREDENTIALS: credentials })).toContain('IDWISE_LIVE_CREDENTIALS')

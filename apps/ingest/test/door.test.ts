@@ -15,6 +15,9 @@ import {
 const PATH = '/webhooks/idwise/live'
 const RIGHT = { authorization: `Bearer ${LIVE_TOKEN}` }
 const LIMIT = 256 * 1024
+const BASIC = Buffer.from('us er:p:ä%ss word of the tests').toString('base64')
+/** The bytes of the text, each as one character: what a header carries. */
+const latin1 = (text: string) => Buffer.from(text).toString('latin1')
 
 describe('the door', () => {
   let world: World
@@ -32,6 +35,7 @@ describe('the door', () => {
             { kind: 'bearer', token: 'the-next-token-of-the-rotation' },
             { kind: 'basic', user: 'us er', password: 'p:ä%ss word of the tests' },
             { kind: 'header', name: 'x-idwise-key', value: 'a-key-in-a-header-of-its-own' },
+            { kind: 'bearer', token: 'a-token-that-ends-in-à' },
           ],
           sandbox: [{ kind: 'bearer', token: SANDBOX_TOKEN }],
         },
@@ -55,7 +59,9 @@ describe('the door', () => {
     ['bearer', RIGHT],
     ['bearer, written otherwise', { authorization: `bEaReR   ${LIVE_TOKEN}` }],
     ['the second of two bearers', { authorization: 'Bearer the-next-token-of-the-rotation' }],
-    ['basic', { authorization: `Basic ${Buffer.from('us er:p:ä%ss word of the tests').toString('base64')}` }],
+    ['basic', { authorization: `Basic ${BASIC}` }],
+    ['a token that ends in the byte of a blank', { authorization: latin1('Bearer a-token-that-ends-in-à') }],
+    ['basic without its padding', { authorization: `Basic ${BASIC.replace(/=+$/, '')}` }],
     ['a header of its own', { 'X-IDWise-Key': 'a-key-in-a-header-of-its-own' }],
   ])('lets in with %s', async (_name, headers) => {
     expect((await send(headers)).status).toBe(200)
@@ -72,6 +78,10 @@ describe('the door', () => {
       { authorization: `Bearer ${LIVE_TOKEN.replace('l', 'L')}` },
       { authorization: `Bearer ${LIVE_TOKEN.slice(1)}` },
       { authorization: `Bearer ${LIVE_TOKEN}x` },
+      { authorization: `Bearer ${LIVE_TOKEN}\xa0` },
+      { authorization: `Basic ${BASIC}, Bearer x` },
+      { authorization: `Basic ${BASIC}====` },
+      { authorization: `Basic ${BASIC.slice(0, 4)}!@#${BASIC.slice(4)}` },
       { authorization: `Bearer ${'x'.repeat(10_000)}` },
       { authorization: `Basic ${LIVE_TOKEN}` },
       { authorization: `Basic ${Buffer.from('us er').toString('base64')}` },
@@ -103,6 +113,25 @@ describe('the door', () => {
       '{}',
     )
     expect(statuses).toEqual([401])
+  })
+
+  it('refuses a second header beside the one that carries the credential', async () => {
+    const { statuses } = await raw(
+      `POST ${PATH} HTTP/1.1\r\nHost: x\r\nX-IDWise-Key: a-key-in-a-header-of-its-own\r\nX-IDWise-Key: x\r\nContent-Length: 2`,
+      '{}',
+    )
+    expect(statuses).toEqual([401])
+  })
+
+  it('answers every request of a connection, however many are sent ahead', async () => {
+    const request = `POST ${PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${LIVE_TOKEN}\r\nContent-Length: 2\r\n\r\n{}`
+    const { text } = await exchange(port, [request.repeat(1_100)], { limitMs: 2_000 })
+    expect(text.match(/HTTP\/1\.1 200/g)).toHaveLength(1_100)
+  }, 30_000)
+
+  it('answers what is no HTTP in its own words', async () => {
+    const { text } = await exchange(port, ['nonsense\r\n\r\n'])
+    expect(text).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n.*\r\n\r\n\{"error":"bad_request"\}$/s)
   })
 
   it('answers GET and HEAD with right credentials by 200 without effect, with wrong ones by 401', async () => {
@@ -287,7 +316,15 @@ describe('the door behind a proxy', () => {
       headers: { 'x-forwarded-for': 'z'.repeat(100) },
     })
     expect(answer.status).toBe(200)
-    await eventually(async () => (await world.rows('select 1 from events')).length === 1)
+    const zoned = { headers: { 'x-forwarded-for': `fe80::1%${'a'.repeat(100)}` } }
+    expect((await door.post(finishedJourney().bytes as Buffer<ArrayBuffer>, zoned)).status).toBe(200)
+    const rows = await eventually(async () => {
+      const landed = await world.rows(
+        `select request->>'sourceAddress' as address from events order by received_at`,
+      )
+      return landed.length === 2 && landed
+    })
+    expect(rows).toEqual([{ address: null }, { address: 'fe80::1' }])
   })
 
   it('lets everybody in where the credential is none', async () => {

@@ -23,7 +23,7 @@ export function banner(started: {
     `  Post to    ${base}/live and ${base}/sandbox`,
     `  Queue      ${redis?.text ?? WITHOUT_REDIS}`,
     `  Database   ${postgres.text}`,
-    '  Secrets    .sluice/env (credentials of both environments, addresses of the stores)',
+    '  Settings   .sluice/env (credentials of both environments, addresses of the stores)',
     ...left.map((line) => `\n  ! ${line}`),
     '',
     'Post an event:',

@@ -5,8 +5,13 @@ import { writeWhole } from './env-file.ts'
 
 /** A store as a person knows it. `at` is `host:port/database`, never with credentials: see `whereIs`. */
 export type ServedStore =
-  | { kind: 'private redis' | 'embedded postgres' }
-  | { kind: 'external redis' | 'external postgres'; at: string }
+  | { kind: 'embedded postgres' }
+  | { kind: 'external postgres'; at: string }
+  | { kind: 'private redis'; queue: QueueName }
+  | { kind: 'external redis'; at: string; queue: QueueName }
+
+/** One Redis can hold several queues, and more shards of one than a start serves. */
+export type QueueName = { prefix: string; shards: number }
 
 /** `waiting`: events left in it at a clean stop; null while it is served, and after a kill. */
 type Entry = { store: ServedStore; waiting: number | null }
@@ -39,11 +44,12 @@ export function whereIs(url: string): string {
 function announce({ store, waiting }: Entry): string {
   const events =
     waiting === null ? 'may still hold events' : `still holds ${waiting} event${waiting === 1 ? '' : 's'}`
+  const queue = 'queue' in store ? queueText(store.queue) : ''
   switch (store.kind) {
     case 'private redis':
-      return `The private Redis of an earlier start ${events}. Install redis-server (or unset REDIS_URL) and start again to land them.`
+      return `The private Redis of an earlier start${queue && ` (${queue})`} ${events}. To land them start again with redis-server installed, without --no-redis, ${queue ? `with ${queue} and ` : ''}with REDIS_URL unset.`
     case 'external redis':
-      return `The Redis at ${store.at}, served by an earlier start, ${events}. Set REDIS_URL to it and start again to land them.`
+      return `The Redis at ${store.at}, served by an earlier start${queue && ` (${queue})`}, ${events}. Set REDIS_URL to it${queue && `, with ${queue},`} and start again to land them.`
     case 'embedded postgres':
       return `The embedded Postgres of an earlier start ${events}. Unset DATABASE_URL and start again to land them.`
     case 'external postgres':
@@ -53,13 +59,23 @@ function announce({ store, waiting }: Entry): string {
   }
 }
 
+/** The settings that lead to a queue, where they are not those that everybody has. */
+function queueText({ prefix, shards }: QueueName): string {
+  return [prefix !== 'sluice' && `QUEUE_PREFIX=${prefix}`, shards > 1 && `QUEUE_SHARDS=${shards}`]
+    .filter(Boolean)
+    .join(' ')
+}
+
+/** Whether whoever serves these stores sees every event in the wanted one. */
 function has(stores: ServedStore[], wanted: ServedStore): boolean {
-  return stores.some((store) => name(store) === name(wanted))
+  return stores.some((store) => name(store) === name(wanted) && shardsOf(store) >= shardsOf(wanted))
 }
 
 function name(store: ServedStore): string {
-  return 'at' in store ? `${store.kind} ${store.at}` : store.kind
+  return [store.kind, 'at' in store && store.at, 'queue' in store && store.queue.prefix].join(' ')
 }
+
+const shardsOf = (store: ServedStore) => ('queue' in store ? store.queue.shards : 0)
 
 async function read(stateDir: string): Promise<Entry[]> {
   try {

@@ -1,9 +1,8 @@
 import { pingPostgres } from '@sluice/shared/db'
 import { pingRedis } from '@sluice/shared/queue'
-import { databaseUrl, describeError, queueSettings, readSettings, UserError } from '@sluice/shared/runtime'
-import * as z from 'zod'
+import { describeError, pause, UserError } from '@sluice/shared/runtime'
 import type { Secrets } from './env-file.ts'
-import { type ServedStore, whereIs } from './leftovers.ts'
+import { type QueueName, type ServedStore, whereIs } from './leftovers.ts'
 import { startPostgres } from './postgres.ts'
 import { findRedis, startRedis } from './redis.ts'
 import type { Store } from './server.ts'
@@ -14,18 +13,20 @@ export type OpenedStore = AsyncDisposable & {
   store: ServedStore
   /** For the person. */
   text: string
+  /** Whether it has answered by now. */
+  answers: boolean
 }
 
 type Open = { stateDir: string; secrets: Secrets; stop: AbortController; report(text: string): void }
 
 const STOP_LIMIT_MS = 10_000
+const ASK_EVERY_MS = 2_000
 
-const SETTINGS = z.object({ DATABASE_URL: databaseUrl.optional(), REDIS_URL: queueSettings.REDIS_URL })
-const readUrls = () => readSettings(process.env, SETTINGS, ['DATABASE_URL', 'REDIS_URL'])
-
-/** The Postgres that DATABASE_URL names, else the embedded one. */
-export async function openPostgres({ stateDir, secrets, stop, report }: Open): Promise<OpenedStore> {
-  const url = readUrls().DATABASE_URL
+/** @param url the Postgres that DATABASE_URL names; without it the embedded one */
+export async function openPostgres(
+  url: string | undefined,
+  { stateDir, secrets, stop, report }: Open,
+): Promise<OpenedStore> {
   if (url) {
     await pingPostgres(url).catch((error) => {
       const { code, message } = describeError(error)
@@ -33,36 +34,69 @@ export async function openPostgres({ stateDir, secrets, stop, report }: Open): P
         `Postgres at ${whereIs(url)} does not answer (${code ?? message}). Start it or correct DATABASE_URL; unset, Sluice runs its own.`,
       )
     })
-    return external(url, 'external postgres', `Postgres at ${whereIs(url)}`)
+    return external(url, { kind: 'external postgres', at: whereIs(url) }, `Postgres at ${whereIs(url)}`)
   }
   const password = secrets.SLUICE_POSTGRES_PASSWORD
   const postgres = await startPostgres({ stateDir, password, ping: pingPostgres, report })
   return own(postgres, { kind: 'embedded postgres' }, 'embedded Postgres, data in .sluice/postgres', stop)
 }
 
-/** The Redis that REDIS_URL names, else a private one where a server is installed, else none. */
-export async function openRedis({ stateDir, secrets, stop, report }: Open): Promise<OpenedStore | undefined> {
-  const url = readUrls().REDIS_URL
+/** @param url the Redis that REDIS_URL names; without it a private one where a server is installed, else none */
+export async function openRedis(
+  url: string | undefined,
+  queue: QueueName,
+  { stateDir, secrets, stop, report }: Open,
+): Promise<OpenedStore | undefined> {
   if (url) {
+    const at = whereIs(url)
+    const opened = external(url, { kind: 'external redis', at, queue }, `BullMQ on Redis at ${at}`)
     await pingRedis(url).catch((error) => {
+      opened.answers = false
       report(
-        `Redis at ${whereIs(url)} does not answer (${describeError(error).message}); until it does, events go to the inbox.`,
+        `Redis at ${at} does not answer (${describeError(error).message}); until it does, events go to the inbox.`,
       )
     })
-    return external(url, 'external redis', `BullMQ on Redis at ${whereIs(url)}`)
+    return opened
   }
   const found = await findRedis()
   if ('reason' in found) return undefined
   const password = secrets.SLUICE_REDIS_PASSWORD
   const start = () => startRedis({ stateDir, password, binary: found.path, ping: pingRedis, report })
   const text = `BullMQ on a private Redis ${found.version}, data in .sluice/redis`
-  return restarted(await start(), start, { text, stop, report })
+  return restarted(await start(), start, { queue, text, stop, report })
+}
+
+/** Calls `reached` once the Redis at the URL answers, asking every two seconds. */
+export function whenRedisAnswers(url: string, reached: () => Promise<void>): AsyncDisposable {
+  const stop = new AbortController()
+  async function ask(): Promise<void> {
+    while (!stop.signal.aborted) {
+      await pause(ASK_EVERY_MS, stop.signal)
+      const answers = await pingRedis(url).then(
+        () => true,
+        () => false,
+      )
+      if (answers) return reached()
+    }
+  }
+  const asking = ask()
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      await asking
+    },
+  }
 }
 
 /** The URL as a quoted line of `.sluice/env` can hold it. */
-function external(url: string, kind: 'external postgres' | 'external redis', text: string): OpenedStore {
-  const at = whereIs(url)
-  return { url: url.replaceAll("'", '%27'), store: { kind, at }, text, [Symbol.asyncDispose]: async () => {} }
+function external(url: string, store: ServedStore, text: string): OpenedStore {
+  return {
+    url: url.replaceAll("'", '%27'),
+    store,
+    text,
+    answers: true,
+    [Symbol.asyncDispose]: async () => {},
+  }
 }
 
 /** A Postgres of our own that dies by itself takes the process with it: nothing works without. */
@@ -80,6 +114,7 @@ function own(server: Store, store: ServedStore, text: string, stop: AbortControl
     url: server.url,
     store,
     text,
+    answers: true,
     async [Symbol.asyncDispose]() {
       stopping = true
       await server.stop(STOP_LIMIT_MS)
@@ -91,7 +126,12 @@ function own(server: Store, store: ServedStore, text: string, stop: AbortControl
 function restarted(
   first: Store,
   start: () => Promise<Store>,
-  { text, stop, report }: { text: string; stop: AbortController; report(text: string): void },
+  {
+    queue,
+    text,
+    stop,
+    report,
+  }: { queue: QueueName; text: string; stop: AbortController; report(text: string): void },
 ): OpenedStore {
   let running = first
   let stopping = false
@@ -108,8 +148,9 @@ function restarted(
   const watching = watch().catch((error) => stop.abort(error))
   return {
     url: first.url,
-    store: { kind: 'private redis' },
+    store: { kind: 'private redis', queue },
     text,
+    answers: true,
     async [Symbol.asyncDispose]() {
       stopping = true
       await running.stop(STOP_LIMIT_MS)

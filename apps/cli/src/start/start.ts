@@ -14,7 +14,8 @@ import { ROOT, withoutEmpty, withoutGiven } from '../stores.ts'
 import { banner } from './banner.ts'
 import { ensureSecrets, writeEnv } from './env-file.ts'
 import { leftovers, recordLeft, recordServed } from './leftovers.ts'
-import { type OpenedStore, openPostgres, openRedis } from './open-stores.ts'
+import { type OpenedStore, openPostgres, openRedis, whenRedisAnswers } from './open-stores.ts'
+import { credentialsIn, readStores } from './settings.ts'
 import { openState } from './state.ts'
 
 /**
@@ -35,9 +36,16 @@ export async function startHere(options: {
   stop.signal.addEventListener('abort', () => print('\nStopping …'), { once: true })
   stack.defer(() => print('Stopped.'))
 
+  const given = {
+    // What has begun is answered all the same; there is no load balancer to wait for.
+    SHUTDOWN_DELAY_SECONDS: '0',
+    ...withoutGiven(secrets, process.env),
+    ...withoutEmpty(process.env),
+  }
+  const { databaseUrl, redisUrl, queue } = readStores(given)
   const open = { stateDir: state.dir, secrets, stop, report: print }
-  const postgres = stack.use(await openPostgres(open))
-  const redis = options.useRedis ? stack.use(await openRedis(open)) : undefined
+  const postgres = stack.use(await openPostgres(databaseUrl, open))
+  const redis = options.useRedis ? stack.use(await openRedis(redisUrl, queue, open)) : undefined
   const db = stack.use(createDb(postgres.url, { max: 2, statementMs: 60_000, log, name: 'start' }))
   await migrateSchema(db).catch((error) => {
     if (errorCode(error) !== '42501') throw error
@@ -47,24 +55,26 @@ export async function startHere(options: {
   })
 
   const env = {
-    // What has begun is answered all the same; there is no load balancer to wait for.
-    SHUTDOWN_DELAY_SECONDS: '0',
-    ...withoutGiven(secrets, process.env),
-    ...withoutEmpty({ ...process.env, DATABASE_URL_FILE: '', REDIS_URL_FILE: '' }),
+    ...given,
+    DATABASE_URL_FILE: '',
+    REDIS_URL_FILE: '',
     DATABASE_URL: postgres.url,
     REDIS_URL: redis?.url,
   }
   const ingestConfig = readIngestConfig(env)
   const workerConfig = readWorkerConfig(env)
-  const served = [postgres, ...(redis?.url ? [redis] : [])]
+  const served = [postgres, ...(redis ? [redis] : [])]
   const left = await leftovers(
     state.dir,
     served.map(({ store }) => store),
   )
   await recordServed(
     state.dir,
-    served.map(({ store }) => store),
+    served.filter(({ answers }) => answers).map(({ store }) => store),
   )
+  if (redis && !redis.answers) {
+    stack.use(whenRedisAnswers(redis.url, () => recordServed(state.dir, [redis.store])))
+  }
   stack.defer(() => recordWhatIsLeft(state.dir, { db, postgres, redis, queue: ingestConfig.queue, log }))
 
   const metrics = createMetrics()
@@ -76,9 +86,11 @@ export async function startHere(options: {
   stack.use(await serveProbes({ host, port: workerConfig.port, setting: 'WORKER_PORT' }, worker.health))
   const ingest = stack.use(await startIngest(ingestConfig, { log, metrics }))
   await writeEnv(state.dir, {
-    ...secrets,
+    ...credentialsIn(env),
     DATABASE_URL: postgres.url,
-    ...(redis?.url && { REDIS_URL: redis.url }),
+    ...(redis && { REDIS_URL: redis.url }),
+    QUEUE_PREFIX: queue.prefix,
+    QUEUE_SHARDS: String(queue.shards),
     INGEST_PORT: String(ingest.port),
   })
   for (const line of banner({ config: ingestConfig, port: ingest.port, postgres, redis, left })) print(line)

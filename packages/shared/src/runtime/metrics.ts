@@ -10,7 +10,7 @@ export function createMetrics() {
   return {
     text: () => registry.metrics(),
     contentType: registry.contentType,
-    /** Answers of the ingest. outcome: accepted, unauthorised, too_large, unavailable, … */
+    /** Answers of the ingest. outcome: accepted, unauthorised, too_large, too_many, unavailable, … */
     answers: new Counter({
       name: 'sluice_answers_total',
       help: 'Webhook requests by environment and outcome',

@@ -117,21 +117,22 @@ export function blockList(entries: readonly string[]): BlockList {
   return list
 }
 
+const POSTGRES_FORM = /^postgres(ql)?:\/\/\S+$/
 const REDIS_FORM = /^(rediss?:\/\/|redis\+sentinel:\/\/|redis\+cluster:\/\/)[^\s/]+/
 
 export const databaseUrl = z
   .string()
-  .regex(/^postgres(ql)?:\/\/\S+$/, { error: 'is not a postgres:// URL', abort: true })
-  .refine((url) => URL.canParse(url), 'is not a URL; percent-encode special characters in the password')
+  .regex(POSTGRES_FORM, 'is not a postgres:// URL')
+  .refine(
+    (url) => !POSTGRES_FORM.test(url) || URL.canParse(url),
+    'is not a URL; percent-encode special characters in the password',
+  )
 
 export const redisUrl = z
   .string()
-  .regex(REDIS_FORM, {
-    error: 'is not a redis://, rediss://, redis+sentinel:// or redis+cluster:// URL',
-    abort: true,
-  })
+  .regex(REDIS_FORM, 'is not a redis://, rediss://, redis+sentinel:// or redis+cluster:// URL')
   .refine(
-    isRedisUrl,
+    (url) => !REDIS_FORM.test(url) || isRedisUrl(url),
     'has a host, port or database that is none, or a password whose special characters are not percent-encoded',
   )
 

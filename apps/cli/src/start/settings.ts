@@ -1,0 +1,52 @@
+import { readIngestConfig } from '@sluice/ingest'
+import {
+  databaseUrl,
+  type Env,
+  queueSettings,
+  readSettings,
+  SettingsError,
+  settingsProblems,
+} from '@sluice/shared/runtime'
+import { readWorkerConfig } from '@sluice/worker'
+import * as z from 'zod'
+import { hasDatabase } from '../stores.ts'
+import type { QueueName } from './leftovers.ts'
+
+const STORES = z.object({ ...queueSettings, DATABASE_URL: databaseUrl.optional() })
+
+/**
+ * Looks at every setting before anything is started.
+ *
+ * @throws UserError that lists all that is wrong
+ */
+export function readStores(env: Env): {
+  databaseUrl: string | undefined
+  redisUrl: string | undefined
+  queue: QueueName
+} {
+  const names = ['DATABASE_URL', 'REDIS_URL']
+  const readers = [(given: Env) => readSettings(given, STORES, names), readIngestConfig, readWorkerConfig]
+  const embedded = { DATABASE_URL: 'postgres://127.0.0.1/embedded' }
+  const problems = settingsProblems(hasDatabase(env) ? env : { ...env, ...embedded }, readers)
+  if (problems.length > 0) throw new SettingsError(problems)
+  const { DATABASE_URL, REDIS_URL, QUEUE_PREFIX, QUEUE_SHARDS } = readSettings(env, STORES, names)
+  return {
+    databaseUrl: DATABASE_URL,
+    redisUrl: REDIS_URL,
+    queue: { prefix: QUEUE_PREFIX, shards: QUEUE_SHARDS },
+  }
+}
+
+const CREDENTIALS = ['IDWISE_LIVE_CREDENTIALS', 'IDWISE_SANDBOX_CREDENTIALS'] as const
+const GIVEN_CREDENTIALS = z.object({
+  IDWISE_LIVE_CREDENTIALS: z.string(),
+  IDWISE_SANDBOX_CREDENTIALS: z.string(),
+})
+
+/** As they are in force, fit for a quoted line: blanks separate them, and a quote can be percent-encoded. */
+export function credentialsIn(env: Env): Record<string, string> {
+  const given = readSettings(env, GIVEN_CREDENTIALS, CREDENTIALS)
+  return Object.fromEntries(
+    CREDENTIALS.map((name) => [name, given[name].replace(/\s+/g, ' ').replaceAll("'", '%27')]),
+  )
+}
