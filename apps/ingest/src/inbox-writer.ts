@@ -11,13 +11,18 @@ const DEADLINE_MS = 1_500
 const MAX_WAITING = 2_000
 /** One notification in this span is enough: a woken worker drains until nothing is left. */
 const NOTIFY_EVERY_MS = 20
+const SPACING_MS = 2
+const MAX_BATCH_BYTES = 4_000_000
 
 /** Inserts concurrent events in one statement. */
 export function createInboxWriter(db: Db): InboxWriter {
   const notify = createNotifier(db)
   const batcher = createBatcher<{ jobId: string; envelope: string }, void>({
     maxItems: 200,
+    maxWeight: MAX_BATCH_BYTES,
+    weigh: ({ envelope }) => envelope.length,
     concurrency: 3,
+    spacingMs: SPACING_MS,
     maxWaiting: MAX_WAITING,
     full: () => new Error('too many events wait for the inbox'),
     async run(events) {

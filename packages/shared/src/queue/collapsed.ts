@@ -1,21 +1,4 @@
-import type { Log } from '../runtime/log.ts'
 import type { RedisClient } from './connection.ts'
-import { EVENT_STREAM_LENGTH, QUEUE_NAME } from './options.ts'
-
-/**
- * BullMQ drops a job whose id exists and tells nobody, but each event counts its redeliveries. So the job's name is
- * the arrival that made it: after an add, a job under another name shows that this arrival collapsed onto it. The
- * script answers which ones did. BullMQ caps its event stream only when jobs end, so it is cut here as well: a backlog
- * would carry an entry for each job.
- */
-const COLLAPSE = `
-local collapsed = {}
-for i = 2, #ARGV, 2 do
-  local name = redis.call('HGET', ARGV[1] .. ARGV[i], 'name')
-  if name and name ~= ARGV[i + 1] then collapsed[#collapsed + 1] = i / 2 - 1 end
-end
-redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', ${EVENT_STREAM_LENGTH})
-return collapsed`
 
 const TAKE = `
 for i = 1, #ARGV, 2 do
@@ -35,7 +18,6 @@ export type CollapsedCount = {
 export const collapsedKey = (prefix: string) => `${prefix}:collapsed`
 
 type WithScripts = RedisClient & {
-  sluiceCollapse(key: string, ...args: string[]): Promise<number[]>
   sluiceTake(key: string, ...args: string[]): Promise<null>
 }
 
@@ -43,52 +25,20 @@ type Added = {
   readonly jobId: string
   readonly eventKey: string | null
   readonly bodySha256: string
-  readonly envelope: { readonly env: string; readonly arrival: string }
+  readonly envelope: { readonly env: string }
 }
 
-const COUNT_EVERY_MS = 50
-
 /**
- * Counts those of the added jobs that were there before, in a hash, from where a worker moves them to the events' rows.
- * It looks at many jobs at a time, shortly after they were added: the events are stored, so neither a failure nor a
- * delay here may hold up their answers.
+ * BullMQ drops a job whose id exists and tells nobody, but each event counts its redeliveries. So a job's name is the
+ * arrival that made it, adding tells which jobs have another name, and these are counted in a hash, from where a worker
+ * moves them to the events' rows.
  */
-export function createCollapsedCount(client: RedisClient, prefix: string, log: Log) {
-  // Sends the script once per connection; afterwards only its hash travels.
-  client.defineCommand('sluiceCollapse', { numberOfKeys: 1, lua: COLLAPSE })
-  const jobPrefix = `${prefix}:${QUEUE_NAME}:`
-  let noted: Added[] = []
-  let timer: NodeJS.Timeout | undefined
-
-  async function count(jobs: readonly Added[]): Promise<void> {
-    const args = jobs.flatMap(({ jobId, envelope }) => [jobId, envelope.arrival])
-    const collapsed = await (client as WithScripts).sluiceCollapse(`${jobPrefix}events`, jobPrefix, ...args)
-    if (collapsed.length === 0) return
-    const pipeline = client.pipeline()
-    for (const index of collapsed) {
-      pipeline.hincrby(collapsedKey(prefix), collapsedField(jobs[index] as Added), 1)
-    }
-    await pipeline.exec()
-  }
-
-  async function flush(): Promise<void> {
-    clearTimeout(timer)
-    timer = undefined
-    const jobs = noted
-    noted = []
-    if (jobs.length === 0) return
-    await count(jobs).catch((error) =>
-      log.warn({ err: error, events: jobs.length }, 'duplicates among added events were not counted'),
-    )
-  }
-
-  return {
-    note(jobs: readonly Added[]): void {
-      noted.push(...jobs)
-      timer ??= setTimeout(() => void flush(), COUNT_EVERY_MS)
-    },
-    flush,
-  }
+export async function countCollapsed(
+  client: RedisClient,
+  prefix: string,
+  jobs: readonly Added[],
+): Promise<void> {
+  await Promise.all(jobs.map((job) => client.hincrby(collapsedKey(prefix), collapsedField(job), 1)))
 }
 
 /**

@@ -8,7 +8,7 @@ import { JOB_OPTIONS } from './options.ts'
  */
 export class EventWorker extends Worker {
   protected override createJob(stored: JobJson, jobId: string): Job {
-    const json = { ...stored, opts: { ...stored.opts, ...JOB_OPTIONS } } as JobJson
+    const json = { ...stored, delay: 0, priority: 0, opts: { ...stored.opts, ...JOB_OPTIONS } } as JobJson
     try {
       return super.createJob(json, jobId) as Job
     } catch {

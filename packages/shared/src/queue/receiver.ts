@@ -50,8 +50,8 @@ export function createQueueReceiver(
     },
   }
   const solo = createSolo(fetching)
-  const finished = createLightener(client)
   const shards = location.consume ?? Array.from({ length: location.shards }, (_, shard) => shard)
+  const lighteners: ReturnType<typeof createLightener>[] = []
   const workers = shards.map((shard) => {
     const worker = new EventWorker(
       QUEUE_NAME,
@@ -63,7 +63,9 @@ export function createQueueReceiver(
         ...WORKER_OPTIONS,
       },
     )
-    worker.on('completed', (job) => finished.add(worker.toKey(String(job.id))))
+    const finished = createLightener(client, worker.toKey(''))
+    lighteners.push(finished)
+    worker.on('completed', (job) => finished.add(String(job.id)))
     worker.on('error', (error) =>
       log[client.status === 'ready' ? 'warn' : 'debug']({ err: error, shard }, 'queue worker'),
     )
@@ -76,7 +78,7 @@ export function createQueueReceiver(
       // Without Redis there is nothing to hand back, and BullMQ would wait for a connection.
       const limitMs = client.status === 'ready' ? CLOSE_LIMIT_MS : 500
       await Promise.all(workers.map((worker) => closeWorker(worker, limitMs, log)))
-      await finished.flush()
+      await Promise.all(lighteners.map((finished) => finished.flush()))
       disconnect()
     },
   }

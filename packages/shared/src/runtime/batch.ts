@@ -1,38 +1,65 @@
 /**
- * Runs work on many items at once: while fewer than `concurrency` runs are under way an item starts at once, with
- * whatever else arrives in the same turn of the event loop; otherwise items gather until a run ends. So an idle
- * process answers without delay and a busy one makes large batches, without a timer.
+ * Runs work on many items at once: an item starts with whatever else arrives in the same turn of the event loop, as
+ * soon as fewer than `concurrency` runs are under way; otherwise items gather until a run ends. So an idle process
+ * answers without delay and a busy one makes large batches.
  */
 export type Batcher<Item, Result> = {
   /** Rejects with `full()` where `maxWaiting` items already wait. */
   add(item: Item): Promise<Result>
 }
 
-type Waiting<Item, Result> = { item: Item; resolve(result: Result): void; reject(error: unknown): void }
-
-/** @param options.run gives a result for each item in order, settled one by one; when it throws, each item fails. */
-export function createBatcher<Item, Result>(options: {
+export type BatcherOptions<Item, Result> = {
+  /** Gives a result for each item in order, settled one by one; when it throws, each item fails. */
   run(items: Item[]): Promise<PromiseSettledResult<Result>[]>
   maxItems: number
+  /** A run's items weigh no more than this together, unless one alone does. */
+  maxWeight?: number
+  weigh?(item: Item): number
   concurrency: number
+  /**
+   * Runs begin at least so far apart, unless `maxItems` wait: at a steady trickle each would be for one item, and cost
+   * as much as one for many. The first item after a pause still starts at once.
+   */
+  spacingMs?: number
   maxWaiting?: number
   full?(): Error
-}): Batcher<Item, Result> {
-  const queue: Waiting<Item, Result>[] = []
+}
+
+type Waiting<Item, Result> = { item: Item; resolve(result: Result): void; reject(error: unknown): void }
+
+export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
+  const { maxItems, maxWeight = Number.POSITIVE_INFINITY, weigh = () => 0, spacingMs = 0 } = options
+  let queue: Waiting<Item, Result>[] = []
   let running = 0
   let scheduled = false
+  let lastStart = Number.NEGATIVE_INFINITY
 
   function schedule(): void {
     if (scheduled || running >= options.concurrency || queue.length === 0) return
     scheduled = true
-    setImmediate(() => {
-      scheduled = false
-      void flush()
-    })
+    const waitMs = queue.length >= maxItems ? 0 : lastStart + spacingMs - performance.now()
+    if (waitMs > 0) setTimeout(start, waitMs)
+    else setImmediate(start)
   }
 
-  async function flush(): Promise<void> {
-    const batch = queue.splice(0, options.maxItems)
+  function start(): void {
+    scheduled = false
+    lastStart = performance.now()
+    void flush(take())
+  }
+
+  function take(): Waiting<Item, Result>[] {
+    let count = 0
+    for (let weight = 0; count < Math.min(queue.length, maxItems); count++) {
+      weight += weigh((queue[count] as Waiting<Item, Result>).item)
+      if (count > 0 && weight > maxWeight) break
+    }
+    const batch = queue.slice(0, count)
+    queue = queue.slice(count)
+    return batch
+  }
+
+  async function flush(batch: readonly Waiting<Item, Result>[]): Promise<void> {
     running++
     schedule()
     try {
