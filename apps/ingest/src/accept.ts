@@ -37,9 +37,10 @@ export function createAccept(deps: {
   return async (delivery) => {
     const { environment, raw } = delivery
     const at = deps.now()
-    const event = parseNames(raw)
+    const encoded = encodeRaw(raw)
+    const event = parseNames(encoded.raw ?? raw)
     const identity = identify(environment, raw, event, at)
-    const envelope = envelopeOf(delivery, at, deps.nextArrival())
+    const envelope = { ...envelopeOf(delivery, at, deps.nextArrival()), ...encoded }
     try {
       await deps.enqueue({ ...identity, journeyId: event.journeyId, envelope })
     } catch (error) {
@@ -51,7 +52,7 @@ export function createAccept(deps: {
 }
 
 function envelopeOf(delivery: Delivery, at: number, arrival: string): Envelope {
-  const { environment, raw, sourceAddress, contentType, userAgent, traceparent } = delivery
+  const { environment, sourceAddress, contentType, userAgent, traceparent } = delivery
   return {
     v: 1,
     env: environment,
@@ -61,6 +62,5 @@ function envelopeOf(delivery: Delivery, at: number, arrival: string): Envelope {
     ...(contentType && { type: contentType.slice(0, MAX_HEADER) }),
     ...(userAgent && { agent: userAgent.slice(0, MAX_HEADER) }),
     ...(traceparent && TRACEPARENT.test(traceparent) && { trace: traceparent }),
-    ...encodeRaw(raw),
   }
 }

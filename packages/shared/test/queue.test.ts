@@ -4,6 +4,8 @@ import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { eventually } from '../../../test/support/world.ts'
 import { createAdd } from '../src/queue/add.ts'
+import { createQueueReceiver, type HandleResult, type Incoming } from '../src/queue/index.ts'
+import { createLog } from '../src/runtime/index.ts'
 
 /** BullMQ's own view of jobs that were added by our script, beside some that BullMQ has added itself. */
 describe('jobs that are added many at once', () => {
@@ -90,5 +92,117 @@ describe('jobs that are added many at once', () => {
     await queue.resume()
     expect(await connection.exists(`${prefix}:events:marker`)).toBe(1)
     expect(await queue.getJobCounts('waiting')).toEqual({ waiting: 1 })
+  })
+})
+
+describe('jobs that are completed together', () => {
+  const stack = new AsyncDisposableStack()
+  let connection: Redis
+  beforeAll(() => {
+    connection = stack.adopt(new Redis(inject('redisUrl'), { maxRetriesPerRequest: null }), (redis) =>
+      redis.disconnect(),
+    )
+  })
+  afterAll(() => stack.disposeAsync())
+
+  type Handle = (job: Incoming) => Promise<HandleResult>
+  function open(handle: Handle, concurrency = 50) {
+    const location = { url: inject('redisUrl'), prefix: randomUUID(), shards: 1 }
+    const prefix = `{${location.prefix}-0}`
+    const queue = stack.adopt(new Queue('events', { connection, prefix }), (opened) => opened.close())
+    const log = createLog('test', 'silent')
+    stack.use(createQueueReceiver(location, handle, { concurrency, log }))
+    const add = createAdd(connection, prefix)
+    return {
+      queue,
+      key: (name: string) => `${prefix}:events:${name}`,
+      add: (...ids: string[]) => add(ids.map((jobId) => ({ jobId, name: 'a', data: '{"n":1}' }))),
+    }
+  }
+  const completed: HandleResult = { kind: 'completed' }
+  const ids = (count: number) => Array.from({ length: count }, (_, n) => `e-${n}`)
+
+  it('are all done once, leave nothing behind but what tells that they were there', async () => {
+    const handled: string[] = []
+    const { queue, key, add } = open(async ({ jobId }) => {
+      handled.push(jobId)
+      return completed
+    })
+    await add(...ids(180))
+    await add(...ids(200))
+
+    await eventually(async () => (await queue.getCompletedCount()) === 200)
+    expect(handled.toSorted()).toEqual(ids(200).toSorted())
+    expect(await queue.getJobCounts('active', 'waiting', 'delayed', 'failed')).toEqual({
+      active: 0,
+      waiting: 0,
+      delayed: 0,
+      failed: 0,
+    })
+    const job = await queue.getJob('e-7')
+    expect(await job?.getState()).toBe('completed')
+    expect(job).toMatchObject({ name: 'a', data: {}, attemptsMade: 1, attemptsStarted: 1 })
+    expect(await connection.exists(...ids(200).map((id) => key(`${id}:lock`)))).toBe(0)
+    expect(await connection.exists(key('stalled'))).toBe(0)
+  })
+
+  it('go for good an hour later', async () => {
+    const { queue, key, add } = open(async () => completed)
+    await add('e-old')
+    await eventually(async () => (await queue.getCompletedCount()) === 1)
+    await connection.zadd(key('completed'), Date.now() - 3_601_000, 'e-old')
+
+    await add('e-new')
+
+    await eventually(async () => (await queue.getJob('e-old')) === undefined)
+    expect((await queue.getCompleted()).map(({ id }) => id)).toEqual(['e-new'])
+  })
+
+  it('leave room for one that is tried again while others keep coming', async () => {
+    let tries = 0
+    let others = 0
+    const { add } = open(async ({ jobId }) => {
+      if (jobId !== 'e-again') return completed
+      if (++tries === 1) throw new Error('not yet')
+      return completed
+    }, 2)
+    await add('e-again')
+    await eventually(async () => {
+      await add(...ids(50).map((id) => `${id}-${others}`))
+      others++
+      return tries === 2
+    })
+  })
+
+  it('wait for their time where they are put off, and for the queue where it is paused', async () => {
+    let handled = 0
+    const { queue, add } = open(async () => {
+      handled++
+      return handled === 1 ? { kind: 'delayed', ms: 200 } : completed
+    }, 1)
+    await add('e-1')
+    await eventually(async () => (await queue.getCompletedCount()) === 1)
+    expect(handled).toBe(2)
+
+    await queue.pause()
+    await add('e-2')
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(handled).toBe(2)
+    await queue.resume()
+    await eventually(async () => (await queue.getCompletedCount()) === 2)
+  })
+
+  it('are not completed by a worker that has lost the lock', async () => {
+    let lockKey = ''
+    const { queue, key, add } = open(async () => {
+      await connection.set(lockKey, 'of another worker')
+      return completed
+    })
+    lockKey = key('e-1:lock')
+    await add('e-1')
+
+    await eventually(async () => (await connection.get(lockKey)) === 'of another worker')
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(await queue.getJobCounts('completed', 'active')).toEqual({ completed: 0, active: 1 })
   })
 })

@@ -15,23 +15,30 @@ export type Delivery = {
 
 /** A delivery, read and about to become a row. */
 export type EventRow = {
-  delivery: Delivery
-  environment: Environment
-  event: IdwiseEvent
-  raw: Buffer
-  bodySha256: Buffer
+  readonly delivery: Delivery
+  readonly environment: Environment
+  readonly event: IdwiseEvent
+  /** The body as the text that it is, or as bytes; one of both. PostgreSQL makes the bytes of a text by itself. */
+  readonly body:
+    | { readonly text: string; readonly bytes: null }
+    | { readonly text: null; readonly bytes: Buffer }
   eventKey: Buffer
 }
 
-/** @param withoutBody leaves the columns empty that hold JSON of the sender's */
+/** @param withoutBody leaves the columns empty that hold JSON of the sender's, and sends its body as bytes */
 export function readDelivery(delivery: Delivery, withoutBody: boolean): EventRow {
-  const raw = rawBytes(delivery.envelope)
-  const parsed = parseEvent(raw)
+  const { envelope } = delivery
+  const { raw } = envelope
+  const isText = raw !== undefined && !withoutBody && !raw.includes('\0')
+  const body = isText ? { text: raw, bytes: null } : { text: null, bytes: rawBytes(envelope) }
+  const parsed = parseEvent(body.text ?? body.bytes ?? '')
   const event = withoutBody ? { ...parsed, json: null, details: null } : parsed
-  const environment = delivery.envelope.env
-  const bodySha256 = sha256(raw)
   const { eventId, normalisedEvent } = event
   // An event without id gets its key in keyAnonymous.
-  const key = eventId === null ? Buffer.alloc(0) : eventKey(environment, { normalisedEvent, eventId })
-  return { delivery, environment, event, raw, bodySha256, eventKey: key }
+  const key = eventId === null ? Buffer.alloc(0) : eventKey(envelope.env, { normalisedEvent, eventId })
+  return { delivery, environment: envelope.env, event, body, eventKey: key }
+}
+
+export function bodySha256({ body }: EventRow): Buffer {
+  return sha256(body.text ?? body.bytes ?? '')
 }

@@ -1,23 +1,27 @@
 import type { Environment } from '../idwise/envelope.ts'
 import { ANONYMOUS_WINDOW_MS } from '../idwise/identity.ts'
 import { cleaned } from '../idwise/json.ts'
-import type { EventRow } from './delivery.ts'
+import { bodySha256, type EventRow } from './delivery.ts'
 import type { Connection } from './pool.ts'
 
 /** Keys travel as latin1 strings, so that they can be compared and looked up. */
 type KeyText = string
 
+// A body that is text comes once: its bytes, its hash and, unless it must be cleaned for jsonb, its document are made
+// of it here, since each would double what a batch sends.
 const INSERT = `
 insert into events (event_key, environment, event, kind, event_id, journey_id, reference_no, system_decision,
   manual_decision, final_decision, details, body, raw, body_sha256, request, arrival, received_at, duplicates, via)
-select k, env, e, kind, id, j, ref, sd, md, fd, det::jsonb, b::jsonb, raw, sha, req::jsonb, arr,
-  to_timestamp(at / 1000.0), dup, via
+select k, env, e, kind, id, j, ref, sd, md, fd, det::jsonb, (case b when '' then txt else b end)::jsonb, bytes,
+  sha256(bytes), req::jsonb, arr, to_timestamp(at / 1000.0), dup, via
 from unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-  $10::text[], $11::text[], $12::text[], $13::bytea[], $14::bytea[], $15::text[], $16::text[], $17::float8[], $18::int[],
+  $10::text[], $11::text[], $12::text[], $13::bytea[], $14::text[], $15::text[], $16::text[], $17::float8[], $18::int[],
   $19::text[])
-  as t(k, env, e, kind, id, j, ref, sd, md, fd, det, b, raw, sha, req, arr, at, dup, via)
+  as t(k, env, e, kind, id, j, ref, sd, md, fd, det, b, raw, txt, req, arr, at, dup, via),
+  lateral (select coalesce(raw, convert_to(txt, 'UTF8')) as bytes) as body
 on conflict (event_key) do nothing
 returning event_key`
+const SAME_AS_TEXT = ''
 
 /**
  * Inserts rows, which must be sorted by key and distinct.
@@ -41,10 +45,10 @@ export async function insertEvents(connection: Connection, rows: readonly EventR
       column((row) => row.event.manualDecision),
       column((row) => row.event.finalDecision),
       column((row) => row.event.details && JSON.stringify(row.event.details)),
-      column((row) => row.event.json),
-      column((row) => row.raw),
-      column((row) => row.bodySha256),
-      column(requestOf),
+      column(({ event, body }) => (event.json === body.text && body.text ? SAME_AS_TEXT : event.json)),
+      column((row) => row.body.bytes),
+      column((row) => row.body.text),
+      column(requests()),
       column((row) => row.delivery.envelope.arrival),
       column((row) => row.delivery.envelope.at),
       column((row) => row.delivery.duplicates),
@@ -54,13 +58,24 @@ export async function insertEvents(connection: Connection, rows: readonly EventR
   return new Set(inserted.map((row) => row.event_key.toString('latin1')))
 }
 
-/** What is kept of the request beside its body; null where nothing is known of it. */
-function requestOf({ delivery: { envelope } }: EventRow): string | null {
-  const { ip, type, agent, trace } = envelope
-  if (!ip && !type && !agent && !trace) return null
-  return JSON.stringify(
-    cleaned({ sourceAddress: ip, contentType: type, userAgent: agent, traceparent: trace }),
-  )
+/** What is kept of the request beside its body, null where nothing is known of it: mostly the same for a whole batch. */
+function requests(): (row: EventRow) => string | null {
+  const known = new Map<string, string | null>()
+  return ({ delivery: { envelope } }) => {
+    const { ip, type, agent, trace } = envelope
+    const name = [ip, type, agent, trace].join('\n')
+    let text = known.get(name)
+    if (text === undefined) {
+      text =
+        name === '\n\n\n'
+          ? null
+          : JSON.stringify(
+              cleaned({ sourceAddress: ip, contentType: type, userAgent: agent, traceparent: trace }),
+            )
+      known.set(name, text)
+    }
+    return text
+  }
 }
 
 /** What tells a duplicate from a conflict and from a second run of the same job, and whose journey is concerned. */
@@ -121,22 +136,19 @@ export async function newestAnonymous(
   connection: Connection,
   rows: readonly EventRow[],
 ): Promise<Map<string, { eventKey: Buffer; receivedAt: number }[]>> {
-  const sorted = rows.toSorted((a, b) => Buffer.compare(a.bodySha256, b.bodySha256))
+  const sorted = rows.map(bodySha256).sort(Buffer.compare)
   // The lock's number is taken from the hash; two bodies that share it only wait for each other.
   await connection.query({
     name: 'lock_bodies',
     text: 'select pg_advisory_xact_lock(n) from (select n from unnest($1::bigint[]) as t(n) order by n) as sorted',
-    values: [sorted.map((row) => row.bodySha256.readBigInt64BE())],
+    values: [sorted.map((sha256) => sha256.readBigInt64BE())],
   })
   const { rows: found } = await connection.query({
     name: 'find_anonymous',
     text: `select environment, body_sha256, event_key, round(extract(epoch from received_at) * 1000)::float8 as received_at
       from events where event_id is null and body_sha256 = any($1::bytea[])
       and received_at > to_timestamp($2::float8 / 1000) order by received_at`,
-    values: [
-      sorted.map((row) => row.bodySha256),
-      Math.min(...rows.map((row) => row.delivery.envelope.at)) - 2 * ANONYMOUS_WINDOW_MS,
-    ],
+    values: [sorted, Math.min(...rows.map((row) => row.delivery.envelope.at)) - 2 * ANONYMOUS_WINDOW_MS],
   })
   const groups = Map.groupBy(found, (row) => `${row.environment} ${row.body_sha256.toString('hex')}`)
   return new Map(

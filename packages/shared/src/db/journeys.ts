@@ -24,7 +24,15 @@ export async function foldJourneys(
   const distinct = [...new Map(names.map((name) => [textOf(name), name])).values()].sort(byName)
   if (distinct.length === 0) return []
   const before = await lockJourneys(connection, distinct)
-  const events = await readEvents(connection, distinct)
+  const isLong = (name: JourneyName) => (before.get(textOf(name))?.events ?? 0) > LONG
+  const events = new Map([
+    ...(await readEvents(
+      connection,
+      'short',
+      distinct.filter((name) => !isLong(name)),
+    )),
+    ...(await readEvents(connection, 'long', distinct.filter(isLong))),
+  ])
   const changes = distinct.flatMap((name) => {
     const told = events.get(textOf(name))
     if (!told) return []
@@ -104,23 +112,28 @@ export function finalAlone(events: string): string {
     jsonb_typeof(${events}.body->'body') = 'object' and not ${events}.body->'body' ? 'manualDecision', false) else false end`
 }
 
-// Events that say the same are read as one, so that a journey with very many of them stays cheap to fold.
-const SAYING = `
-select e.environment, e.journey_id as "journeyId", e.kind, e.event, e.reference_no as "referenceNo",
+const COLUMNS = ` e.environment, e.journey_id as "journeyId", e.kind, e.event, e.reference_no as "referenceNo",
   e.system_decision as "systemDecision", e.manual_decision as "manualDecision", e.final_decision as "finalDecision",
   ${finalAlone('e')} as "finalAlone", e.details->>'action' as action, e.details->>'trigger' as trigger,
   e.details->>'previousSystemDecision' as "previousSystemDecision",
   (e.details->>'updatedAMLVersionNumber')::float8 as "amlVersion",
   exists (select from dead_letters d where d.event_key = e.event_key and d.reason = 'conflict'
-    and d.state in ('open', 'replaying')) as conflict,
+    and d.state in ('open', 'replaying')) as conflict`
+const OF_THESE = `from unnest($1::text[], $2::text[]) as t(environment, journey_id)
+join events e on e.journey_id = t.journey_id and e.environment = t.environment`
+
+const READ = `select ${COLUMNS}, round(extract(epoch from e.received_at) * 1000)::float8 as "firstAt",
+  round(extract(epoch from e.received_at) * 1000)::float8 as "lastAt", 1 as count ${OF_THESE}`
+
+// Events that say the same are read as one, so that a journey with very many of them stays cheap to fold.
+const SAYING = `select ${COLUMNS},
   round(extract(epoch from min(e.received_at)) * 1000)::float8 as "firstAt",
   round(extract(epoch from max(e.received_at)) * 1000)::float8 as "lastAt", count(*)::int as count`
 const ALIKE = 'group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14'
 
-const READ = `${SAYING}
-from unnest($1::text[], $2::text[]) as t(environment, journey_id)
-join events e on e.journey_id = t.journey_id and e.environment = t.environment
-${ALIKE}`
+const READ_LONG = `${SAYING} ${OF_THESE} ${ALIKE}`
+/** With more events than this a journey is read grouped, which costs Postgres more for each and the worker less. */
+const LONG = 50
 
 const READ_EARLIER = `${SAYING}
 from (select * from events where environment = $1 and journey_id = $2
@@ -144,11 +157,13 @@ export async function readEarlierEvents(
 
 async function readEvents(
   connection: Connection,
+  length: 'short' | 'long',
   names: readonly JourneyName[],
 ): Promise<Map<string, JourneyEvent[]>> {
+  if (names.length === 0) return new Map()
   const { rows } = await connection.query<JourneyEvent & JourneyName>({
-    name: 'read_journey_events',
-    text: READ,
+    name: `read_${length}_journeys`,
+    text: length === 'short' ? READ : READ_LONG,
     values: columnsOf(names),
   })
   return Map.groupBy(rows, textOf)

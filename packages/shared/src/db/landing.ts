@@ -2,7 +2,7 @@ import type { Environment } from '../idwise/envelope.ts'
 import { ANONYMOUS_WINDOW_MS, anonymousEventKey } from '../idwise/identity.ts'
 import { failpoint } from '../runtime/failpoint.ts'
 import { resolveReplayed, writeDeadLetters } from './dead-letters.ts'
-import { type Delivery, type EventRow, readDelivery } from './delivery.ts'
+import { bodySha256, type Delivery, type EventRow, readDelivery } from './delivery.ts'
 import { countDuplicates, insertEvents, lockEvents, newestAnonymous } from './events.ts'
 import { foldJourneys, type JourneyName } from './journeys.ts'
 import type { Connection } from './pool.ts'
@@ -60,7 +60,7 @@ export async function landDeliveries(
 async function keyAnonymous(connection: Connection, rows: readonly EventRow[]): Promise<void> {
   const anonymous = rows.filter((row) => row.event.eventId === null)
   if (anonymous.length === 0) return
-  const groups = Map.groupBy(anonymous, (row) => `${row.environment} ${row.bodySha256.toString('hex')}`)
+  const groups = Map.groupBy(anonymous, (row) => `${row.environment} ${bodySha256(row).toString('hex')}`)
   const known = await newestAnonymous(
     connection,
     [...groups.values()].map((group) => group[0] as EventRow),
@@ -70,7 +70,7 @@ async function keyAnonymous(connection: Connection, rows: readonly EventRow[]): 
     for (const row of group.sort((a, b) => a.delivery.envelope.at - b.delivery.envelope.at)) {
       const at = row.delivery.envelope.at
       const same = firsts.find((first) => Math.abs(at - first.receivedAt) <= ANONYMOUS_WINDOW_MS)
-      row.eventKey = same?.eventKey ?? anonymousEventKey(row.environment, row.bodySha256, at)
+      row.eventKey = same?.eventKey ?? anonymousEventKey(row.environment, bodySha256(row), at)
       if (!same) firsts.push({ eventKey: row.eventKey, receivedAt: at })
     }
   }
@@ -90,7 +90,7 @@ async function settleOthers(
     const there = stored.get(key)
     if (!there) throw new Error('an event that was there is gone')
     const { at, arrival } = row.delivery.envelope
-    const isConflict = !there.bodySha256.equals(row.bodySha256)
+    const isConflict = !there.bodySha256.equals(bodySha256(row))
     outcomes.set(row, isConflict ? 'conflict' : 'duplicate')
     if (isConflict) conflicts.push(row)
     if (isConflict || at < there.receivedAt) touch(touched, there.environment, there.journeyId)

@@ -47,11 +47,16 @@ export function createDb(
   }
 }
 
+// Every statement of ours finds its rows by key. A plan is kept as long as its connection, and one that was made while
+// a table was small, or had no statistics yet, would read it from end to end when it has grown.
+const BEGIN =
+  'begin; set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off'
+
 async function transaction<T>(pool: pg.Pool, work: (connection: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect()
   let broken: boolean | Error = false
   try {
-    await client.query('begin')
+    await client.query(BEGIN)
     const result = await work(client)
     await client.query('commit')
     return result

@@ -67,13 +67,13 @@ const MAX_NAME = 200
 export type EventNames = Pick<IdwiseEvent, 'normalisedEvent' | 'eventId' | 'journeyId'>
 
 /** Reads what names the event, and nothing else. Never throws. */
-export function parseNames(raw: Buffer): EventNames {
+export function parseNames(raw: Buffer | string): EventNames {
   const document = readJson(raw)
   return document ? namesIn(document, bodyOf(document)) : UNREADABLE
 }
 
-/** Reads any bytes as an IDWise event. Never throws: what cannot be read is `unrecognised`. */
-export function parseEvent(raw: Buffer): IdwiseEvent {
+/** Reads any bytes, or the text that they are, as an IDWise event. Never throws: what cannot be read is `unrecognised`. */
+export function parseEvent(raw: Buffer | string): IdwiseEvent {
   const document = readJson(raw)
   if (!document) return UNREADABLE
   const name = property(document.value, 'event')
@@ -137,7 +137,7 @@ function bodyOf(document: Document): Body | undefined {
   const inner = property(document.value, 'body')
   if (isObject(inner)) return bodyIn(document, inner, (value) => property(value, 'body'))
   if (typeof inner !== 'string') return undefined
-  const nested = readJson(Buffer.from(inner))
+  const nested = readJson(inner)
   return nested && isObject(nested.value) ? bodyIn(nested, nested.value, (value) => value) : undefined
 }
 

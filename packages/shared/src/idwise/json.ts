@@ -8,14 +8,15 @@ const QUOTE = 0x22
 const BACKSLASH = 0x5c
 
 /**
- * Reads bytes as JSON, whatever they are labelled.
+ * Reads bytes, or the text that they are, as JSON, whatever they are labelled.
  *
  * @returns `text` without a byte order mark and the parsed `value`; undefined where the bytes are not valid UTF-8,
  * not JSON, or nested deeper than 64 levels. Never throws.
  */
-export function readJson(raw: Buffer): { text: string; value: unknown } | undefined {
-  if (!isUtf8(raw) || isTooDeep(raw)) return undefined
-  const decoded = raw.toString('utf8')
+export function readJson(raw: Buffer | string): { text: string; value: unknown } | undefined {
+  if (typeof raw !== 'string' && !isUtf8(raw)) return undefined
+  const decoded = typeof raw === 'string' ? raw : raw.toString('utf8')
+  if (isTooDeep(decoded)) return undefined
   const text = decoded.charCodeAt(0) === BOM ? decoded.slice(1) : decoded
   try {
     return { text, value: JSON.parse(text) }
@@ -25,18 +26,18 @@ export function readJson(raw: Buffer): { text: string; value: unknown } | undefi
 }
 
 /** Counts brackets outside strings, so that JSON.parse never sees a document that is too deep. */
-function isTooDeep(raw: Buffer): boolean {
+function isTooDeep(text: string): boolean {
   let depth = 0
   let inString = false
-  for (let i = 0; i < raw.length; i++) {
-    const byte = raw[i]
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
     if (inString) {
-      if (byte === BACKSLASH) i++
-      else if (byte === QUOTE) inString = false
-    } else if (byte === QUOTE) inString = true
-    else if (byte === 0x5b || byte === 0x7b) {
+      if (code === BACKSLASH) i++
+      else if (code === QUOTE) inString = false
+    } else if (code === QUOTE) inString = true
+    else if (code === 0x5b || code === 0x7b) {
       if (++depth > MAX_DEPTH) return true
-    } else if (byte === 0x5d || byte === 0x7d) depth--
+    } else if (code === 0x5d || code === 0x7d) depth--
   }
   return false
 }

@@ -10,7 +10,7 @@ export const BACKOFF = { baseMs: 1_000, maxMs: 60_000 }
  * Job options, all in one place. They are the same for every job, so the worker puts them on as it reads one: stored
  * with each job they would take a quarter of its room in Redis.
  */
-export const JOB_OPTIONS: DefaultJobOptions = {
+export const JOB_OPTIONS = {
   attempts: ATTEMPTS,
   backoff: { type: 'exponential', delay: BACKOFF.baseMs, jitter: 0.5 },
   // Finished jobs stay an hour, longer than IDWise redelivers, so that redeliveries collapse here.
@@ -18,7 +18,7 @@ export const JOB_OPTIONS: DefaultJobOptions = {
   // The failed set is a net: only the sweeper takes from it, once the dead letter is written.
   removeOnFail: false,
   stackTraceLimit: 2,
-}
+} satisfies DefaultJobOptions
 
 /** BullMQ caps its event stream at this length; nothing of ours reads it. */
 export const EVENT_STREAM_LENGTH = 1_000

@@ -5,7 +5,7 @@ import { describeError } from '../runtime/errors.ts'
 import type { Log } from '../runtime/log.ts'
 import { connectRedis } from './connection.ts'
 import { EventWorker } from './event-worker.ts'
-import { createLightener } from './lightener.ts'
+import { finishingTogether } from './finish.ts'
 import { ATTEMPTS, QUEUE_NAME, shardPrefix, WORKER_OPTIONS } from './options.ts'
 import type { QueueLocation } from './sender.ts'
 import { createSolo } from './solo.ts'
@@ -51,7 +51,6 @@ export function createQueueReceiver(
   }
   const solo = createSolo(fetching)
   const shards = location.consume ?? Array.from({ length: location.shards }, (_, shard) => shard)
-  const lighteners: ReturnType<typeof createLightener>[] = []
   const workers = shards.map((shard) => {
     const worker = new EventWorker(
       QUEUE_NAME,
@@ -62,10 +61,8 @@ export function createQueueReceiver(
         concurrency,
         ...WORKER_OPTIONS,
       },
+      finishingTogether(client, shardPrefix(location.prefix, shard)),
     )
-    const finished = createLightener(client, worker.toKey(''))
-    lighteners.push(finished)
-    worker.on('completed', (job) => finished.add(String(job.id)))
     worker.on('error', (error) =>
       log[client.status === 'ready' ? 'warn' : 'debug']({ err: error, shard }, 'queue worker'),
     )
@@ -78,7 +75,6 @@ export function createQueueReceiver(
       // Without Redis there is nothing to hand back, and BullMQ would wait for a connection.
       const limitMs = client.status === 'ready' ? CLOSE_LIMIT_MS : 500
       await Promise.all(workers.map((worker) => closeWorker(worker, limitMs, log)))
-      await Promise.all(lighteners.map((finished) => finished.flush()))
       disconnect()
     },
   }
