@@ -8,7 +8,7 @@ import {
 } from '@sluice/shared/db'
 import { type TimelineEntry, tellJourney } from '@sluice/shared/idwise'
 import { Command } from 'commander'
-import { print, printFields, printJson } from '../output.ts'
+import { plain, print, printFields, printJson } from '../output.ts'
 import { withStores } from '../stores.ts'
 
 type Story = {
@@ -33,10 +33,11 @@ export function journeyCommand(): Command {
         return { stories: await Promise.all(stories), total }
       })
       if (stories.length === 0) process.exitCode = 1
+      const note = `The last ${grouped(stories.length)} of ${grouped(total)} journeys of ${name}:\n`
+      if (json && stories.length < total) process.stderr.write(plain(note))
       if (json) return printJson(stories)
       if (stories.length === 0) return print(`No journey has the id or reference number ${name}.`)
-      if (stories.length < total)
-        print(`The last ${grouped(stories.length)} of ${grouped(total)} journeys of ${name}:\n`)
+      if (stories.length < total) print(note)
       for (const story of stories) printStory(story)
     })
     .addCommand(rebuildCommand())
