@@ -66,6 +66,16 @@ describe('a request for steps', () => {
     expect(journey.needsAttention).toMatch(CLOSE_ANSWER)
   })
 
+  test.each([
+    ['an Updated Journey', updated(2 * H + 10 * M, 'Manual Review', 'Refer', STEPS)],
+    ['a Verification Update Required', asked(2 * H + 10 * M, 'Manual Review', 'Refer', STEPS)],
+  ])('close to an approval is the more cautious decision: %s', (_, request) => {
+    expect(fold(finished(0, 'Refer'), reviewed(2 * H, 'Approved'), request)).toMatchObject({
+      manualDecision: STEPS,
+      finalDecision: STEPS,
+    })
+  })
+
   test('surely after a verdict takes it back, and surely before one is done', () => {
     const request = (at: number) => updated(at, 'Manual Review', 'Refer', STEPS)
     expect(fold(finished(0, 'Refer'), reviewed(2 * H, 'Approved'), request(4 * H))).toMatchObject({
@@ -181,6 +191,26 @@ describe('a system decision', () => {
       systemDecision: 'Refer',
       needsAttention: null,
     })
+  })
+
+  test('of a completion after the renewal deadline may be news, however an AML update close to it replaced the word', () => {
+    const journey = fold(
+      finished(0, 'Complete'),
+      deadline(D),
+      monitored(2 * D, 1, 'Complete', 'Refer'),
+      finished(2 * D + 10 * M, 'Complete'),
+    )
+    expect(journey).toMatchObject({
+      systemDecision: 'Refer',
+      renewal: 'done',
+      needsAttention: 'a Finished Journey that says "Complete" came too close to later events',
+    })
+  })
+
+  test('that was in doubt is settled by what surely came later', () => {
+    const told = [finished(0, 'Complete'), finished(5 * M, 'Complete'), updated(5 * M, 'AML Amend', 'Refer')]
+    expect(fold(...told).needsAttention).not.toBeNull()
+    expect(fold(...told, reviewed(D, 'Approved', 'Refer')).needsAttention).toBeNull()
   })
 
   test.each(['Approved', 'Rejected', STEPS, 'Escalated'])('%s is none that a system can take', (decision) => {

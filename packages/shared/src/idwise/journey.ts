@@ -1,4 +1,3 @@
-import type { EventKind } from './event.ts'
 import {
   contradictsItself,
   decides,
@@ -10,6 +9,7 @@ import {
   tooClose,
   VERDICTS,
 } from './journey-event.ts'
+import { RANKS, rankOf, reviewRankOf } from './rank.ts'
 import { createRequests, type Requests } from './requests.ts'
 import { type Claim, mostCautious, standing } from './standing.ts'
 
@@ -126,20 +126,6 @@ export function foldJourney(given: readonly JourneyEvent[]): Journey {
   }
 }
 
-/** The natural order of the event types; undefined for those that decide nothing about the journey itself. */
-const RANKS: Partial<Record<EventKind, number>> = {
-  step_submitted: 1,
-  finished_step: 1,
-  finished_user_steps: 2,
-  finished_journey: 3,
-  verification_update_required: 4,
-  updated_journey: 5,
-  manually_reviewed: 5,
-  aml_monitor_update: 5,
-}
-const COMPLETED_AGAIN = 4.5
-const FELL_AFTER_ANSWER = 6
-
 function claim(
   value: string | null,
   rank: number | undefined,
@@ -147,20 +133,6 @@ function claim(
   place: Pick<Claim, 'replaces' | 'replaceable'> = { replaces: [], replaceable: false },
 ): Claim[] {
   return value === null || rank === undefined ? [] : [{ value, rank, at: lastAt, ...place }]
-}
-
-function rankOf(event: JourneyEvent, requests: Requests): number | undefined {
-  if (requests.isSecondCompletion(event)) return COMPLETED_AGAIN
-  const rank = RANKS[event.kind]
-  // A review that asks for steps quotes a decision from before they came.
-  return rank === 5 && event.manualDecision === RESUBMISSION_REQUESTED ? 4 : rank
-}
-
-/** A request for steps may precede a verdict or take it back, unless the verdict is one on what came of it. */
-function reviewRankOf(event: JourneyEvent, requests: Requests): number | undefined {
-  if (requests.fellAfterAnswer(event)) return FELL_AFTER_ANSWER
-  const rank = RANKS[event.kind]
-  return rank === 4 && event.manualDecision === RESUBMISSION_REQUESTED ? 5 : rank
 }
 
 type Updates = {
