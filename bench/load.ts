@@ -3,7 +3,7 @@ import { run } from '../test/support/process.ts'
 import type { SenderOptions, Sent } from './sender.ts'
 import { TOKEN } from './world.ts'
 
-const CONNECTIONS = 64
+const CONNECTIONS = 256
 
 /** Eight hex digits that no other run of this process has. */
 export const newTag = () => randomBytes(4).toString('hex')

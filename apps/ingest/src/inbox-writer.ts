@@ -1,6 +1,6 @@
 import { type Db, insertInbox, notifyInbox } from '@sluice/shared/db'
 import type { Envelope } from '@sluice/shared/idwise'
-import { createBatcher, withDeadline } from '@sluice/shared/runtime'
+import { createBatcher, DeadlineError } from '@sluice/shared/runtime'
 
 export type InboxWriter = {
   /** Resolves once Postgres has committed the row; rejects after 1.5 s, or at once where too many wait already. */
@@ -11,7 +11,7 @@ const DEADLINE_MS = 1_500
 const MAX_WAITING = 2_000
 /** One notification in this span is enough: a woken worker drains until nothing is left. */
 const NOTIFY_EVERY_MS = 20
-const SPACING_MS = 2
+const SPACING_MS = 3
 const MAX_BATCH_BYTES = 4_000_000
 
 /** Inserts concurrent events in one statement. */
@@ -23,6 +23,8 @@ export function createInboxWriter(db: Db): InboxWriter {
     weigh: ({ envelope }) => envelope.length,
     concurrency: 3,
     spacingMs: SPACING_MS,
+    deadlineMs: DEADLINE_MS,
+    late: () => new DeadlineError(`writing to the inbox took longer than ${DEADLINE_MS} ms`),
     maxWaiting: MAX_WAITING,
     full: () => new Error('too many events wait for the inbox'),
     async run(events) {
@@ -31,14 +33,7 @@ export function createInboxWriter(db: Db): InboxWriter {
       return events.map(() => ({ status: 'fulfilled', value: undefined }))
     },
   })
-  return {
-    add: ({ jobId, envelope }) =>
-      withDeadline(
-        batcher.add({ jobId, envelope: JSON.stringify(envelope) }),
-        DEADLINE_MS,
-        'writing to the inbox',
-      ),
-  }
+  return { add: ({ jobId, envelope }) => batcher.add({ jobId, envelope: JSON.stringify(envelope) }) }
 }
 
 /**

@@ -61,7 +61,7 @@ export async function startIngest(
   let closing = false
   const app = createApp({
     accept: createAccept({
-      enqueue: async (event) => metrics.enqueued.inc({ via: await enqueue(event) }),
+      enqueue: async (event) => summary.enqueued(await enqueue(event)),
       now: Date.now,
       nextArrival: createArrivals(),
       onRefused: (error) => log.debug({ error: describeError(error) }, 'no store took an event'),
@@ -80,7 +80,7 @@ export async function startIngest(
       problems: guard.problems(),
     }),
     isClosing: () => closing,
-    answered: summary.count,
+    answered: summary.answered,
   })
   await app.listen({ host: config.host, port: config.port }).catch((error: unknown) => {
     throw listenError(error, config.port, 'INGEST_PORT')

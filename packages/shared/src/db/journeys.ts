@@ -56,6 +56,11 @@ export async function foldJourneyOf(connection: Connection, eventKey: Buffer | n
 
 // New rows are inserted as stubs, so that there is something to lock. A row that another transaction has inserted in
 // between is neither ours nor in this statement's snapshot: it is missing in the answer, and the next try finds it.
+const ROW = `environment, journey_id as "journeyId", reference_no as "referenceNo", stage,
+  system_decision as "systemDecision", manual_decision as "manualDecision", final_decision as "finalDecision",
+  aml_version::float8 as "amlVersion", resubmission, renewal, events,
+  round(extract(epoch from first_event_at) * 1000)::float8 as "firstEventAt",
+  round(extract(epoch from last_event_at) * 1000)::float8 as "lastEventAt", needs_attention as "needsAttention"`
 const LOCK = `
 with wanted as (select * from unnest($1::text[], $2::text[]) as t(environment, journey_id)),
 made as (
@@ -64,9 +69,9 @@ made as (
   where not exists (select from journeys j where (j.environment, j.journey_id) = (wanted.environment, wanted.journey_id))
   order by environment, journey_id
   on conflict do nothing
-  returning *),
+  returning ${ROW}),
 known as materialized (
-  select j.* from journeys j join wanted using (environment, journey_id)
+  select ${ROW} from journeys j join wanted using (environment, journey_id)
   order by environment, journey_id for update of j)
 select * from made union all select * from known`
 
@@ -85,22 +90,14 @@ async function lockJourneys(
   for (let round = 0; locked.size < names.length; round++) {
     if (round === LOCK_ROUNDS) throw new Error('the rows of some journeys can be neither made nor locked')
     const missing = names.filter((name) => !locked.has(textOf(name)))
-    const { rows } = await connection.query({ name: 'lock_journeys', text: LOCK, values: columnsOf(missing) })
-    for (const row of rows) {
-      locked.set(textOf({ environment: row.environment, journeyId: row.journey_id }), {
-        referenceNo: row.reference_no,
-        stage: row.stage,
-        systemDecision: row.system_decision,
-        manualDecision: row.manual_decision,
-        finalDecision: row.final_decision,
-        amlVersion: row.aml_version === null ? null : Number(row.aml_version),
-        resubmission: row.resubmission,
-        renewal: row.renewal,
-        events: row.events,
-        firstEventAt: row.first_event_at.getTime(),
-        lastEventAt: row.last_event_at.getTime(),
-        needsAttention: row.needs_attention,
-      })
+    const values = columnsOf(missing)
+    const { rows } = await connection.query<Journey & JourneyName>({
+      name: 'lock_journeys',
+      text: LOCK,
+      values,
+    })
+    for (const { environment, journeyId, ...journey } of rows) {
+      locked.set(textOf({ environment, journeyId }), journey)
     }
   }
   return locked
@@ -215,7 +212,7 @@ function changedFields(before: Journey | undefined, after: Journey): (keyof Jour
   return before && before.events > 0 ? fields.filter((field) => before[field] !== after[field]) : fields
 }
 
-function columnsOf(names: readonly JourneyName[]): [string[], string[]] {
+function columnsOf(names: readonly JourneyName[]): [environments: string[], journeyIds: string[]] {
   return [names.map(({ environment }) => environment), names.map(({ journeyId }) => journeyId)]
 }
 

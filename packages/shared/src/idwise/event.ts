@@ -117,10 +117,24 @@ const UNREADABLE: IdwiseEvent = {
 }
 
 export function normaliseName(name: string): string {
+  return USUAL_NAMES.get(name) ?? normalise(name)
+}
+
+function normalise(name: string): string {
   if (!name.isWellFormed()) return ''
   const folded = name.trim().replace(/\s+/g, ' ').toLowerCase()
   return MISSPELT.get(folded) ?? folded
 }
+
+/** The names as IDWise writes them, which need no second look. */
+const USUAL_NAMES = new Map(
+  [...KINDS.keys()].map((name) => [
+    name
+      .replace(/\b(kyc|aml)\b/g, (word) => word.toUpperCase())
+      .replace(/\b[a-z]/g, (letter) => letter.toUpperCase()),
+    name,
+  ]),
+)
 
 type Document = { text: string; value: unknown }
 type Body = {

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import type { Envelope } from '../idwise/envelope.ts'
-import { withDeadline } from '../runtime/backoff.ts'
+import { DeadlineError, withDeadline } from '../runtime/backoff.ts'
 import { type Batcher, createBatcher } from '../runtime/batch.ts'
 import type { Log } from '../runtime/log.ts'
 import { createAdd, MAX_JOBS_PER_ADD, type NewJob } from './add.ts'
@@ -47,7 +47,7 @@ export function createQueueSender({ url, prefix, shards }: QueueLocation, log: L
       const lane = lanes[shardOf(event, shards)] as Lane
       const { jobId, envelope } = event
       const job = { jobId, name: envelope.arrival, data: JSON.stringify(envelope), event }
-      return withDeadline(lane.batcher.add(job), ADD_DEADLINE_MS, 'adding to the queue')
+      return lane.batcher.add(job)
     },
     ready: (ms) => readyWithin(client, ms),
     get isReady() {
@@ -85,6 +85,8 @@ function createLane(client: RedisClient, prefix: string, log: Log): Lane {
     weigh: ({ data }) => data.length,
     concurrency: 4,
     spacingMs: SPACING_MS,
+    deadlineMs: ADD_DEADLINE_MS,
+    late: () => new DeadlineError(`adding to the queue took longer than ${ADD_DEADLINE_MS} ms`),
     async run(jobs) {
       // Where it rejects, all of them or none may be stored.
       const collapsed = await add(jobs)

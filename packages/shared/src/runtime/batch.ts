@@ -21,21 +21,35 @@ export type BatcherOptions<Item, Result> = {
    * as much as one for many. The first item after a pause still starts at once.
    */
   spacingMs?: number
+  /**
+   * An item without a result after so long, or up to 50 ms longer, is rejected with `late()`. One that has not begun is
+   * forgotten; what has begun may still happen.
+   */
+  deadlineMs?: number
+  late?(): Error
   maxWaiting?: number
   full?(): Error
 }
 
-type Waiting<Item, Result> = { item: Item; resolve(result: Result): void; reject(error: unknown): void }
+type Waiting<Item, Result> = {
+  readonly item: Item
+  readonly addedAt: number
+  resolve(result: Result): void
+  reject(error: unknown): void
+}
+
+const LOOK_EVERY_MS = 50
 
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
   const { maxItems, maxWeight = Number.POSITIVE_INFINITY, weigh = () => 0, spacingMs = 0 } = options
   let queue: Waiting<Item, Result>[] = []
-  let running = 0
+  const running = new Set<readonly Waiting<Item, Result>[]>()
   let scheduled = false
   let lastStart = Number.NEGATIVE_INFINITY
+  let looking = false
 
   function schedule(): void {
-    if (scheduled || running >= options.concurrency || queue.length === 0) return
+    if (scheduled || running.size >= options.concurrency || queue.length === 0) return
     scheduled = true
     const waitMs = queue.length >= maxItems ? 0 : lastStart + spacingMs - performance.now()
     if (waitMs > 0) setTimeout(start, waitMs)
@@ -44,8 +58,10 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
 
   function start(): void {
     scheduled = false
+    const batch = take()
+    if (batch.length === 0) return
     lastStart = performance.now()
-    void flush(take())
+    void flush(batch)
   }
 
   function take(): Waiting<Item, Result>[] {
@@ -60,7 +76,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   }
 
   async function flush(batch: readonly Waiting<Item, Result>[]): Promise<void> {
-    running++
+    running.add(batch)
     schedule()
     try {
       const results = await options.run(batch.map((waiting) => waiting.item))
@@ -72,9 +88,29 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     } catch (error) {
       for (const waiting of batch) waiting.reject(error)
     } finally {
-      running--
+      running.delete(batch)
       schedule()
     }
+  }
+
+  /** One timer for all items, since one for each would cost as much as the rest of this. */
+  function lookSoon(): void {
+    if (looking || options.deadlineMs === undefined) return
+    looking = true
+    setTimeout(look, LOOK_EVERY_MS)
+  }
+
+  function look(): void {
+    looking = false
+    const limit = performance.now() - (options.deadlineMs ?? Number.POSITIVE_INFINITY)
+    const isLate = ({ addedAt }: Waiting<Item, Result>) => addedAt <= limit
+    const late = () => options.late?.() ?? new Error(`no result within ${options.deadlineMs} ms`)
+    const tooLate = queue.filter(isLate)
+    if (tooLate.length > 0) queue = queue.filter((waiting) => !isLate(waiting))
+    for (const batch of [tooLate, ...running]) {
+      for (const waiting of batch) if (isLate(waiting)) waiting.reject(late())
+    }
+    if (queue.length + running.size > 0) lookSoon()
   }
 
   return {
@@ -83,8 +119,9 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
         return Promise.reject(options.full?.() ?? new Error('too many items wait'))
       }
       const { promise, resolve, reject } = Promise.withResolvers<Result>()
-      queue.push({ item, resolve, reject })
+      queue.push({ item, addedAt: performance.now(), resolve, reject })
       schedule()
+      lookSoon()
       return promise
     },
   }
