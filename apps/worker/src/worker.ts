@@ -48,6 +48,8 @@ export async function startWorker(
     }),
   )
   await probe().catch((error) => gate.shut(error))
+  // Before what takes events, so that it ends after it: its last round counts what the last jobs were.
+  stack.use(startSweeper({ db, steward, log }))
   if (config.queue && steward) {
     const consume = createConsume({ db, gate, metrics })
     receiver = stack.use(
@@ -64,7 +66,6 @@ export async function startWorker(
     const isFetching = () => gate.isOpen
     stack.use(startWatchdog({ steward, lastActiveAt: () => lastActiveAt, isFetching, onStuck }))
   }
-  stack.use(startSweeper({ db, steward, log }))
   const name = randomUUID()
   const drain = (round: number) => drainInbox(db, metrics, `${name}-${round}`)
   stack.use(startDraining(config.databaseUrl, { drain, gate, log }))
