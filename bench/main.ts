@@ -1,15 +1,18 @@
 import { writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { measure } from './measure.ts'
 import { FULL, QUICK } from './plan.ts'
 import { ratiosOf } from './ratios.ts'
 import { page, tables } from './report.ts'
 
+const FULL_REPORT = fileURLToPath(new URL('../docs/performance.md', import.meta.url))
+
 const USAGE = `npm run bench -- [--quick] [--json] [--report FILE]
 
   --quick    the ratios alone, in about three minutes; without it every figure, in about an hour
   --json     prints { "ratios": { … }, … } instead of tables
-  --report   writes a page about the run
+  --report   writes a page about the run (default without --quick: docs/performance.md)
 
 It starts its own Redis, Postgres and servers on this machine, and needs Linux with redis-server installed.`
 
@@ -26,7 +29,8 @@ async function main(): Promise<number> {
   const plan = values.quick ? QUICK : FULL
   const results = await measure(plan, (line) => console.error(line))
   const ratios = ratiosOf(results)
-  if (values.report) await writeFile(values.report, await page(results, ratios, plan))
+  const report = values.report ?? (values.quick ? undefined : FULL_REPORT)
+  if (report) await writeFile(report, await page(results, ratios, plan))
   if (values.json) {
     const plain = Object.fromEntries(ratios.map(({ name, value }) => [name, value]))
     console.log(JSON.stringify({ ratios: plain, aims: ratios, ...results }, null, 2))

@@ -20,7 +20,7 @@ export async function page(results: Results, ratios: readonly Ratio[], plan: Pla
     `## ${title}\n\n${note ? `${note}\n\n` : ''}${markdown(rows)}\n`
   return `# Performance
 
-Written by \`npm run bench\` (with \`--report\`) on ${new Date().toISOString().slice(0, 10)}.
+Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}.
 
 Every candidate runs on the same Redis (append-only file, \`appendfsync always\`) and Postgres of one machine, with the same load and
 the same credential, and answers when the event is on disk. The machine does everything: sender, servers, stores. So the plain figures

@@ -7,8 +7,6 @@ export type Checked = {
   readonly report: Report
   /** I5: what came without credentials has changed something, or was let in. */
   readonly strangers: readonly string[]
-  /** I2: deliveries that events count although nobody sent them. */
-  readonly overcounted: number
   readonly viaRedis: number
   readonly viaInbox: number
   readonly duplicates: number
@@ -27,7 +25,6 @@ export async function check(world: World, load: Load, probes: readonly string[])
   return {
     report,
     strangers: await strangersIn(world, load),
-    overcounted: await overcounted(audit.events(), load.ledger),
     ...(await ways(world)),
   }
 }
@@ -48,27 +45,6 @@ async function strangersIn({ db }: World, { strangers }: Load): Promise<string[]
   // A door that is shut may also answer 502 or nothing; what it must not say is that all is well.
   const letIn = [...strangers.statuses].filter((status) => status < 300)
   return [...rows.map(({ event_id }) => event_id), ...letIn.map((status) => `answered ${status}`)]
-}
-
-/** Compares by bytes: a body sent n times is at most n deliveries of all events that have it. */
-async function overcounted(rows: AsyncIterable<EventRow>, ledger: string): Promise<number> {
-  const sent = new Map<string, number>()
-  const environments = new Map<number, string>()
-  for await (const line of readLedger(ledger)) {
-    if (line.kind !== 'record') continue
-    const { record } = line
-    if (record.type === 'event') environments.set(record.n, record.environment)
-    if (record.type === 'attempt') add(sent, `${environments.get(record.n)} ${record.sha256}`, 1)
-  }
-  const stored = new Map<string, number>()
-  for await (const row of rows) add(stored, `${row.environment} ${row.body_sha256}`, 1 + row.duplicates)
-  let over = 0
-  for (const [body, count] of stored) over += Math.max(0, count - (sent.get(body) ?? count))
-  return over
-}
-
-function add(counts: Map<string, number>, key: string, count: number): void {
-  counts.set(key, (counts.get(key) ?? 0) + count)
 }
 
 async function ways({ db }: World): Promise<Pick<Checked, 'viaRedis' | 'viaInbox' | 'duplicates'>> {

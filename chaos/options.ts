@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { UserError } from '@sluice/shared/runtime'
 import { FAULTS, type Fault, findFaults } from './faults/index.ts'
@@ -18,8 +19,10 @@ export const USAGE = `npm run chaos -- [--fault F04[,F11…]] [--all] [--seed N]
   --seed     events and random choices (default 1)
   --minutes  how long the load lasts for each fault, at least (default 0.1)
   --rate     new events a second (default 100)
-  --report   writes a page about the run
+  --report   writes a page about the run (default with --all: docs/reliability-report.md)
   --json     prints the results as JSON instead of the table`
+
+const FULL_REPORT = fileURLToPath(new URL('../docs/reliability-report.md', import.meta.url))
 
 /** @throws UserError */
 export function readOptions(args: string[]): Options | 'help' {
@@ -34,7 +37,7 @@ export function readOptions(args: string[]): Options | 'help' {
     seed: number('--seed', values.seed, 1),
     rate: number('--rate', values.rate, 100),
     minutes: number('--minutes', values.minutes, 0.1),
-    report: values.report,
+    report: values.report ?? (values.all ? FULL_REPORT : undefined),
     json: values.json ?? false,
   }
 }

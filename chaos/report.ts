@@ -17,7 +17,7 @@ async function page(results: readonly Result[], { seed, rate, minutes }: Options
   const failed = ran.filter(isFailure)
   return `# Reliability report
 
-Written by \`npm run chaos\` (with \`--report\`) on ${new Date().toISOString().slice(0, 10)}.
+Written by \`npm run chaos -- --all\` on ${new Date().toISOString().slice(0, 10)}.
 
 Each row is a run of its own: two ingests behind a balancer, two workers, a Redis (append-only file, \`appendfsync always\`) and a
 Postgres, all of them new. The simulator plays IDWise with all that befalls its webhooks (duplicates, late answers, broken

@@ -43,6 +43,23 @@ export const failpointFaults: readonly Fault[] = [
     bites: { failpoints: 1 },
   },
   {
+    id: 'F45',
+    name: 'the same dead letter is replayed by two at once',
+    seconds: 4,
+    async inject(world) {
+      await addGarbage(world, 0)
+      const id = await someDeadLetter(world)
+      // Or the first replay might have failed, and the letter be open again, before the second one asks.
+      for (const worker of world.fleet.workers()) worker.running.kill('SIGSTOP')
+      const ended = await Promise.all([replay(world, id), replay(world, id)])
+      const winners = ended.filter(({ how }) => how === 0).length
+      if (winners !== 1) throw new Error(`${winners} of two replays at once won`)
+      world.trace('refusedSecond', ended.filter(({ output }) => /nothing was done/.test(output)).length)
+    },
+    heal: async ({ fleet }) => fleet.workers().forEach((worker) => void worker.running.kill('SIGCONT')),
+    bites: { refusedSecond: 1 },
+  },
+  {
     id: 'F35-replay',
     name: 'a replay killed inside its transaction, then done again',
     seconds: 4,

@@ -13,6 +13,8 @@ export type Fault = {
   impossible?(): string | undefined
   /** Requests may fail: both stores are away, or the ingests themselves are hurt. One store alone is no excuse. */
   readonly mayFail?: true
+  /** The load is so many times the usual one. */
+  readonly times?: number
   /** How long `inject` takes, about; the load lasts a little longer. */
   readonly seconds: number
   /** Resolves when it has lasted long enough. */
@@ -36,3 +38,8 @@ export type Trace =
   | 'bytesCut'
   | 'dropped'
   | 'sliced'
+  | 'warned'
+  | 'busy'
+  | 'closed'
+  | 'waiting'
+  | 'refusedSecond'

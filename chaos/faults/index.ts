@@ -7,6 +7,7 @@ import { fullDiskFaults } from './full-disk.ts'
 import { networkFaults } from './network.ts'
 import { postgresFaults } from './postgres.ts'
 import { powerCut } from './power-cut.ts'
+import { pressureFaults } from './pressure.ts'
 import { processFaults } from './processes.ts'
 import { redisFaults } from './redis.ts'
 
@@ -22,6 +23,7 @@ export const FAULTS: readonly Fault[] = [
   ...processFaults,
   ...failpointFaults,
   ...networkFaults,
+  ...pressureFaults,
 ]
 
 /** `F01` means `F01` and its variants, such as `F01-5s`. */

@@ -200,7 +200,7 @@ async function residentMb(pid: number): Promise<number> {
   return Math.round(Number(kb) / 1024)
 }
 
-/** `node scripts/run.mjs test/fuzz/http-fuzz.ts --count 100000 --seed 1`: on stores of its own. */
+/** `npm run fuzz -- --count 100000 --seed 1`: on stores of its own. */
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
