@@ -4,6 +4,7 @@ import { describeError, type Log, pause } from '@sluice/shared/runtime'
 
 const COLLAPSED_EVERY_MS = 1_000
 const FAILED_EVERY_MS = 15_000
+const OLD_EVERY_MS = 60_000
 
 /** Longer than any transaction of a worker may last. */
 const CLAIM_IS_DEAD_MS = 20_000
@@ -11,7 +12,7 @@ const CRASHES_EVERY_MS = 5_000
 
 /**
  * Rounds beside the flow of events: deliveries that collapsed in the queue are counted on their events' rows, and
- * what BullMQ failed by itself is copied to `dead_letters`, then removed; crashes are counted on the rows of the inbox
+ * what BullMQ failed by itself is copied to `dead_letters`, then removed; jobs that ended an hour ago go; crashes are counted on the rows of the inbox
  * that were under way. One worker at a time does each.
  */
 export function startSweeper({
@@ -31,6 +32,7 @@ export function startSweeper({
       ? [
           round(COLLAPSED_EVERY_MS, () => countCollapsed({ db, steward })),
           round(FAILED_EVERY_MS, () => sweepFailed({ db, steward, log })),
+          round(OLD_EVERY_MS, () => withAdvisoryLock(db, 'sluice old jobs', () => steward.removeOldJobs())),
         ]
       : []),
   ]

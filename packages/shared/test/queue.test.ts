@@ -1,10 +1,16 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import { Queue, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { eventually } from '../../../test/support/world.ts'
 import { createAdd } from '../src/queue/add.ts'
-import { createQueueReceiver, type HandleResult, type Incoming } from '../src/queue/index.ts'
+import {
+  createQueueReceiver,
+  createQueueSteward,
+  type HandleResult,
+  type Incoming,
+} from '../src/queue/index.ts'
 import { createLog } from '../src/runtime/index.ts'
 
 /** BullMQ's own view of jobs that were added by our script, beside some that BullMQ has added itself. */
@@ -114,6 +120,7 @@ describe('jobs that are completed together', () => {
     stack.use(createQueueReceiver(location, handle, { concurrency, log }))
     const add = createAdd(connection, prefix)
     return {
+      location,
       queue,
       key: (name: string) => `${prefix}:events:${name}`,
       add: (...ids: string[]) => add(ids.map((jobId) => ({ jobId, name: 'a', data: '{"n":1}' }))),
@@ -158,6 +165,20 @@ describe('jobs that are completed together', () => {
     expect((await queue.getCompleted()).map(({ id }) => id)).toEqual(['e-new'])
   })
 
+  it('go an hour later even where nothing else is finished any more', async () => {
+    const { queue, key, add, location } = open(async () => completed)
+    await add(...ids(3))
+    await eventually(async () => (await queue.getCompletedCount()) === 3)
+    await connection.zadd(key('completed'), Date.now() - 3_601_000, 'e-0', Date.now() - 3_601_000, 'e-1')
+    const steward = stack.use(createQueueSteward(location, createLog('test', 'silent')))
+    await steward.ready(3_000)
+
+    await steward.removeOldJobs()
+
+    expect((await queue.getCompleted()).map(({ id }) => id)).toEqual(['e-2'])
+    expect(await connection.exists(key('e-0'), key('e-1'))).toBe(0)
+  })
+
   it('leave room for one that is tried again while others keep coming', async () => {
     let tries = 0
     let others = 0
@@ -186,7 +207,7 @@ describe('jobs that are completed together', () => {
 
     await queue.pause()
     await add('e-2')
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    await pause(300)
     expect(handled).toBe(2)
     await queue.resume()
     await eventually(async () => (await queue.getCompletedCount()) === 2)
@@ -202,7 +223,7 @@ describe('jobs that are completed together', () => {
     await add('e-1')
 
     await eventually(async () => (await connection.get(lockKey)) === 'of another worker')
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    await pause(300)
     expect(await queue.getJobCounts('completed', 'active')).toEqual({ completed: 0, active: 1 })
   })
 })

@@ -76,7 +76,8 @@ export function whenRedisAnswers(url: string, reached: () => Promise<void>): Asy
         () => true,
         () => false,
       )
-      if (answers) return reached()
+      // Noting it is not worth ending for: the next start would only not know of it.
+      if (answers) return reached().catch(() => {})
     }
   }
   const asking = ask()

@@ -72,10 +72,11 @@ export async function startHere(options: {
     state.dir,
     served.filter(({ answers }) => answers).map(({ store }) => store),
   )
+  stack.defer(() => recordWhatIsLeft(state.dir, { db, postgres, redis, queue: ingestConfig.queue, log }))
+  // Ends before what is left is noted in the same file.
   if (redis && !redis.answers) {
     stack.use(whenRedisAnswers(redis.url, () => recordServed(state.dir, [redis.store])))
   }
-  stack.defer(() => recordWhatIsLeft(state.dir, { db, postgres, redis, queue: ingestConfig.queue, log }))
 
   const metrics = createMetrics()
   const { host, metricsPort } = ingestConfig

@@ -13,7 +13,7 @@ export async function checkPostgres(db: Db): Promise<Check[]> {
       current_setting('server_version_num')::int as number, pg_is_in_recovery() as standby,
       current_setting('default_transaction_read_only') as readonly, current_setting('fsync') as fsync,
       current_setting('synchronous_commit') as commit, current_setting('full_page_writes') as pages,
-      current_setting('max_connections')::int as max,
+      current_setting('max_connections')::int as max, current_setting('server_encoding') as encoding,
       (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as used`)
     const server = rows[0]
     return [
@@ -39,6 +39,13 @@ export async function checkPostgres(db: Db): Promise<Check[]> {
             'Raise max_connections, or run fewer processes.',
           )
         : ok(name, `${server.used} of ${server.max} connections in use`),
+      server.encoding === 'UTF8'
+        ? ok(name, 'encoding UTF8')
+        : fail(
+            name,
+            `encoding ${server.encoding}`,
+            'Use a database in UTF8: others cannot hold every event as it came.',
+          ),
       await checkSchema(db),
       await checkClock(name, async () => {
         const { rows } = await db.pool.query(

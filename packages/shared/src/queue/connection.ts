@@ -35,7 +35,13 @@ const COMMON: Options = {
   reconnectOnError: (error) => (RECONNECT_ON.test(error.message) ? 1 : false),
 }
 
-const INGEST: Options = { enableOfflineQueue: false, maxRetriesPerRequest: 1, commandTimeout: 500 }
+const INGEST: Options = {
+  enableOfflineQueue: false,
+  maxRetriesPerRequest: 1,
+  commandTimeout: 500,
+  // What had no answer when the connection broke fails at once, and is not sent twice.
+  autoResendUnfulfilledCommands: false,
+}
 const WORKER: Options = { maxRetriesPerRequest: null }
 
 function sentinel(url: string, options: Options): Redis {

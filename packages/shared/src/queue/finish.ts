@@ -1,4 +1,5 @@
 import { type BackendFactory, createRedisBackend, type RedisQueueBackend, raw2NextJobData } from 'bullmq'
+import { pause } from '../runtime/backoff.ts'
 import { createBatcher } from '../runtime/batch.ts'
 import type { RedisClient } from './connection.ts'
 import { JOB_OPTIONS, WORKER_OPTIONS } from './options.ts'
@@ -10,7 +11,8 @@ import { JOB_OPTIONS, WORKER_OPTIONS } from './options.ts'
  * limits of their own) and the entries of the event stream, which nothing reads.
  *
  * Whatever is unusual stays with BullMQ: a job whose lock is gone, a queue that is paused or limited, delayed jobs
- * whose time has come. For each job it answers with the next one, or with one of the numbers below.
+ * whose time has come. For each job it answers with the next one or, where none waits, when the first delayed one will;
+ * or with one of the numbers below.
  */
 const FINISH = `
 local wait, active, completed, stalled, meta, marker, delayed = unpack(KEYS)
@@ -34,7 +36,7 @@ for i = 5, #ARGV, 3 do
   end
 end
 
-local old = redis.call('ZRANGEBYSCORE', completed, '-inf', now - keepMs, 'LIMIT', 0, 2 * #answers)
+local old = redis.call('ZRANGEBYSCORE', completed, '-inf', now - keepMs, 'LIMIT', 0, math.max(200, 2 * #answers))
 for _, id in ipairs(old) do redis.call('DEL', prefix .. id, prefix .. id .. ':logs') end
 if #old > 0 then redis.call('ZREM', completed, unpack(old)) end
 
@@ -48,8 +50,12 @@ if #redis.call('ZRANGEBYSCORE', delayed, '-inf', (now + 1) * 0x1000 - 1, 'LIMIT'
   answers[table.remove(wanted)[1]] = -2
   if #wanted == 0 then return answers end
 end
-local ids = redis.call('RPOP', wait, #wanted)
-if not ids then return answers end
+local ids = redis.call('RPOP', wait, #wanted) or {}
+if #ids < #wanted then
+  local first = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
+  for i = #ids + 1, #wanted do answers[wanted[i][1]] = { false, 0, 0, first[2] and first[2] / 0x1000 or 0 } end
+end
+if #ids == 0 then return answers end
 redis.call('LPUSH', active, unpack(ids))
 for i, id in ipairs(ids) do
   local key = prefix .. id
@@ -66,11 +72,13 @@ const COMPLETE_ONE = -1
 /** Completed; BullMQ is to look for the next one. */
 const ASK_FOR_NEXT = -2
 
-/** A script this long holds up others for some two milliseconds. */
-const MAX_JOBS_PER_FINISH = 100
+/** A script this long holds up others for about a millisecond, and for as long as it takes to send fifty bodies. */
+const MAX_JOBS_PER_FINISH = 50
+/** How long to wait where Redis refuses to give a job, before BullMQ asks again. */
+const REFUSED_MS = 1_000
 
 type Finishing = { readonly jobId: string; readonly token: string; readonly fetchNext: boolean }
-type Answer = number | [fields: string[], id: string, limit: number, delay: number]
+type Answer = number | [fields: string[] | null, id: string, limit: number, delayedUntil: number]
 type WithFinish = RedisClient & { sluiceFinish(...args: (string | number)[]): Promise<Answer[]> }
 
 /**
@@ -102,14 +110,27 @@ export function finishingTogether(client: RedisClient, prefix: string): BackendF
         return answers.map((value) => ({ status: 'fulfilled', value }))
       },
     })
+    const moveToActive = backend.moveToActive.bind(backend)
+    backend.moveToActive = (token, worker) =>
+      moveToActive(token, worker).catch(async (error: unknown) => {
+        // BullMQ asks again at once, thousands of times a second, as long as Redis takes no writes.
+        if (error instanceof Error && error.name === 'ReplyError') await pause(REFUSED_MS)
+        throw error
+      })
     const completeOne = backend.moveToCompleted.bind(backend)
     backend.moveToCompleted = async (job, value, keep, token, fetchNext) => {
       const answer = await finishing.add({ jobId: String(job.id), token, fetchNext })
       if (answer === COMPLETE_ONE) return completeOne(job, value, keep, token, fetchNext)
       const finishedOn = Date.now()
-      if (answer === ASK_FOR_NEXT) return { result: await backend.moveToActive(token), finishedOn }
-      return { result: typeof answer === 'number' ? undefined : raw2NextJobData(answer), finishedOn }
+      // It is completed: whatever goes wrong with the next one must not look as if it were not.
+      const result = await nextAfter(answer, () => backend.moveToActive(token)).catch(() => undefined)
+      return { result, finishedOn }
     }
     return backend
   }
+}
+
+async function nextAfter(answer: Answer, ask: () => Promise<unknown[]>): Promise<unknown[] | undefined> {
+  if (answer === ASK_FOR_NEXT) return ask()
+  return typeof answer === 'number' ? undefined : raw2NextJobData(answer)
 }

@@ -4,7 +4,7 @@ import { failpoint } from '../runtime/failpoint.ts'
 import type { Log } from '../runtime/log.ts'
 import { type CollapsedCount, collapsedKey, moveCollapsed } from './collapsed.ts'
 import { connectRedis, readyWithin } from './connection.ts'
-import { EVENT_STREAM_LENGTH, QUEUE_NAME, shardPrefix } from './options.ts'
+import { EVENT_STREAM_LENGTH, JOB_OPTIONS, QUEUE_NAME, shardPrefix } from './options.ts'
 import type { QueueLocation } from './sender.ts'
 
 export type QueueCounts = {
@@ -28,6 +28,8 @@ export type QueueSteward = {
   /** Resolves with true once Redis can be asked, with false after `ms`. */
   ready(ms: number): Promise<boolean>
   counts(): Promise<QueueCounts>
+  /** Removes completed jobs whose hour is over; finishing does that too, but somebody must when nothing is finished. */
+  removeOldJobs(): Promise<void>
   /** Hands each job of the failed sets to `take`, and removes it once that has resolved. */
   sweepFailed(take: (job: FailedJob) => Promise<void>): Promise<number>
   /** Hands deliveries that collapsed in the queue to `record`; see `moveCollapsed`. */
@@ -44,6 +46,7 @@ export type QueueSteward = {
 } & AsyncDisposable
 
 const SWEEP_PAGE = 100
+const REMOVE_PAGE = 1_000
 
 export function createQueueSteward({ url, prefix, shards }: QueueLocation, log: Log): QueueSteward {
   const client = connectRedis(url, 'ingest')
@@ -74,6 +77,15 @@ export function createQueueSteward({ url, prefix, shards }: QueueLocation, log: 
         delayed: sum('delayed'),
         failed: sum('failed'),
         completed: sum('completed'),
+      }
+    },
+    async removeOldJobs() {
+      const { age } = JOB_OPTIONS.removeOnComplete
+      for (const queue of queues) {
+        for (;;) {
+          const removed = await queue.clean(age * 1_000, REMOVE_PAGE, 'completed')
+          if (removed.length < REMOVE_PAGE) break
+        }
       }
     },
     async sweepFailed(take) {

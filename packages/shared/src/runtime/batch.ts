@@ -34,6 +34,7 @@ export type BatcherOptions<Item, Result> = {
 type Waiting<Item, Result> = {
   readonly item: Item
   readonly addedAt: number
+  isLate: boolean
   resolve(result: Result): void
   reject(error: unknown): void
 }
@@ -97,18 +98,22 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   function lookSoon(): void {
     if (looking || options.deadlineMs === undefined) return
     looking = true
-    setTimeout(look, LOOK_EVERY_MS)
+    setTimeout(look, LOOK_EVERY_MS).unref()
   }
 
   function look(): void {
     looking = false
     const limit = performance.now() - (options.deadlineMs ?? Number.POSITIVE_INFINITY)
-    const isLate = ({ addedAt }: Waiting<Item, Result>) => addedAt <= limit
-    const late = () => options.late?.() ?? new Error(`no result within ${options.deadlineMs} ms`)
-    const tooLate = queue.filter(isLate)
-    if (tooLate.length > 0) queue = queue.filter((waiting) => !isLate(waiting))
-    for (const batch of [tooLate, ...running]) {
-      for (const waiting of batch) if (isLate(waiting)) waiting.reject(late())
+    const late = [...queue, ...[...running].flat()].filter(
+      ({ addedAt, isLate }) => addedAt <= limit && !isLate,
+    )
+    if (late.length > 0) {
+      const error = options.late?.() ?? new Error(`no result within ${options.deadlineMs} ms`)
+      for (const waiting of late) {
+        waiting.isLate = true
+        waiting.reject(error)
+      }
+      queue = queue.filter(({ isLate }) => !isLate)
     }
     if (queue.length + running.size > 0) lookSoon()
   }
@@ -119,7 +124,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
         return Promise.reject(options.full?.() ?? new Error('too many items wait'))
       }
       const { promise, resolve, reject } = Promise.withResolvers<Result>()
-      queue.push({ item, addedAt: performance.now(), resolve, reject })
+      queue.push({ item, addedAt: performance.now(), isLate: false, resolve, reject })
       schedule()
       lookSoon()
       return promise
