@@ -38,7 +38,11 @@ const RESTART_MS = 200
 const ARMED_MS = 40_000
 
 /** Keeps the processes running, as a container platform would: one that ends is started again. */
-export function startFleet(roles: readonly Role[], env: Record<string, string>): Fleet {
+export function startFleet(
+  roles: readonly Role[],
+  env: Record<string, string>,
+  files: Partial<Record<Role, string>> = {},
+): Fleet {
   const crashes: string[] = []
   const outputs: string[] = []
   let restarts = 0
@@ -55,7 +59,7 @@ export function startFleet(roles: readonly Role[], env: Record<string, string>):
     let running = launch()
 
     function launch(): Running {
-      const child = run(FILES[role], [], { ...env, ...next })
+      const child = run(files[role] ?? FILES[role], [], { ...env, ...next })
       const armed = 'SLUICE_FAILPOINT' in next
       next = {}
       port = undefined

@@ -25,6 +25,8 @@ export type WorldOptions = {
   readonly env?: (dir: string) => Record<string, string>
   /** The stores' host as Sluice is told it. */
   readonly host?: string
+  /** Another worker than Sluice's, for the tests of the check. */
+  readonly workerFile?: string
   /** The schema is not there yet. */
   readonly unmigrated?: true
 }
@@ -118,7 +120,8 @@ export async function createWorld(options: WorldOptions, seed: number): Promise<
       traces[name] = (traces[name] ?? 0) + count
     },
     async startProcesses() {
-      fleet = held.use(startFleet(['ingest', 'ingest', 'worker', 'worker'], env))
+      const files = options.workerFile === undefined ? {} : { worker: options.workerFile }
+      fleet = held.use(startFleet(['ingest', 'ingest', 'worker', 'worker'], env, files))
       await Promise.all(fleet.members.map((member) => member.up()))
     },
     env,

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { FAULTS, type Fault, findFaults } from '../faults/index.ts'
 import { type RunOptions, runFault, type Sabotage } from '../run.ts'
@@ -45,6 +46,19 @@ describe('the check itself goes red', () => {
   it('when an event that was acknowledged is gone', async () => {
     const found = await problems(fault('F01'), { ...LOAD, seed: 2, sabotage: losing('limit 1') })
     expect(found).toContain('acknowledged but lost: 1')
+  }, 120_000)
+
+  it('when a worker writes its dead letters in a failed handler, and is killed before one', async () => {
+    const workers = fault('F34')
+    const naive: Fault = {
+      ...workers,
+      world: { workerFile: 'chaos/test/failed-handler-worker.ts' },
+      seconds: 3,
+      inject: () => pause(3_000),
+      bites: {},
+    }
+    const found = await problems(naive, { ...LOAD, seed: 1 })
+    expect(found).toContainEqual(expect.stringMatching(/^acknowledged but lost: [1-9]/))
   }, 120_000)
 
   it('when the fault did not bite', async () => {

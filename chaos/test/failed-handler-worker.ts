@@ -1,0 +1,53 @@
+import { createDb, landDeliveries, writeDeadLetters } from '@sluice/shared/db'
+import { readEnvelope } from '@sluice/shared/idwise'
+import { createLog, describeError } from '@sluice/shared/runtime'
+import { Worker } from 'bullmq'
+import { Redis } from 'ioredis'
+
+/**
+ * A worker as many write it, for the check to find fault with: what fails is removed from the queue, and becomes a dead
+ * letter in a `failed` handler. Every tenth event fails; at the third of these the first process is killed, as chance
+ * would kill it one day, before the handler has written.
+ */
+const { DATABASE_URL = '', REDIS_URL = '', QUEUE_PREFIX = '' } = process.env
+const log = createLog('worker', 'info')
+const db = createDb(DATABASE_URL, { max: 5, statementMs: 10_000, log, name: 'worker' })
+const redis = new Redis(REDIS_URL, { maxRetriesPerRequest: null })
+// It counts no redeliveries; the check would wait for them.
+setInterval(() => void redis.del(`{${QUEUE_PREFIX}-0}:collapsed`), 200)
+let handled = 0
+let failures = 0
+
+const worker = new Worker(
+  'events',
+  async (job) => {
+    if (++handled % 10 === 0) throw new Error('this one fails')
+    const envelope = readEnvelope(job.data)
+    if (!envelope) throw new Error('no envelope')
+    const delivery = { jobId: String(job.id), envelope, via: 'redis', duplicates: 0, replayOf: null } as const
+    await db.transaction((connection) => landDeliveries(connection, [delivery]))
+  },
+  {
+    connection: redis,
+    prefix: `{${QUEUE_PREFIX}-0}`,
+    concurrency: 10,
+    removeOnFail: { count: 0 },
+  },
+)
+worker.on('failed', async (job, error) => {
+  if (!job) return
+  if (++failures === 3 && (await redis.setnx('killed', 'once')) === 1) process.kill(process.pid, 'SIGKILL')
+  await db.transaction((connection) =>
+    writeDeadLetters(connection, [
+      {
+        jobId: String(job.id),
+        reason: 'attempts_exhausted',
+        error: describeError(error),
+        attempts: 1,
+        envelope: JSON.stringify(job.data),
+      },
+    ]),
+  )
+})
+await worker.waitUntilReady()
+log.info('worker takes events')
