@@ -9,6 +9,8 @@ export type Plan = {
   readonly waiting: number
   /** Rows that the table of events has before landing is measured; empty: not measured. */
   readonly grown: readonly number[]
+  /** Events a second at which the CPU per event is measured. */
+  readonly steadyRates: readonly number[]
   readonly answers: readonly string[]
   readonly landing: readonly string[]
   readonly pairs: readonly string[]
@@ -21,6 +23,7 @@ export const QUICK: Plan = {
   backlog: 10_000,
   waiting: 0,
   grown: [],
+  steadyRates: [2_000],
   answers: ['B', 'C', 'S', 'P'],
   landing: ['C', 'N', 'D', 'S', 'P'],
   pairs: [],
@@ -28,11 +31,12 @@ export const QUICK: Plan = {
 }
 
 export const FULL: Plan = {
-  rounds: 5,
-  seconds: 4,
+  rounds: 3,
+  seconds: 3,
   backlog: 50_000,
   waiting: 500_000,
   grown: [1_000_000, 10_000_000],
+  steadyRates: [1_000, 2_000, 4_000],
   answers: ['A2', 'B', 'C', 'D', 'E', 'S', 'P'],
   landing: ['C', 'N', 'D', 'D2', 'E', 'S', 'P'],
   pairs: ['C', 'S', 'P'],

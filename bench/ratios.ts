@@ -8,11 +8,13 @@ export type Ratio = {
   readonly direction: 'at least' | 'at most'
 }
 
+const CPU_RATE = 2_000
+
 /** Ratios whose parts were not measured are left out. */
 export function ratiosOf(results: Results): Ratio[] {
   const paired = (id: string) => results.answers.find((each) => each.id === id)
   const relative = (id: string) => paired(id)?.perSecondRatio
-  const cpu = (id: string) => paired(id)?.cpuRatio
+  const cpu = (id: string) => paired(id)?.cpuRatios.find(({ rate }) => rate === CPU_RATE)?.ratio
   const landing = (id: string) =>
     results.landing.find((each) => each.id === id && each.workers === 1)?.perSecond
   const flat = (id: string) => results.flat.find((each) => each.id === id)
@@ -32,8 +34,8 @@ export function ratiosOf(results: Results): Ratio[] {
     atLeast('answers S/C', over(relative('S'), relative('C')), 1),
     atLeast('answers P/A', relative('P'), 0.55),
     atLeast('answers P/B', over(relative('P'), relative('B')), 1.5),
-    atMost('ingest CPU S/A', cpu('S'), 1.6),
-    atMost('ingest CPU P/A', cpu('P'), 2),
+    atMost('ingest CPU S/A at 2,000/s', cpu('S'), 1.6),
+    atMost('ingest CPU P/A at 2,000/s', cpu('P'), 2),
     atLeast('landing S/C', over(landing('S'), landing('C')), 2.2),
     atLeast('landing S/no-op worker', over(landing('S'), landing('N')), 0.75),
     atLeast('landing P/C', over(landing('P'), landing('C')), 3),

@@ -12,10 +12,17 @@ export type Answers = {
   readonly p50: number
   readonly p99: number
   readonly p999: number
-  /** CPU of the ingest process per event at the steady rate, µs; the stores' is not in it. */
+  readonly steady: readonly Steady[]
+}
+
+/** At a fixed rate, offered by an open loop. */
+export type Steady = {
+  /** Events a second. */
+  readonly rate: number
+  /** CPU of the ingest process per event, µs; the stores' is not in it. */
   readonly cpuMicros: number
-  /** ms, at the steady rate, from the intended time of sending. */
-  readonly steadyP99: number
+  /** ms, from the intended time of sending. */
+  readonly p99: number
 }
 
 export type Paired = {
@@ -25,16 +32,14 @@ export type Paired = {
   readonly bare: Answers
   /** Medians of the ratios of the rounds, own to bare. */
   readonly perSecondRatio: number
-  readonly cpuRatio: number
+  readonly cpuRatios: readonly { readonly rate: number; readonly ratio: number }[]
 }
-
-const STEADY_RATE = 1_000
 
 /** Each candidate in turn with the bare server, round by round, so that a machine that changes its speed changes both. */
 export async function measureAnswers(
   world: World,
   ids: readonly string[],
-  { rounds, seconds }: Plan,
+  { rounds, seconds, steadyRates }: Plan,
   report: (line: string) => void,
 ): Promise<Paired[]> {
   const results: Paired[] = []
@@ -45,44 +50,56 @@ export async function measureAnswers(
     await using own = await startIngest(candidate(id), world)
     const pairs: { bare: Answers; own: Answers }[] = []
     for (let round = 0; round < rounds; round++) {
-      pairs.push({ bare: await measure(bare, seconds), own: await measure(own, seconds) })
+      pairs.push({
+        bare: await measure(bare, seconds, steadyRates),
+        own: await measure(own, seconds, steadyRates),
+      })
     }
     results.push({
       id,
       own: medians(pairs.map((pair) => pair.own)),
       bare: medians(pairs.map((pair) => pair.bare)),
       perSecondRatio: median(pairs.map((pair) => pair.own.perSecond / pair.bare.perSecond)),
-      cpuRatio: median(pairs.map((pair) => pair.own.cpuMicros / pair.bare.cpuMicros)),
+      cpuRatios: steadyRates.map((rate, at) => ({
+        rate,
+        ratio: median(pairs.map(({ own, bare }) => cpuAt(own, at) / cpuAt(bare, at))),
+      })),
     })
   }
   return results
 }
 
-async function measure(ingest: { pid: number; port: number }, seconds: number): Promise<Answers> {
+const cpuAt = ({ steady }: Answers, at: number) => steady[at]?.cpuMicros ?? Number.NaN
+
+async function measure(
+  ingest: { pid: number; port: number },
+  seconds: number,
+  rates: readonly number[],
+): Promise<Answers> {
   const full = await send(ingest.port, { seconds })
   if (failed(full) > 0) throw new Error(`answers other than 200: ${JSON.stringify(full)}`)
-  const before = cpuSeconds(ingest.pid)
-  const steady = await send(ingest.port, { seconds, rate: STEADY_RATE })
-  const cpu = cpuSeconds(ingest.pid) - before
-  const { perSecond, p50, p99, p999 } = full
-  return {
-    perSecond,
-    p50,
-    p99,
-    p999,
-    cpuMicros: (cpu * 1e6) / (seconds * STEADY_RATE),
-    steadyP99: steady.p99,
+  const steady: Steady[] = []
+  for (const rate of rates) {
+    const before = cpuSeconds(ingest.pid)
+    const sent = await send(ingest.port, { seconds, rate })
+    const cpu = cpuSeconds(ingest.pid) - before
+    steady.push({ rate, cpuMicros: (cpu * 1e6) / (seconds * sent.perSecond), p99: sent.p99 })
   }
+  const { perSecond, p50, p99, p999 } = full
+  return { perSecond, p50, p99, p999, steady }
 }
 
 function medians(all: readonly Answers[]): Answers {
-  const of = (name: keyof Answers) => median(all.map((answers) => answers[name]))
+  const of = (read: (answers: Answers) => number) => median(all.map(read))
   return {
-    perSecond: of('perSecond'),
-    p50: of('p50'),
-    p99: of('p99'),
-    p999: of('p999'),
-    cpuMicros: of('cpuMicros'),
-    steadyP99: of('steadyP99'),
+    perSecond: of(({ perSecond }) => perSecond),
+    p50: of(({ p50 }) => p50),
+    p99: of(({ p99 }) => p99),
+    p999: of(({ p999 }) => p999),
+    steady: (all[0]?.steady ?? []).map(({ rate }, at) => ({
+      rate,
+      cpuMicros: of((answers) => cpuAt(answers, at)),
+      p99: of(({ steady }) => steady[at]?.p99 ?? Number.NaN),
+    })),
   }
 }
