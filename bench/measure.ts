@@ -48,7 +48,7 @@ export async function measure(plan: Plan, report: (line: string) => void): Promi
   }
   const growth =
     plan.grown.length > 0
-      ? await measureGrowth(world, ['S', 'P'], { sizes: plan.grown, backlog, rounds: 3 }, report)
+      ? await measureGrowth(world, ['S', 'P'], { sizes: plan.grown, backlog, rounds: 2 }, report)
       : []
   const { rows } = await world.db.pool.query('show server_version')
   return {

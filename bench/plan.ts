@@ -32,11 +32,11 @@ export const QUICK: Plan = {
 
 export const FULL: Plan = {
   rounds: 3,
-  seconds: 3,
-  backlog: 50_000,
+  seconds: 2.5,
+  backlog: 30_000,
   waiting: 500_000,
   grown: [1_000_000, 10_000_000],
-  steadyRates: [1_000, 2_000, 4_000],
+  steadyRates: [2_000, 4_000],
   answers: ['A2', 'B', 'C', 'D', 'E', 'S', 'P'],
   landing: ['C', 'N', 'D', 'D2', 'E', 'S', 'P'],
   pairs: ['C', 'S', 'P'],
