@@ -24,6 +24,7 @@ const lists =
     const counts = await Promise.all([
       redis.command('LLEN', `${prefix}wait`),
       redis.command('LLEN', `${prefix}active`),
+      redis.command('ZCARD', `${prefix}delayed`),
     ])
     return counts.reduce<number>((sum, count) => sum + Number(count), 0)
   }

@@ -154,6 +154,32 @@ describe('a journey', () => {
     })
   })
 
+  it('is new to several workers at once without one having to wait for the other for ever', async () => {
+    const journeys = Array.from({ length: 60 }, (_, n) => `new-to-all-${String(n).padStart(3, '0')}`)
+    for (let round = 0; round < 8; round++) {
+      // Each worker has one event of two thirds of the journeys, all of them new, some of them its alone.
+      const batches = [0, 1, 2].map((worker) =>
+        journeys
+          .filter((_, n) => n % 3 !== worker)
+          .flatMap((id) =>
+            deliveries(`${id}-${round}`, [
+              { event: 'Finished Step', body: { worker }, at: 0, again: [] },
+            ]).map((delivery, n) => ({ ...delivery, jobId: `${delivery.jobId}-${n}` })),
+          )
+          .map((delivery) => {
+            const raw = Buffer.from(String(delivery.envelope.raw).replace(/-0"/, `-0-${worker}"`))
+            return { ...delivery, envelope: { ...delivery.envelope, ...encodeRaw(raw) } }
+          }),
+      )
+      await land(batches, 3)
+    }
+    const rows = await world.rows<{ events: number }>(
+      `select events from journeys where journey_id like 'new-to-all-%'`,
+    )
+    expect(rows).toHaveLength(8 * 60)
+    expect(new Set(rows.map(({ events }) => events))).toEqual(new Set([2]))
+  })
+
   it('is its own however long its id is, and is found by it', async () => {
     const start = 'j'.repeat(500)
     const finished = (systemDecision: string) => [

@@ -54,53 +54,45 @@ export async function foldJourneyOf(connection: Connection, eventKey: Buffer | n
   await foldJourneys(connection, rows)
 }
 
-// New rows are inserted as stubs, so that there is something to lock. A row that another transaction has inserted in
-// between is neither ours nor in this statement's snapshot: it is missing in the answer, and the next try finds it.
-const ROW = `environment, journey_id as "journeyId", reference_no as "referenceNo", stage,
+// Every journey has a row before any is locked: a stub where it is new, so that there is something to lock. Where another
+// transaction has just made it, this waits for that to end. Were both one statement, or done again for what is missing, a
+// transaction would hold locks while it waits for rows out of order, and two of them could wait for each other.
+const MAKE = `
+insert into journeys (environment, journey_id, stage, events, first_event_at, last_event_at)
+select environment, journey_id, 'unknown', 0, 'epoch', 'epoch'
+from unnest($1::text[], $2::text[]) as wanted(environment, journey_id)
+where not exists (select from journeys j where (j.environment, j.journey_id) = (wanted.environment, wanted.journey_id))
+order by environment, journey_id
+on conflict do nothing`
+
+const LOCK = `
+select environment, journey_id as "journeyId", reference_no as "referenceNo", stage,
   system_decision as "systemDecision", manual_decision as "manualDecision", final_decision as "finalDecision",
   aml_version::float8 as "amlVersion", resubmission, renewal, events,
   round(extract(epoch from first_event_at) * 1000)::float8 as "firstEventAt",
-  round(extract(epoch from last_event_at) * 1000)::float8 as "lastEventAt", needs_attention as "needsAttention"`
-const LOCK = `
-with wanted as (select * from unnest($1::text[], $2::text[]) as t(environment, journey_id)),
-made as (
-  insert into journeys (environment, journey_id, stage, events, first_event_at, last_event_at)
-  select environment, journey_id, 'unknown', 0, 'epoch', 'epoch' from wanted
-  where not exists (select from journeys j where (j.environment, j.journey_id) = (wanted.environment, wanted.journey_id))
-  order by environment, journey_id
-  on conflict do nothing
-  returning ${ROW}),
-known as materialized (
-  select ${ROW} from journeys j join wanted using (environment, journey_id)
-  order by environment, journey_id for update of j)
-select * from made union all select * from known`
-
-/** One round finds all rows, or all but those that another transaction has just inserted, which the next one finds. */
-const LOCK_ROUNDS = 10
+  round(extract(epoch from last_event_at) * 1000)::float8 as "lastEventAt", needs_attention as "needsAttention"
+from journeys j join unnest($1::text[], $2::text[]) as wanted(environment, journey_id) using (environment, journey_id)
+order by environment, journey_id for update of j`
 
 /**
  * @returns the locked rows as they were; one that did not exist has no events.
- * @throws where a row can be neither made nor found, however often it is tried
+ * @throws where a row can be neither made nor found
  */
 async function lockJourneys(
   connection: Connection,
   names: readonly JourneyName[],
 ): Promise<Map<string, Journey>> {
-  const locked = new Map<string, Journey>()
-  for (let round = 0; locked.size < names.length; round++) {
-    if (round === LOCK_ROUNDS) throw new Error('the rows of some journeys can be neither made nor locked')
-    const missing = names.filter((name) => !locked.has(textOf(name)))
-    const values = columnsOf(missing)
-    const { rows } = await connection.query<Journey & JourneyName>({
-      name: 'lock_journeys',
-      text: LOCK,
-      values,
-    })
-    for (const { environment, journeyId, ...journey } of rows) {
-      locked.set(textOf({ environment, journeyId }), journey)
-    }
-  }
-  return locked
+  const values = columnsOf(names)
+  await connection.query({ name: 'make_journeys', text: MAKE, values })
+  const { rows } = await connection.query<Journey & JourneyName>({
+    name: 'lock_journeys',
+    text: LOCK,
+    values,
+  })
+  if (rows.length < names.length) throw new Error('the rows of some journeys can be neither made nor locked')
+  return new Map(
+    rows.map(({ environment, journeyId, ...journey }) => [textOf({ environment, journeyId }), journey]),
+  )
 }
 
 /** SQL: whether the body of a row of `events` has a final decision and no manual one at all, not even null. */
