@@ -27,10 +27,15 @@ async function main(): Promise<number> {
     return 0
   }
   const plan = values.quick ? QUICK : FULL
-  const results = await measure(plan, (line) => console.error(line))
-  const ratios = ratiosOf(results)
   const report = values.report ?? (values.quick ? undefined : FULL_REPORT)
-  if (report) await writeFile(report, await page(results, ratios, plan))
+  const results = await measure(
+    plan,
+    (line) => console.error(line),
+    async (known) => {
+      if (report) await writeFile(report, await page(known, ratiosOf(known), plan))
+    },
+  )
+  const ratios = ratiosOf(results)
   if (values.json) {
     const plain = Object.fromEntries(ratios.map(({ name, value }) => [name, value]))
     console.log(JSON.stringify({ ratios: plain, aims: ratios, ...results }, null, 2))

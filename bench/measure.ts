@@ -13,7 +13,7 @@ export type Results = {
   readonly landing: readonly Landing[]
   readonly flat: readonly Flat[]
   readonly redisBytes: readonly RedisBytes[]
-  readonly limits: Limits
+  readonly limits: Limits | undefined
   readonly backlog: readonly Backlog[]
   readonly growth: readonly Growth[]
   readonly postgresVersion: string
@@ -23,42 +23,58 @@ export type { Answers, Backlog, Flat, Growth, Landing, Limits, Paired, RedisByte
 
 const REDIS_BYTES_EVENTS = 10_000
 
-/** One after the other, since the machine is the same for all. */
-export async function measure(plan: Plan, report: (line: string) => void): Promise<Results> {
+/**
+ * One after the other, since the machine is the same for all.
+ *
+ * @param measured gets what is known so far, after each part: an interrupted run leaves what it has
+ */
+export async function measure(
+  plan: Plan,
+  report: (line: string) => void,
+  measured: (results: Results) => Promise<void>,
+): Promise<Results> {
   await using world = await createWorld()
   const { rounds, backlog, seconds } = plan
-  const answers = await measureAnswers(world, plan.answers, plan, report)
-  const landing = await medianLanding(world, plan.landing, { count: backlog, rounds }, report)
-  if (plan.pairs.length > 0) {
-    landing.push(...(await medianLanding(world, plan.pairs, { count: backlog, rounds, workers: 2 }, report)))
-  }
-  const flat: Flat[] = []
-  for (const id of plan.flat) flat.push(await measureFlat(world, id, { seconds: 2 * seconds }, report))
-  report('bytes in Redis')
-  const redisBytes = [
-    await measureRedisBytes(world, 'C', REDIS_BYTES_EVENTS),
-    await measureRedisBytes(world, 'S', REDIS_BYTES_EVENTS),
-  ]
-  report('limits of the parts')
-  const limits = await measureLimits(world, seconds)
-  const backlogs: Backlog[] = []
-  for (const id of plan.waiting > 0 ? ['S', 'P'] : []) {
-    report(`${plan.waiting} waiting: ${id}`)
-    backlogs.push(await measureBacklog(world, id, { waiting: plan.waiting, rounds, seconds }))
-  }
-  const growth =
-    plan.grown.length > 0
-      ? await measureGrowth(world, ['S', 'P'], { sizes: plan.grown, backlog, rounds: 2 }, report)
-      : []
   const { rows } = await world.db.pool.query('show server_version')
-  return {
-    answers,
-    landing,
-    flat,
-    redisBytes,
-    limits,
-    backlog: backlogs,
-    growth,
+  let results: Results = {
+    answers: [],
+    landing: [],
+    flat: [],
+    redisBytes: [],
+    limits: undefined,
+    backlog: [],
+    growth: [],
     postgresVersion: rows[0].server_version,
   }
+  async function add(more: Partial<Results>): Promise<void> {
+    results = { ...results, ...more }
+    await measured(results)
+  }
+  await add({ answers: await measureAnswers(world, plan.answers, plan, report) })
+  await add({ landing: await medianLanding(world, plan.landing, { count: backlog, rounds }, report) })
+  for (const id of plan.flat) {
+    await add({ flat: [...results.flat, await measureFlat(world, id, { seconds: 2 * seconds }, report)] })
+  }
+  report('bytes in Redis, limits of the parts')
+  await add({
+    redisBytes: [
+      await measureRedisBytes(world, 'C', REDIS_BYTES_EVENTS),
+      await measureRedisBytes(world, 'S', REDIS_BYTES_EVENTS),
+    ],
+    limits: await measureLimits(world, seconds),
+  })
+  if (plan.pairs.length > 0) {
+    const pairs = await medianLanding(world, plan.pairs, { count: backlog, rounds, workers: 2 }, report)
+    await add({ landing: [...results.landing, ...pairs] })
+  }
+  for (const id of plan.waiting > 0 ? ['S', 'P'] : []) {
+    report(`${plan.waiting} waiting: ${id}`)
+    const measuredBacklog = await measureBacklog(world, id, { waiting: plan.waiting, rounds, seconds })
+    await add({ backlog: [...results.backlog, measuredBacklog] })
+  }
+  if (plan.grown.length > 0) {
+    const options = { sizes: plan.grown, backlog, rounds: 2 }
+    await add({ growth: await measureGrowth(world, ['S', 'P'], options, report) })
+  }
+  return results
 }

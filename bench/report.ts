@@ -148,9 +148,13 @@ function figureTables({ answers, landing, flat, redisBytes, limits, backlog, gro
       title: 'Limits of the parts',
       rows: [
         ['', 'a second'],
-        ['BullMQ addBulk, jobs', number(limits.addBulk)],
-        ['Postgres insert from unnest, rows', number(limits.insert)],
-        ['fdatasync of 4 kB', number(limits.fsync)],
+        ...(limits
+          ? [
+              ['BullMQ addBulk, jobs', number(limits.addBulk)],
+              ['Postgres insert from unnest, rows', number(limits.insert)],
+              ['fdatasync of 4 kB', number(limits.fsync)],
+            ]
+          : []),
       ],
     },
     {
