@@ -154,7 +154,7 @@ describe('a journey', () => {
     })
   })
 
-  it('is new to several workers at once, and none of them waits for another in a circle', async () => {
+  it('is new to several workers at once, and has all of its events in the end', async () => {
     // Journeys go on side by side, so that batches that land at once share some that are new to all of them.
     const stages = ['Finished Step', 'Finished User Steps', 'Finished Journey', 'Updated Journey']
     const inOrder = Array.from({ length: 30 }, (_, block) =>
