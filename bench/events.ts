@@ -6,7 +6,7 @@ const STAGES = [
   ['Finished User Steps', 'Incomplete'],
   ['Finished Journey', 'Complete'],
 ] as const
-const JOURNEYS_SIDE_BY_SIDE = 200
+const JOURNEYS_SIDE_BY_SIDE = 2000
 
 export type BenchEvent = {
   readonly event: string

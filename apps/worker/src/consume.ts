@@ -13,8 +13,8 @@ import { createBatcher, describeError, failpoint, type Metrics } from '@sluice/s
 import type { Gate } from './gate.ts'
 import { isolate } from './isolate.ts'
 
-const BATCH = 250
-const TRANSACTIONS = 2
+const BATCH = Number(process.env.ZB ?? 250)
+const TRANSACTIONS = Number(process.env.ZT ?? 2)
 
 /**
  * Handles jobs of the queue: jobs under way at the same time land in one transaction. A job is completed only after

@@ -20,7 +20,7 @@ import { ATTEMPTS, BACKOFF } from '@sluice/shared/queue'
 import { backoffMs, describeError, failpoint, type Metrics } from '@sluice/shared/runtime'
 import { isolate } from './isolate.ts'
 
-const BATCH = 200
+const BATCH = Number(process.env.ZB ?? 200)
 
 /** As many crashes as the queue allows a job. */
 const MAX_CRASHES = 10
@@ -44,7 +44,7 @@ export async function drainInbox(
       rows = await claimInbox(connection, BATCH)
       if (rows.length === 0) return []
       await noteClaim(
-        db,
+        db.pool,
         worker,
         rows.map(({ jobId }) => jobId),
       )
@@ -77,7 +77,13 @@ async function landRows(
       ? [{ jobId: row.jobId, envelope, via: 'inbox', duplicates: row.duplicates, replayOf: row.replayOf }]
       : [],
   )
-  const outcomes = await landDeliveries(connection, deliveries, options)
+  const [outcomes] = await Promise.all([
+    landDeliveries(connection, deliveries, options),
+    deleteInbox(
+      connection,
+      rows.map(({ jobId }) => jobId),
+    ),
+  ])
   const unreadable = read.filter(({ envelope }) => !envelope).map(({ row }) => row)
   await writeDeadLetters(
     connection,
@@ -90,10 +96,6 @@ async function landRows(
     unreadable.map((row) =>
       letterOf(row, 'unreadable', new Error('The row carries no envelope that this version knows.')),
     ),
-  )
-  await deleteInbox(
-    connection,
-    rows.map(({ jobId }) => jobId),
   )
   return [
     ...deliveries.map(({ envelope }, index) => ({

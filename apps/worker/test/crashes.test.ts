@@ -30,7 +30,7 @@ describe('rows of the inbox that were under way when their worker crashed', () =
 
   /** A worker that has noted what it takes, and died half a minute ago. */
   async function crashWith(ids: readonly string[]): Promise<void> {
-    await noteClaim(world.db, 'dead', ids)
+    await noteClaim(world.db.pool, 'dead', ids)
     await world.rows(`update inbox_claims set claimed_at = now() - interval '30 seconds'`)
     await countCrashes(world.db.pool, 20_000)
   }

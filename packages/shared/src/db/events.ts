@@ -1,6 +1,7 @@
 import type { Environment } from '../idwise/envelope.ts'
 import { ANONYMOUS_WINDOW_MS } from '../idwise/identity.ts'
 import { cleaned } from '../idwise/json.ts'
+import { byteaArray, textArray } from './array.ts'
 import { bodySha256, type EventRow } from './delivery.ts'
 import type { Connection } from './pool.ts'
 
@@ -29,30 +30,31 @@ const SAME_AS_TEXT = ''
  * @returns the keys that were not there before.
  */
 export async function insertEvents(connection: Connection, rows: readonly EventRow[]): Promise<Set<KeyText>> {
-  const column = <T>(pick: (row: EventRow) => T) => rows.map(pick)
+  const texts = (pick: (row: EventRow) => string | null) => textArray(rows.map(pick))
+  const bytes = (pick: (row: EventRow) => Buffer | null) => byteaArray(rows.map(pick))
   const { rows: inserted } = await connection.query({
     name: 'insert_events',
     text: INSERT,
     values: [
-      column((row) => row.eventKey),
-      column((row) => row.environment),
-      column((row) => row.event.event),
-      column((row) => row.event.kind),
-      column((row) => row.event.eventId),
-      column((row) => row.event.journeyId),
-      column((row) => row.event.referenceNo),
-      column((row) => row.event.systemDecision),
-      column((row) => row.event.manualDecision),
-      column((row) => row.event.finalDecision),
-      column((row) => row.event.details && JSON.stringify(row.event.details)),
-      column(({ event, body }) => (event.json === body.text && body.text ? SAME_AS_TEXT : event.json)),
-      column((row) => row.body.bytes),
-      column((row) => row.body.text),
-      column(requests()),
-      column((row) => row.delivery.envelope.arrival),
-      column((row) => row.delivery.envelope.at),
-      column((row) => row.delivery.duplicates),
-      column((row) => (row.delivery.replayOf === null ? row.delivery.via : 'replay')),
+      bytes((row) => row.eventKey),
+      texts((row) => row.environment),
+      texts((row) => row.event.event),
+      texts((row) => row.event.kind),
+      texts((row) => row.event.eventId),
+      texts((row) => row.event.journeyId),
+      texts((row) => row.event.referenceNo),
+      texts((row) => row.event.systemDecision),
+      texts((row) => row.event.manualDecision),
+      texts((row) => row.event.finalDecision),
+      texts((row) => row.event.details && JSON.stringify(row.event.details)),
+      texts(({ event, body }) => (event.json === body.text && body.text ? SAME_AS_TEXT : event.json)),
+      bytes((row) => row.body.bytes),
+      texts((row) => row.body.text),
+      texts(requests()),
+      texts((row) => row.delivery.envelope.arrival),
+      rows.map((row) => row.delivery.envelope.at),
+      rows.map((row) => row.delivery.duplicates),
+      texts((row) => (row.delivery.replayOf === null ? row.delivery.via : 'replay')),
     ],
   })
   return new Set(inserted.map((row) => row.event_key.toString('latin1')))
@@ -98,7 +100,7 @@ export async function lockEvents(
     text: `select event_key as key, body_sha256 as "bodySha256", arrival, environment, journey_id as "journeyId",
         round(extract(epoch from received_at) * 1000)::float8 as "receivedAt"
       from events where event_key = any($1::bytea[]) order by event_key for no key update`,
-    values: [keys],
+    values: [byteaArray(keys)],
   })
   return new Map(rows.map(({ key, ...event }) => [key.toString('latin1'), event]))
 }

@@ -1,4 +1,5 @@
-import type { Connection, Db } from './pool.ts'
+import { textArray } from './array.ts'
+import type { Connection } from './pool.ts'
 
 /** Workers listen here; ingest and replays notify. */
 export const INBOX_CHANNEL = 'sluice_inbox'
@@ -33,8 +34,8 @@ export async function insertInbox(
       select * from unnest($1::text[], $2::text[], $3::int[])
       on conflict (job_id) do update set duplicates = inbox.duplicates + excluded.duplicates + 1`,
     values: [
-      groups.map(([jobId]) => jobId),
-      groups.map(([, group]) => group[0]?.envelope),
+      textArray(groups.map(([jobId]) => jobId)),
+      textArray(groups.map(([, [first]]) => first?.envelope ?? null)),
       groups.map(([, group]) => group.length - 1),
     ],
   })
@@ -71,16 +72,20 @@ async function claimSuspect(connection: Connection): Promise<InboxRow[]> {
 /**
  * Notes what a worker is about to land, outside of the transaction that does it. It need not survive a crash of
  * Postgres, only one of the worker.
+ *
+ * @param connection outside of a transaction
  */
-export async function noteClaim(db: Db, worker: string, jobIds: readonly string[]): Promise<void> {
-  await db.transaction(async (connection) => {
-    await connection.query('set local synchronous_commit = off')
-    await connection.query({
-      name: 'note_claim',
-      text: `insert into inbox_claims (worker, job_ids) values ($1, $2)
-        on conflict (worker) do update set job_ids = excluded.job_ids, claimed_at = now()`,
-      values: [worker, jobIds],
-    })
+export async function noteClaim(
+  connection: Connection,
+  worker: string,
+  jobIds: readonly string[],
+): Promise<void> {
+  await connection.query({
+    name: 'note_claim',
+    text: `insert into inbox_claims (worker, job_ids)
+      select $1, $2::text[] from set_config('synchronous_commit', 'off', true)
+      on conflict (worker) do update set job_ids = excluded.job_ids, claimed_at = now()`,
+    values: [worker, textArray(jobIds)],
   })
 }
 
@@ -120,7 +125,7 @@ export async function deleteInbox(connection: Connection, jobIds: readonly strin
   await connection.query({
     name: 'delete_inbox',
     text: 'delete from inbox where job_id = any($1::text[])',
-    values: [jobIds],
+    values: [textArray(jobIds)],
   })
 }
 

@@ -1,5 +1,6 @@
 import type { Environment } from '../idwise/envelope.ts'
 import { foldJourney, type Journey, type JourneyEvent } from '../idwise/journey.ts'
+import { textArray } from './array.ts'
 import type { Connection } from './pool.ts'
 
 /** Applications listen here; see docs/architecture.md. */
@@ -10,38 +11,57 @@ export type JourneyName = { readonly environment: Environment; readonly journeyI
 /** What is announced about a journey: the columns that changed, all of them for a new journey. */
 export type JourneyChange = JourneyName & { readonly changed: readonly (keyof Journey)[] }
 
+/** What a transaction that has just inserted events knows of their journeys; each by `nameOf`. */
+export type JustLanded = {
+  /** From `journeySizes`. */
+  readonly sizes: ReadonlyMap<string, number>
+  /** Everything that it has inserted. */
+  readonly events: ReadonlyMap<string, readonly JourneyEvent[]>
+}
+
 /**
  * Folds these journeys from all of their stored events and announces those that changed, in the caller's transaction.
  * Their rows are locked until it ends, so that of two transactions that land events of one journey the later one sees
  * what the earlier one has landed.
  *
+ * @param landed saves reading what the caller knows: a new journey is made in one go
  * @returns the journeys whose row changed
  */
 export async function foldJourneys(
   connection: Connection,
   names: readonly JourneyName[],
+  landed?: JustLanded,
 ): Promise<JourneyChange[]> {
-  const distinct = [...new Map(names.map((name) => [textOf(name), name])).values()].sort(byName)
+  const distinct = [...new Map(names.map((name) => [nameOf(name), name])).values()].sort(byName)
   if (distinct.length === 0) return []
-  const before = await lockJourneys(connection, distinct)
-  const isLong = (name: JourneyName) => (before.get(textOf(name))?.events ?? 0) > LONG
-  const events = new Map([
-    ...(await readEvents(
+  const sizes = landed?.sizes ?? (await journeySizes(connection, distinct))
+  const told = (name: JourneyName) => landed?.events.get(nameOf(name)) ?? []
+  const missing = distinct.filter((name) => !sizes.has(nameOf(name)))
+  const fresh = missing.map((name) => changeOf(name, undefined, told(name)))
+  const made = await makeJourneys(connection, fresh)
+  const complete = fresh.filter(({ name, journey }) => made.has(nameOf(name)) && journey.events > 0)
+  const isComplete = new Set(complete.map(({ name }) => nameOf(name)))
+  const others = distinct.filter((name) => !isComplete.has(nameOf(name)))
+  const isLong = (name: JourneyName) => (sizes.get(nameOf(name)) ?? 0) > LONG
+  const read = (length: 'short' | 'long') =>
+    readEvents(
       connection,
-      'short',
-      distinct.filter((name) => !isLong(name)),
-    )),
-    ...(await readEvents(connection, 'long', distinct.filter(isLong))),
+      others.filter((name) => isLong(name) === (length === 'long')),
+      { length, withOwn: !landed },
+    )
+  const [before, short, long] = await Promise.all([
+    lockJourneys(connection, others),
+    read('short'),
+    read('long'),
   ])
-  const changes = distinct.flatMap((name) => {
-    const told = events.get(textOf(name))
-    if (!told) return []
-    const journey = foldJourney(told)
-    const changed = changedFields(before.get(textOf(name)), journey)
-    return changed.length > 0 ? [{ name, journey, changed }] : []
-  })
-  if (changes.length === 0) return []
-  await writeJourneys(connection, changes)
+  const updated = others
+    .map((name) => {
+      const stored = short.get(nameOf(name)) ?? long.get(nameOf(name)) ?? []
+      return changeOf(name, before.get(nameOf(name)), [...stored, ...told(name)])
+    })
+    .filter(({ journey, changed }) => journey.events > 0 && changed.length > 0)
+  const changes = [...complete, ...updated]
+  await Promise.all([updateJourneys(connection, updated, before), announce(connection, changes)])
   return changes.map(({ name, changed }) => ({ ...name, changed }))
 }
 
@@ -54,44 +74,139 @@ export async function foldJourneyOf(connection: Connection, eventKey: Buffer | n
   await foldJourneys(connection, rows)
 }
 
-// Every journey has a row before any is locked: a stub where it is new, so that there is something to lock. Where another
-// transaction has just made it, this waits for that to end. Were both one statement, or done again for what is missing, a
-// transaction would hold locks while it waits for rows out of order, and two of them could wait for each other.
-const MAKE = `
-insert into journeys (environment, journey_id, stage, events, first_event_at, last_event_at)
-select environment, journey_id, 'unknown', 0, 'epoch', 'epoch'
-from unnest($1::text[], $2::text[]) as wanted(environment, journey_id)
-where not exists (select from journeys j where (j.environment, j.journey_id) = (wanted.environment, wanted.journey_id))
-order by environment, journey_id
-on conflict do nothing`
+// Each name is looked up by itself, whatever the planner thinks of the table: a plan that was made while the table was
+// small would go through all of it for each batch.
+const WANTED = 'unnest($1::text[], $2::text[]) as wanted(environment, journey_id)'
+const OF_WANTED = 'j.environment = wanted.environment and j.journey_id = wanted.journey_id'
 
+type Change = {
+  readonly name: JourneyName
+  readonly journey: Journey
+  readonly changed: readonly (keyof Journey)[]
+}
+
+function changeOf(name: JourneyName, before: Journey | undefined, events: readonly JourneyEvent[]): Change {
+  const journey = events.length > 0 ? foldJourney(events) : STUB
+  return { name, journey, changed: changedFields(before, journey) }
+}
+
+/** The row of a journey whose events are not known yet, so that there is something to lock. */
+const STUB: Journey = {
+  referenceNo: null,
+  stage: 'unknown',
+  systemDecision: null,
+  manualDecision: null,
+  finalDecision: null,
+  amlVersion: null,
+  resubmission: null,
+  renewal: null,
+  events: 0,
+  firstEventAt: 0,
+  lastEventAt: 0,
+  needsAttention: null,
+}
+
+/** How many events the rows of these journeys count; one without a row is left out. A hint, since nothing is locked. */
+export async function journeySizes(
+  connection: Connection,
+  names: readonly JourneyName[],
+): Promise<Map<string, number>> {
+  if (names.length === 0) return new Map()
+  const { rows } = await connection.query<JourneyName & { events: number }>({
+    name: 'journey_sizes',
+    text: `select environment, journey_id as "journeyId", events
+      from ${WANTED}, lateral (select events from journeys j where ${OF_WANTED} limit 1) as row`,
+    values: columnsOf(names),
+  })
+  return new Map(rows.map((row) => [nameOf(row), row.events]))
+}
+
+// Every journey has a row before any is locked. Where another transaction has just made it, this waits for that to end.
+// Were both one statement, or done again for what is missing, a transaction would hold locks while it waits for rows out
+// of order, and two of them could wait for each other.
+const FIELDS = `$1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[],
+  $9::int[], $10::float8[], $11::float8[], $12::text[]`
+const FIELD_NAMES = 'ref, stage, sd, md, fd, aml, resub, renewal, n, first, last, attention'
+
+function fieldsOf(changes: readonly Change[]): unknown[] {
+  const texts = (pick: (journey: Journey) => string | null) =>
+    textArray(changes.map(({ journey }) => pick(journey)))
+  const numbers = (pick: (journey: Journey) => number | null) => changes.map(({ journey }) => pick(journey))
+  return [
+    texts(({ referenceNo }) => referenceNo),
+    texts(({ stage }) => stage),
+    texts(({ systemDecision }) => systemDecision),
+    texts(({ manualDecision }) => manualDecision),
+    texts(({ finalDecision }) => finalDecision),
+    numbers(({ amlVersion }) => amlVersion),
+    texts(({ resubmission }) => resubmission),
+    texts(({ renewal }) => renewal),
+    numbers(({ events }) => events),
+    numbers(({ firstEventAt }) => firstEventAt),
+    numbers(({ lastEventAt }) => lastEventAt),
+    texts(({ needsAttention }) => needsAttention),
+  ]
+}
+
+const MAKE = `
+insert into journeys (reference_no, stage, system_decision, manual_decision, final_decision, aml_version, resubmission,
+  renewal, events, first_event_at, last_event_at, needs_attention, environment, journey_id)
+select ref, stage, sd, md, fd, aml, resub, renewal, n, to_timestamp(first / 1000), to_timestamp(last / 1000), attention,
+  environment, journey_id
+from unnest(${FIELDS}, $13::text[], $14::text[]) as t(${FIELD_NAMES}, environment, journey_id)
+order by environment, journey_id
+on conflict do nothing
+returning environment, journey_id as "journeyId"`
+
+const UPDATE = `
+update journeys j set reference_no = t.ref, stage = t.stage, system_decision = t.sd, manual_decision = t.md,
+  final_decision = t.fd, aml_version = t.aml, resubmission = t.resub, renewal = t.renewal, events = t.n,
+  first_event_at = to_timestamp(t.first / 1000), last_event_at = to_timestamp(t.last / 1000), needs_attention = t.attention,
+  updated_at = clock_timestamp()
+from unnest(${FIELDS}, $13::tid[]) as t(${FIELD_NAMES}, place)
+where j.ctid = t.place`
+
+/** @returns by `nameOf`, those that nobody else has made meanwhile */
+async function makeJourneys(connection: Connection, changes: readonly Change[]): Promise<Set<string>> {
+  if (changes.length === 0) return new Set()
+  const { rows } = await connection.query<JourneyName>({
+    name: 'make_journeys',
+    text: MAKE,
+    values: [...fieldsOf(changes), ...columnsOf(changes.map(({ name }) => name))],
+  })
+  return new Set(rows.map(nameOf))
+}
+
+/** @property place of its row, until this transaction changes it: a `ctid` */
+type LockedJourney = Journey & { readonly place: string }
+
+// Names come sorted, which is the order of the locks.
 const LOCK = `
-select environment, journey_id as "journeyId", reference_no as "referenceNo", stage,
-  system_decision as "systemDecision", manual_decision as "manualDecision", final_decision as "finalDecision",
-  aml_version::float8 as "amlVersion", resubmission, renewal, events,
-  round(extract(epoch from first_event_at) * 1000)::float8 as "firstEventAt",
-  round(extract(epoch from last_event_at) * 1000)::float8 as "lastEventAt", needs_attention as "needsAttention"
-from journeys j join unnest($1::text[], $2::text[]) as wanted(environment, journey_id) using (environment, journey_id)
-order by environment, journey_id for update of j`
+select environment, journey_id as "journeyId", row.* from ${WANTED}, lateral (
+  select reference_no as "referenceNo", stage, system_decision as "systemDecision", manual_decision as "manualDecision",
+    final_decision as "finalDecision", aml_version::float8 as "amlVersion", resubmission, renewal, events,
+    round(extract(epoch from first_event_at) * 1000)::float8 as "firstEventAt",
+    round(extract(epoch from last_event_at) * 1000)::float8 as "lastEventAt", needs_attention as "needsAttention",
+    ctid as place
+  from journeys j where ${OF_WANTED} for update) as row`
 
 /**
- * @returns the locked rows as they were; one that did not exist has no events.
+ * @returns the locked rows as they were
  * @throws where a row can be neither made nor found
  */
 async function lockJourneys(
   connection: Connection,
   names: readonly JourneyName[],
-): Promise<Map<string, Journey>> {
-  const values = columnsOf(names)
-  await connection.query({ name: 'make_journeys', text: MAKE, values })
-  const { rows } = await connection.query<Journey & JourneyName>({
+): Promise<Map<string, LockedJourney>> {
+  if (names.length === 0) return new Map()
+  const { rows } = await connection.query<LockedJourney & JourneyName>({
     name: 'lock_journeys',
     text: LOCK,
-    values,
+    values: columnsOf(names),
   })
   if (rows.length < names.length) throw new Error('the rows of some journeys can be neither made nor locked')
   return new Map(
-    rows.map(({ environment, journeyId, ...journey }) => [textOf({ environment, journeyId }), journey]),
+    rows.map(({ environment, journeyId, ...journey }) => [nameOf({ environment, journeyId }), journey]),
   )
 }
 
@@ -108,8 +223,9 @@ const COLUMNS = ` e.environment, e.journey_id as "journeyId", e.kind, e.event, e
   (e.details->>'updatedAMLVersionNumber')::float8 as "amlVersion",
   exists (select from dead_letters d where d.event_key = e.event_key and d.reason = 'conflict'
     and d.state in ('open', 'replaying')) as conflict`
-const OF_THESE = `from unnest($1::text[], $2::text[]) as t(environment, journey_id)
-join events e on e.journey_id = t.journey_id and e.environment = t.environment`
+const OF_THESE = `from ${WANTED}, lateral (
+  select * from events e where e.journey_id = wanted.journey_id and e.environment = wanted.environment
+    and ($3 or e.xmin <> pg_current_xact_id()::xid) offset 0) as e`
 
 const READ = `select ${COLUMNS}, round(extract(epoch from e.received_at) * 1000)::float8 as "firstAt",
   round(extract(epoch from e.received_at) * 1000)::float8 as "lastAt", 1 as count ${OF_THESE}`
@@ -144,58 +260,37 @@ export async function readEarlierEvents(
   return rows
 }
 
+/** @param options.withOwn reads what this transaction has inserted, too */
 async function readEvents(
   connection: Connection,
-  length: 'short' | 'long',
   names: readonly JourneyName[],
+  { length, withOwn }: { length: 'short' | 'long'; withOwn: boolean },
 ): Promise<Map<string, JourneyEvent[]>> {
   if (names.length === 0) return new Map()
   const { rows } = await connection.query<JourneyEvent & JourneyName>({
     name: `read_${length}_journeys`,
     text: length === 'short' ? READ : READ_LONG,
-    values: columnsOf(names),
+    values: [...columnsOf(names), withOwn],
   })
-  return Map.groupBy(rows, textOf)
+  return Map.groupBy(rows, nameOf)
 }
 
-const WRITE = `
-update journeys j set reference_no = t.ref, stage = t.stage, system_decision = t.sd, manual_decision = t.md,
-  final_decision = t.fd, aml_version = t.aml, resubmission = t.resub, renewal = t.renewal, events = t.n,
-  first_event_at = to_timestamp(t.first / 1000), last_event_at = to_timestamp(t.last / 1000), needs_attention = t.attention,
-  updated_at = clock_timestamp()
-from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[],
-  $10::text[], $11::int[], $12::float8[], $13::float8[], $14::text[])
-  as t(environment, journey_id, ref, stage, sd, md, fd, aml, resub, renewal, n, first, last, attention)
-where j.environment = t.environment and j.journey_id = t.journey_id`
-
-async function writeJourneys(
+async function updateJourneys(
   connection: Connection,
-  changes: readonly { name: JourneyName; journey: Journey; changed: readonly (keyof Journey)[] }[],
+  changes: readonly Change[],
+  locked: ReadonlyMap<string, LockedJourney>,
 ): Promise<void> {
-  const column = (pick: (journey: Journey) => unknown) => changes.map(({ journey }) => pick(journey))
-  await connection.query({
-    name: 'write_journeys',
-    text: WRITE,
-    values: [
-      ...columnsOf(changes.map(({ name }) => name)),
-      column(({ referenceNo }) => referenceNo),
-      column(({ stage }) => stage),
-      column(({ systemDecision }) => systemDecision),
-      column(({ manualDecision }) => manualDecision),
-      column(({ finalDecision }) => finalDecision),
-      column(({ amlVersion }) => amlVersion),
-      column(({ resubmission }) => resubmission),
-      column(({ renewal }) => renewal),
-      column(({ events }) => events),
-      column(({ firstEventAt }) => firstEventAt),
-      column(({ lastEventAt }) => lastEventAt),
-      column(({ needsAttention }) => needsAttention),
-    ],
-  })
+  if (changes.length === 0) return
+  const places = changes.map(({ name }) => locked.get(nameOf(name))?.place)
+  await connection.query({ name: 'update_journeys', text: UPDATE, values: [...fieldsOf(changes), places] })
+}
+
+async function announce(connection: Connection, changes: readonly Change[]): Promise<void> {
+  if (changes.length === 0) return
   await connection.query({
     name: 'announce_journeys',
     text: `select pg_notify('${JOURNEY_CHANNEL}', message) from unnest($1::text[]) as t(message)`,
-    values: [changes.map(({ name, changed }) => JSON.stringify({ ...name, changed }))],
+    values: [textArray(changes.map(({ name, changed }) => JSON.stringify({ ...name, changed })))],
   })
 }
 
@@ -204,14 +299,18 @@ function changedFields(before: Journey | undefined, after: Journey): (keyof Jour
   return before && before.events > 0 ? fields.filter((field) => before[field] !== after[field]) : fields
 }
 
-function columnsOf(names: readonly JourneyName[]): [environments: string[], journeyIds: string[]] {
-  return [names.map(({ environment }) => environment), names.map(({ journeyId }) => journeyId)]
+function columnsOf(names: readonly JourneyName[]): [environments: Buffer, journeyIds: Buffer] {
+  return [
+    textArray(names.map(({ environment }) => environment)),
+    textArray(names.map(({ journeyId }) => journeyId)),
+  ]
 }
 
-function textOf({ environment, journeyId }: JourneyName): string {
+/** One text for a journey's two names, to compare and look up. */
+export function nameOf({ environment, journeyId }: JourneyName): string {
   return `${environment} ${journeyId}`
 }
 
 function byName(a: JourneyName, b: JourneyName): number {
-  return textOf(a) < textOf(b) ? -1 : 1
+  return nameOf(a) < nameOf(b) ? -1 : 1
 }

@@ -1,10 +1,11 @@
 import type { Environment } from '../idwise/envelope.ts'
 import { ANONYMOUS_WINDOW_MS, anonymousEventKey } from '../idwise/identity.ts'
+import type { JourneyEvent } from '../idwise/journey.ts'
 import { failpoint } from '../runtime/failpoint.ts'
 import { resolveReplayed, writeDeadLetters } from './dead-letters.ts'
-import { bodySha256, type Delivery, type EventRow, readDelivery } from './delivery.ts'
+import { bodySha256, type Delivery, type EventRow, journeyEventOf, readDelivery } from './delivery.ts'
 import { countDuplicates, insertEvents, lockEvents, newestAnonymous } from './events.ts'
-import { foldJourneys, type JourneyName } from './journeys.ts'
+import { foldJourneys, type JourneyName, journeySizes, nameOf } from './journeys.ts'
 import type { Connection } from './pool.ts'
 
 export type Landed = 'landed' | 'duplicate' | 'conflict'
@@ -31,7 +32,10 @@ export async function landDeliveries(
 
   const byKey = Map.groupBy(rows, (row) => row.eventKey.toString('latin1'))
   const first = [...byKey.values()].map((group) => group[0] as EventRow).sort(byEventKey)
-  const inserted = await insertEvents(connection, first)
+  const [inserted, sizes] = await Promise.all([
+    insertEvents(connection, first),
+    journeySizes(connection, rows.flatMap(journeyNames)),
+  ])
 
   if (deliveries.length > 0) failpoint('worker-in-transaction')
   const outcomes = new Map<EventRow, Landed>()
@@ -41,7 +45,7 @@ export async function landDeliveries(
     const landed = inserted.has(key) && byKey.get(key)?.[0] === row
     if (!landed) return true
     outcomes.set(row, 'landed')
-    touch(touched, row.environment, row.event.journeyId)
+    touched.push(...journeyNames(row))
     return false
   })
   if (others.length > 0) await settleOthers(connection, others, { outcomes, touched })
@@ -49,7 +53,8 @@ export async function landDeliveries(
     connection,
     rows.filter((row) => outcomes.get(row) !== 'conflict').flatMap((row) => row.delivery.replayOf ?? []),
   )
-  await foldJourneys(connection, touched)
+  // What was there already may concern events that only the database knows.
+  await foldJourneys(connection, touched, others.length > 0 ? undefined : { sizes, events: toldBy(rows) })
   return rows.map((row) => outcomes.get(row) as Landed)
 }
 
@@ -93,7 +98,8 @@ async function settleOthers(
     const isConflict = !there.bodySha256.equals(bodySha256(row))
     outcomes.set(row, isConflict ? 'conflict' : 'duplicate')
     if (isConflict) conflicts.push(row)
-    if (isConflict || at < there.receivedAt) touch(touched, there.environment, there.journeyId)
+    if (isConflict || at < there.receivedAt)
+      touched.push(...journeyNames({ environment: there.environment, event: there }))
     // The same arrival again is a job that ran twice (its worker died, or its add was repeated), not a redelivery;
     // neither is a replay, which is ours.
     if (isConflict || row.delivery.replayOf !== null) continue
@@ -123,8 +129,25 @@ const CONFLICT = {
   message: 'Another body is stored under the same event id; the first one stands.',
 }
 
-function touch(touched: JourneyName[], environment: Environment, journeyId: string | null): void {
-  if (journeyId !== null) touched.push({ environment, journeyId })
+function journeyNames(row: {
+  readonly environment: Environment
+  readonly event: { readonly journeyId: string | null }
+}): JourneyName[] {
+  const { journeyId } = row.event
+  return journeyId === null ? [] : [{ environment: row.environment, journeyId }]
+}
+
+/** By journey, what rows that have just been inserted say: what `foldJourneys` would read of them. */
+function toldBy(rows: readonly EventRow[]): Map<string, JourneyEvent[]> {
+  const told = new Map<string, JourneyEvent[]>()
+  for (const row of rows) {
+    for (const name of journeyNames(row).map(nameOf)) {
+      const known = told.get(name)
+      if (known) known.push(journeyEventOf(row))
+      else told.set(name, [journeyEventOf(row)])
+    }
+  }
+  return told
 }
 
 function byEventKey(a: EventRow, b: EventRow): number {

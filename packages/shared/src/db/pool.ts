@@ -32,6 +32,8 @@ export function createDb(
     lock_timeout: Math.min(3_000, options.statementMs),
     idle_in_transaction_session_timeout: 15_000,
     keepAlive: true,
+    // Statements that do not wait for each other travel together.
+    pipeline: true,
     allowExitOnIdle: false,
   })
   // A killed connection emits on the pool when idle and on the client when checked out; unheard, either ends the process.

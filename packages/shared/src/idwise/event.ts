@@ -40,6 +40,8 @@ export type IdwiseEvent = {
   readonly systemDecision: string | null
   readonly manualDecision: string | null
   readonly finalDecision: string | null
+  /** It has a final decision and no manual one at all, not even null: the oldest shape. */
+  readonly finalAlone: boolean
   /** What only some event types carry, under the sender's own names; null where there is nothing. */
   readonly details: EventDetails | null
   /** The whole document as text for a `jsonb` column; null where the body is not JSON. */
@@ -79,17 +81,25 @@ export function parseEvent(raw: Buffer | string): IdwiseEvent {
   const name = property(document.value, 'event')
   const body = bodyOf(document)
   const names = namesIn(document, body)
+  const manualDecision = body?.text('manualDecision') ?? null
+  const finalDecision = body?.text('finalDecision') ?? null
   return {
     ...names,
     kind: (body && (KINDS as Map<string, KnownKind>).get(names.normalisedEvent)) ?? 'unrecognised',
     event: typeof name === 'string' ? cleanText(name.slice(0, MAX_NAME)) : null,
     referenceNo: body?.id('referenceNo') ?? null,
     systemDecision: body?.text('systemDecision') ?? null,
-    manualDecision: body?.text('manualDecision') ?? null,
-    finalDecision: body?.text('finalDecision') ?? null,
+    manualDecision,
+    finalDecision,
+    finalAlone: finalDecision !== null && manualDecision === null && hasNoManualDecision(document),
     details: body ? detailsOf(body) : null,
     json: toJsonb(document),
   }
+}
+
+function hasNoManualDecision({ value }: Document): boolean {
+  const inner = property(value, 'body')
+  return isObject(inner) && !Object.hasOwn(inner, 'manualDecision')
 }
 
 function namesIn(document: Document, body: Body | undefined): EventNames {
@@ -112,6 +122,7 @@ const UNREADABLE: IdwiseEvent = {
   systemDecision: null,
   manualDecision: null,
   finalDecision: null,
+  finalAlone: false,
   details: null,
   json: null,
 }
