@@ -10,26 +10,29 @@ import {
 import { readEnvelope } from '@sluice/shared/idwise'
 import type { HandleResult, Incoming } from '@sluice/shared/queue'
 import { createBatcher, describeError, failpoint, type Metrics } from '@sluice/shared/runtime'
+import { countHandled } from './count.ts'
 import type { Gate } from './gate.ts'
 import { isolate } from './isolate.ts'
 
-const BATCH = Number(process.env.ZB ?? 250)
-const TRANSACTIONS = Number(process.env.ZT ?? 2)
+const COMPLETED: HandleResult = { kind: 'completed' }
+const UNREADABLE = 'The job carries no envelope that this version knows.'
+/** Transactions at once, whatever the number of shards. */
+const TRANSACTIONS = Number(process.env.ZT ?? 3)
 
 /**
- * Handles jobs of the queue: jobs under way at the same time land in one transaction. A job is completed only after
- * its event, or its dead letter, is committed; a crash in between runs it again, which changes nothing.
+ * Handles jobs of the queue: those that come together land in one transaction. A job is completed only after its event,
+ * or its dead letter, is committed; a crash in between runs it again, which changes nothing.
  */
 export function createConsume(deps: {
   db: Db
   gate: Gate
   metrics: Metrics
-}): (job: Incoming) => Promise<HandleResult> {
+}): (jobs: readonly Incoming[]) => Promise<HandleResult[]> {
   const { db, gate, metrics } = deps
-  const batcher = createBatcher<Delivery, Landed>({
-    maxItems: BATCH,
+  const turns = createBatcher<readonly Delivery[], PromiseSettledResult<Landed>[]>({
+    maxItems: 1,
     concurrency: TRANSACTIONS,
-    run: (deliveries) => landBatch(db, deliveries),
+    run: (batches) => Promise.allSettled(batches.map((deliveries) => landBatch(db, deliveries))),
   })
 
   async function bury(job: Incoming, reason: DeadLetterReason, error: unknown): Promise<HandleResult> {
@@ -39,45 +42,56 @@ export function createConsume(deps: {
     )
     failpoint('worker-after-dead-letter')
     metrics.handled.inc({ via: 'redis', outcome: 'dead_letter' })
-    return { kind: 'completed' }
+    return COMPLETED
   }
 
-  async function handle(job: Incoming): Promise<HandleResult> {
+  /** @param error why it has not landed; undefined: it carries no envelope */
+  async function settle(job: Incoming, error?: unknown): Promise<HandleResult> {
+    if (error === undefined) return bury(job, 'unreadable', new Error(UNREADABLE))
+    const failure = classifyFailure(error)
+    if (failure === 'infrastructure') throw error
+    if (failure === 'event') return bury(job, 'rejected_by_database', error)
+    if (job.isLastAttempt) return bury(job, 'attempts_exhausted', error)
+    metrics.handled.inc({ via: 'redis', outcome: 'retried' })
+    return { kind: 'failed', error }
+  }
+
+  /** Where a store is away the job waits, without using up an attempt. */
+  function putOff(error: unknown): HandleResult {
+    if (classifyFailure(error) !== 'infrastructure') return { kind: 'failed', error }
+    metrics.handled.inc({ via: 'redis', outcome: 'delayed' })
+    return { kind: 'delayed', ms: gate.failed(error) }
+  }
+
+  return async (jobs) => {
     failpoint('worker-after-claim')
-    const envelope = readEnvelope(job.data)
-    if (!envelope)
-      return bury(job, 'unreadable', new Error('The job carries no envelope that this version knows.'))
-    try {
-      const outcome = await batcher.add({
-        jobId: job.jobId,
-        envelope,
-        via: 'redis',
-        duplicates: 0,
-        replayOf: null,
-      })
+    const deliveries = new Map<Incoming, Delivery>()
+    for (const job of jobs) {
+      const envelope = readEnvelope(job.data)
+      if (envelope) {
+        deliveries.set(job, { jobId: job.jobId, envelope, via: 'redis', duplicates: 0, replayOf: null })
+      }
+    }
+    const landed = deliveries.size > 0 ? await turns.add([...deliveries.values()]) : []
+    if (landed.some(({ status }) => status === 'fulfilled')) {
       failpoint('worker-after-commit')
-      metrics.handled.inc({ via: 'redis', outcome })
-      if (outcome === 'landed') metrics.landSeconds.observe((Date.now() - envelope.at) / 1000)
       gate.succeeded()
-      return { kind: 'completed' }
-    } catch (error) {
-      const failure = classifyFailure(error)
-      if (failure === 'infrastructure') throw error
-      if (failure === 'event') return bury(job, 'rejected_by_database', error)
-      if (job.isLastAttempt) return bury(job, 'attempts_exhausted', error)
-      metrics.handled.inc({ via: 'redis', outcome: 'retried' })
-      throw error
     }
-  }
-
-  return async (job) => {
-    try {
-      return await handle(job)
-    } catch (error) {
-      if (classifyFailure(error) !== 'infrastructure') throw error
-      metrics.handled.inc({ via: 'redis', outcome: 'delayed' })
-      return { kind: 'delayed', ms: gate.failed(error) }
-    }
+    countHandled(
+      metrics,
+      'redis',
+      [...deliveries.values()].flatMap(({ envelope }, index) => {
+        const outcome = landed[index]
+        return outcome?.status === 'fulfilled' ? [{ outcome: outcome.value, receivedAt: envelope.at }] : []
+      }),
+    )
+    const outcomes = new Map([...deliveries.keys()].map((job, index) => [job, landed[index]]))
+    return Promise.all(
+      jobs.map((job) => {
+        const outcome = outcomes.get(job)
+        return outcome?.status === 'fulfilled' ? COMPLETED : settle(job, outcome?.reason).catch(putOff)
+      }),
+    )
   }
 }
 

@@ -18,6 +18,7 @@ import {
 import { readEnvelope } from '@sluice/shared/idwise'
 import { ATTEMPTS, BACKOFF } from '@sluice/shared/queue'
 import { backoffMs, describeError, failpoint, type Metrics } from '@sluice/shared/runtime'
+import { countHandled, type Handled } from './count.ts'
 import { isolate } from './isolate.ts'
 
 const BATCH = Number(process.env.ZB ?? 200)
@@ -52,7 +53,7 @@ export async function drainInbox(
       return landRows(connection, rows)
     })
     if (rows.length > 0) failpoint('worker-after-commit')
-    count(metrics, landed)
+    countHandled(metrics, 'inbox', landed)
   } catch (error) {
     await dropClaim(db.pool, worker).catch(() => {})
     if (rows.length === 0 || classifyFailure(error) === 'infrastructure') throw error
@@ -66,7 +67,7 @@ async function landRows(
   connection: Connection,
   rows: readonly InboxRow[],
   options: { withoutBody?: boolean } = {},
-): Promise<{ outcome: Landed | 'dead_letter'; receivedAt?: number }[]> {
+): Promise<Handled[]> {
   if (rows.length === 0) return []
   const crashed = rows.filter((row) => row.crashes > MAX_CRASHES)
   const read = rows
@@ -115,7 +116,7 @@ async function landOneByOne(db: Db, rows: readonly InboxRow[], metrics: Metrics)
         landRows(connection, await reclaimInbox(connection, jobIds), options),
       )
       .then((landed) => {
-        count(metrics, landed)
+        countHandled(metrics, 'inbox', landed)
         return jobIds
       })
   const results = await isolate(
@@ -153,13 +154,6 @@ async function postponeOrBury(db: Db, row: InboxRow, error: unknown, metrics: Me
 function letterOf(row: InboxRow, reason: DeadLetterReason, error: unknown) {
   const { jobId, envelope, attempts } = row
   return { jobId, reason, error: describeError(error), attempts: attempts + 1, envelope }
-}
-
-function count(metrics: Metrics, landed: readonly { outcome: string; receivedAt?: number }[]): void {
-  for (const { outcome, receivedAt } of landed) {
-    metrics.handled.inc({ via: 'inbox', outcome })
-    if (outcome === 'landed' && receivedAt) metrics.landSeconds.observe((Date.now() - receivedAt) / 1000)
-  }
 }
 
 function parseJson(text: string): unknown {

@@ -55,9 +55,9 @@ export async function startWorker(
     receiver = stack.use(
       createQueueReceiver(
         config.queue,
-        (job) => {
+        (jobs) => {
           lastActiveAt = Date.now()
-          return consume(job)
+          return consume(jobs)
         },
         { concurrency: config.concurrency, log },
       ),

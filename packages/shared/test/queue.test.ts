@@ -101,7 +101,7 @@ describe('jobs that are added many at once', () => {
   })
 })
 
-describe('jobs that are completed together', () => {
+describe('jobs that are taken and completed together', () => {
   const stack = new AsyncDisposableStack()
   let connection: Redis
   beforeAll(() => {
@@ -117,7 +117,8 @@ describe('jobs that are completed together', () => {
     const prefix = `{${location.prefix}-0}`
     const queue = stack.adopt(new Queue('events', { connection, prefix }), (opened) => opened.close())
     const log = createLog('test', 'silent')
-    stack.use(createQueueReceiver(location, handle, { concurrency, log }))
+    const handleAll = (jobs: readonly Incoming[]) => Promise.all(jobs.map(handle))
+    stack.use(createQueueReceiver(location, handleAll, { concurrency, log }))
     const add = createAdd(connection, prefix)
     return {
       location,
@@ -184,7 +185,7 @@ describe('jobs that are completed together', () => {
     let others = 0
     const { add } = open(async ({ jobId }) => {
       if (jobId !== 'e-again') return completed
-      if (++tries === 1) throw new Error('not yet')
+      if (++tries === 1) return { kind: 'failed', error: new Error('not yet') }
       return completed
     }, 2)
     await add('e-again')
@@ -214,16 +215,79 @@ describe('jobs that are completed together', () => {
   })
 
   it('are not completed by a worker that has lost the lock', async () => {
-    let lockKey = ''
-    const { queue, key, add } = open(async () => {
-      await connection.set(lockKey, 'of another worker')
+    let lost = ''
+    const { queue, key, add } = open(async ({ jobId }) => {
+      if (jobId !== lost) return completed
+      await connection.set(key(`${jobId}:lock`), 'of another worker')
       return completed
     })
-    lockKey = key('e-1:lock')
-    await add('e-1')
-
-    await eventually(async () => (await connection.get(lockKey)) === 'of another worker')
-    await pause(300)
-    expect(await queue.getJobCounts('completed', 'active')).toEqual({ completed: 0, active: 1 })
+    for (const [at, id] of ['e-1', 'e-4'].entries()) {
+      lost = id
+      // The first one is BullMQ's; the last one comes with it.
+      await add(`e-${3 * at + 1}`, `e-${3 * at + 2}`, `e-${3 * at + 3}`)
+      await eventually(async () => (await connection.get(key(`${id}:lock`))) === 'of another worker')
+      await pause(300)
+      expect(await queue.getJobCounts('completed', 'active')).toEqual({
+        completed: 2 * (at + 1),
+        active: at + 1,
+      })
+    }
   })
+
+  it('are failed, put off and completed each by itself, whichever came first', async () => {
+    const outcomes: HandleResult[] = [
+      { kind: 'failed', error: new Error('not yet') },
+      { kind: 'delayed', ms: 200 },
+      completed,
+    ]
+    const tries = new Map<string, number>()
+    const { queue, add } = open(async ({ jobId, attempt }) => {
+      const before = tries.get(jobId) ?? 0
+      tries.set(jobId, before + 1)
+      if (before > 0) expect(attempt).toBe(Number(jobId.slice(2)) % 3 === 0 ? 2 : 1)
+      return before > 0 ? completed : (outcomes[Number(jobId.slice(2)) % 3] ?? completed)
+    }, 60)
+    await add(...ids(60))
+
+    await eventually(async () => (await queue.getCompletedCount()) === 60)
+    expect([...tries.values()].reduce((sum, count) => sum + count)).toBe(100)
+    expect(await queue.getJobCounts('active', 'failed', 'delayed')).toEqual({
+      active: 0,
+      failed: 0,
+      delayed: 0,
+    })
+  })
+
+  it('that have stalled too often fail for good, and one with garbage beside its data is handled', async () => {
+    const handled: string[] = []
+    const { queue, key, add } = open(async ({ jobId }) => {
+      handled.push(jobId)
+      return completed
+    })
+    await queue.pause()
+    await add(...ids(4))
+    await connection.hset(key('e-2'), 'defa', 'job stalled more than allowable limit')
+    await connection.hset(key('e-3'), 'progress', '{', 'opts', '{')
+    await queue.resume()
+
+    await eventually(async () => (await queue.getCompletedCount()) === 3)
+    expect(handled.toSorted()).toEqual(['e-0', 'e-1', 'e-3'])
+    expect((await queue.getFailed()).map(({ id, failedReason }) => [id, failedReason])).toEqual([
+      ['e-2', 'job stalled more than allowable limit'],
+    ])
+  })
+
+  it('keep their locks for as long as they take', async () => {
+    const { queue, add } = open(async () => {
+      await pause(18_000)
+      return completed
+    })
+    await add(...ids(5))
+
+    await eventually(async () => (await queue.getCompletedCount()) === 5, 40_000)
+    const jobs = await queue.getCompleted()
+    expect(jobs.map(({ attemptsStarted, stalledCounter }) => [attemptsStarted, stalledCounter])).toEqual(
+      jobs.map(() => [1, 0]),
+    )
+  }, 60_000)
 })

@@ -1,12 +1,14 @@
-import { type Job, type JobJson, Worker } from 'bullmq'
+import { type Job, type JobJson, raw2NextJobData, Worker } from 'bullmq'
 import { JOB_OPTIONS } from './options.ts'
+import type { TakenJob } from './take.ts'
 
-/**
- * Puts the job options on, and reads what it cannot: BullMQ parses a job's data while it fetches, so a job whose data is
- * no JSON would stop fetching again and again. Here such data arrives as the text that it is, and becomes a dead letter
- * like any other.
- */
+/** BullMQ's worker, for jobs that are taken beside the one that it has fetched. */
 export class EventWorker extends Worker {
+  /**
+   * Puts the job options on, and reads what it cannot: BullMQ parses a job's data while it fetches, so a job whose data is
+   * no JSON would stop fetching again and again. Here such data arrives as the text that it is, and becomes a dead letter
+   * like any other.
+   */
   protected override createJob(stored: JobJson, jobId: string): Job {
     const json = { ...stored, delay: 0, priority: 0, opts: { ...stored.opts, ...JOB_OPTIONS } } as JobJson
     try {
@@ -14,5 +16,20 @@ export class EventWorker extends Worker {
     } catch {
       return super.createJob({ ...json, data: JSON.stringify(json.data) }, jobId) as Job
     }
+  }
+
+  /** A taken job as BullMQ knows it, to fail it or to put it off. */
+  jobOf({ id, fields }: TakenJob): Job {
+    const [json] = raw2NextJobData([fields, id, 0, 0])
+    return this.createJob(json as JobJson, id)
+  }
+
+  /** Keeps their locks until they are released. */
+  hold(jobs: readonly TakenJob[], token: string): void {
+    for (const { id } of jobs) this.lockManager.trackJob(id, token, Date.now())
+  }
+
+  release(jobs: readonly TakenJob[]): void {
+    for (const { id } of jobs) this.lockManager.untrackJob(id)
   }
 }

@@ -1,7 +1,5 @@
-import type { HandleResult } from './receiver.ts'
-
 /** A job that was under way in this many crashes of its worker may be their cause. */
-const SUSPECT_AFTER = 2
+export const SUSPECT_AFTER = 2
 
 /**
  * Lets a suspected job run with nothing beside it, so that its next crash counts against no other job: fetching is held,
@@ -12,7 +10,7 @@ export function createSolo(fetching: { hold(): void; release(): void }) {
   let taken = false
   let whenIdle: (() => void) | undefined
 
-  async function alone(work: () => Promise<HandleResult>): Promise<HandleResult> {
+  async function alone<Result>(work: () => Promise<Result>): Promise<Result> {
     taken = true
     fetching.hold()
     try {
@@ -24,10 +22,10 @@ export function createSolo(fetching: { hold(): void; release(): void }) {
     }
   }
 
-  /** @param crashes in how many crashes of its worker the job was under way */
-  return async (crashes: number, work: () => Promise<HandleResult>): Promise<HandleResult> => {
-    if (taken) return { kind: 'delayed', ms: 500 + Math.random() * 1_000 }
-    if (crashes >= SUSPECT_AFTER) return alone(work)
+  /** @returns undefined where something else runs alone: the work is to be put off */
+  return async <Result>(isSuspect: boolean, work: () => Promise<Result>): Promise<Result | undefined> => {
+    if (taken) return undefined
+    if (isSuspect) return alone(work)
     underWay++
     try {
       return await work()

@@ -1,0 +1,15 @@
+import type { Landed } from '@sluice/shared/db'
+import type { Metrics } from '@sluice/shared/runtime'
+
+/** What became of an event, and when it was received (ms since 1970) where that is known. */
+export type Handled = { readonly outcome: Landed | 'dead_letter'; readonly receivedAt?: number }
+
+export function countHandled(metrics: Metrics, via: 'redis' | 'inbox', handled: readonly Handled[]): void {
+  for (const [outcome, group] of Map.groupBy(handled, (each) => each.outcome)) {
+    metrics.handled.inc({ via, outcome }, group.length)
+    if (outcome !== 'landed') continue
+    for (const { receivedAt } of group) {
+      if (receivedAt) metrics.landSeconds.observe((Date.now() - receivedAt) / 1000)
+    }
+  }
+}

@@ -1,0 +1,140 @@
+import { type BackendFactory, createRedisBackend, type RedisQueueBackend } from 'bullmq'
+import type { RedisClient } from './connection.ts'
+import { JOB_OPTIONS, QUEUE_NAME, WORKER_OPTIONS } from './options.ts'
+
+/**
+ * Does for many jobs what BullMQ's own script `moveToActive` (6.7) does for one that waits: a lock, and a place among the
+ * active ones. Whatever is unusual is left to that one: a queue that is paused or limited, and delayed jobs.
+ */
+const TAKE = `
+local wait, active, meta = unpack(KEYS)
+local prefix, now, lockMs, token, count = unpack(ARGV)
+local queue = redis.call('HMGET', meta, 'paused', 'concurrency', 'max')
+if queue[1] or queue[2] or queue[3] then return {} end
+local ids, jobs = {}, {}
+for _, id in ipairs(redis.call('RPOP', wait, count) or {}) do
+  local key = prefix .. id
+  local fields = redis.call('HGETALL', key)
+  if #fields > 0 then
+    redis.call('SET', key .. ':lock', token, 'PX', lockMs)
+    redis.call('HSET', key, 'processedOn', now)
+    redis.call('HINCRBY', key, 'ats', 1)
+    ids[#ids + 1] = id
+    jobs[#jobs + 1] = { id, fields }
+  end
+end
+if #ids > 0 then redis.call('LPUSH', active, unpack(ids)) end
+return jobs`
+
+/**
+ * Does for many jobs what BullMQ's `moveToFinished` (6.7) does for one that is completed: its lock and its place among
+ * the active ones go, it joins the completed ones, and old ones of these go. It takes the body off as well: finished jobs
+ * stay only to let redeliveries collapse. It leaves out what jobs here never have (parents, limits of their own) and the
+ * entries of the event stream, which nothing reads. It answers which jobs are not under this lock any more.
+ */
+const FINISH = `
+local active, completed, stalled = unpack(KEYS)
+local prefix, now, keepMs, token = unpack(ARGV, 1, 4)
+local ids, locks = { unpack(ARGV, 5) }, {}
+for i, id in ipairs(ids) do locks[i] = prefix .. id .. ':lock' end
+local holders = redis.call('MGET', unpack(locks))
+local done, doneLocks, scores, lost = {}, {}, {}, {}
+for i, id in ipairs(ids) do
+  local key = prefix .. id
+  if holders[i] ~= token or redis.call('LREM', active, -1, id) == 0 then
+    lost[#lost + 1] = id
+  else
+    done[#done + 1] = id
+    doneLocks[#doneLocks + 1] = locks[i]
+    if redis.call('HDEL', key, 'data', 'opts') > 0 then
+      redis.call('HINCRBY', key, 'atm', 1)
+      redis.call('HSET', key, 'finishedOn', now)
+      scores[#scores + 1] = now
+      scores[#scores + 1] = id
+    end
+  end
+end
+if #done > 0 then
+  redis.call('DEL', unpack(doneLocks))
+  redis.call('SREM', stalled, unpack(done))
+end
+if #scores > 0 then redis.call('ZADD', completed, unpack(scores)) end
+local old = redis.call('ZRANGEBYSCORE', completed, '-inf', now - keepMs, 'LIMIT', 0, 200)
+for _, id in ipairs(old) do redis.call('DEL', prefix .. id, prefix .. id .. ':logs') end
+if #old > 0 then redis.call('ZREM', completed, unpack(old)) end
+return lost`
+
+/** A script this long holds up others for about a millisecond, and for as long as it takes to send fifty bodies. */
+export const MAX_JOBS = 50
+/** A job's id and the fields of its hash. */
+export type TakenJob = { readonly id: string; readonly fields: string[] }
+
+/** Takes and completes jobs of one shard, many in one command. */
+export type JobTaker = {
+  /** @returns up to `count` waiting jobs, the longest waiting first, locked under `token` */
+  take(token: string, count: number): Promise<TakenJob[]>
+  /** @returns those that are not under this lock any more: done already, or taken over by another worker */
+  finish(token: string, ids: readonly string[]): Promise<string[]>
+}
+
+type WithScripts = RedisClient & {
+  sluiceTake(...args: (string | number)[]): Promise<[string, string[]][]>
+  sluiceFinish(...args: (string | number)[]): Promise<string[]>
+}
+
+/**
+ * @param client a connection that nothing blocks
+ * @param prefix of the shard
+ */
+export function createJobTaker(client: RedisClient, prefix: string): JobTaker {
+  client.defineCommand('sluiceTake', { numberOfKeys: 3, lua: TAKE })
+  client.defineCommand('sluiceFinish', { numberOfKeys: 3, lua: FINISH })
+  const scripts = client as WithScripts
+  const queue = `${prefix}:${QUEUE_NAME}:`
+  const forTake = ['wait', 'active', 'meta'].map((name) => queue + name)
+  const forFinish = ['active', 'completed', 'stalled'].map((name) => queue + name)
+  const { lockDuration } = WORKER_OPTIONS
+  const keepMs = JOB_OPTIONS.removeOnComplete.age * 1_000
+  return {
+    async take(token, count) {
+      const asked: Promise<[string, string[]][]>[] = []
+      for (let left = count; left > 0; left -= MAX_JOBS) {
+        const most = Math.min(left, MAX_JOBS)
+        asked.push(scripts.sluiceTake(...forTake, queue, Date.now(), lockDuration, token, most))
+      }
+      // What one command has taken is not lost because another fails.
+      const taken = (await Promise.allSettled(asked)).flatMap((each) =>
+        each.status === 'fulfilled' ? each.value : [],
+      )
+      return taken.map(([id, fields]) => ({ id, fields }))
+    },
+    async finish(token, ids) {
+      const lost: Promise<string[]>[] = []
+      for (let at = 0; at < ids.length; at += MAX_JOBS) {
+        const some = ids.slice(at, at + MAX_JOBS)
+        lost.push(scripts.sluiceFinish(...forFinish, queue, Date.now(), keepMs, token, ...some))
+      }
+      return (await Promise.all(lost)).flat()
+    },
+  }
+}
+
+/**
+ * BullMQ's Redis backend for a worker, which leaves alone what is completed already, and only fetches the next job.
+ *
+ * @param completed ids; each is taken out when its turn comes
+ */
+export function passingOver(completed: Set<string>): BackendFactory<RedisQueueBackend> {
+  return (name, opts, flags) => {
+    const backend = createRedisBackend(name, opts, flags)
+    const completeOne = backend.moveToCompleted.bind(backend)
+    backend.moveToCompleted = async (job, value, keep, token, fetchNext) => {
+      if (!completed.delete(String(job.id))) return completeOne(job, value, keep, token, fetchNext)
+      const finishedOn = Date.now()
+      // Whatever goes wrong with the next one must not look as if this one were not completed.
+      const result = fetchNext ? await backend.moveToActive(token).catch(() => undefined) : undefined
+      return { result, finishedOn }
+    }
+    return backend
+  }
+}
