@@ -4,7 +4,7 @@ import { createBell } from './bell.ts'
 import type { Gate } from './gate.ts'
 
 const POLL_MS = 1_000
-const ROUNDS = Number(process.env.ZR ?? 2)
+const ROUNDS = 3
 
 /**
  * Drains the inbox whenever notified, and every second as a net. Two rounds at once keep Postgres busy while one

@@ -50,7 +50,10 @@ export const events = pgTable(
   (table) => [
     index('events_by_event_id').on(table.eventId).where(sql`event_id is not null`),
     index('events_by_journey').on(table.journeyId).where(sql`journey_id is not null`),
-    index('events_by_reference').on(table.referenceNo).where(sql`reference_no is not null`),
+    // Those of a journey are found through it, which spares almost every event an entry here.
+    index('events_by_reference')
+      .on(table.referenceNo)
+      .where(sql`reference_no is not null and journey_id is null`),
     // Events without id are the same event within an hour: landing asks for the newest one with these bytes.
     index('events_anonymous').on(table.bodySha256, table.receivedAt).where(sql`event_id is null`),
   ],

@@ -31,7 +31,7 @@ export type QueueReceiver = {
   resume(): void
 } & AsyncDisposable
 
-const BATCHES = Number(process.env.ZB ?? 3)
+const BATCHES = 3
 const CLOSE_LIMIT_MS = 20_000
 /** Where the first fifty jobs of a batch weigh this much it takes no more. */
 const HEAVY_CHARACTERS = 1_000_000
