@@ -12,8 +12,8 @@ export type Candidate = {
   readonly fill?: readonly [string, ...string[]]
   /** Settings that are not set for it. */
   readonly without?: readonly string[]
-  /** Settings of its own. */
-  readonly own?: Readonly<Record<string, string>>
+  /** Options of Node.js for its worker. */
+  readonly workerOptions?: string
   /** How many events wait for its worker. */
   waiting?(world: World): Promise<number>
   /** The table where its events land. */
@@ -51,8 +51,8 @@ const sluice = {
   worker: ['apps/worker/src/main.ts'],
   fill: ['bench/peers/sluice.ts', 'fill'],
   table: 'events',
-  // As the image and `npm start` run it.
-  own: { NODE_OPTIONS: '--max-semi-space-size=8' },
+  // As docker-compose.yml runs it.
+  workerOptions: '--max-semi-space-size=8',
 } as const
 
 const ALL: readonly Candidate[] = [
@@ -122,19 +122,25 @@ export type Started = AsyncDisposable & { readonly pid: number }
 
 /** Starts its ingest, and resolves when it listens. */
 export async function startIngest(
-  { id, ingest, own, without }: Candidate,
+  { id, ingest, without }: Candidate,
   world: World,
 ): Promise<Started & { readonly port: number }> {
   if (!ingest) throw new Error(`${id} has no ingest`)
-  const running = launch(ingest[0], ingest.slice(1), { ...settings(world, without), ...own })
+  const running = launch(ingest[0], ingest.slice(1), settings(world, without))
   const [, ready, listens] = await running.printed(/"port":(\d+)[^\n]*"ingest listens"|listens on (\d+)/)
   return { pid: running.pid, port: Number(ready ?? listens), [Symbol.asyncDispose]: () => end(running) }
 }
 
 /** Starts its worker, and resolves when it takes events. */
-export async function startWorker({ id, worker, own, without }: Candidate, world: World): Promise<Started> {
+export async function startWorker(
+  { id, worker, workerOptions = '', without }: Candidate,
+  world: World,
+): Promise<Started> {
   if (!worker) throw new Error(`${id} has no worker`)
-  const running = launch(worker[0], worker.slice(1), { ...settings(world, without), ...own })
+  const running = launch(worker[0], worker.slice(1), {
+    ...settings(world, without),
+    NODE_OPTIONS: workerOptions,
+  })
   await running.printed(/worker takes events|works/)
   return { pid: running.pid, [Symbol.asyncDispose]: () => end(running) }
 }
