@@ -6,7 +6,7 @@ const STAGES = [
   ['Finished User Steps', 'Incomplete'],
   ['Finished Journey', 'Complete'],
 ] as const
-const JOURNEYS_SIDE_BY_SIDE = 2000
+const JOURNEYS_SIDE_BY_SIDE = 2_000
 
 export type BenchEvent = {
   readonly event: string
@@ -19,7 +19,8 @@ export type BenchEvent = {
 }
 
 /**
- * The n-th event of a run. 200 journeys go on side by side, so that events of one journey come 200 apart.
+ * The n-th event of a run. 2,000 journeys go on side by side, so that events of one journey come 2,000 apart: at 2,000 a
+ * second that is a second, and people are slower.
  *
  * @param tag 8 characters that no other run has
  */

@@ -7,8 +7,8 @@ const POLL_MS = 1_000
 const ROUNDS = 3
 
 /**
- * Drains the inbox whenever notified, and every second as a net. Two rounds at once keep Postgres busy while one
- * waits for its commit.
+ * Drains the inbox whenever notified, and every second as a net. Three rounds at once keep both
+ * this process and Postgres busy.
  *
  * @param deps.drain lands one batch; `more` asks to be called again at once
  */

@@ -33,6 +33,8 @@ export type QueueReceiver = {
 
 const BATCHES = 3
 const CLOSE_LIMIT_MS = 20_000
+/** How far apart batches of a shard begin, at least: at a steady trickle each would be for one job, and cost as much as one for many. */
+const SPACING_MS = 20
 /** Where the first fifty jobs of a batch weigh this much it takes no more. */
 const HEAVY_CHARACTERS = 1_000_000
 /** How long to wait before a command is tried again that Redis has refused. */
@@ -68,10 +70,11 @@ export function createQueueReceiver(
     const prefix = shardPrefix(location.prefix, shard)
     const taker = createJobTaker(client, prefix)
     const completed = new Set<string>()
+    const turn = createTurns(SPACING_MS)
     const worker: EventWorker = new EventWorker(
       QUEUE_NAME,
       async (job, token = '') => {
-        const batch = { worker, taker, token, log }
+        const batch = { worker, taker, token, turn, log }
         if (await processBatch(batch, job, batchSize, handleAll)) completed.add(String(job.id))
       },
       { connection: client, prefix, concurrency: batches, ...WORKER_OPTIONS },
@@ -91,6 +94,17 @@ export function createQueueReceiver(
       await Promise.all(workers.map((worker) => closeWorker(worker, limitMs, log)))
       disconnect()
     },
+  }
+}
+
+/** Each turn comes at least so long after the one before. */
+function createTurns(spacingMs: number): () => Promise<void> {
+  let next = 0
+  return async () => {
+    const now = performance.now()
+    const waitMs = next - now
+    next = Math.max(now, next) + spacingMs
+    if (waitMs > 0) await pause(waitMs)
   }
 }
 
@@ -127,6 +141,8 @@ type Batch = {
   readonly taker: JobTaker
   /** Every job of the batch is locked under it. */
   readonly token: string
+  /** Resolves when the batch may begin although it is not full. */
+  turn(): Promise<void>
   readonly log: Log
 }
 
@@ -163,9 +179,9 @@ async function processBatch(batch: Batch, first: Job, size: number, handleAll: H
   }
 }
 
-/** The first fifty tell whether more wait; those come in one go. */
+/** A first command tells whether many wait: these come in one go. Few are waited for, until it is this batch's turn. */
 async function takeOthers(batch: Batch, count: number): Promise<TakenJob[]> {
-  const { worker, taker, token, log } = batch
+  const { worker, taker, token, turn, log } = batch
   async function take(most: number): Promise<TakenJob[]> {
     if (most === 0 || worker.closing || worker.isPaused()) return []
     return taker.take(token, most).catch((error) => {
@@ -173,8 +189,10 @@ async function takeOthers(batch: Batch, count: number): Promise<TakenJob[]> {
       return []
     })
   }
-  const first = await take(Math.min(count, MAX_JOBS))
-  if (first.length < MAX_JOBS || charactersOf(first) > HEAVY_CHARACTERS) return first
+  const asked = Math.min(count, MAX_JOBS)
+  const first = await take(asked)
+  if (charactersOf(first) > HEAVY_CHARACTERS) return first
+  if (first.length < asked) await turn()
   return [...first, ...(await take(count - first.length))]
 }
 
