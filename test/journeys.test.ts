@@ -154,6 +154,49 @@ describe('a journey', () => {
     })
   })
 
+  it('is what a rebuild makes of it, whatever its events carry', async () => {
+    const text = fc.constantFrom(
+      undefined,
+      null,
+      '',
+      'Approved',
+      'Rejected',
+      7,
+      'a\u0000b',
+      '\ud800',
+      'x'.repeat(600),
+    )
+    const body = fc.record(
+      {
+        referenceNo: text,
+        systemDecision: text,
+        manualDecision: text,
+        finalDecision: text,
+        action: fc.constantFrom('Step Update', ' manual review', 5),
+        trigger: text,
+        previousSystemDecision: text,
+        updatedAMLVersionNumber: fc.constantFrom(1, 2, '**3**', 'no number', 1.5, -0),
+      },
+      { requiredKeys: [] },
+    )
+    const told = fc.record({
+      event: fc.constantFrom('Finished Journey', 'updated  journey', 'AML Monitor Update', 'New Thing'),
+      body,
+      at: fc.integer({ min: 0, max: 90 }),
+      again: fc.constant<number[]>([]),
+    })
+    let runs = 0
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.array(told, { maxLength: 4 }), { maxLength: 4 }), async (journeys) => {
+        const all = journeys.flatMap((events, index) => deliveries(`rebuilt-${runs++}-${index}`, events))
+        const batches = [all.filter((_, index) => index % 3 < 2), all.filter((_, index) => index % 3 === 2)]
+        await land(batches, 1)
+        expect(await rebuildJourneys(world.db)).toMatchObject({ changed: 0 })
+      }),
+      { numRuns: 60 },
+    )
+  })
+
   it('is new to several workers at once, and has all of its events in the end', async () => {
     // Journeys go on side by side, so that batches that land at once share some that are new to all of them.
     const stages = ['Finished Step', 'Finished User Steps', 'Finished Journey', 'Updated Journey']

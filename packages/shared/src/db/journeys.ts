@@ -150,9 +150,9 @@ function fieldsOf(changes: readonly Change[]): unknown[] {
 
 const MAKE = `
 insert into journeys (reference_no, stage, system_decision, manual_decision, final_decision, aml_version, resubmission,
-  renewal, events, first_event_at, last_event_at, needs_attention, environment, journey_id)
+  renewal, events, first_event_at, last_event_at, needs_attention, updated_at, environment, journey_id)
 select ref, stage, sd, md, fd, aml, resub, renewal, n, to_timestamp(first / 1000), to_timestamp(last / 1000), attention,
-  environment, journey_id
+  clock_timestamp(), environment, journey_id
 from unnest(${FIELDS}, $13::text[], $14::text[]) as t(${FIELD_NAMES}, environment, journey_id)
 order by environment, journey_id
 on conflict do nothing
