@@ -1,25 +1,24 @@
-/** Lets several loops wait for one event or a time limit, without losing a ring that comes while they work. */
+/** Wakes loops that share work: each ring one of them, or the next that would wait. */
 export type Bell = {
   ring(): void
-  /** How often it has rung; note it before work, hand it to `wait` after. */
-  readonly rings: number
-  /** Resolves at the next ring, after `ms`, or at once where it has rung since. */
-  wait(ms: number, since: number): Promise<void>
+  /** Resolves at a ring, after `ms`, or at once where it has rung for nobody. */
+  wait(ms: number): Promise<void>
 }
 
 export function createBell(): Bell {
   const waiting = new Set<() => void>()
-  let rings = 0
+  let isRung = false
   return {
     ring() {
-      rings++
-      for (const wake of waiting) wake()
+      const [wake] = waiting
+      if (wake) wake()
+      else isRung = true
     },
-    get rings() {
-      return rings
-    },
-    wait(ms, since) {
-      if (rings !== since) return Promise.resolve()
+    wait(ms) {
+      if (isRung) {
+        isRung = false
+        return Promise.resolve()
+      }
       return new Promise((resolve) => {
         const wake = () => {
           clearTimeout(timer)

@@ -25,11 +25,12 @@ export function startDraining(
     while (!stop.signal.aborted) {
       await deps.gate.open(stop.signal)
       if (stop.signal.aborted) return
-      const since = bell.rings
       try {
         const { more } = await deps.drain(number)
         deps.gate.succeeded()
-        if (!more) await bell.wait(POLL_MS, since)
+        // One round is enough for a few events; while there are more, each brings another one.
+        if (more) bell.ring()
+        else if (!stop.signal.aborted) await bell.wait(POLL_MS)
       } catch (error) {
         const isAway = classifyFailure(error) === 'infrastructure'
         deps.log[isAway ? 'debug' : 'error']({ error: describeError(error) }, 'draining the inbox failed')
@@ -41,7 +42,7 @@ export function startDraining(
   return {
     async [Symbol.asyncDispose]() {
       stop.abort()
-      bell.ring()
+      for (const _ of rounds) bell.ring()
       await Promise.all([...rounds, listener[Symbol.asyncDispose]()])
     },
   }
