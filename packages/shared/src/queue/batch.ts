@@ -1,0 +1,184 @@
+import { DelayedError, type Job, UnrecoverableError } from 'bullmq'
+import { pause } from '../runtime/backoff.ts'
+import { describeError } from '../runtime/errors.ts'
+import type { Log } from '../runtime/log.ts'
+import type { EventWorker } from './event-worker.ts'
+import { ATTEMPTS } from './options.ts'
+import { type JobTaker, MAX_JOBS, type TakenJob } from './take.ts'
+
+export type Incoming = {
+  readonly jobId: string
+  /** What the job carries: an envelope, unless somebody else has written to Redis. */
+  readonly data: unknown
+  /** This is the n-th try that counts, from 1. */
+  readonly attempt: number
+  readonly isLastAttempt: boolean
+}
+
+/** `completed`, `failed`, which uses up an attempt, or `delayed` by so many ms, which does not. */
+export type HandleResult =
+  | { kind: 'completed' }
+  | { kind: 'failed'; error: unknown }
+  | { kind: 'delayed'; ms: number }
+
+/** A job as it came: what is handled of it, and in how many crashes of its worker it was under way. */
+export type Arrived = { readonly incoming: Incoming; readonly crashes: number }
+export type HandleAll = (jobs: readonly Arrived[]) => Promise<HandleResult[]>
+
+/** Where the first fifty jobs of a batch weigh this much it takes no more. */
+const HEAVY_CHARACTERS = 1_000_000
+/** How long to wait before a command is tried again that Redis has refused. */
+const AGAIN_MS = 1_000
+
+export type Batch = {
+  readonly worker: EventWorker
+  readonly taker: JobTaker
+  /** Every job of the batch is locked under it. */
+  readonly token: string
+  /** Resolves when the batch may begin although it is not full. */
+  turn(): Promise<void>
+  readonly log: Log
+}
+
+/**
+ * Handles the job that BullMQ has fetched, with those that wait behind it.
+ *
+ * @returns whether the first one is completed; a throw lets BullMQ fail it, or know that it is put off.
+ */
+export async function processBatch(
+  batch: Batch,
+  first: Job,
+  size: number,
+  handleAll: HandleAll,
+): Promise<boolean> {
+  const { worker, token } = batch
+  const id = String(first.id)
+  const taken = await takeOthers(batch, size - 1)
+  worker.hold(taken, token)
+  try {
+    await failGivenUp(batch, taken.filter(isGivenUp))
+    const others = taken.filter((job) => !isGivenUp(job))
+    const [result, ...results] = (await handleAll([
+      { incoming: incomingOf(id, first.data, first.attemptsMade), crashes: first.stalledCounter },
+      ...others.map(arrivedOf),
+    ])) as [HandleResult, ...HandleResult[]]
+    const settling = settleUnusual(batch, others, results)
+    const completed = others.filter((_, index) => results[index]?.kind === 'completed').map((job) => job.id)
+    if (result.kind === 'completed') completed.push(id)
+    const isCompleted = (await complete(batch, completed)).includes(id)
+    await settling
+    if (result.kind === 'failed') throw failureOf(result.error)
+    if (result.kind === 'delayed') {
+      await first.moveToDelayed(Date.now() + result.ms, token)
+      throw new DelayedError()
+    }
+    return isCompleted
+  } finally {
+    worker.release(taken)
+  }
+}
+
+/** A first command tells whether many wait: these come in one go. Few are waited for, until it is this batch's turn. */
+async function takeOthers(batch: Batch, count: number): Promise<TakenJob[]> {
+  const { worker, taker, token, turn, log } = batch
+  async function take(most: number): Promise<TakenJob[]> {
+    if (most === 0 || worker.closing || worker.isPaused()) return []
+    return taker.take(token, most).catch((error) => {
+      log.debug({ err: error }, 'no further jobs are taken')
+      return []
+    })
+  }
+  const asked = Math.min(count, MAX_JOBS)
+  const first = await take(asked)
+  if (charactersOf(first) > HEAVY_CHARACTERS) return first
+  if (first.length < asked) await turn()
+  return [...first, ...(await take(count - first.length))]
+}
+
+function charactersOf(jobs: readonly TakenJob[]): number {
+  return jobs.reduce((sum, { fields }) => fields.reduce((all, field) => all + field.length, sum), 0)
+}
+
+function arrivedOf(job: TakenJob): Arrived {
+  return {
+    incoming: incomingOf(job.id, parsed(fieldOf(job, 'data') ?? ''), Number(fieldOf(job, 'atm') ?? 0)),
+    crashes: Number(fieldOf(job, 'stc') ?? 0),
+  }
+}
+
+function fieldOf({ fields }: TakenJob, name: string): string | undefined {
+  for (let at = 0; at < fields.length; at += 2) if (fields[at] === name) return fields[at + 1]
+  return undefined
+}
+
+/** BullMQ marks a job that has stalled too often, and fails it when it is fetched. */
+function isGivenUp(job: TakenJob): boolean {
+  return fieldOf(job, 'defa') !== undefined
+}
+
+async function failGivenUp({ worker, token, log }: Batch, jobs: readonly TakenJob[]): Promise<void> {
+  for (const job of jobs) {
+    await worker
+      .jobOf(job)
+      .moveToFailed(new UnrecoverableError(fieldOf(job, 'defa')), token)
+      .catch((error) => log.warn({ err: error }, 'a job cannot be failed'))
+  }
+}
+
+/** Data that is no JSON arrives as the text that it is. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+function incomingOf(jobId: string, data: unknown, attemptsMade: number): Incoming {
+  const attempt = attemptsMade + 1
+  return { jobId, data, attempt, isLastAttempt: attempt >= ATTEMPTS }
+}
+
+/** Lets BullMQ fail what has failed, and put off what is to wait. */
+async function settleUnusual(
+  { worker, token, log }: Batch,
+  jobs: readonly TakenJob[],
+  results: readonly HandleResult[],
+): Promise<void> {
+  const settling = jobs.map(async (job, index) => {
+    const result = results[index]
+    if (result?.kind === 'delayed') await worker.jobOf(job).moveToDelayed(Date.now() + result.ms, token)
+    if (result?.kind === 'failed') await worker.jobOf(job).moveToFailed(failureOf(result.error), token)
+  })
+  for (const settled of await Promise.allSettled(settling)) {
+    // Its lock expires, and it is handed out anew.
+    if (settled.status === 'rejected') log.warn({ err: settled.reason }, 'a job cannot be settled')
+  }
+}
+
+/**
+ * Goes on until Redis takes it: what has landed would else be landed again, and at last be taken for a culprit.
+ *
+ * @returns those that are completed; others have lost their lock, or this worker ends
+ */
+async function complete({ worker, taker, token, log }: Batch, ids: readonly string[]): Promise<string[]> {
+  while (ids.length > 0) {
+    try {
+      const lost = await taker.finish(token, ids)
+      if (lost.length === 0) return [...ids]
+      log.debug({ jobs: lost.length }, 'jobs had lost their lock when they were completed')
+      return ids.filter((id) => !lost.includes(id))
+    } catch (error) {
+      log.warn({ err: error }, 'jobs cannot be completed')
+      if (worker.closing) return []
+      await pause(AGAIN_MS)
+    }
+  }
+  return []
+}
+
+/** BullMQ stores message and stack in Redis; a driver's message may carry the row. */
+function failureOf(error: unknown): Error {
+  const { name, message } = describeError(error)
+  return new Error(`${name}: ${message}`)
+}
