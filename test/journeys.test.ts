@@ -197,6 +197,17 @@ describe('a journey', () => {
     )
   })
 
+  it('whose row somebody has deleted is told by all of its events again', async () => {
+    const told = (event: string) => ({ event, body: { systemDecision: 'Complete' }, at: 0, again: [] })
+    const [first, second] = deliveries('orphaned', [told('Finished Step'), told('Finished Journey')])
+    await land([[first as NonNullable<typeof first>]], 1)
+    await world.rows(`delete from journeys where journey_id = 'orphaned'`)
+
+    await land([[second as NonNullable<typeof second>]], 1)
+
+    expect(await journeyRow('orphaned')).toMatchObject({ events: 2, stage: 'finished' })
+  })
+
   it('is new to several workers at once, and has all of its events in the end', async () => {
     // Journeys go on side by side, so that batches that land at once share some that are new to all of them.
     const stages = ['Finished Step', 'Finished User Steps', 'Finished Journey', 'Updated Journey']

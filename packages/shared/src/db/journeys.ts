@@ -13,8 +13,7 @@ export type JourneyChange = JourneyName & { readonly changed: readonly (keyof Jo
 
 /** What a transaction that has just inserted events knows of their journeys; each by `nameOf`. */
 export type JustLanded = {
-  /** From `journeySizes`. */
-  readonly sizes: ReadonlyMap<string, number>
+  readonly known: KnownJourneys
   /** Everything that it has inserted. */
   readonly events: ReadonlyMap<string, readonly JourneyEvent[]>
 }
@@ -34,10 +33,10 @@ export async function foldJourneys(
 ): Promise<JourneyChange[]> {
   const distinct = [...new Map(names.map((name) => [nameOf(name), name])).values()].sort(byName)
   if (distinct.length === 0) return []
-  const sizes = landed?.sizes ?? (await journeySizes(connection, distinct))
+  const { sizes, orphaned } = landed?.known ?? (await knownJourneys(connection, distinct))
   const told = (name: JourneyName) => landed?.events.get(nameOf(name)) ?? []
   const missing = distinct.filter((name) => !sizes.has(nameOf(name)))
-  const fresh = missing.map((name) => changeOf(name, undefined, told(name)))
+  const fresh = missing.map((name) => changeOf(name, undefined, orphaned.has(nameOf(name)) ? [] : told(name)))
   const made = await makeJourneys(connection, fresh)
   const complete = fresh.filter(({ name, journey }) => made.has(nameOf(name)) && journey.events > 0)
   const isComplete = new Set(complete.map(({ name }) => nameOf(name)))
@@ -106,24 +105,36 @@ const STUB: Journey = {
   needsAttention: null,
 }
 
-/** How many events the rows of these journeys count; one without a row is left out. A hint, since nothing is locked. */
-export async function journeySizes(
-  connection: Connection,
-  names: readonly JourneyName[],
-): Promise<Map<string, number>> {
-  if (names.length === 0) return new Map()
-  const { rows } = await connection.query<JourneyName & { events: number }>({
-    name: 'journey_sizes',
-    text: `select environment, journey_id as "journeyId", events
-      from ${WANTED}, lateral (select events from journeys j where ${OF_WANTED} limit 1) as row`,
-    values: columnsOf(names),
-  })
-  return new Map(rows.map((row) => [nameOf(row), row.events]))
+/** What is known of journeys before their rows are locked; by `nameOf`. */
+export type KnownJourneys = {
+  /** How many events each row counts. A hint: it may have grown since. */
+  readonly sizes: ReadonlyMap<string, number>
+  /** Those whose row somebody has deleted, while events of theirs are still there. */
+  readonly orphaned: ReadonlySet<string>
 }
 
-// Every journey has a row before any is locked. Where another transaction has just made it, this waits for that to end.
-// Were both one statement, or done again for what is missing, a transaction would hold locks while it waits for rows out
-// of order, and two of them could wait for each other.
+export async function knownJourneys(
+  connection: Connection,
+  names: readonly JourneyName[],
+): Promise<KnownJourneys> {
+  if (names.length === 0) return { sizes: new Map(), orphaned: new Set() }
+  const { rows } = await connection.query<JourneyName & { events: number | null; hasEvents: boolean | null }>(
+    {
+      name: 'known_journeys',
+      text: `select environment, journey_id as "journeyId", row.events, stored.found as "hasEvents"
+      from ${WANTED} left join lateral (select events from journeys j where ${OF_WANTED} limit 1) as row on true
+      left join lateral (
+        select true as found from events e where row.events is null and e.journey_id = wanted.journey_id
+          and e.environment = wanted.environment and e.xmin <> pg_current_xact_id()::xid limit 1) as stored on true`,
+      values: columnsOf(names),
+    },
+  )
+  return {
+    sizes: new Map(rows.flatMap((row) => (row.events === null ? [] : [[nameOf(row), row.events]]))),
+    orphaned: new Set(rows.filter((row) => row.hasEvents).map(nameOf)),
+  }
+}
+
 const FIELDS = `$1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[],
   $9::int[], $10::float8[], $11::float8[], $12::text[]`
 const FIELD_NAMES = 'ref, stage, sd, md, fd, aml, resub, renewal, n, first, last, attention'

@@ -5,7 +5,7 @@ import { failpoint } from '../runtime/failpoint.ts'
 import { resolveReplayed, writeDeadLetters } from './dead-letters.ts'
 import { bodySha256, type Delivery, type EventRow, journeyEventOf, readDelivery } from './delivery.ts'
 import { countDuplicates, insertEvents, lockEvents, newestAnonymous } from './events.ts'
-import { foldJourneys, type JourneyName, journeySizes, nameOf } from './journeys.ts'
+import { foldJourneys, type JourneyName, knownJourneys, nameOf } from './journeys.ts'
 import type { Connection } from './pool.ts'
 
 export type Landed = 'landed' | 'duplicate' | 'conflict'
@@ -32,9 +32,9 @@ export async function landDeliveries(
 
   const byKey = Map.groupBy(rows, (row) => row.eventKey.toString('latin1'))
   const first = [...byKey.values()].map((group) => group[0] as EventRow).sort(byEventKey)
-  const [inserted, sizes] = await Promise.all([
+  const [inserted, known] = await Promise.all([
     insertEvents(connection, first),
-    journeySizes(connection, rows.flatMap(journeyNames)),
+    knownJourneys(connection, rows.flatMap(journeyNames)),
   ])
 
   if (deliveries.length > 0) failpoint('worker-in-transaction')
@@ -54,7 +54,7 @@ export async function landDeliveries(
     rows.filter((row) => outcomes.get(row) !== 'conflict').flatMap((row) => row.delivery.replayOf ?? []),
   )
   // What was there already may concern events that only the database knows.
-  await foldJourneys(connection, touched, others.length > 0 ? undefined : { sizes, events: toldBy(rows) })
+  await foldJourneys(connection, touched, others.length > 0 ? undefined : { known, events: toldBy(rows) })
   return rows.map((row) => outcomes.get(row) as Landed)
 }
 
