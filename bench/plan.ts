@@ -33,7 +33,7 @@ export const QUICK: Plan = {
 export const FULL: Plan = {
   rounds: 3,
   seconds: 2,
-  backlog: 20_000,
+  backlog: 50_000,
   waiting: 500_000,
   grown: [1_000_000, 10_000_000],
   steadyRates: [2_000, 4_000],
