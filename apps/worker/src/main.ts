@@ -1,4 +1,4 @@
-import { constants, setPriority } from 'node:os'
+import { constants, getPriority, setPriority } from 'node:os'
 import {
   armFailpoint,
   createLog,
@@ -11,8 +11,8 @@ import { readWorkerConfig } from './config.ts'
 import { startWorker } from './worker.ts'
 
 armFailpoint(process.env.SLUICE_FAILPOINT)
-// Rows can wait, the answers of an ingest on the same machine cannot.
-setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
+// Rows can wait, the answers of an ingest on the same machine cannot. Whoever gave it less may not be overruled.
+setPriority(Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL))
 const log = createLog('worker', process.env.LOG_LEVEL || 'info')
 
 await runUntilSignal(

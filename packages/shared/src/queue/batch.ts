@@ -80,13 +80,10 @@ export async function processBatch(
 
 /** A first command tells whether many wait: these come in one go. Few are waited for, until it is this batch's turn. */
 async function takeOthers(batch: Batch, count: number): Promise<TakenJob[]> {
-  const { worker, taker, token, turn, log } = batch
+  const { worker, taker, token, turn } = batch
   async function take(most: number): Promise<TakenJob[]> {
     if (most === 0 || worker.closing || worker.isPaused()) return []
-    return taker.take(token, most).catch((error) => {
-      log.debug({ err: error }, 'no further jobs are taken')
-      return []
-    })
+    return taker.take(token, most)
   }
   const asked = Math.min(count, MAX_JOBS)
   const first = await take(asked)

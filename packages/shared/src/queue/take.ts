@@ -66,12 +66,13 @@ return lost`
 
 /** A script this long holds up others for about a millisecond, and for as long as it takes to send fifty bodies. */
 export const MAX_JOBS = 50
+
 /** A job's id and the fields of its hash. */
 export type TakenJob = { readonly id: string; readonly fields: string[] }
 
 /** Takes and completes jobs of one shard, many in one command. */
 export type JobTaker = {
-  /** @returns up to `count` waiting jobs, the longest waiting first, locked under `token` */
+  /** @returns up to `count` waiting jobs, the longest waiting first, locked under `token`; fewer where Redis refuses */
   take(token: string, count: number): Promise<TakenJob[]>
   /** @returns those that are not under this lock any more: done already, or taken over by another worker */
   finish(token: string, ids: readonly string[]): Promise<string[]>
