@@ -11,7 +11,7 @@ type KeyText = string
 // A body that is text comes once: its bytes, its hash and, unless it must be cleaned for jsonb, its document are made
 // of it here, since each would double what a batch sends.
 const INSERT = `
-insert into events (event_key, environment, event, kind, event_id, journey_id, reference_no, system_decision,
+with inserted as (insert into events (event_key, environment, event, kind, event_id, journey_id, reference_no, system_decision,
   manual_decision, final_decision, details, body, raw, body_sha256, request, arrival, received_at, duplicates, via)
 select k, env, e, kind, id, j, ref, sd, md, fd, det::jsonb, (case b when '' then txt else b end)::jsonb, bytes,
   sha256(bytes), req::jsonb, arr, to_timestamp(at / 1000.0), dup, via
@@ -21,18 +21,19 @@ from unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::tex
   as t(k, env, e, kind, id, j, ref, sd, md, fd, det, b, raw, txt, req, arr, at, dup, via),
   lateral (select coalesce(raw, convert_to(txt, 'UTF8')) as bytes) as body
 on conflict (event_key) do nothing
-returning event_key`
+returning event_key)
+select k as event_key from unnest($1::bytea[]) as k where k not in (select event_key from inserted)`
 const SAME_AS_TEXT = ''
 
 /**
  * Inserts rows, which must be sorted by key and distinct.
  *
- * @returns the keys that were not there before.
+ * @returns the keys that were there before.
  */
 export async function insertEvents(connection: Connection, rows: readonly EventRow[]): Promise<Set<KeyText>> {
   const texts = (pick: (row: EventRow) => string | null) => textArray(rows.map(pick))
   const bytes = (pick: (row: EventRow) => Buffer | null) => byteaArray(rows.map(pick))
-  const { rows: inserted } = await connection.query({
+  const { rows: others } = await connection.query({
     name: 'insert_events',
     text: INSERT,
     values: [
@@ -57,7 +58,7 @@ export async function insertEvents(connection: Connection, rows: readonly EventR
       texts((row) => (row.delivery.replayOf === null ? row.delivery.via : 'replay')),
     ],
   })
-  return new Set(inserted.map((row) => row.event_key.toString('latin1')))
+  return new Set(others.map((row) => row.event_key.toString('latin1')))
 }
 
 /** What is kept of the request beside its body, null where nothing is known of it: mostly the same for a whole batch. */

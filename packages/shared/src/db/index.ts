@@ -26,7 +26,8 @@ export {
   rebuildJourneys,
   type StoredJourney,
 } from './journey-queries.ts'
-export { JOURNEY_CHANNEL, type JourneyChange, type JourneyName } from './journeys.ts'
+export type { JourneyName } from './journey-rows.ts'
+export { JOURNEY_CHANNEL, type JourneyChange } from './journeys.ts'
 export { type Landed, landDeliveries } from './landing.ts'
 export { withAdvisoryLock } from './lock.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'

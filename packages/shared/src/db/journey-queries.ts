@@ -1,13 +1,17 @@
-import { and, asc, desc, eq, isNull, or, type SQL, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, getTableColumns, isNull, or, type SQL, sql } from 'drizzle-orm'
 import { type EventDetails, type EventKind, storedId } from '../idwise/event.ts'
 import type { JourneyEvent } from '../idwise/journey.ts'
-import { finalAlone, foldJourneys, type JourneyName, readEarlierEvents } from './journeys.ts'
+import { finalAlone, readEarlierEvents } from './journey-events.ts'
+import type { JourneyName } from './journey-rows.ts'
+import { foldJourneys } from './journeys.ts'
 import type { Db } from './pool.ts'
 import { deadLetters, events, journeys } from './schema.ts'
 
 type EventOfStory = { event: typeof events.$inferSelect; conflict: boolean; finalAlone: boolean }
 
-export type StoredJourney = typeof journeys.$inferSelect
+const { told: _, ...SHOWN } = getTableColumns(journeys)
+
+export type StoredJourney = Omit<typeof journeys.$inferSelect, 'told'>
 
 /** An event of a journey as the timeline shows it. */
 export type JourneyStoryEvent = JourneyEvent & {
@@ -30,7 +34,7 @@ export async function findJourneys(
   const id = storedId(name)
   const isNamed = or(eq(journeys.journeyId, id), eq(journeys.referenceNo, id))
   const found = await db.query
-    .select()
+    .select(SHOWN)
     .from(journeys)
     .where(isNamed)
     .orderBy(desc(journeys.lastEventAt), asc(journeys.environment), asc(journeys.journeyId))

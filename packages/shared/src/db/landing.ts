@@ -1,11 +1,11 @@
 import type { Environment } from '../idwise/envelope.ts'
 import { ANONYMOUS_WINDOW_MS, anonymousEventKey } from '../idwise/identity.ts'
-import type { JourneyEvent } from '../idwise/journey.ts'
 import { failpoint } from '../runtime/failpoint.ts'
 import { resolveReplayed, writeDeadLetters } from './dead-letters.ts'
 import { bodySha256, type Delivery, type EventRow, journeyEventOf, readDelivery } from './delivery.ts'
 import { countDuplicates, insertEvents, lockEvents, newestAnonymous } from './events.ts'
-import { foldJourneys, type JourneyName, knownJourneys, nameOf } from './journeys.ts'
+import { findJourneyRows, nameOf } from './journey-rows.ts'
+import { foldTouched, type Touched, touch } from './journeys.ts'
 import type { Connection } from './pool.ts'
 
 export type Landed = 'landed' | 'duplicate' | 'conflict'
@@ -32,29 +32,35 @@ export async function landDeliveries(
 
   const byKey = Map.groupBy(rows, (row) => row.eventKey.toString('latin1'))
   const first = [...byKey.values()].map((group) => group[0] as EventRow).sort(byEventKey)
-  const [inserted, known] = await Promise.all([
+  const journeys = journeysOf(rows)
+  const [known, existences] = await Promise.all([
     insertEvents(connection, first),
-    knownJourneys(connection, rows.flatMap(journeyNames)),
+    findJourneyRows(
+      connection,
+      [...journeys.values()].map(({ name }) => name),
+    ),
   ])
+  for (const [index, journey] of [...journeys.values()].entries()) {
+    journey.existence = existences[index] ?? 'orphaned'
+  }
 
   if (deliveries.length > 0) failpoint('worker-in-transaction')
   const outcomes = new Map<EventRow, Landed>()
-  const touched: JourneyName[] = []
   const others = rows.filter((row) => {
     const key = row.eventKey.toString('latin1')
-    const landed = inserted.has(key) && byKey.get(key)?.[0] === row
+    const landed = !known.has(key) && byKey.get(key)?.[0] === row
     if (!landed) return true
     outcomes.set(row, 'landed')
-    touched.push(...journeyNames(row))
+    journeyIn(journeys, row)?.landed.push(journeyEventOf(row))
     return false
   })
-  if (others.length > 0) await settleOthers(connection, others, { outcomes, touched })
+  if (others.length > 0) await settleOthers(connection, others, { outcomes, journeys })
   await resolveReplayed(
     connection,
     rows.filter((row) => outcomes.get(row) !== 'conflict').flatMap((row) => row.delivery.replayOf ?? []),
   )
-  // What was there already may concern events that only the database knows.
-  await foldJourneys(connection, touched, others.length > 0 ? undefined : { known, events: toldBy(rows) })
+  const touched = [...journeys.values()].filter(({ landed, altered }) => altered || landed.length > 0)
+  await foldTouched(connection, touched)
   return rows.map((row) => outcomes.get(row) as Landed)
 }
 
@@ -85,7 +91,7 @@ async function keyAnonymous(connection: Connection, rows: readonly EventRow[]): 
 async function settleOthers(
   connection: Connection,
   others: readonly EventRow[],
-  { outcomes, touched }: { outcomes: Map<EventRow, Landed>; touched: JourneyName[] },
+  { outcomes, journeys }: { outcomes: Map<EventRow, Landed>; journeys: Map<string, Touched> },
 ): Promise<void> {
   const stored = await lockEvents(connection, others.map((row) => row.eventKey).sort(Buffer.compare))
   const duplicates = new Map<string, { count: number; firstAt: number }>()
@@ -98,8 +104,10 @@ async function settleOthers(
     const isConflict = !there.bodySha256.equals(bodySha256(row))
     outcomes.set(row, isConflict ? 'conflict' : 'duplicate')
     if (isConflict) conflicts.push(row)
-    if (isConflict || at < there.receivedAt)
-      touched.push(...journeyNames({ environment: there.environment, event: there }))
+    if (isConflict || at < there.receivedAt) {
+      const journey = journeyIn(journeys, { environment: there.environment, event: there })
+      if (journey) journey.altered = true
+    }
     // The same arrival again is a job that ran twice (its worker died, or its add was repeated), not a redelivery;
     // neither is a replay, which is ours.
     if (isConflict || row.delivery.replayOf !== null) continue
@@ -129,25 +137,27 @@ const CONFLICT = {
   message: 'Another body is stored under the same event id; the first one stands.',
 }
 
-function journeyNames(row: {
+type OfJourney = {
   readonly environment: Environment
   readonly event: { readonly journeyId: string | null }
-}): JourneyName[] {
-  const { journeyId } = row.event
-  return journeyId === null ? [] : [{ environment: row.environment, journeyId }]
 }
 
-/** By journey, what rows that have just been inserted say: what `foldJourneys` would read of them. */
-function toldBy(rows: readonly EventRow[]): Map<string, JourneyEvent[]> {
-  const told = new Map<string, JourneyEvent[]>()
-  for (const row of rows) {
-    for (const name of journeyNames(row).map(nameOf)) {
-      const known = told.get(name)
-      if (known) known.push(journeyEventOf(row))
-      else told.set(name, [journeyEventOf(row)])
-    }
-  }
-  return told
+function journeysOf(rows: readonly OfJourney[]): Map<string, Touched> {
+  const journeys = new Map<string, Touched>()
+  for (const row of rows) journeyIn(journeys, row)
+  return journeys
+}
+
+/** The journey of a row, which joins the others where it is not yet among them; undefined where it has none. */
+function journeyIn(journeys: Map<string, Touched>, { environment, event }: OfJourney): Touched | undefined {
+  const { journeyId } = event
+  if (journeyId === null) return undefined
+  const name = { environment, journeyId }
+  const known = journeys.get(nameOf(name))
+  if (known) return known
+  const journey = touch(name)
+  journeys.set(journey.key, journey)
+  return journey
 }
 
 function byEventKey(a: EventRow, b: EventRow): number {

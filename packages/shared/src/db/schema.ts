@@ -80,6 +80,8 @@ export const journeys = pgTable(
     firstEventAt: time('first_event_at').notNull(),
     lastEventAt: time('last_event_at').notNull(),
     needsAttention: text('needs_attention'),
+    /** What its events say (`writeTold`), for the next fold alone; null where they must be read. */
+    told: text('told'),
     /** When the row last changed. Without an index: with one, no change of a row could stay on its page. */
     updatedAt: time('updated_at').notNull().defaultNow(),
   },

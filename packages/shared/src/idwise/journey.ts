@@ -13,7 +13,7 @@ import { RANKS, rankOf, reviewRankOf } from './rank.ts'
 import { createRequests, type Requests } from './requests.ts'
 import { type Claim, mostCautious, standing } from './standing.ts'
 
-export type { JourneyEvent }
+export { gathered, type JourneyEvent }
 
 /**
  * A journey as its events tell it.
@@ -58,8 +58,12 @@ const MANUAL_DECISIONS: ReadonlySet<string> = new Set([...VERDICTS, RESUBMISSION
  * stage of their type, the AML version, which decision an update replaced, that an answer follows its request. What
  * even that leaves open takes the most cautious value, and needs attention.
  */
-export function foldJourney(given: readonly JourneyEvent[]): Journey {
-  const events = gathered(given)
+export function foldJourney(events: readonly JourneyEvent[]): Journey {
+  return foldGathered(gathered(events))
+}
+
+/** Likewise, of events that `gathered` has given. */
+export function foldGathered(events: readonly JourneyEvent[]): Journey {
   const amlVersion = maximum(events.map((event) => event.amlVersion))
   // An AML update below the highest version is history, whenever it arrives.
   const heard = events.filter((event) => event.amlVersion === null || event.amlVersion === amlVersion)

@@ -36,7 +36,8 @@ export function standing(claims: readonly Claim[]): { value: string | null; cont
 function newestOfEach(claims: readonly Claim[]): Claim[] {
   const newest = new Map<string, Claim>()
   for (const claim of claims) {
-    const key = JSON.stringify([claim.value, claim.rank, claim.replaces, claim.replaceable])
+    const { value, rank, replaces, replaceable } = claim
+    const key = `${rank} ${replaceable} ${replaces.length > 0 ? JSON.stringify(replaces) : ''} ${value}`
     const known = newest.get(key)
     if (!known || known.at < claim.at) newest.set(key, claim)
   }
