@@ -1,9 +1,8 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
+import { sha256 } from '@sluice/shared/idwise'
 import Fastify from 'fastify'
 import type { BenchEvent } from '../events.ts'
-
-const sha256 = (text: string) => hash('sha256', text, 'buffer')
 
 /** What every peer shares: a Fastify that asks for the same credential as Sluice, and answers once the event is stored. */
 export async function servePeer(store: (event: BenchEvent) => Promise<unknown> | undefined): Promise<void> {

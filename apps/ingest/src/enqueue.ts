@@ -3,8 +3,8 @@ import { describeError, failpoint, type Log } from '@sluice/shared/runtime'
 import { createBreaker } from './breaker.ts'
 import type { InboxWriter } from './inbox-writer.ts'
 
-/** @returns the store that acknowledged the event. Rejects when none did. */
-export type Enqueue = (event: Outgoing) => Promise<'redis' | 'inbox'>
+/** Resolves once a store has acknowledged the event; rejects when none did. */
+export type Enqueue = (event: Outgoing) => Promise<void>
 
 /**
  * Queue first, inbox where the queue fails or is not configured. An add that timed out may still have happened: then
@@ -15,6 +15,7 @@ export function createEnqueue(deps: {
   /** False where Redis answers but may not be trusted with events. */
   isQueueSafe(): boolean
   inbox: InboxWriter
+  enqueued(via: 'redis' | 'inbox'): void
   log: Log
   now?(): number
 }): Enqueue {
@@ -30,7 +31,8 @@ export function createEnqueue(deps: {
         await queue.add(event)
         failpoint('ingest-after-add')
         breaker.succeeded()
-        return 'redis'
+        deps.enqueued('redis')
+        return
       } catch (error) {
         breaker.failed()
         log.debug({ error: describeError(error) }, 'not enqueued in Redis')
@@ -38,6 +40,6 @@ export function createEnqueue(deps: {
     }
     await inbox.add(event)
     failpoint('ingest-after-inbox')
-    return 'inbox'
+    deps.enqueued('inbox')
   }
 }

@@ -56,12 +56,13 @@ export async function startIngest(
     queue,
     isQueueSafe: () => !guard.isRefusing(),
     inbox: createInboxWriter(db),
+    enqueued: summary.enqueued,
     log,
   })
   let closing = false
   const app = createApp({
     accept: createAccept({
-      enqueue: async (event) => summary.enqueued(await enqueue(event)),
+      enqueue,
       now: Date.now,
       nextArrival: createArrivals(),
       onRefused: (error) => log.debug({ error: describeError(error) }, 'no store took an event'),
