@@ -46,8 +46,15 @@ export async function createWorld(): Promise<World> {
   await db.pool.query(PEERS_TABLE)
   // Tells when a row could be seen, which no column can.
   await db.pool.query('alter system set track_commit_timestamp = on')
+  // As where Postgres has run for a while, the segments of its log are there to be written anew: to make one holds up
+  // every commit for some 50 ms, at full load once a second.
+  await db.pool.query(`alter system set min_wal_size = '1GB'`)
   await postgres.kill()
   await postgres.start()
+  await db.pool.query(
+    `select pg_logical_emit_message(false, 'bench', repeat('x', 1000000)) from generate_series(1, 1000)`,
+  )
+  await db.pool.query('checkpoint')
   const held = stack.move()
   return {
     redis,
