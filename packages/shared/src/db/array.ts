@@ -9,8 +9,7 @@ const HEADER = 20
  */
 export function textArray(values: readonly (string | null)[]): Buffer {
   let size = HEADER
-  // No character of UTF-16 takes more than three bytes of UTF-8.
-  for (const value of values) size += 4 + 3 * (value?.length ?? 0)
+  for (const value of values) size += 4 + (value === null ? 0 : Buffer.byteLength(value))
   const buffer = Buffer.allocUnsafe(size)
   let at = header(buffer, TEXT, values.length)
   for (const value of values) {
