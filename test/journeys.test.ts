@@ -197,6 +197,43 @@ describe('a journey', () => {
     )
   })
 
+  it('has the same row whether its events were added one by one or read together', async () => {
+    let runs = 0
+    await fc.assert(
+      fc.asyncProperty(fc.array(told, { minLength: 1, maxLength: 6 }), async (events) => {
+        const id = `grown-${runs++}`
+        await land(
+          deliveries(id, events).map((delivery) => [delivery]),
+          1,
+        )
+        const grown = await journeyRow(id)
+        await world.rows('delete from journeys where journey_id = $1', [id])
+        await rebuildJourneys(world.db)
+        expect(grown).toEqual(await journeyRow(id))
+        await world.rows('delete from journeys')
+        await world.rows('delete from events')
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  it('that a worker of an older version has changed is told by all of its events again', async () => {
+    const told = (event: string) => ({ event, body: { systemDecision: 'Complete' }, at: 0, again: [] })
+    const three = deliveries('of-before', ['Finished Step', 'Finished Journey', 'Updated Journey'].map(told))
+    const [first, second, third] = three.map((delivery) => [delivery])
+    await land([first ?? []], 1)
+    const { told: before } = await journeyRow('of-before')
+    await land([second ?? []], 1)
+    // It counts the second event, and knows nothing of this column.
+    await world.rows(`update journeys set told = $1 where journey_id = 'of-before'`, [before])
+
+    await land([third ?? []], 1)
+
+    const row = await journeyRow('of-before')
+    expect(row).toMatchObject({ events: 3, stage: 'finished' })
+    expect(row.told).toContain('Finished Journey')
+  })
+
   it('whose row somebody has deleted is told by all of its events again', async () => {
     const told = (event: string) => ({ event, body: { systemDecision: 'Complete' }, at: 0, again: [] })
     const [first, second] = deliveries('orphaned', [told('Finished Step'), told('Finished Journey')])
