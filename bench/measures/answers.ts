@@ -6,7 +6,7 @@ import type { World } from '../world.ts'
 
 /** An ingest alone: how fast it answers at most, and what an answer costs it at a steady rate. */
 export type Answers = {
-  /** A second, at saturation: 64 connections, each sending as soon as it is answered. */
+  /** A second, at saturation: 256 connections, each sending as soon as it is answered. */
   readonly perSecond: number
   /** ms, at saturation. */
   readonly p50: number
