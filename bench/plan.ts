@@ -12,6 +12,7 @@ export type Plan = {
   /** Events a second at which the CPU per event is measured. */
   readonly steadyRates: readonly number[]
   readonly answers: readonly string[]
+  /** In an order in which those that are compared follow each other, on a machine that changes its speed. */
   readonly landing: readonly string[]
   readonly pairs: readonly string[]
   readonly flat: readonly string[]
@@ -25,7 +26,7 @@ export const QUICK: Plan = {
   grown: [],
   steadyRates: [2_000],
   answers: ['B', 'C', 'S', 'P'],
-  landing: ['C', 'N', 'D', 'S', 'P'],
+  landing: ['N', 'S', 'C', 'P', 'D'],
   pairs: [],
   flat: ['C', 'S', 'P'],
 }
@@ -38,7 +39,7 @@ export const FULL: Plan = {
   grown: [1_000_000, 10_000_000],
   steadyRates: [2_000, 4_000],
   answers: ['A2', 'B', 'C', 'D', 'E', 'S', 'P'],
-  landing: ['C', 'N', 'D', 'D2', 'E', 'S', 'P'],
+  landing: ['N', 'S', 'C', 'P', 'D', 'D2', 'E'],
   pairs: ['C', 'S', 'P'],
   flat: ['B', 'C', 'D', 'E', 'S', 'P'],
 }
