@@ -6,8 +6,8 @@ import { Redis } from 'ioredis'
 
 /**
  * A worker as many write it, for the check to find fault with: what fails is removed from the queue, and becomes a dead
- * letter in a `failed` handler. Every tenth event fails; at the third of these the first process is killed, as chance
- * would kill it one day, before the handler has written.
+ * letter in a `failed` handler. Every tenth event fails; the first process is killed, as chance would kill it one day,
+ * while some of these are not written yet. Several, since one alone may be redelivered and land after all.
  */
 const { DATABASE_URL = '', REDIS_URL = '', QUEUE_PREFIX = '' } = process.env
 const log = createLog('worker', 'info')
@@ -36,7 +36,12 @@ const worker = new Worker(
 )
 worker.on('failed', async (job, error) => {
   if (!job) return
-  if (++failures === 3 && (await redis.setnx('killed', 'once')) === 1) process.kill(process.pid, 'SIGKILL')
+  const nth = ++failures
+  if (nth > 2 && !(await redis.exists('killed'))) {
+    if (nth < 10) return
+    await redis.set('killed', 'once')
+    process.kill(process.pid, 'SIGKILL')
+  }
   await db.transaction((connection) =>
     writeDeadLetters(connection, [
       {
