@@ -62,8 +62,10 @@ describe('the check itself goes red', () => {
   }, 120_000)
 
   it('when the fault did not bite', async () => {
-    const harmless: Fault = { ...fault('F01'), inject: async () => {}, bites: { fellBack: 1 } }
-    expect(await problems(harmless, { ...LOAD, seed: 3 })).toEqual(['it did not bite: fellBack 0, not 1'])
+    // More than a slow machine brings about by itself.
+    const harmless: Fault = { ...fault('F01'), inject: async () => {}, bites: { fellBack: 100_000 } }
+    const found = await problems(harmless, { ...LOAD, seed: 3 })
+    expect(found).toEqual([expect.stringMatching(/^it did not bite: fellBack \d+, not 100000$/)])
   }, 120_000)
 
   it.skipIf(spawnSync('cc', ['--version']).status !== 0)(
