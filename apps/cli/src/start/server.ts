@@ -52,11 +52,9 @@ export async function startServer(options: ServerOptions): Promise<Store> {
       return { ...kept, url: options.url(port) }
     }
     const log = (await readFile(logFile)).subarray(logged).toString()
-    const retry = /address already in use/i.test(log) || passing?.test(log)
-    if (retry && Date.now() < limit) {
-      preferred = undefined
-      continue
-    }
+    const taken = /address already in use/i.test(log)
+    if (taken) preferred = undefined
+    if ((taken || passing?.test(log)) && Date.now() < limit) continue
     throw new UserError(`${name} does not start: ${lastWords(log)} (its log: ${logFile})`)
   }
 }
