@@ -270,6 +270,43 @@ describe('a journey', () => {
     expect(new Set(rows.map(({ events }) => events))).toEqual(new Set([stages.length]))
   })
 
+  it.each([
+    ['new', 0],
+    ['known', 1],
+  ])('that is %s to two transactions at once has the events of both', async (name, earlier) => {
+    const id = `contended-${name}`
+    const told = ['Finished Step', 'Finished User Steps', 'Finished Journey', 'Updated Journey'].map(
+      (event) => ({
+        event,
+        body: { systemDecision: 'Complete' },
+        at: 0,
+        again: [],
+      }),
+    )
+    const all = deliveries(id, told)
+    await land([all.slice(0, earlier)], 1)
+    const { promise: isLanded, resolve: landed } = Promise.withResolvers<void>()
+    const { promise: mayCommit, resolve: commit } = Promise.withResolvers<void>()
+    const first = world.db.transaction(async (connection) => {
+      await landDeliveries(connection, all.slice(earlier, earlier + 1))
+      landed()
+      await mayCommit
+    })
+    await isLanded
+
+    const second = land([all.slice(earlier + 1)], 1)
+    await eventually(async () => {
+      const waiting = await world.rows(`select from pg_stat_activity where wait_event_type = 'Lock'`)
+      return waiting.length > 0
+    })
+    commit()
+    await Promise.all([first, second])
+
+    const row = await journeyRow(id)
+    expect(row).toMatchObject({ events: told.length, stage: 'finished' })
+    expect(JSON.parse(String(row.told))).toHaveLength(1 + told.length)
+  })
+
   it('is its own however long its id is, and is found by it', async () => {
     const start = 'j'.repeat(500)
     const finished = (systemDecision: string) => [

@@ -51,7 +51,7 @@ const SETTINGS = z
     ...queueSettings,
     WORKER_PORT: port(3002),
     DATABASE_URL: databaseUrl,
-    WORKER_CONCURRENCY: wholeNumber(750, 1, 2_000),
+    WORKER_CONCURRENCY: wholeNumber(1_600, 1, 2_000),
     WORKER_SHARDS: z
       .string()
       .regex(/^\d+(\s*,\s*\d+)*$/, 'is not a list of shard numbers such as 0,1')

@@ -17,7 +17,7 @@ import { isolate } from './isolate.ts'
 const COMPLETED: HandleResult = { kind: 'completed' }
 const UNREADABLE = 'The job carries no envelope that this version knows.'
 /** Transactions at once, whatever the number of shards. */
-const TRANSACTIONS = 3
+const TRANSACTIONS = 4
 
 /**
  * Handles jobs of the queue: those that come together land in one transaction. A job is completed only after its event,

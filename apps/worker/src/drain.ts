@@ -21,7 +21,7 @@ import { backoffMs, describeError, failpoint, type Metrics } from '@sluice/share
 import { countHandled, type Handled } from './count.ts'
 import { isolate } from './isolate.ts'
 
-const BATCH = 250
+const BATCH = 400
 
 /** As many crashes as the queue allows a job. */
 const MAX_CRASHES = 10

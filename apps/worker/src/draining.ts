@@ -4,10 +4,10 @@ import { createBell } from './bell.ts'
 import type { Gate } from './gate.ts'
 
 const POLL_MS = 1_000
-const ROUNDS = 3
+const ROUNDS = 4
 
 /**
- * Drains the inbox whenever notified, and every second as a net. Three rounds at once keep both
+ * Drains the inbox whenever notified, and every second as a net. Four rounds at once keep both
  * this process and Postgres busy.
  *
  * @param deps.drain lands one batch; `more` asks to be called again at once

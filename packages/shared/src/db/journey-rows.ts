@@ -17,26 +17,41 @@ export type JourneyState = {
 export const WANTED = 'unnest($1::text[], $2::text[]) with ordinality as wanted(environment, journey_id, n)'
 const OF_WANTED = 'j.environment = wanted.environment and j.journey_id = wanted.journey_id'
 
-/** Whether a journey has a row: one that is `orphaned` has had one, and somebody has deleted it. */
-export type Existence = 'exists' | 'orphaned' | 'new'
-const EXISTENCES: Readonly<Record<string, Existence>> = { e: 'exists', o: 'orphaned', n: 'new' }
+export type JourneyRow = Journey & {
+  readonly told: string | null
+  /** Where the row is, and which version of it: its `ctid` and `xmin`. */
+  readonly place: string
+  readonly version: string
+}
 
-/** @returns for each, in order; a hint, since others may make rows meanwhile */
-export async function findJourneyRows(
+const ROW = `select reference_no as "referenceNo", stage, system_decision as "systemDecision",
+    manual_decision as "manualDecision", final_decision as "finalDecision", aml_version::float8 as "amlVersion",
+    resubmission, renewal, events, round(extract(epoch from first_event_at) * 1000)::float8 as "firstEventAt",
+    round(extract(epoch from last_event_at) * 1000)::float8 as "lastEventAt", needs_attention as "needsAttention",
+    told, ctid as place, xmin as version
+  from journeys j where ${OF_WANTED}`
+
+/**
+ * Reads rows as they are, without locking them.
+ *
+ * @returns for each, in order; `new` has no row and no events, but for what this transaction has inserted; `unknown` has
+ * events although somebody has deleted its row
+ */
+export async function readJourneys(
   connection: Connection,
   names: readonly JourneyName[],
-): Promise<Existence[]> {
+): Promise<(JourneyRow | 'new' | 'unknown')[]> {
   if (names.length === 0) return []
-  const { rows } = await connection.query<{ found: string }>({
-    name: 'find_journey_rows',
-    text: `select string_agg(case when row.found then 'e' when stored.found then 'o' else 'n' end, '' order by n) as found
-      from ${WANTED} left join lateral (select true as found from journeys j where ${OF_WANTED} limit 1) as row on true
+  const { rows } = await connection.query<JourneyRow & { readonly isOrphan: boolean | null }>({
+    name: 'read_journey_rows',
+    text: `select row.*, stored.found as "isOrphan" from ${WANTED} left join lateral (${ROW}) as row on true
       left join lateral (
-        select true as found from events e where row.found is null and e.journey_id = wanted.journey_id
-          and e.environment = wanted.environment and e.xmin <> pg_current_xact_id()::xid limit 1) as stored on true`,
+        select true as found from events e where row.place is null and e.journey_id = wanted.journey_id
+          and e.environment = wanted.environment and e.xmin <> pg_current_xact_id()::xid limit 1) as stored on true
+      order by n`,
     values: columnsOf(names),
   })
-  return Array.from(rows[0]?.found ?? '', (letter) => EXISTENCES[letter] as Existence)
+  return rows.map((row) => (row.place !== null ? row : row.isOrphan ? 'unknown' : 'new'))
 }
 
 const FIELDS = `$1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[],
@@ -74,13 +89,14 @@ order by environment, journey_id
 on conflict do nothing
 returning environment, journey_id as "journeyId"`
 
+// The version as well: a place may belong to another row by now, where the one that was read is gone.
 const UPDATE = `
 update journeys j set reference_no = t.ref, stage = t.stage, system_decision = t.sd, manual_decision = t.md,
   final_decision = t.fd, aml_version = t.aml, resubmission = t.resub, renewal = t.renewal, events = t.n,
   first_event_at = to_timestamp(t.first / 1000), last_event_at = to_timestamp(t.last / 1000), needs_attention = t.attention,
   told = t.told, updated_at = clock_timestamp()
-from unnest(${FIELDS}, $14::tid[]) as t(${FIELD_NAMES}, place)
-where j.ctid = t.place`
+from unnest(${FIELDS}, $14::tid[], $15::xid[]) as t(${FIELD_NAMES}, place, version)
+where j.ctid = t.place and j.xmin = t.version`
 
 /** @returns for each, in order, whether this has made its row; others have been made meanwhile by somebody else */
 export async function makeJourneys(
@@ -97,49 +113,41 @@ export async function makeJourneys(
   return states.map(({ name }) => made.has(nameOf(name)))
 }
 
-export type LockedJourney = Journey & {
-  readonly told: string | null
-  /** Where its row is, until this transaction changes it: a `ctid`. */
-  readonly place: string
-}
-
-// Names come sorted, which is the order of the locks.
-const LOCK = `
-select row.* from ${WANTED}, lateral (
-  select reference_no as "referenceNo", stage, system_decision as "systemDecision", manual_decision as "manualDecision",
-    final_decision as "finalDecision", aml_version::float8 as "amlVersion", resubmission, renewal, events,
-    round(extract(epoch from first_event_at) * 1000)::float8 as "firstEventAt",
-    round(extract(epoch from last_event_at) * 1000)::float8 as "lastEventAt", needs_attention as "needsAttention",
-    told, ctid as place
-  from journeys j where ${OF_WANTED} for update) as row order by n`
-
 /**
- * @param names sorted
- * @returns the locked rows as they were, in order
+ * Locks rows until the transaction ends.
+ *
+ * @param names sorted, which is the order of the locks
+ * @returns the rows in order
  * @throws where a row can be neither made nor found
  */
 export async function lockJourneys(
   connection: Connection,
   names: readonly JourneyName[],
-): Promise<LockedJourney[]> {
+): Promise<JourneyRow[]> {
   if (names.length === 0) return []
-  const { rows } = await connection.query<LockedJourney>({
+  const { rows } = await connection.query<JourneyRow>({
     name: 'lock_journeys',
-    text: LOCK,
+    text: `select row.* from ${WANTED}, lateral (${ROW} for update) as row order by n`,
     values: columnsOf(names),
   })
   if (rows.length < names.length) throw new Error('the rows of some journeys can be neither made nor locked')
   return rows
 }
 
-/** Changes rows that the caller has locked. */
+/**
+ * Changes rows, in the order in which they are given.
+ *
+ * @returns how many; those are left alone that somebody has changed since they were read
+ */
 export async function updateJourneys(
   connection: Connection,
-  states: readonly (JourneyState & { readonly place: string })[],
-): Promise<void> {
-  if (states.length === 0) return
-  const values = [...fieldsOf(states), states.map(({ place }) => place)]
-  await connection.query({ name: 'update_journeys', text: UPDATE, values })
+  states: readonly (JourneyState & Pick<JourneyRow, 'place' | 'version'>)[],
+): Promise<number> {
+  if (states.length === 0) return 0
+  const places = [states.map(({ place }) => place), states.map(({ version }) => version)]
+  const values = [...fieldsOf(states), ...places]
+  const { rowCount } = await connection.query({ name: 'update_journeys', text: UPDATE, values })
+  return rowCount ?? 0
 }
 
 export function columnsOf(names: readonly JourneyName[]): [environments: Buffer, journeyIds: Buffer] {

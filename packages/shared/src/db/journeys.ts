@@ -2,14 +2,13 @@ import { foldGathered, gathered, type Journey, type JourneyEvent } from '../idwi
 import { textArray } from './array.ts'
 import { readEvents } from './journey-events.ts'
 import {
-  type Existence,
-  findJourneyRows,
   type JourneyName,
+  type JourneyRow,
   type JourneyState,
-  type LockedJourney,
   lockJourneys,
   makeJourneys,
   nameOf,
+  readJourneys,
   updateJourneys,
 } from './journey-rows.ts'
 import type { Connection } from './pool.ts'
@@ -26,16 +25,25 @@ export type Touched = {
   readonly name: JourneyName
   /** `nameOf` it. */
   readonly key: string
-  existence: Existence
+  /** Its row as `lookUp` has found it; `new`: it had no events; `unknown`: they must be read. */
+  before: JourneyRow | 'new' | 'unknown'
   /** What events say that the transaction has inserted. */
   readonly landed: JourneyEvent[]
   /** Something else about its events has changed, so that they must be read. */
   altered: boolean
 }
 
-/** Until more is known of its row, one is made where there is none. */
 export function touch(name: JourneyName): Touched {
-  return { name, key: nameOf(name), existence: 'orphaned', landed: [], altered: false }
+  return { name, key: nameOf(name), before: 'unknown', landed: [], altered: false }
+}
+
+/** Notes what the rows of these journeys are now. */
+export async function lookUp(connection: Connection, touched: readonly Touched[]): Promise<void> {
+  const rows = await readJourneys(
+    connection,
+    touched.map(({ name }) => name),
+  )
+  for (const [index, each] of touched.entries()) each.before = rows[index] ?? 'unknown'
 }
 
 /** Folds journeys anew from all of their stored events, like `foldTouched`. */
@@ -43,23 +51,17 @@ export async function foldJourneys(
   connection: Connection,
   names: readonly JourneyName[],
 ): Promise<JourneyChange[]> {
-  const existences = await findJourneyRows(connection, names)
-  return foldTouched(
-    connection,
-    names.map((name, index) => ({
-      ...touch(name),
-      existence: existences[index] ?? 'orphaned',
-      altered: true,
-    })),
-  )
+  const touched = names.map((name) => ({ ...touch(name), altered: true }))
+  await lookUp(connection, touched)
+  return foldTouched(connection, touched)
 }
 
 /**
  * Folds journeys from all of their events and announces those that changed, in the caller's transaction. What has just
- * landed is added to what the row says of the events before. The rows are locked until the transaction ends, so that of
- * two that land events of one journey the later one sees what the earlier one has landed.
+ * landed is added to what the row says of the events before. Of two that land events of one journey at once the later
+ * one sees what the earlier one has landed.
  *
- * @param touched distinct
+ * @param touched distinct, and looked up after their events were inserted
  * @returns the journeys whose row changed
  */
 export async function foldTouched(
@@ -67,35 +69,63 @@ export async function foldTouched(
   touched: readonly Touched[],
 ): Promise<JourneyChange[]> {
   const sorted = touched.toSorted((a, b) => (a.key < b.key ? -1 : 1))
+  const changes = (await foldAsRead(connection, sorted)) ?? (await foldLocked(connection, sorted))
+  return changes.map(({ name, changed }) => ({ ...name, changed }))
+}
+
+/** @returns undefined, with nothing changed, where a journey's events must be read or its row is another one by now */
+async function foldAsRead(
+  connection: Connection,
+  touched: readonly Touched[],
+): Promise<Change[] | undefined> {
+  const fresh: Change[] = []
+  const updated: Update[] = []
+  for (const each of touched) {
+    const { before } = each
+    const told = toldBefore(each, before)
+    if (before === 'unknown' || !told) return undefined
+    if (before === 'new') fresh.push(changeOf(each, undefined, each.landed))
+    else updated.push(updateOf(each, before, [...told, ...each.landed]))
+  }
+  const changes = [...fresh, ...updated].filter(isChanged)
   // Who makes rows waits for others who make them, and holds no other lock meanwhile.
-  const fresh = sorted.filter(({ existence }) => existence !== 'exists').map(freshChange)
+  const [, made, count] = await Promise.all([
+    connection.query('savepoint journeys'),
+    makeJourneys(connection, fresh),
+    updateJourneys(connection, updated),
+    announce(connection, changes),
+  ])
+  if (made.every(Boolean) && count === updated.length) return changes
+  await connection.query('rollback to journeys')
+  return undefined
+}
+
+async function foldLocked(connection: Connection, touched: readonly Touched[]): Promise<Change[]> {
+  const fresh = touched.filter(({ before }) => typeof before === 'string').map(freshChange)
   const made = await makeJourneys(connection, fresh)
   const complete = fresh.filter(({ journey }, index) => made[index] && journey.events > 0)
   const isComplete = new Set(complete.map(({ of }) => of))
-  const others = sorted.filter((each) => !isComplete.has(each))
+  const others = touched.filter((each) => !isComplete.has(each))
 
   const rows = await lockJourneys(
     connection,
     others.map(({ name }) => name),
   )
-  const before = others.map((each, index) =>
-    isWhole(each) ? readTold(rows[index] as LockedJourney) : undefined,
-  )
+  const before = others.map((each, index) => toldBefore(each, rows[index] as JourneyRow))
   const unknown = others.flatMap(({ name }, index) =>
     before[index] ? [] : [{ ...name, events: rows[index]?.events ?? 0 }],
   )
   const stored = await readEvents(connection, unknown)
   const updated = others
     .map((each, index) => {
-      const row = rows[index] as LockedJourney
       const told = before[index]
-      const change = changeOf(each, row, told ? [...told, ...each.landed] : (stored.get(each.key) ?? []))
-      return { ...change, place: row.place, isNews: (row.told ?? change.told) !== change.told }
+      const events = told ? [...told, ...each.landed] : (stored.get(each.key) ?? [])
+      return updateOf(each, rows[index] as JourneyRow, events)
     })
-    .filter(({ journey, changed, isNews }) => journey.events > 0 && (changed.length > 0 || isNews))
-  const changes = [...complete, ...updated].filter(({ changed }) => changed.length > 0)
+    .filter((update) => update.journey.events > 0 && (isChanged(update) || update.isNews))
+  const changes = [...complete, ...updated].filter(isChanged)
   await Promise.all([updateJourneys(connection, updated), announce(connection, changes)])
-  return changes.map(({ name, changed }) => ({ ...name, changed }))
+  return changes
 }
 
 /** Folds the journey of a stored event, where there is one. */
@@ -108,14 +138,29 @@ export async function foldJourneyOf(connection: Connection, eventKey: Buffer | n
 }
 
 type Change = JourneyState & { readonly of: Touched; readonly changed: readonly (keyof Journey)[] }
+type Update = Change & {
+  readonly place: string
+  readonly version: string
+  /** The row tells something else, even where nothing else of it has changed. */
+  readonly isNews: boolean
+}
 
-/** Whether the events before are those that its row tells of. */
-function isWhole({ altered, existence }: Touched): boolean {
-  return !altered && existence !== 'orphaned'
+const isChanged = ({ changed }: Change) => changed.length > 0
+
+/** What the events before said, by the row; undefined where they must be read. */
+function toldBefore({ altered, before }: Touched, row: JourneyRow | 'new' | 'unknown') {
+  if (altered || before === 'unknown') return undefined
+  return typeof row === 'string' ? [] : readTold(row)
 }
 
 function freshChange(touched: Touched): Change {
-  return changeOf(touched, undefined, isWhole(touched) ? touched.landed : [])
+  return changeOf(touched, undefined, toldBefore(touched, touched.before) ? touched.landed : [])
+}
+
+function updateOf(of: Touched, row: JourneyRow, events: readonly JourneyEvent[]): Update {
+  const change = changeOf(of, row, events)
+  const { told, place, version } = row
+  return { ...change, place, version, isNews: (told ?? change.told) !== change.told }
 }
 
 function changeOf(of: Touched, before: Journey | undefined, events: readonly JourneyEvent[]): Change {

@@ -4,8 +4,8 @@ import { failpoint } from '../runtime/failpoint.ts'
 import { resolveReplayed, writeDeadLetters } from './dead-letters.ts'
 import { bodySha256, type Delivery, type EventRow, journeyEventOf, readDelivery } from './delivery.ts'
 import { countDuplicates, insertEvents, lockEvents, newestAnonymous } from './events.ts'
-import { findJourneyRows, nameOf } from './journey-rows.ts'
-import { foldTouched, type Touched, touch } from './journeys.ts'
+import { nameOf } from './journey-rows.ts'
+import { foldTouched, lookUp, type Touched, touch } from './journeys.ts'
 import type { Connection } from './pool.ts'
 
 export type Landed = 'landed' | 'duplicate' | 'conflict'
@@ -33,16 +33,10 @@ export async function landDeliveries(
   const byKey = Map.groupBy(rows, (row) => row.eventKey.toString('latin1'))
   const first = [...byKey.values()].map((group) => group[0] as EventRow).sort(byEventKey)
   const journeys = journeysOf(rows)
-  const [known, existences] = await Promise.all([
+  const [known] = await Promise.all([
     insertEvents(connection, first),
-    findJourneyRows(
-      connection,
-      [...journeys.values()].map(({ name }) => name),
-    ),
+    lookUp(connection, [...journeys.values()]),
   ])
-  for (const [index, journey] of [...journeys.values()].entries()) {
-    journey.existence = existences[index] ?? 'orphaned'
-  }
 
   if (deliveries.length > 0) failpoint('worker-in-transaction')
   const outcomes = new Map<EventRow, Landed>()

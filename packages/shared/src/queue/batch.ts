@@ -4,7 +4,7 @@ import { describeError } from '../runtime/errors.ts'
 import type { Log } from '../runtime/log.ts'
 import type { EventWorker } from './event-worker.ts'
 import { ATTEMPTS } from './options.ts'
-import { type JobTaker, MAX_JOBS, type TakenJob } from './take.ts'
+import { type EndedJob, type JobTaker, MAX_JOBS, type TakenJob } from './take.ts'
 
 export type Incoming = {
   readonly jobId: string
@@ -58,13 +58,16 @@ export async function processBatch(
   try {
     await failGivenUp(batch, taken.filter(isGivenUp))
     const others = taken.filter((job) => !isGivenUp(job))
-    const [result, ...results] = (await handleAll([
+    const arrived = [
       { incoming: incomingOf(id, first.data, first.attemptsMade), crashes: first.stalledCounter },
       ...others.map(arrivedOf),
-    ])) as [HandleResult, ...HandleResult[]]
+    ]
+    const all = await handleAll(arrived)
+    const [result, ...results] = all as [HandleResult, ...HandleResult[]]
     const settling = settleUnusual(batch, others, results)
-    const completed = others.filter((_, index) => results[index]?.kind === 'completed').map((job) => job.id)
-    if (result.kind === 'completed') completed.push(id)
+    const completed = arrived
+      .filter((_, index) => all[index]?.kind === 'completed')
+      .map(({ incoming: { jobId, attempt } }) => ({ id: jobId, attempts: attempt }))
     const isCompleted = (await complete(batch, completed)).includes(id)
     await settling
     if (result.kind === 'failed') throw failureOf(result.error)
@@ -158,13 +161,14 @@ async function settleUnusual(
  *
  * @returns those that are completed; others have lost their lock, or this worker ends
  */
-async function complete({ worker, taker, token, log }: Batch, ids: readonly string[]): Promise<string[]> {
-  while (ids.length > 0) {
+async function complete({ worker, taker, token, log }: Batch, jobs: readonly EndedJob[]): Promise<string[]> {
+  while (jobs.length > 0) {
     try {
-      const lost = await taker.finish(token, ids)
-      if (lost.length === 0) return [...ids]
-      log.debug({ jobs: lost.length }, 'jobs had lost their lock when they were completed')
-      return ids.filter((id) => !lost.includes(id))
+      const lost = await taker.finish(token, jobs)
+      if (lost.length > 0) {
+        log.debug({ jobs: lost.length }, 'jobs had lost their lock when they were completed')
+      }
+      return jobs.map(({ id }) => id).filter((id) => !lost.includes(id))
     } catch (error) {
       log.warn({ err: error }, 'jobs cannot be completed')
       if (worker.closing) return []

@@ -16,14 +16,14 @@ export type QueueReceiver = {
   resume(): void
 } & AsyncDisposable
 
-const BATCHES = 3
+const BATCHES = 4
 const CLOSE_LIMIT_MS = 20_000
 /** How far apart batches of a shard begin, at least: at a steady trickle each would be for one job, and cost as much as one for many. */
 const SPACING_MS = 20
 
 /**
  * The worker's side of the queue: waits for Redis for ever and handles up to `concurrency` jobs of each shard at once, in
- * three batches. BullMQ fetches the first job of each; what else waits then comes with it. Closing waits for the batches
+ * four batches. BullMQ fetches the first job of each; what else waits then comes with it. Closing waits for the batches
  * under way; what is not done after 20 s stays with Redis and is handed to another worker.
  *
  * @param handle gives a result for each job, in order

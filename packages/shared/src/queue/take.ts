@@ -7,23 +7,27 @@ import { JOB_OPTIONS, QUEUE_NAME, WORKER_OPTIONS } from './options.ts'
  * active ones. Whatever is unusual is left to that one: a queue that is paused or limited, and delayed jobs.
  */
 const TAKE = `
+local call = redis.call
 local wait, active, meta = unpack(KEYS)
 local prefix, now, lockMs, token, count = unpack(ARGV)
-local queue = redis.call('HMGET', meta, 'paused', 'concurrency', 'max')
+local queue = call('HMGET', meta, 'paused', 'concurrency', 'max')
 if queue[1] or queue[2] or queue[3] then return {} end
 local ids, jobs = {}, {}
-for _, id in ipairs(redis.call('RPOP', wait, count) or {}) do
+for _, id in ipairs(call('RPOP', wait, count) or {}) do
   local key = prefix .. id
-  local fields = redis.call('HGETALL', key)
+  local fields = call('HGETALL', key)
   if #fields > 0 then
-    redis.call('SET', key .. ':lock', token, 'PX', lockMs)
-    redis.call('HSET', key, 'processedOn', now)
-    redis.call('HINCRBY', key, 'ats', 1)
+    local started = 0
+    for i = 1, #fields, 2 do
+      if fields[i] == 'ats' then started = tonumber(fields[i + 1]) or 0 end
+    end
+    call('SET', key .. ':lock', token, 'PX', lockMs)
+    call('HSET', key, 'processedOn', now, 'ats', started + 1)
     ids[#ids + 1] = id
     jobs[#jobs + 1] = { id, fields }
   end
 end
-if #ids > 0 then redis.call('LPUSH', active, unpack(ids)) end
+if #ids > 0 then call('LPUSH', active, unpack(ids)) end
 return jobs`
 
 /**
@@ -33,35 +37,36 @@ return jobs`
  * entries of the event stream, which nothing reads. It answers which jobs are not under this lock any more.
  */
 const FINISH = `
+local call = redis.call
 local active, completed, stalled = unpack(KEYS)
 local prefix, now, keepMs, token = unpack(ARGV, 1, 4)
-local ids, locks = { unpack(ARGV, 5) }, {}
-for i, id in ipairs(ids) do locks[i] = prefix .. id .. ':lock' end
-local holders = redis.call('MGET', unpack(locks))
+local locks = {}
+for i = 5, #ARGV, 2 do locks[#locks + 1] = prefix .. ARGV[i] .. ':lock' end
+local holders = call('MGET', unpack(locks))
 local done, doneLocks, scores, lost = {}, {}, {}, {}
-for i, id in ipairs(ids) do
+for i, lock in ipairs(locks) do
+  local id = ARGV[2 * i + 3]
   local key = prefix .. id
-  if holders[i] ~= token or redis.call('LREM', active, -1, id) == 0 then
+  if holders[i] ~= token or call('LREM', active, -1, id) == 0 then
     lost[#lost + 1] = id
   else
     done[#done + 1] = id
-    doneLocks[#doneLocks + 1] = locks[i]
-    if redis.call('HDEL', key, 'data', 'opts') > 0 then
-      redis.call('HINCRBY', key, 'atm', 1)
-      redis.call('HSET', key, 'finishedOn', now)
+    doneLocks[#doneLocks + 1] = lock
+    if call('HDEL', key, 'data', 'opts') > 0 then
+      call('HSET', key, 'finishedOn', now, 'atm', ARGV[2 * i + 4])
       scores[#scores + 1] = now
       scores[#scores + 1] = id
     end
   end
 end
 if #done > 0 then
-  redis.call('DEL', unpack(doneLocks))
-  redis.call('SREM', stalled, unpack(done))
+  call('DEL', unpack(doneLocks))
+  call('SREM', stalled, unpack(done))
 end
-if #scores > 0 then redis.call('ZADD', completed, unpack(scores)) end
-local old = redis.call('ZRANGEBYSCORE', completed, '-inf', now - keepMs, 'LIMIT', 0, 200)
-for _, id in ipairs(old) do redis.call('DEL', prefix .. id, prefix .. id .. ':logs') end
-if #old > 0 then redis.call('ZREM', completed, unpack(old)) end
+if #scores > 0 then call('ZADD', completed, unpack(scores)) end
+local old = call('ZRANGEBYSCORE', completed, '-inf', now - keepMs, 'LIMIT', 0, 200)
+for _, id in ipairs(old) do call('DEL', prefix .. id, prefix .. id .. ':logs') end
+if #old > 0 then call('ZREM', completed, unpack(old)) end
 return lost`
 
 /** A script this long holds up others for about a millisecond, and for as long as it takes to send fifty bodies. */
@@ -70,12 +75,15 @@ export const MAX_JOBS = 50
 /** A job's id and the fields of its hash. */
 export type TakenJob = { readonly id: string; readonly fields: string[] }
 
+/** A job that is done, after so many tries. */
+export type EndedJob = { readonly id: string; readonly attempts: number }
+
 /** Takes and completes jobs of one shard, many in one command. */
 export type JobTaker = {
   /** @returns up to `count` waiting jobs, the longest waiting first, locked under `token`; fewer where Redis refuses */
   take(token: string, count: number): Promise<TakenJob[]>
   /** @returns those that are not under this lock any more: done already, or taken over by another worker */
-  finish(token: string, ids: readonly string[]): Promise<string[]>
+  finish(token: string, jobs: readonly EndedJob[]): Promise<string[]>
 }
 
 type WithScripts = RedisClient & {
@@ -109,10 +117,10 @@ export function createJobTaker(client: RedisClient, prefix: string): JobTaker {
       )
       return taken.map(([id, fields]) => ({ id, fields }))
     },
-    async finish(token, ids) {
+    async finish(token, jobs) {
       const lost: Promise<string[]>[] = []
-      for (let at = 0; at < ids.length; at += MAX_JOBS) {
-        const some = ids.slice(at, at + MAX_JOBS)
+      for (let at = 0; at < jobs.length; at += MAX_JOBS) {
+        const some = jobs.slice(at, at + MAX_JOBS).flatMap(({ id, attempts }) => [id, attempts])
         lost.push(scripts.sluiceFinish(...forFinish, queue, Date.now(), keepMs, token, ...some))
       }
       return (await Promise.all(lost)).flat()
