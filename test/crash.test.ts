@@ -76,10 +76,11 @@ describe.each(WAYS)('processes that are killed or stopped, by the %s', (way) => 
 
     await ingest.exited
     const { acknowledged } = await sender.stop()
-    await eventually(async () => (await landed()) >= acknowledged.size)
-    const ids = await world.rows<{ event_id: string }>('select event_id from events')
-    const stored = new Set(ids.map((row) => row.event_id))
-    expect([...acknowledged].filter((id) => !stored.has(id))).toEqual([])
+    // What was stored without an answer lands as well, perhaps before the last one that was answered.
+    await eventually(async () => {
+      const ids = await world.rows<{ event_id: string }>('select event_id from events')
+      return acknowledged.isSubsetOf(new Set(ids.map((row) => row.event_id)))
+    })
   })
 
   it('no process prints a secret or a body', async () => {

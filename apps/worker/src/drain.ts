@@ -1,18 +1,17 @@
 import {
   type Connection,
-  claimInbox,
   classifyFailure,
   type Db,
   type DeadLetterReason,
   type Delivery,
-  deleteInbox,
   dropClaim,
   type InboxRow,
   type Landed,
   landDeliveries,
   noteClaim,
   postponeInbox,
-  reclaimInbox,
+  retakeInbox,
+  takeInbox,
   writeDeadLetters,
 } from '@sluice/shared/db'
 import { readEnvelope } from '@sluice/shared/idwise'
@@ -27,7 +26,7 @@ const BATCH = 400
 const MAX_CRASHES = 10
 
 /**
- * Lands one batch of the inbox. Rows are deleted in the transaction that lands them, so each lands exactly once,
+ * Lands one batch of the inbox. Rows are taken out in the transaction that lands them, so each lands exactly once,
  * whoever dies in the middle.
  *
  * @returns how many rows it took; fewer than `BATCH` means that the inbox is empty for now.
@@ -42,7 +41,7 @@ export async function drainInbox(
   let rows: InboxRow[] = []
   try {
     const landed = await db.transaction(async (connection) => {
-      rows = await claimInbox(connection, BATCH)
+      rows = await takeInbox(connection, BATCH)
       if (rows.length === 0) return []
       await noteClaim(
         db.pool,
@@ -62,7 +61,7 @@ export async function drainInbox(
   return { taken: rows.length, more: rows.length === BATCH }
 }
 
-/** Lands claimed rows and ends them; those that are no envelope become dead letters. */
+/** Lands taken rows; those that are no envelope become dead letters. */
 async function landRows(
   connection: Connection,
   rows: readonly InboxRow[],
@@ -78,13 +77,7 @@ async function landRows(
       ? [{ jobId: row.jobId, envelope, via: 'inbox', duplicates: row.duplicates, replayOf: row.replayOf }]
       : [],
   )
-  const [outcomes] = await Promise.all([
-    landDeliveries(connection, deliveries, options),
-    deleteInbox(
-      connection,
-      rows.map(({ jobId }) => jobId),
-    ),
-  ])
+  const outcomes = await landDeliveries(connection, deliveries, options)
   const unreadable = read.filter(({ envelope }) => !envelope).map(({ row }) => row)
   await writeDeadLetters(
     connection,
@@ -112,9 +105,7 @@ async function landOneByOne(db: Db, rows: readonly InboxRow[], metrics: Metrics)
   const land = (jobIds: readonly string[], options: { withoutBody?: boolean }) =>
     db
       // Another worker may have been faster in between.
-      .transaction(async (connection) =>
-        landRows(connection, await reclaimInbox(connection, jobIds), options),
-      )
+      .transaction(async (connection) => landRows(connection, await retakeInbox(connection, jobIds), options))
       .then((landed) => {
         countHandled(metrics, 'inbox', landed)
         return jobIds
@@ -136,19 +127,22 @@ async function postponeOrBury(db: Db, row: InboxRow, error: unknown, metrics: Me
   const failure = classifyFailure(error)
   if (failure === 'infrastructure') throw error
   const isLastAttempt = row.attempts + 1 >= ATTEMPTS
-  await db.transaction(async (connection) => {
-    if ((await reclaimInbox(connection, [row.jobId])).length === 0) return
-    if (failure === 'unknown' && !isLastAttempt) {
-      const delayMs = backoffMs(row.attempts, BACKOFF)
-      await postponeInbox(connection, { jobId: row.jobId, delayMs, error: describeError(error).message })
-      metrics.handled.inc({ via: 'inbox', outcome: 'retried' })
-      return
-    }
-    const reason = failure === 'event' ? 'rejected_by_database' : 'attempts_exhausted'
-    await writeDeadLetters(connection, [letterOf(row, reason, error)])
-    await deleteInbox(connection, [row.jobId])
-    metrics.handled.inc({ via: 'inbox', outcome: 'dead_letter' })
+  if (failure === 'unknown' && !isLastAttempt) {
+    const delayMs = backoffMs(row.attempts, BACKOFF)
+    await postponeInbox(db.pool, { jobId: row.jobId, delayMs, error: describeError(error).message })
+    metrics.handled.inc({ via: 'inbox', outcome: 'retried' })
+    return
+  }
+  const reason = failure === 'event' ? 'rejected_by_database' : 'attempts_exhausted'
+  const buried = await db.transaction(async (connection) => {
+    const taken = await retakeInbox(connection, [row.jobId])
+    await writeDeadLetters(
+      connection,
+      taken.map((each) => letterOf(each, reason, error)),
+    )
+    return taken.length
   })
+  metrics.handled.inc({ via: 'inbox', outcome: 'dead_letter' }, buried)
 }
 
 function letterOf(row: InboxRow, reason: DeadLetterReason, error: unknown) {

@@ -4,7 +4,7 @@ import type { Connection } from './pool.ts'
 /** Workers listen here; ingest and replays notify. */
 export const INBOX_CHANNEL = 'sluice_inbox'
 
-/** A row that a worker holds until its transaction ends. */
+/** A row that a worker has taken: gone with its transaction, or there again. */
 export type InboxRow = {
   readonly jobId: string
   readonly envelope: string
@@ -46,25 +46,37 @@ export async function notifyInbox(connection: Connection): Promise<void> {
   await connection.query({ name: 'notify_inbox', text: `select pg_notify('${INBOX_CHANNEL}', '')` })
 }
 
-/**
- * Takes rows whose time has come and that no other worker holds, the longest waiting first. They are the caller's
- * until its transaction ends.
- */
-export async function claimInbox(connection: Connection, limit: number): Promise<InboxRow[]> {
-  const { rows } = await connection.query({
-    name: 'claim_inbox',
-    text: `select ${COLUMNS} from inbox where available_at <= now() and crashes < ${SUSPECT_AFTER}
-      order by available_at limit $1 for update skip locked`,
+/** Rows that no other worker has taken. */
+const free = (which: string) =>
+  `ctid = any(array(select ctid from inbox where ${which} for update skip locked))`
+const RETURNING = `returning job_id as "jobId", envelope, duplicates, replay_of::float8 as "replayOf", attempts, crashes`
+
+/** Takes rows whose time has come, the longest waiting first, in the transaction that lands them. */
+export async function takeInbox(connection: Connection, limit: number): Promise<InboxRow[]> {
+  const due = `available_at <= now() and crashes < ${SUSPECT_AFTER} order by available_at limit $1`
+  const { rows } = await connection.query<InboxRow>({
+    name: 'take_inbox',
+    text: `delete from inbox where ${free(due)} ${RETURNING}`,
     values: [limit],
   })
-  return rows.length > 0 ? rows : claimSuspect(connection)
+  return rows.length > 0 ? rows : takeSuspect(connection)
 }
 
-async function claimSuspect(connection: Connection): Promise<InboxRow[]> {
-  const { rows } = await connection.query({
-    name: 'claim_suspect',
-    text: `select ${COLUMNS} from inbox where available_at <= now() and crashes >= ${SUSPECT_AFTER}
-      order by crashes, available_at limit 1 for update skip locked`,
+async function takeSuspect(connection: Connection): Promise<InboxRow[]> {
+  const due = `available_at <= now() and crashes >= ${SUSPECT_AFTER} order by crashes, available_at limit 1`
+  const { rows } = await connection.query<InboxRow>({
+    name: 'take_suspect',
+    text: `delete from inbox where ${free(due)} ${RETURNING}`,
+  })
+  return rows
+}
+
+/** Takes these rows again; leaves out those that another worker has by now. */
+export async function retakeInbox(connection: Connection, jobIds: readonly string[]): Promise<InboxRow[]> {
+  const { rows } = await connection.query<InboxRow>({
+    name: 'retake_inbox',
+    text: `delete from inbox where ${free('job_id = any($1::text[])')} ${RETURNING}`,
+    values: [textArray(jobIds)],
   })
   return rows
 }
@@ -108,28 +120,7 @@ export async function countCrashes(connection: Connection, olderThanMs: number):
   return rowCount ?? 0
 }
 
-/** Takes these rows again, for a second try with fewer neighbours; leaves out those that another worker holds by now. */
-export async function reclaimInbox(connection: Connection, jobIds: readonly string[]): Promise<InboxRow[]> {
-  const { rows } = await connection.query({
-    name: 'reclaim_inbox',
-    text: `select ${COLUMNS} from inbox where job_id = any($1::text[]) for update skip locked`,
-    values: [jobIds],
-  })
-  return rows
-}
-
-const COLUMNS = `job_id as "jobId", envelope, duplicates, replay_of::float8 as "replayOf", attempts, crashes`
-
-/** Ends rows; belongs into the transaction that lands them or writes their dead letters. */
-export async function deleteInbox(connection: Connection, jobIds: readonly string[]): Promise<void> {
-  await connection.query({
-    name: 'delete_inbox',
-    text: 'delete from inbox where job_id = any($1::text[])',
-    values: [textArray(jobIds)],
-  })
-}
-
-/** Counts a failed try and moves the row's time on. */
+/** Counts a failed try and moves the row's time on, unless another worker has it by now. */
 export async function postponeInbox(
   connection: Connection,
   { jobId, delayMs, error }: { jobId: string; delayMs: number; error: string },
@@ -137,7 +128,7 @@ export async function postponeInbox(
   await connection.query({
     name: 'postpone_inbox',
     text: `update inbox set attempts = attempts + 1, last_error = $3,
-      available_at = now() + $2::float8 * interval '1 millisecond' where job_id = $1`,
+      available_at = now() + $2::float8 * interval '1 millisecond' where ${free('job_id = $1')}`,
     values: [jobId, delayMs, error],
   })
 }

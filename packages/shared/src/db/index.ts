@@ -5,9 +5,7 @@ export type { Delivery } from './delivery.ts'
 export { addCollapsed, type Collapsed } from './duplicates.ts'
 export { classifyFailure, type Failure } from './failure.ts'
 export {
-  claimInbox,
   countCrashes,
-  deleteInbox,
   dropClaim,
   type InboxRow,
   inboxBacklog,
@@ -15,7 +13,8 @@ export {
   noteClaim,
   notifyInbox,
   postponeInbox,
-  reclaimInbox,
+  retakeInbox,
+  takeInbox,
 } from './inbox.ts'
 export { listenInbox } from './inbox-listener.ts'
 export {

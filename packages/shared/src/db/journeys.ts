@@ -68,6 +68,7 @@ export async function foldTouched(
   connection: Connection,
   touched: readonly Touched[],
 ): Promise<JourneyChange[]> {
+  if (touched.length === 0) return []
   const sorted = touched.toSorted((a, b) => (a.key < b.key ? -1 : 1))
   const changes = (await foldAsRead(connection, sorted)) ?? (await foldLocked(connection, sorted))
   return changes.map(({ name, changed }) => ({ ...name, changed }))
