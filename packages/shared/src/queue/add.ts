@@ -1,5 +1,6 @@
 import type { RedisClient } from './connection.ts'
 import { QUEUE_NAME } from './options.ts'
+import { createScript } from './script.ts'
 
 /** A job as it is added. */
 export type NewJob = {
@@ -39,7 +40,7 @@ return collapsed`
 /** As many as Lua unpacks with room to spare. */
 export const MAX_JOBS_PER_ADD = 200
 
-type WithAdd = RedisClient & { sluiceAdd(...args: (string | number)[]): Promise<number[]> }
+const add = createScript<number[]>(ADD, 4)
 
 /**
  * Adds jobs to one shard's queue in one command, which Redis runs as a whole or not at all.
@@ -50,13 +51,11 @@ export function createAdd(
   client: RedisClient,
   prefix: string,
 ): (jobs: readonly NewJob[]) => Promise<number[]> {
-  // Sends the script once per connection; afterwards only its hash travels.
-  client.defineCommand('sluiceAdd', { numberOfKeys: 4, lua: ADD })
   const queue = `${prefix}:${QUEUE_NAME}:`
   const keys = ['wait', 'meta', 'active', 'marker'].map((name) => queue + name)
   return (jobs) => {
     const args: (string | number)[] = [...keys, queue, Date.now()]
     for (const { jobId, name, data } of jobs) args.push(jobId, name, data)
-    return (client as WithAdd).sluiceAdd(...args)
+    return add(client, args)
   }
 }

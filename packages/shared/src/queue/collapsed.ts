@@ -1,9 +1,12 @@
 import type { RedisClient } from './connection.ts'
+import { createScript } from './script.ts'
 
 const TAKE = `
 for i = 1, #ARGV, 2 do
   if redis.call('HINCRBY', KEYS[1], ARGV[i], -ARGV[i + 1]) <= 0 then redis.call('HDEL', KEYS[1], ARGV[i]) end
 end`
+
+const take = createScript<null>(TAKE, 1)
 
 /** Deliveries that collapsed onto the job of one body of one event. */
 export type CollapsedCount = {
@@ -16,10 +19,6 @@ export type CollapsedCount = {
 }
 
 export const collapsedKey = (prefix: string) => `${prefix}:collapsed`
-
-type WithScripts = RedisClient & {
-  sluiceTake(key: string, ...args: string[]): Promise<null>
-}
 
 type Added = {
   readonly jobId: string
@@ -51,7 +50,6 @@ export async function moveCollapsed(
   { key, jobPrefix }: { key: string; jobPrefix: string },
   record: (counts: CollapsedCount[]) => Promise<boolean[]>,
 ): Promise<number> {
-  client.defineCommand('sluiceTake', { numberOfKeys: 1, lua: TAKE })
   let moved = 0
   for await (const page of client.hscanStream(key, { count: 200 }) as AsyncIterable<string[]>) {
     const all = page.filter((_, index) => index % 2 === 0)
@@ -60,10 +58,7 @@ export async function moveCollapsed(
       finished[index] ? [{ field, count: Number(page[2 * index + 1]) }] : [],
     )
     if (taken.length === 0) continue
-    await (client as WithScripts).sluiceTake(
-      key,
-      ...taken.flatMap(({ field, count }) => [field, String(count)]),
-    )
+    await take(client, [key, ...taken.flatMap(({ field, count }) => [field, count])])
     try {
       await record(taken.map(({ field, count }) => parseField(field, count)))
     } catch (error) {

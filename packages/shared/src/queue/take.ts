@@ -1,6 +1,7 @@
 import { type BackendFactory, createRedisBackend, type RedisQueueBackend } from 'bullmq'
 import type { RedisClient } from './connection.ts'
 import { JOB_OPTIONS, QUEUE_NAME, WORKER_OPTIONS } from './options.ts'
+import { createScript } from './script.ts'
 
 /**
  * Does for many jobs what BullMQ's own script `moveToActive` (6.7) does for one that waits: a lock, and a place among the
@@ -86,19 +87,14 @@ export type JobTaker = {
   finish(token: string, jobs: readonly EndedJob[]): Promise<string[]>
 }
 
-type WithScripts = RedisClient & {
-  sluiceTake(...args: (string | number)[]): Promise<[string, string[]][]>
-  sluiceFinish(...args: (string | number)[]): Promise<string[]>
-}
+const take = createScript<[string, string[]][]>(TAKE, 3)
+const finish = createScript<string[]>(FINISH, 3)
 
 /**
  * @param client a connection that nothing blocks
  * @param prefix of the shard
  */
 export function createJobTaker(client: RedisClient, prefix: string): JobTaker {
-  client.defineCommand('sluiceTake', { numberOfKeys: 3, lua: TAKE })
-  client.defineCommand('sluiceFinish', { numberOfKeys: 3, lua: FINISH })
-  const scripts = client as WithScripts
   const queue = `${prefix}:${QUEUE_NAME}:`
   const forTake = ['wait', 'active', 'meta'].map((name) => queue + name)
   const forFinish = ['active', 'completed', 'stalled'].map((name) => queue + name)
@@ -109,7 +105,7 @@ export function createJobTaker(client: RedisClient, prefix: string): JobTaker {
       const asked: Promise<[string, string[]][]>[] = []
       for (let left = count; left > 0; left -= MAX_JOBS) {
         const most = Math.min(left, MAX_JOBS)
-        asked.push(scripts.sluiceTake(...forTake, queue, Date.now(), lockDuration, token, most))
+        asked.push(take(client, [...forTake, queue, Date.now(), lockDuration, token, most]))
       }
       // What one command has taken is not lost because another fails.
       const taken = (await Promise.allSettled(asked)).flatMap((each) =>
@@ -121,7 +117,7 @@ export function createJobTaker(client: RedisClient, prefix: string): JobTaker {
       const lost: Promise<string[]>[] = []
       for (let at = 0; at < jobs.length; at += MAX_JOBS) {
         const some = jobs.slice(at, at + MAX_JOBS).flatMap(({ id, attempts }) => [id, attempts])
-        lost.push(scripts.sluiceFinish(...forFinish, queue, Date.now(), keepMs, token, ...some))
+        lost.push(finish(client, [...forFinish, queue, Date.now(), keepMs, token, ...some]))
       }
       return (await Promise.all(lost)).flat()
     },

@@ -1,0 +1,32 @@
+import { hash } from 'node:crypto'
+import { Command } from 'ioredis'
+import type { RedisClient } from './connection.ts'
+
+/** Runs a script that Redis knows by its hash, and sends it along where Redis does not know it yet. */
+export type Script<Reply> = (client: RedisClient, args: readonly (string | number)[]) => Promise<Reply>
+
+/**
+ * @param numberOfKeys how many of the arguments, the first ones, are keys
+ */
+export function createScript<Reply>(lua: string, numberOfKeys: number): Script<Reply> {
+  const sha1 = hash('sha1', lua)
+  return (client, args) =>
+    run<Reply>(client, 'evalsha', [sha1, numberOfKeys, ...args]).catch((error: Error) => {
+      if (!error.message.startsWith('NOSCRIPT')) throw error
+      return run<Reply>(client, 'eval', [lua, numberOfKeys, ...args])
+    })
+}
+
+/**
+ * A command lets go of its arguments as soon as it is answered. ioredis assigns functions to each one, and V8 makes such
+ * functions among its old objects at once: until these are collected, everything that a command refers to counts as
+ * alive, and is copied again and again while answers wait.
+ */
+async function run<Reply>(client: RedisClient, name: string, args: (string | number)[]): Promise<Reply> {
+  const command = new Command(name, args, { replyEncoding: 'utf8' })
+  try {
+    return (await client.sendCommand(command)) as Reply
+  } finally {
+    command.args = []
+  }
+}
