@@ -1,5 +1,5 @@
 import { expect, inject, it } from 'vitest'
-import { byteaArray, textArray } from '../src/db/array.ts'
+import { byteaArray, float8Array, textArray } from '../src/db/array.ts'
 import { createDb } from '../src/db/index.ts'
 import { createLog } from '../src/runtime/index.ts'
 
@@ -15,4 +15,7 @@ it('arrays reach Postgres as they are', async () => {
   const bytes = [Buffer.from([0, 255, 1]), null, Buffer.alloc(0)]
   expect(await ask('bytea', byteaArray(bytes))).toEqual(bytes)
   expect(await ask('bytea', byteaArray([]))).toEqual([])
+  const numbers = [0, -1.5, null, Number.MAX_SAFE_INTEGER, 8.64e15]
+  expect(await ask('float8', float8Array(numbers))).toEqual(numbers)
+  expect(await ask('float8', float8Array([]))).toEqual([])
 })

@@ -1,6 +1,7 @@
 /** Element types by their OIDs ("PostgreSQL, pg_type.dat"). */
 const TEXT = 25
 const BYTEA = 17
+const FLOAT8 = 701
 const HEADER = 20
 
 /**
@@ -29,6 +30,17 @@ export function byteaArray(values: readonly (Buffer | null)[]): Buffer {
   for (const value of values) {
     at = buffer.writeInt32BE(value ? value.length : -1, at)
     if (value) at += value.copy(buffer, at)
+  }
+  return buffer.subarray(0, at)
+}
+
+/** Likewise, a `float8[]`. */
+export function float8Array(values: readonly (number | null)[]): Buffer {
+  const buffer = Buffer.allocUnsafe(HEADER + 12 * values.length)
+  let at = header(buffer, FLOAT8, values.length)
+  for (const value of values) {
+    at = buffer.writeInt32BE(value === null ? -1 : 8, at)
+    if (value !== null) at = buffer.writeDoubleBE(value, at)
   }
   return buffer.subarray(0, at)
 }

@@ -1,7 +1,7 @@
 import type { Environment } from '../idwise/envelope.ts'
 import { ANONYMOUS_WINDOW_MS } from '../idwise/identity.ts'
 import { cleaned } from '../idwise/json.ts'
-import { byteaArray, textArray } from './array.ts'
+import { byteaArray, float8Array, textArray } from './array.ts'
 import { bodySha256, type EventRow } from './delivery.ts'
 import type { Connection } from './pool.ts'
 
@@ -16,7 +16,7 @@ with inserted as (insert into events (event_key, environment, event, kind, event
 select k, env, e, kind, id, j, ref, sd, md, fd, det::jsonb, (case b when '' then txt else b end)::jsonb, bytes,
   sha256(bytes), req::jsonb, arr, to_timestamp(at / 1000.0), dup, via
 from unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-  $10::text[], $11::text[], $12::text[], $13::bytea[], $14::text[], $15::text[], $16::text[], $17::float8[], $18::int[],
+  $10::text[], $11::text[], $12::text[], $13::bytea[], $14::text[], $15::text[], $16::text[], $17::float8[], $18::float8[],
   $19::text[])
   as t(k, env, e, kind, id, j, ref, sd, md, fd, det, b, raw, txt, req, arr, at, dup, via),
   lateral (select coalesce(raw, convert_to(txt, 'UTF8')) as bytes) as body
@@ -53,8 +53,8 @@ export async function insertEvents(connection: Connection, rows: readonly EventR
       texts((row) => row.body.text),
       texts(requests()),
       texts((row) => row.delivery.envelope.arrival),
-      rows.map((row) => row.delivery.envelope.at),
-      rows.map((row) => row.delivery.duplicates),
+      float8Array(rows.map((row) => row.delivery.envelope.at)),
+      float8Array(rows.map((row) => row.delivery.duplicates)),
       texts((row) => (row.delivery.replayOf === null ? row.delivery.via : 'replay')),
     ],
   })

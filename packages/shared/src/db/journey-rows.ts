@@ -1,6 +1,6 @@
 import type { Environment } from '../idwise/envelope.ts'
 import type { Journey } from '../idwise/journey.ts'
-import { textArray } from './array.ts'
+import { float8Array, textArray } from './array.ts'
 import type { Connection } from './pool.ts'
 
 export type JourneyName = { readonly environment: Environment; readonly journeyId: string }
@@ -54,14 +54,15 @@ export async function readJourneys(
   return rows.map((row) => (row.place !== null ? row : row.isOrphan ? 'unknown' : 'new'))
 }
 
-const FIELDS = `$1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[],
-  $9::int[], $10::float8[], $11::float8[], $12::text[], $13::text[]`
+const FIELDS = `$1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::text[], $8::text[],
+  $9::float8[], $10::float8[], $11::float8[], $12::text[], $13::text[]`
 const FIELD_NAMES = 'ref, stage, sd, md, fd, aml, resub, renewal, n, first, last, attention, told'
 
 function fieldsOf(states: readonly JourneyState[]): unknown[] {
   const texts = (pick: (journey: Journey) => string | null) =>
     textArray(states.map(({ journey }) => pick(journey)))
-  const numbers = (pick: (journey: Journey) => number | null) => states.map(({ journey }) => pick(journey))
+  const numbers = (pick: (journey: Journey) => number | null) =>
+    float8Array(states.map(({ journey }) => pick(journey)))
   return [
     texts(({ referenceNo }) => referenceNo),
     texts(({ stage }) => stage),
@@ -95,8 +96,8 @@ update journeys j set reference_no = t.ref, stage = t.stage, system_decision = t
   final_decision = t.fd, aml_version = t.aml, resubmission = t.resub, renewal = t.renewal, events = t.n,
   first_event_at = to_timestamp(t.first / 1000), last_event_at = to_timestamp(t.last / 1000), needs_attention = t.attention,
   told = t.told, updated_at = clock_timestamp()
-from unnest(${FIELDS}, $14::tid[], $15::xid[]) as t(${FIELD_NAMES}, place, version)
-where j.ctid = t.place and j.xmin = t.version`
+from unnest(${FIELDS}, $14::text[], $15::text[]) as t(${FIELD_NAMES}, place, version)
+where j.ctid = t.place::tid and j.xmin = t.version::xid`
 
 /** @returns for each, in order, whether this has made its row; others have been made meanwhile by somebody else */
 export async function makeJourneys(
@@ -144,8 +145,9 @@ export async function updateJourneys(
   states: readonly (JourneyState & Pick<JourneyRow, 'place' | 'version'>)[],
 ): Promise<number> {
   if (states.length === 0) return 0
-  const places = [states.map(({ place }) => place), states.map(({ version }) => version)]
-  const values = [...fieldsOf(states), ...places]
+  const places = textArray(states.map(({ place }) => place))
+  const versions = textArray(states.map(({ version }) => version))
+  const values = [...fieldsOf(states), places, versions]
   const { rowCount } = await connection.query({ name: 'update_journeys', text: UPDATE, values })
   return rowCount ?? 0
 }

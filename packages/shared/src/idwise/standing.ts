@@ -24,6 +24,7 @@ const CAUTION = ['Rejected', 'Refer', 'Resubmission Requested', 'Incomplete', 'C
  */
 export function standing(claims: readonly Claim[]): { value: string | null; contested: string[] } {
   const distinct = newestOfEach(claims)
+  if (distinct.length <= 1) return { value: distinct[0]?.value ?? null, contested: [] }
   const unruled = distinct.filter((claim) => !distinct.some((other) => overrules(other, claim)))
   // Three claims can overrule each other in a circle, by stage, stage and time; then the highest stage stands.
   const top = Math.max(...distinct.map(({ rank }) => rank))
@@ -34,6 +35,7 @@ export function standing(claims: readonly Claim[]): { value: string | null; cont
 
 /** Of claims that differ in nothing but their arrival only the newest can stand or overrule. */
 function newestOfEach(claims: readonly Claim[]): Claim[] {
+  if (claims.length <= 1) return [...claims]
   const newest = new Map<string, Claim>()
   for (const claim of claims) {
     const { value, rank, replaces, replaceable } = claim
