@@ -10,6 +10,9 @@ import { createGate } from './gate.ts'
 import { startSweeper } from './sweep.ts'
 import { startWatchdog } from './watchdog.ts'
 
+/** Four batches of the queue, four of the inbox with a note of each, and two for what goes on beside them. */
+const CONNECTIONS = 14
+
 /**
  * Lands events from the queue, where one is configured, and from the inbox, always.
  *
@@ -21,7 +24,9 @@ export async function startWorker(
   { log, metrics, onStuck }: { log: Log; metrics: Metrics; onStuck(error: Error): void },
 ): Promise<AsyncDisposable & { health(): Health }> {
   await using stack = new AsyncDisposableStack()
-  const db = stack.use(createDb(config.databaseUrl, { max: 10, statementMs: 10_000, log, name: 'worker' }))
+  const db = stack.use(
+    createDb(config.databaseUrl, { max: CONNECTIONS, statementMs: 10_000, log, name: 'worker' }),
+  )
   let schema: SchemaState | 'unknown' = 'unknown'
   async function probe(): Promise<void> {
     schema = await schemaState(db.pool)
