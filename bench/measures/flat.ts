@@ -9,6 +9,7 @@ const LADDER = [
   12_500,
 ]
 const MAX_P99_MS = 50
+const WARM_UP = { rate: 500, seconds: 1.5 }
 /** The backlog counts as flat when no more wait at the end than arrive in so long. */
 const FLAT_SECONDS = 0.5
 
@@ -38,7 +39,7 @@ export async function measureFlat(
   await using ingest = await startIngest(tested, world)
   await using stack = new AsyncDisposableStack()
   const worker = tested.worker ? stack.use(await startWorker(tested, world)) : ingest
-  await send(ingest.port, { rate: 500, seconds: 1.5 })
+  await send(ingest.port, WARM_UP)
 
   async function holds(rate: number): Promise<boolean> {
     const sent = await send(ingest.port, { rate, seconds })
@@ -63,6 +64,7 @@ export async function measureFlat(
   const toRow = await timeToRow(world, id, half.tag)
   await stack.disposeAsync()
   await using bare = await startIngest(candidate('A'), world)
+  await send(bare.port, WARM_UP)
   const bareHalf = await send(bare.port, { rate: Math.max(100, rate / 2), seconds })
   return { id, rate, halfP99: half.p99, bareHalfP99: bareHalf.p99, ...toRow, ...memory }
 }
