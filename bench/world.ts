@@ -37,7 +37,7 @@ export async function createWorld(): Promise<World> {
   const dir = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
   await chmod(dir, 0o711)
   stack.defer(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }))
-  const settings = { 'hash-max-listpack-value': '1024' }
+  const settings = { 'hash-max-listpack-value': '1024', 'auto-aof-rewrite-min-size': '256mb' }
   const redis = stack.use(await createRedisServer({ dir: join(dir, 'redis'), settings }))
   const postgres = stack.use(await createPostgresServer({ dir: join(dir, 'postgres') }))
   const log = createLog('bench', 'silent')

@@ -129,8 +129,9 @@ async function postponeOrBury(db: Db, row: InboxRow, error: unknown, metrics: Me
   const isLastAttempt = row.attempts + 1 >= ATTEMPTS
   if (failure === 'unknown' && !isLastAttempt) {
     const delayMs = backoffMs(row.attempts, BACKOFF)
-    await postponeInbox(db.pool, { jobId: row.jobId, delayMs, error: describeError(error).message })
-    metrics.handled.inc({ via: 'inbox', outcome: 'retried' })
+    const message = describeError(error).message
+    const isPostponed = await postponeInbox(db.pool, { jobId: row.jobId, delayMs, error: message })
+    if (isPostponed) metrics.handled.inc({ via: 'inbox', outcome: 'retried' })
     return
   }
   const reason = failure === 'event' ? 'rejected_by_database' : 'attempts_exhausted'

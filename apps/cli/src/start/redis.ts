@@ -79,6 +79,8 @@ save ""
 maxmemory-policy noeviction
 # A job is a small hash: packed, it takes half the room.
 hash-max-listpack-value 1024
+# Jobs come and go, so the log grows by far more than the data: to rewrite it each 64 MB would hold up events every few seconds.
+auto-aof-rewrite-min-size 256mb
 `
 }
 

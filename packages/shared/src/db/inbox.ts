@@ -127,13 +127,14 @@ export async function countCrashes(connection: Connection, olderThanMs: number):
 export async function postponeInbox(
   connection: Connection,
   { jobId, delayMs, error }: { jobId: string; delayMs: number; error: string },
-): Promise<void> {
-  await connection.query({
+): Promise<boolean> {
+  const { rowCount } = await connection.query({
     name: 'postpone_inbox',
     text: `update inbox set attempts = attempts + 1, last_error = $3,
       available_at = now() + $2::float8 * interval '1 millisecond' where ${free('job_id = $1')}`,
     values: [jobId, delayMs, error],
   })
+  return rowCount === 1
 }
 
 /** @returns how many rows wait, and for how long the first of them has been due (ms; null where none is). */

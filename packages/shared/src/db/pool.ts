@@ -1,6 +1,7 @@
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
 import type { Log } from '../runtime/log.ts'
+import { limitedClient } from './client.ts'
 
 /** A connection checked out of a pool, or inside a transaction. */
 export type Connection = Pick<pg.ClientBase, 'query'>
@@ -28,7 +29,7 @@ export function createDb(
     max: options.max,
     connectionTimeoutMillis: options.connectMs ?? 2_000,
     statement_timeout: options.statementMs,
-    query_timeout: options.statementMs + 2_000,
+    Client: limitedClient(options.statementMs + 2_000),
     lock_timeout: Math.min(3_000, options.statementMs),
     idle_in_transaction_session_timeout: 15_000,
     keepAlive: true,

@@ -81,18 +81,22 @@ export async function processBatch(
   }
 }
 
-/** A first command tells whether many wait: these come in one go. Few are waited for, until it is this batch's turn. */
-async function takeOthers(batch: Batch, count: number): Promise<TakenJob[]> {
-  const { worker, taker, token, turn } = batch
-  async function take(most: number): Promise<TakenJob[]> {
-    if (most === 0 || worker.closing || worker.isPaused()) return []
-    return taker.take(token, most)
+/** A first command tells how many more wait: these come in one go. Few are waited for, until it is this batch's turn. */
+async function takeOthers({ worker, taker, token, turn }: Batch, count: number): Promise<TakenJob[]> {
+  const jobs: TakenJob[] = []
+  async function take(most: number): Promise<number> {
+    const isOver = worker.closing || worker.isPaused() || charactersOf(jobs) > HEAVY_CHARACTERS
+    if (most === 0 || isOver) return 0
+    const taken = await taker.take(token, most)
+    jobs.push(...taken.jobs)
+    return Math.min(taken.waiting, count - jobs.length)
   }
-  const asked = Math.min(count, MAX_JOBS)
-  const first = await take(asked)
-  if (charactersOf(first) > HEAVY_CHARACTERS) return first
-  if (first.length < asked) await turn()
-  return [...first, ...(await take(count - first.length))]
+  await take(await take(Math.min(count, MAX_JOBS)))
+  if (jobs.length < count) {
+    await turn()
+    await take(await take(Math.min(count - jobs.length, MAX_JOBS)))
+  }
+  return jobs
 }
 
 function charactersOf(jobs: readonly TakenJob[]): number {

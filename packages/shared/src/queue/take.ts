@@ -12,7 +12,7 @@ local call = redis.call
 local wait, active, meta = unpack(KEYS)
 local prefix, now, lockMs, token, count = unpack(ARGV)
 local queue = call('HMGET', meta, 'paused', 'concurrency', 'max')
-if queue[1] or queue[2] or queue[3] then return {} end
+if queue[1] or queue[2] or queue[3] then return { {}, 0 } end
 local ids, jobs = {}, {}
 for _, id in ipairs(call('RPOP', wait, count) or {}) do
   local key = prefix .. id
@@ -29,7 +29,7 @@ for _, id in ipairs(call('RPOP', wait, count) or {}) do
   end
 end
 if #ids > 0 then call('LPUSH', active, unpack(ids)) end
-return jobs`
+return { jobs, call('LLEN', wait) }`
 
 /**
  * Does for many jobs what BullMQ's `moveToFinished` (6.7) does for one that is completed: its lock and its place among
@@ -41,20 +41,23 @@ const FINISH = `
 local call = redis.call
 local active, completed, stalled = unpack(KEYS)
 local prefix, now, keepMs, token = unpack(ARGV, 1, 4)
-local locks = {}
-for i = 5, #ARGV, 2 do locks[#locks + 1] = prefix .. ARGV[i] .. ':lock' end
+local ids, attempts, locks = {}, {}, {}
+for i = 5, #ARGV, 2 do
+  ids[#ids + 1] = ARGV[i]
+  attempts[#attempts + 1] = ARGV[i + 1]
+  locks[#locks + 1] = prefix .. ARGV[i] .. ':lock'
+end
 local holders = call('MGET', unpack(locks))
 local done, doneLocks, scores, lost = {}, {}, {}, {}
-for i, lock in ipairs(locks) do
-  local id = ARGV[2 * i + 3]
+for i, id in ipairs(ids) do
   local key = prefix .. id
   if holders[i] ~= token or call('LREM', active, -1, id) == 0 then
     lost[#lost + 1] = id
   else
     done[#done + 1] = id
-    doneLocks[#doneLocks + 1] = lock
+    doneLocks[#doneLocks + 1] = locks[i]
     if call('HDEL', key, 'data', 'opts') > 0 then
-      call('HSET', key, 'finishedOn', now, 'atm', ARGV[2 * i + 4])
+      call('HSET', key, 'finishedOn', now, 'atm', attempts[i])
       scores[#scores + 1] = now
       scores[#scores + 1] = id
     end
@@ -81,13 +84,16 @@ export type EndedJob = { readonly id: string; readonly attempts: number }
 
 /** Takes and completes jobs of one shard, many in one command. */
 export type JobTaker = {
-  /** @returns up to `count` waiting jobs, the longest waiting first, locked under `token`; fewer where Redis refuses */
-  take(token: string, count: number): Promise<TakenJob[]>
+  /**
+   * @returns up to `count` jobs, the longest waiting first, locked under `token`, fewer where Redis refuses; and how many
+   *   wait still
+   */
+  take(token: string, count: number): Promise<{ jobs: TakenJob[]; waiting: number }>
   /** @returns those that are not under this lock any more: done already, or taken over by another worker */
   finish(token: string, jobs: readonly EndedJob[]): Promise<string[]>
 }
 
-const take = createScript<[string, string[]][]>(TAKE, 3)
+const take = createScript<[jobs: [id: string, fields: string[]][], waiting: number]>(TAKE, 3)
 const finish = createScript<string[]>(FINISH, 3)
 
 /**
@@ -102,16 +108,19 @@ export function createJobTaker(client: RedisClient, prefix: string): JobTaker {
   const keepMs = JOB_OPTIONS.removeOnComplete.age * 1_000
   return {
     async take(token, count) {
-      const asked: Promise<[string, string[]][]>[] = []
+      const asked: ReturnType<typeof take>[] = []
       for (let left = count; left > 0; left -= MAX_JOBS) {
         const most = Math.min(left, MAX_JOBS)
         asked.push(take(client, [...forTake, queue, Date.now(), lockDuration, token, most]))
       }
       // What one command has taken is not lost because another fails.
       const taken = (await Promise.allSettled(asked)).flatMap((each) =>
-        each.status === 'fulfilled' ? each.value : [],
+        each.status === 'fulfilled' ? [each.value] : [],
       )
-      return taken.map(([id, fields]) => ({ id, fields }))
+      return {
+        jobs: taken.flatMap(([jobs]) => jobs.map(([id, fields]) => ({ id, fields }))),
+        waiting: taken.at(-1)?.[1] ?? 0,
+      }
     },
     async finish(token, jobs) {
       const lost: Promise<string[]>[] = []
