@@ -113,7 +113,7 @@ function figureTables({ answers, landing, flat, redisBytes, limits, backlog, gro
       title: 'Ingest and one worker together',
       note:
         'The highest offered rate (open loop, steps of a quarter) at which the backlog stays flat and the p99 of the answers under ' +
-        '50 ms; and what holds at half of it. The time to the row is from receipt to commit.',
+        '50 ms; and what holds at half of it, median of five runs in turn with A. The time to the row is from receipt to commit.',
       rows: [
         [
           '',

@@ -33,10 +33,18 @@ export function limitedClient(answerMs: number): typeof pg.Client {
       this.#socket.destroy(new Error(`Connection terminated: Postgres has not answered for ${answerMs} ms`))
     }
 
-    // biome-ignore lint/suspicious/noExplicitAny: the driver has an overload for each of its query's forms.
-    override query(...args: any[]): any {
+    // biome-ignore-start lint/suspicious/noExplicitAny: the driver has an overload for each of its query's forms.
+    override query(config: any, values?: any, callback?: any): any {
       this.#waitingSince ??= performance.now()
-      return super.query(...(args as [string]))
+      const isPromised = !callback && typeof values !== 'function' && typeof config?.submit !== 'function'
+      if (!isPromised) return super.query(config, values, callback)
+      // Given by the driver itself, the callback would be one of those functions.
+      return new Promise((resolve, reject) => {
+        super.query(config, values, (error: Error | null, result: unknown) =>
+          error ? reject(error) : resolve(result),
+        )
+      })
     }
+    // biome-ignore-end lint/suspicious/noExplicitAny: see above.
   } as typeof pg.Client
 }

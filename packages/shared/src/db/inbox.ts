@@ -28,20 +28,17 @@ export async function insertInbox(
   events: readonly { jobId: string; envelope: string }[],
 ): Promise<void> {
   const groups = [...Map.groupBy(events, (event) => event.jobId)].sort(([a], [b]) => (a < b ? -1 : 1))
-  const values = [
-    textArray(groups.map(([jobId]) => jobId)),
-    textArray(groups.map(([, [first]]) => first?.envelope ?? null)),
-    groups.map(([, group]) => group.length - 1),
-  ]
   await connection.query({
     name: 'insert_inbox',
     text: `insert into inbox (job_id, envelope, duplicates)
       select * from unnest($1::text[], $2::text[], $3::int[])
       on conflict (job_id) do update set duplicates = inbox.duplicates + excluded.duplicates + 1`,
-    values,
+    values: [
+      textArray(groups.map(([jobId]) => jobId)),
+      textArray(groups.map(([, [first]]) => first?.envelope ?? null)),
+      groups.map(([, group]) => group.length - 1),
+    ],
   })
-  // The driver's query is among V8's old objects from its start (see queue/script.ts): it shall not keep them alive.
-  values.length = 0
 }
 
 /** Wakes the workers that listen. */
