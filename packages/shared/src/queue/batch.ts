@@ -81,22 +81,16 @@ export async function processBatch(
   }
 }
 
-/** A first command tells how many more wait: these come in one go. Few are waited for, until it is this batch's turn. */
+/** Where less than a batch waits, it waits for its turn. A first command tells how many are there: these come in one go. */
 async function takeOthers({ worker, taker, token, turn }: Batch, count: number): Promise<TakenJob[]> {
-  const jobs: TakenJob[] = []
-  async function take(most: number): Promise<number> {
-    const isOver = worker.closing || worker.isPaused() || charactersOf(jobs) > HEAVY_CHARACTERS
-    if (most === 0 || isOver) return 0
-    const taken = await taker.take(token, most)
-    jobs.push(...taken.jobs)
-    return Math.min(taken.waiting, count - jobs.length)
+  async function take(most: number): Promise<TakenJob[]> {
+    if (most === 0 || worker.closing || worker.isPaused()) return []
+    return taker.take(token, most)
   }
-  await take(await take(Math.min(count, MAX_JOBS)))
-  if (jobs.length < count) {
-    await turn()
-    await take(await take(Math.min(count - jobs.length, MAX_JOBS)))
-  }
-  return jobs
+  if (taker.waiting < count) await turn()
+  const first = await take(Math.min(count, MAX_JOBS))
+  if (charactersOf(first) > HEAVY_CHARACTERS) return first
+  return [...first, ...(await take(Math.min(count - first.length, taker.waiting)))]
 }
 
 function charactersOf(jobs: readonly TakenJob[]): number {

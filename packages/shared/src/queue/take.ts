@@ -84,11 +84,10 @@ export type EndedJob = { readonly id: string; readonly attempts: number }
 
 /** Takes and completes jobs of one shard, many in one command. */
 export type JobTaker = {
-  /**
-   * @returns up to `count` jobs, the longest waiting first, locked under `token`, fewer where Redis refuses; and how many
-   *   wait still
-   */
-  take(token: string, count: number): Promise<{ jobs: TakenJob[]; waiting: number }>
+  /** @returns up to `count` waiting jobs, the longest waiting first, locked under `token`; fewer where Redis refuses */
+  take(token: string, count: number): Promise<TakenJob[]>
+  /** How many waited still when jobs were last taken. */
+  readonly waiting: number
   /** @returns those that are not under this lock any more: done already, or taken over by another worker */
   finish(token: string, jobs: readonly EndedJob[]): Promise<string[]>
 }
@@ -106,6 +105,7 @@ export function createJobTaker(client: RedisClient, prefix: string): JobTaker {
   const forFinish = ['active', 'completed', 'stalled'].map((name) => queue + name)
   const { lockDuration } = WORKER_OPTIONS
   const keepMs = JOB_OPTIONS.removeOnComplete.age * 1_000
+  let waiting = 0
   return {
     async take(token, count) {
       const asked: ReturnType<typeof take>[] = []
@@ -117,10 +117,11 @@ export function createJobTaker(client: RedisClient, prefix: string): JobTaker {
       const taken = (await Promise.allSettled(asked)).flatMap((each) =>
         each.status === 'fulfilled' ? [each.value] : [],
       )
-      return {
-        jobs: taken.flatMap(([jobs]) => jobs.map(([id, fields]) => ({ id, fields }))),
-        waiting: taken.at(-1)?.[1] ?? 0,
-      }
+      waiting = taken.at(-1)?.[1] ?? 0
+      return taken.flatMap(([jobs]) => jobs.map(([id, fields]) => ({ id, fields })))
+    },
+    get waiting() {
+      return waiting
     },
     async finish(token, jobs) {
       const lost: Promise<string[]>[] = []
