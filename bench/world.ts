@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { createDb, type Db, migrateSchema } from '@sluice/shared/db'
 import { createLog } from '@sluice/shared/runtime'
 import { createPostgresServer, type PostgresServer } from '../chaos/stores/postgres.ts'
@@ -13,8 +14,10 @@ export type World = AsyncDisposable & {
   readonly postgres: PostgresServer
   readonly db: Db
   readonly env: Readonly<Record<string, string>>
-  /** Empties both stores, and lets Postgres write out what it has. */
+  /** Empties both stores, and settles them. */
   clear(): Promise<void>
+  /** Lets both write out what they have, so that neither begins to while somebody else is measured. */
+  settle(): Promise<void>
 }
 
 export const TOKEN = randomBytes(24).toString('base64url')
@@ -55,6 +58,14 @@ export async function createWorld(): Promise<World> {
     `select pg_logical_emit_message(false, 'bench', repeat('x', 1000000)) from generate_series(1, 1000)`,
   )
   await db.pool.query('checkpoint')
+  async function settle(): Promise<void> {
+    await db.pool.query('checkpoint')
+    const rewriting = async () =>
+      /^aof_rewrite_(in_progress|scheduled):1/m.test(String(await redis.command('INFO', 'persistence')))
+    while (await rewriting()) await pause(50)
+    await redis.command('BGREWRITEAOF')
+    while (await rewriting()) await pause(50)
+  }
   const held = stack.move()
   return {
     redis,
@@ -75,8 +86,9 @@ export async function createWorld(): Promise<World> {
     async clear() {
       await redis.command('FLUSHALL')
       await db.pool.query(TRUNCATE)
-      await db.pool.query('checkpoint')
+      await settle()
     },
+    settle,
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   }
 }

@@ -27,7 +27,7 @@ export async function measureLanding(
   if (!keep) await world.clear()
   const tag = newTag()
   await fill(tested, world, count, tag)
-  await world.db.pool.query('checkpoint')
+  await world.settle()
   await using stack = new AsyncDisposableStack()
   const started: Started[] = []
   const progress = watch(tested, world, count)
