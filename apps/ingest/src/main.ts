@@ -1,7 +1,15 @@
-import { armFailpoint, createLog, createMetrics, runUntilSignal, serveMetrics } from '@sluice/shared/runtime'
+import {
+  allocateYoung,
+  armFailpoint,
+  createLog,
+  createMetrics,
+  runUntilSignal,
+  serveMetrics,
+} from '@sluice/shared/runtime'
 import { readIngestConfig } from './config.ts'
 import { startIngest } from './ingest.ts'
 
+allocateYoung()
 armFailpoint(process.env.SLUICE_FAILPOINT)
 const log = createLog('ingest', process.env.LOG_LEVEL || 'info')
 

@@ -1,8 +1,9 @@
-import { constants, getPriority, setPriority } from 'node:os'
 import {
+  allocateYoung,
   armFailpoint,
   createLog,
   createMetrics,
+  lowerPriority,
   runUntilSignal,
   serveMetrics,
   serveProbes,
@@ -10,9 +11,10 @@ import {
 import { readWorkerConfig } from './config.ts'
 import { startWorker } from './worker.ts'
 
+allocateYoung()
+// Rows can wait, the answers of an ingest on the same machine cannot.
+lowerPriority()
 armFailpoint(process.env.SLUICE_FAILPOINT)
-// Rows can wait, the answers of an ingest on the same machine cannot. Whoever gave it less may not be overruled.
-setPriority(Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL))
 const log = createLog('worker', process.env.LOG_LEVEL || 'info')
 
 await runUntilSignal(

@@ -54,31 +54,27 @@ export async function processBatch(
   const { worker, token } = batch
   const id = String(first.id)
   const taken = await takeOthers(batch, size - 1)
-  worker.hold(taken, token)
-  try {
-    await failGivenUp(batch, taken.filter(isGivenUp))
-    const others = taken.filter((job) => !isGivenUp(job))
-    const arrived = [
-      { incoming: incomingOf(id, first.data, first.attemptsMade), crashes: first.stalledCounter },
-      ...others.map(arrivedOf),
-    ]
-    const all = await handleAll(arrived)
-    const [result, ...results] = all as [HandleResult, ...HandleResult[]]
-    const settling = settleUnusual(batch, others, results)
-    const completed = arrived
-      .filter((_, index) => all[index]?.kind === 'completed')
-      .map(({ incoming: { jobId, attempt } }) => ({ id: jobId, attempts: attempt }))
-    const isCompleted = (await complete(batch, completed)).includes(id)
-    await settling
-    if (result.kind === 'failed') throw failureOf(result.error)
-    if (result.kind === 'delayed') {
-      await first.moveToDelayed(Date.now() + result.ms, token)
-      throw new DelayedError()
-    }
-    return isCompleted
-  } finally {
-    worker.release(taken)
+  using _held = worker.hold(taken, token)
+  await failGivenUp(batch, taken.filter(isGivenUp))
+  const others = taken.filter((job) => !isGivenUp(job))
+  const arrived = [
+    { incoming: incomingOf(id, first.data, first.attemptsMade), crashes: first.stalledCounter },
+    ...others.map(arrivedOf),
+  ]
+  const all = await handleAll(arrived)
+  const [result, ...results] = all as [HandleResult, ...HandleResult[]]
+  const settling = settleUnusual(batch, others, results)
+  const completed = arrived
+    .filter((_, index) => all[index]?.kind === 'completed')
+    .map(({ incoming: { jobId, attempt } }) => ({ id: jobId, attempts: attempt }))
+  const isCompleted = (await complete(batch, completed)).includes(id)
+  await settling
+  if (result.kind === 'failed') throw failureOf(result.error)
+  if (result.kind === 'delayed') {
+    await first.moveToDelayed(Date.now() + result.ms, token)
+    throw new DelayedError()
   }
+  return isCompleted
 }
 
 /** Where less than a batch waits, it waits for its turn. A first command tells how many are there: these come in one go. */

@@ -2,6 +2,8 @@ import { type Job, type JobJson, raw2NextJobData, Worker } from 'bullmq'
 import { JOB_OPTIONS } from './options.ts'
 import type { TakenJob } from './take.ts'
 
+const TELL_AFTER_MS = 2_000
+
 /** BullMQ's worker, for jobs that are taken beside the one that it has fetched. */
 export class EventWorker extends Worker {
   /**
@@ -24,12 +26,19 @@ export class EventWorker extends Worker {
     return this.createJob(json as JobJson, id)
   }
 
-  /** Keeps their locks until they are released. */
-  hold(jobs: readonly TakenJob[], token: string): void {
-    for (const { id } of jobs) this.lockManager.trackJob(id, token, Date.now())
-  }
-
-  release(jobs: readonly TakenJob[]): void {
-    for (const { id } of jobs) this.lockManager.untrackJob(id)
+  /** Keeps their locks until disposed. Most are done before BullMQ, which renews locks every few seconds, need know of them. */
+  hold(jobs: readonly TakenJob[], token: string): Disposable {
+    const since = Date.now()
+    let isTold = false
+    const timer = setTimeout(() => {
+      isTold = true
+      for (const { id } of jobs) this.lockManager.trackJob(id, token, since)
+    }, TELL_AFTER_MS)
+    return {
+      [Symbol.dispose]: () => {
+        clearTimeout(timer)
+        if (isTold) for (const { id } of jobs) this.lockManager.untrackJob(id)
+      },
+    }
   }
 }

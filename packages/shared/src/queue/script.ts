@@ -18,14 +18,23 @@ export function createScript<Reply>(lua: string, numberOfKeys: number): Script<R
 }
 
 /**
- * A command lets go of its arguments as soon as it is answered. ioredis assigns functions to each one, and V8 makes such
- * functions among its old objects at once: until these are collected, everything that a command refers to counts as
- * alive, and is copied again and again while answers wait.
+ * A command keeps neither its arguments nor its reply. ioredis assigns functions to each one, and V8 makes such functions
+ * among its old objects at once: until these are collected, everything that a command refers to counts as alive, and is
+ * copied again and again while answers wait. So the reply goes to a promise that the command does not know any more.
  */
 async function run<Reply>(client: RedisClient, name: string, args: (string | number)[]): Promise<Reply> {
   const command = new Command(name, args, { replyEncoding: 'utf8' })
+  const { promise, resolve, reject } = Promise.withResolvers<Reply>()
+  const { resolve: settle } = command
+  function answered(reply: Buffer): void {
+    command.resolve = settle
+    settle(null)
+    resolve(command.transformReply(reply) as Reply)
+  }
+  command.resolve = answered
+  void (client.sendCommand(command) as Promise<null>).catch(reject)
   try {
-    return (await client.sendCommand(command)) as Reply
+    return await promise
   } finally {
     command.args = []
   }

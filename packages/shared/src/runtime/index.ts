@@ -7,6 +7,7 @@ export { type Guard, startGuard } from './guard.ts'
 export { runUntilSignal } from './lifecycle.ts'
 export { createLog, type Log } from './log.ts'
 export { createMetrics, type Metrics } from './metrics.ts'
+export { allocateYoung, lowerPriority } from './process.ts'
 export { type Health, listenError, serveMetrics, serveProbes } from './serve.ts'
 export {
   blockList,
