@@ -90,31 +90,27 @@ async function takeOthers({ worker, taker, token, turn }: Batch, count: number):
 }
 
 function charactersOf(jobs: readonly TakenJob[]): number {
-  return jobs.reduce((sum, { fields }) => fields.reduce((all, field) => all + field.length, sum), 0)
+  return jobs.reduce((sum, { data }) => sum + data.length, 0)
 }
 
-function arrivedOf(job: TakenJob): Arrived {
-  return {
-    incoming: incomingOf(job.id, parsed(fieldOf(job, 'data') ?? ''), Number(fieldOf(job, 'atm') ?? 0)),
-    crashes: Number(fieldOf(job, 'stc') ?? 0),
-  }
-}
-
-function fieldOf({ fields }: TakenJob, name: string): string | undefined {
-  for (let at = 0; at < fields.length; at += 2) if (fields[at] === name) return fields[at + 1]
-  return undefined
+function arrivedOf({ id, data, attemptsMade, stalledCounter }: TakenJob): Arrived {
+  return { incoming: incomingOf(id, parsed(data), attemptsMade), crashes: stalledCounter }
 }
 
 /** BullMQ marks a job that has stalled too often, and fails it when it is fetched. */
-function isGivenUp(job: TakenJob): boolean {
-  return fieldOf(job, 'defa') !== undefined
+function isGivenUp({ failure }: TakenJob): boolean {
+  return failure !== ''
 }
 
-async function failGivenUp({ worker, token, log }: Batch, jobs: readonly TakenJob[]): Promise<void> {
+async function jobOf({ worker, taker }: Batch, { id }: TakenJob): Promise<Job> {
+  return worker.jobOf(id, await taker.fieldsOf(id))
+}
+
+async function failGivenUp(batch: Batch, jobs: readonly TakenJob[]): Promise<void> {
+  const { token, log } = batch
   for (const job of jobs) {
-    await worker
-      .jobOf(job)
-      .moveToFailed(new UnrecoverableError(fieldOf(job, 'defa')), token)
+    await jobOf(batch, job)
+      .then((given) => given.moveToFailed(new UnrecoverableError(job.failure), token))
       .catch((error) => log.warn({ err: error }, 'a job cannot be failed'))
   }
 }
@@ -135,14 +131,19 @@ function incomingOf(jobId: string, data: unknown, attemptsMade: number): Incomin
 
 /** Lets BullMQ fail what has failed, and put off what is to wait. */
 async function settleUnusual(
-  { worker, token, log }: Batch,
+  batch: Batch,
   jobs: readonly TakenJob[],
   results: readonly HandleResult[],
 ): Promise<void> {
+  const { token, log } = batch
   const settling = jobs.map(async (job, index) => {
     const result = results[index]
-    if (result?.kind === 'delayed') await worker.jobOf(job).moveToDelayed(Date.now() + result.ms, token)
-    if (result?.kind === 'failed') await worker.jobOf(job).moveToFailed(failureOf(result.error), token)
+    if (result?.kind === 'delayed') {
+      await (await jobOf(batch, job)).moveToDelayed(Date.now() + result.ms, token)
+    }
+    if (result?.kind === 'failed') {
+      await (await jobOf(batch, job)).moveToFailed(failureOf(result.error), token)
+    }
   })
   for (const settled of await Promise.allSettled(settling)) {
     // Its lock expires, and it is handed out anew.

@@ -21,7 +21,7 @@ export class EventWorker extends Worker {
   }
 
   /** A taken job as BullMQ knows it, to fail it or to put it off. */
-  jobOf({ id, fields }: TakenJob): Job {
+  jobOf(id: string, fields: readonly string[]): Job {
     const [json] = raw2NextJobData([fields, id, 0, 0])
     return this.createJob(json as JobJson, id)
   }

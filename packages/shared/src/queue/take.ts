@@ -12,24 +12,20 @@ local call = redis.call
 local wait, active, meta = unpack(KEYS)
 local prefix, now, lockMs, token, count = unpack(ARGV)
 local queue = call('HMGET', meta, 'paused', 'concurrency', 'max')
-if queue[1] or queue[2] or queue[3] then return { {}, 0 } end
+if queue[1] or queue[2] or queue[3] then return { 0 } end
 local ids, jobs = {}, {}
 for _, id in ipairs(call('RPOP', wait, count) or {}) do
   local key = prefix .. id
-  local fields = call('HGETALL', key)
-  if #fields > 0 then
-    local started = 0
-    for i = 1, #fields, 2 do
-      if fields[i] == 'ats' then started = tonumber(fields[i + 1]) or 0 end
-    end
+  local data, attempts, stalled, failure, started = unpack(call('HMGET', key, 'data', 'atm', 'stc', 'defa', 'ats'))
+  if data or call('EXISTS', key) == 1 then
     call('SET', key .. ':lock', token, 'PX', lockMs)
-    call('HSET', key, 'processedOn', now, 'ats', started + 1)
+    call('HSET', key, 'processedOn', now, 'ats', (tonumber(started) or 0) + 1)
     ids[#ids + 1] = id
-    jobs[#jobs + 1] = { id, fields }
+    for _, value in ipairs({ id, data or '', attempts or 0, stalled or 0, failure or '' }) do jobs[#jobs + 1] = value end
   end
 end
 if #ids > 0 then call('LPUSH', active, unpack(ids)) end
-return { jobs, call('LLEN', wait) }`
+return { call('LLEN', wait), unpack(jobs) }`
 
 /**
  * Does for many jobs what BullMQ's `moveToFinished` (6.7) does for one that is completed: its lock and its place among
@@ -76,8 +72,16 @@ return lost`
 /** A script this long holds up others for about a millisecond, and for as long as it takes to send fifty bodies. */
 export const MAX_JOBS = 50
 
-/** A job's id and the fields of its hash. */
-export type TakenJob = { readonly id: string; readonly fields: string[] }
+/** What is read of a job that is taken. */
+export type TakenJob = {
+  readonly id: string
+  /** JSON text, unless somebody else has written to Redis. */
+  readonly data: string
+  readonly attemptsMade: number
+  readonly stalledCounter: number
+  /** Why BullMQ has given it up, since it has stalled too often; else empty. */
+  readonly failure: string
+}
 
 /** A job that is done, after so many tries. */
 export type EndedJob = { readonly id: string; readonly attempts: number }
@@ -88,11 +92,13 @@ export type JobTaker = {
   take(token: string, count: number): Promise<TakenJob[]>
   /** How many waited still when jobs were last taken. */
   readonly waiting: number
+  /** @returns names and values of a job's hash, one after the other */
+  fieldsOf(id: string): Promise<string[]>
   /** @returns those that are not under this lock any more: done already, or taken over by another worker */
   finish(token: string, jobs: readonly EndedJob[]): Promise<string[]>
 }
 
-const take = createScript<[jobs: [id: string, fields: string[]][], waiting: number]>(TAKE, 3)
+const take = createScript<[waiting: number, ...jobs: (string | number)[]]>(TAKE, 3)
 const finish = createScript<string[]>(FINISH, 3)
 
 /**
@@ -117,11 +123,14 @@ export function createJobTaker(client: RedisClient, prefix: string): JobTaker {
       const taken = (await Promise.allSettled(asked)).flatMap((each) =>
         each.status === 'fulfilled' ? [each.value] : [],
       )
-      waiting = taken.at(-1)?.[1] ?? 0
-      return taken.flatMap(([jobs]) => jobs.map(([id, fields]) => ({ id, fields })))
+      waiting = taken.at(-1)?.[0] ?? 0
+      return taken.flatMap(jobsOf)
     },
     get waiting() {
       return waiting
+    },
+    async fieldsOf(id) {
+      return Object.entries(await client.hgetall(queue + id)).flat()
     },
     async finish(token, jobs) {
       const lost: Promise<string[]>[] = []
@@ -132,6 +141,20 @@ export function createJobTaker(client: RedisClient, prefix: string): JobTaker {
       return (await Promise.all(lost)).flat()
     },
   }
+}
+
+function jobsOf([_waiting, ...values]: readonly (string | number)[]): TakenJob[] {
+  const jobs: TakenJob[] = []
+  for (let at = 0; at < values.length; at += 5) {
+    jobs.push({
+      id: String(values[at]),
+      data: String(values[at + 1]),
+      attemptsMade: Number(values[at + 2]),
+      stalledCounter: Number(values[at + 3]),
+      failure: String(values[at + 4]),
+    })
+  }
+  return jobs
 }
 
 /**
