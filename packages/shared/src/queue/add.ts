@@ -21,10 +21,11 @@ const ADD = `
 local ids, collapsed = {}, {}
 for i = 3, #ARGV, 3 do
   local key = ARGV[1] .. ARGV[i]
-  if redis.call('HSETNX', key, 'name', ARGV[i + 1]) == 1 then
-    redis.call('HSET', key, 'data', ARGV[i + 2], 'timestamp', ARGV[2])
+  local name = redis.call('HGET', key, 'name')
+  if not name then
+    redis.call('HSET', key, 'name', ARGV[i + 1], 'data', ARGV[i + 2], 'timestamp', ARGV[2])
     ids[#ids + 1] = ARGV[i]
-  elseif redis.call('HGET', key, 'name') ~= ARGV[i + 1] then
+  elseif name ~= ARGV[i + 1] then
     collapsed[#collapsed + 1] = i / 3 - 1
   end
 end

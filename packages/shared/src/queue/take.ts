@@ -52,8 +52,8 @@ for i, id in ipairs(ids) do
   else
     done[#done + 1] = id
     doneLocks[#doneLocks + 1] = locks[i]
-    if call('HDEL', key, 'data', 'opts') > 0 then
-      call('HSET', key, 'finishedOn', now, 'atm', attempts[i])
+    if call('EXISTS', key) == 1 then
+      call('HSET', key, 'data', '{}', 'finishedOn', now, 'atm', attempts[i])
       scores[#scores + 1] = now
       scores[#scores + 1] = id
     end
