@@ -34,7 +34,7 @@ export async function measure(
   measured: (results: Results) => Promise<void>,
 ): Promise<Results> {
   await using world = await createWorld()
-  const { rounds, backlog, seconds } = plan
+  const { rounds, backlog, seconds, flatSeconds } = plan
   const { rows } = await world.db.pool.query('show server_version')
   let results: Results = {
     answers: [],
@@ -53,7 +53,7 @@ export async function measure(
   await add({ answers: await measureAnswers(world, plan.answers, plan, report) })
   await add({ landing: await medianLanding(world, plan.landing, { count: backlog, rounds }, report) })
   for (const id of plan.flat) {
-    await add({ flat: [...results.flat, await measureFlat(world, id, { seconds: 2 * seconds }, report)] })
+    await add({ flat: [...results.flat, await measureFlat(world, id, { seconds: flatSeconds }, report)] })
   }
   report('bytes in Redis, limits of the parts')
   await add({

@@ -3,6 +3,8 @@ export type Plan = {
   readonly rounds: number
   /** Length of one measurement under load. */
   readonly seconds: number
+  /** Length of one with a worker beside the ingest, in which a backlog has to show. */
+  readonly flatSeconds: number
   /** Events that a worker lands. */
   readonly backlog: number
   /** Events that wait while the answers are measured; 0: not measured. */
@@ -20,7 +22,8 @@ export type Plan = {
 
 export const QUICK: Plan = {
   rounds: 3,
-  seconds: 1.5,
+  seconds: 1.2,
+  flatSeconds: 3,
   backlog: 10_000,
   waiting: 0,
   grown: [],
@@ -34,6 +37,7 @@ export const QUICK: Plan = {
 export const FULL: Plan = {
   rounds: 3,
   seconds: 2,
+  flatSeconds: 4,
   backlog: 50_000,
   waiting: 500_000,
   grown: [1_000_000, 10_000_000],

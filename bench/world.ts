@@ -57,7 +57,6 @@ export async function createWorld(): Promise<World> {
   await db.pool.query(
     `select pg_logical_emit_message(false, 'bench', repeat('x', 1000000)) from generate_series(1, 1000)`,
   )
-  await db.pool.query('checkpoint')
   async function settle(): Promise<void> {
     await db.pool.query('checkpoint')
     const rewriting = async () =>

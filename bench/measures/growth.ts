@@ -24,29 +24,40 @@ insert into journeys (environment, journey_id, reference_no, stage, system_decis
 select 'live', 'grown-' || n, 'CUST-' || n, 'in_progress', 'Incomplete', 'Incomplete', 5, now() - interval '1 day',
   now() - interval '1 day' from generate_series($1::int, $2::int) as n`
 
-/** Landing rates at 0 rows and at each of the sizes; every round empties the queue, not the tables. */
+/**
+ * Landing rates at each of the sizes, and with no rows before and afterwards, on a machine that changes its speed. Every
+ * round empties the queue, not the tables.
+ */
 export async function measureGrowth(
   world: World,
   ids: readonly string[],
   { sizes, backlog, rounds }: { sizes: readonly number[]; backlog: number; rounds: number },
   report: (line: string) => void,
 ): Promise<Growth[]> {
-  await world.clear()
-  const results: Growth[] = []
-  let present = 0
-  for (const size of [0, ...sizes]) {
-    await grow(world, present, size, report)
-    present = size
+  const rates = new Map<string, number[]>()
+  async function measure(present: number): Promise<void> {
     for (const id of ids) {
-      const rates: number[] = []
+      const own = rates.get(`${id} ${present}`) ?? []
+      rates.set(`${id} ${present}`, own)
       for (let round = 0; round < rounds; round++) {
-        report(`landing with ${size} events present: ${id}, round ${round + 1}`)
-        rates.push((await measureLanding(world, id, { count: backlog, keep: true })).perSecond)
+        report(`landing with ${present} events present: ${id}, round ${round + 1}`)
+        own.push((await measureLanding(world, id, { count: backlog, keep: true })).perSecond)
       }
-      results.push({ id, present: size, perSecond: median(rates) })
     }
   }
-  return results
+  await world.clear()
+  await measure(0)
+  let present = 0
+  for (const size of sizes) {
+    await grow(world, present, size, report)
+    present = size
+    await measure(size)
+  }
+  await world.clear()
+  await measure(0)
+  return [0, ...sizes].flatMap((size) =>
+    ids.map((id) => ({ id, present: size, perSecond: median(rates.get(`${id} ${size}`) ?? []) })),
+  )
 }
 
 /** The indexes are made anew afterwards, which takes a fraction of the time that keeping them up does. */
@@ -65,5 +76,4 @@ async function grow({ db }: World, from: number, to: number, report: (line: stri
   report('making the indexes')
   for (const { indexdef } of rows) await db.pool.query(indexdef)
   await db.pool.query('vacuum analyze events, journeys')
-  await db.pool.query('checkpoint')
 }

@@ -29,7 +29,10 @@ async function usedMemory({ redis }: World): Promise<number> {
 export type Backlog = {
   readonly id: string
   readonly waiting: number
-  /** Answers a second at saturation, to those with nothing waiting before and afterwards; medians of the rounds. */
+  /**
+   * Answers a second at saturation, as a ratio to the bare server's in turn with it; of that, the ratio to the same with
+   * nothing waiting, before and afterwards. Medians of the rounds.
+   */
   readonly ratio: number
   /** MB, the highest that was seen while the worker lands it and events arrive. */
   readonly ingestMemory: number
@@ -45,9 +48,13 @@ export async function measureBacklog(
   await world.clear()
   const rates = { none: [] as number[], long: [] as number[] }
   const measure = async (into: number[]) => {
+    await using bare = await startIngest(candidate('A'), world)
     await using ingest = await startIngest(tested, world)
-    await send(ingest.port, { seconds: 1 })
-    for (let round = 0; round < rounds; round++) into.push((await send(ingest.port, { seconds })).perSecond)
+    for (const { port } of [bare, ingest]) await send(port, { seconds: 1 })
+    for (let round = 0; round < rounds; round++) {
+      const beside = await send(bare.port, { seconds })
+      into.push((await send(ingest.port, { seconds })).perSecond / beside.perSecond)
+    }
   }
   await measure(rates.none)
   await world.clear()
