@@ -11,7 +11,7 @@ const LADDER = [
 const MAX_P99_MS = 50
 const TRIES = 3
 const WARM_UP = { rate: 500, seconds: 1.5 }
-/** How often the half rate is measured, in turn with the bare server: a single p99 tells more of the disk than of either. */
+/** How often the half rate is measured, in turn with the bare server: a single p99 tells more of the machine than of either. */
 const HALF_ROUNDS = 5
 /** The backlog counts as flat when no more wait at the end than arrive in so long. */
 const FLAT_SECONDS = 0.5
