@@ -159,7 +159,7 @@ function figureTables({ answers, landing, flat, redisBytes, limits, backlog, gro
     },
     {
       title: 'A long backlog',
-      note: 'Answers at saturation with events waiting, to those with none; and the most memory of each process while they are landed.',
+      note: 'Answers at saturation, beside those of the bare server, with events waiting to those with none; and the most memory of each process while they are landed.',
       rows: [
         ['', 'waiting', 'ratio', 'ingest MB', 'worker MB'],
         ...backlog.map(({ id, waiting, ratio, ingestMemory, workerMemory }) => [

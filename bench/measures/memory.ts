@@ -46,7 +46,7 @@ export async function measureBacklog(
 ): Promise<Backlog> {
   const tested = candidate(id)
   await world.clear()
-  const rates = { none: [] as number[], long: [] as number[] }
+  const ratios = { none: [] as number[], long: [] as number[] }
   const measure = async (into: number[]) => {
     await using bare = await startIngest(candidate('A'), world)
     await using ingest = await startIngest(tested, world)
@@ -56,18 +56,18 @@ export async function measureBacklog(
       into.push((await send(ingest.port, { seconds })).perSecond / beside.perSecond)
     }
   }
-  await measure(rates.none)
+  await measure(ratios.none)
   await world.clear()
   await fill(tested, world, waiting, newTag())
   await world.settle()
   // As many rounds as before and afterwards together: single ones differ by a sixth.
-  await measure(rates.long)
-  await measure(rates.long)
+  await measure(ratios.long)
+  await measure(ratios.long)
   const memory = await measureMemory(world, id)
   // Once more, on a machine that changes its speed.
   await world.clear()
-  await measure(rates.none)
-  return { id, waiting, ratio: median(rates.long) / median(rates.none), ...memory }
+  await measure(ratios.none)
+  return { id, waiting, ratio: median(ratios.long) / median(ratios.none), ...memory }
 }
 
 async function measureMemory(world: World, id: string) {
