@@ -1,25 +1,51 @@
+import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { run } from '../test/support/process.ts'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import type { SenderOptions, Sent } from './sender.ts'
-import { TOKEN } from './world.ts'
 
+const SENDER = fileURLToPath(new URL('sender.ts', import.meta.url))
 const CONNECTIONS = 256
 
 /** Eight hex digits that no other run of this process has. */
 export const newTag = () => randomBytes(4).toString('hex')
 
-/** Sends events to a port from a process of its own. */
-export async function send(
-  port: number,
-  options: { rate?: number; seconds: number; tag?: string; connections?: number; warmUpMs?: number },
-): Promise<Sent & { readonly tag: string }> {
-  const { rate, seconds, tag = newTag(), connections = CONNECTIONS, warmUpMs = 300 } = options
-  const given: SenderOptions = { port, token: TOKEN, tag, connections, rate: rate ?? null, seconds, warmUpMs }
-  await using sender = run('bench/sender.ts', [JSON.stringify(given)], {})
-  const code = await sender.exited
-  if (code !== 0) throw new Error(`the sender ended with ${code}: ${sender.output()}`)
-  const sent: Sent = JSON.parse(sender.output())
-  return { ...sent, tag }
+/** Sends events from a process of its own, one run at a time. */
+export type Load = AsyncDisposable & {
+  /** Without a rate: as fast as the answers come. */
+  send(port: number, options: LoadOptions): Promise<Sent & { readonly tag: string }>
+}
+export type LoadOptions = { readonly rate?: number; readonly seconds: number }
+
+const WARM_UP_MS = 300
+
+export function createLoad(token: string): Load {
+  const sender = fork(SENDER)
+  const exited = once(sender, 'exit')
+  return {
+    async send(port, { rate, seconds }) {
+      const tag = newTag()
+      const options: SenderOptions = {
+        port,
+        token,
+        tag,
+        connections: CONNECTIONS,
+        rate: rate ?? null,
+        seconds,
+        warmUpMs: WARM_UP_MS,
+      }
+      sender.send(options)
+      const [sent] = (await Promise.race([
+        once(sender, 'message'),
+        exited.then(([code]) => Promise.reject(new Error(`the sender ended with ${code}`))),
+      ])) as [Sent]
+      return { ...sent, tag }
+    },
+    async [Symbol.asyncDispose]() {
+      sender.kill('SIGKILL')
+      await exited
+    },
+  }
 }
 
 /** The share of requests that were not answered 200, those that were not answered in time included. */

@@ -7,9 +7,11 @@ import { createDb, type Db, migrateSchema } from '@sluice/shared/db'
 import { createLog } from '@sluice/shared/runtime'
 import { createPostgresServer, type PostgresServer } from '../chaos/stores/postgres.ts'
 import { createRedisServer, type RedisServer } from '../chaos/stores/redis.ts'
+import { createLoad, type Load } from './load.ts'
 
 /** The stores that every candidate runs on in turn, with the settings that Sluice asks for. */
 export type World = AsyncDisposable & {
+  readonly send: Load['send']
   readonly redis: RedisServer
   readonly postgres: PostgresServer
   readonly db: Db
@@ -20,7 +22,7 @@ export type World = AsyncDisposable & {
   settle(): Promise<void>
 }
 
-export const TOKEN = randomBytes(24).toString('base64url')
+const TOKEN = randomBytes(24).toString('base64url')
 
 const PEERS_TABLE = `create table bench_events (event_id text primary key, event text not null, journey_id text,
   reference_no text, system_decision text, body jsonb not null, processed_at timestamptz not null default now())`
@@ -65,8 +67,10 @@ export async function createWorld(): Promise<World> {
     await redis.command('BGREWRITEAOF')
     while (await rewriting()) await pause(50)
   }
+  const load = stack.use(createLoad(TOKEN))
   const held = stack.move()
   return {
+    send: load.send,
     redis,
     postgres,
     db,

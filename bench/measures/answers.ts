@@ -1,5 +1,5 @@
 import { candidate, startIngest } from '../candidates.ts'
-import { failed, send } from '../load.ts'
+import { failed } from '../load.ts'
 import { cpuSeconds, median } from '../machine.ts'
 import type { Plan } from '../plan.ts'
 import type { World } from '../world.ts'
@@ -51,8 +51,8 @@ export async function measureAnswers(
     const pairs: { bare: Answers; own: Answers }[] = []
     for (let round = 0; round < rounds; round++) {
       pairs.push({
-        bare: await measure(bare, seconds, steadyRates),
-        own: await measure(own, seconds, steadyRates),
+        bare: await measure(world, bare, seconds, steadyRates),
+        own: await measure(world, own, seconds, steadyRates),
       })
     }
     results.push({
@@ -72,16 +72,17 @@ export async function measureAnswers(
 const cpuAt = ({ steady }: Answers, at: number) => steady[at]?.cpuMicros ?? Number.NaN
 
 async function measure(
+  world: World,
   ingest: { pid: number; port: number },
   seconds: number,
   rates: readonly number[],
 ): Promise<Answers> {
-  const full = await send(ingest.port, { seconds })
+  const full = await world.send(ingest.port, { seconds })
   if (failed(full) > 0) throw new Error(`answers other than 200: ${JSON.stringify(full)}`)
   const steady: Steady[] = []
   for (const rate of rates) {
     const before = cpuSeconds(ingest.pid)
-    const sent = await send(ingest.port, { seconds, rate })
+    const sent = await world.send(ingest.port, { seconds, rate })
     const cpu = cpuSeconds(ingest.pid) - before
     steady.push({ rate, cpuMicros: (cpu * 1e6) / (seconds * sent.perSecond), p99: sent.p99 })
   }

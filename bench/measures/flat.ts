@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { candidate, startIngest, startWorker } from '../candidates.ts'
-import { failed, send } from '../load.ts'
+import { failed } from '../load.ts'
 import { median, residentMegabytes } from '../machine.ts'
 import type { World } from '../world.ts'
 
@@ -42,17 +44,25 @@ export async function measureFlat(
   await using ingest = await startIngest(tested, world)
   await using consumer = tested.worker ? await startWorker(tested, world) : undefined
   const worker = consumer ?? ingest
-  await send(ingest.port, WARM_UP)
+  await world.send(ingest.port, WARM_UP)
 
   async function holds(rate: number): Promise<boolean> {
-    const sent = await send(ingest.port, { rate, seconds })
+    const sent = await world.send(ingest.port, { rate, seconds })
     const left = (await tested.waiting?.(world)) ?? 0
     const flat = failed(sent) === 0 && sent.p99 < MAX_P99_MS && left <= Math.max(50, rate * FLAT_SECONDS)
     report(
       `flat: ${id} at ${rate}/s, p99 ${sent.p99.toFixed(1)} ms, ${left} waiting: ${flat ? 'holds' : 'no'}`,
     )
-    await drained(world, id)
+    await quiet()
     return flat
+  }
+  /**
+   * Until all has landed and is on disk. Linux would hold back what Postgres has appended for 30 s and write it in one go;
+   * meanwhile a sync of Redis takes 50 to 100 ms.
+   */
+  async function quiet(): Promise<void> {
+    await drained(world, id)
+    await promisify(execFile)('sync')
   }
   /** So that hiccups of the machine do not decide. */
   async function holdsOnce(rate: number): Promise<boolean> {
@@ -69,12 +79,12 @@ export async function measureFlat(
   const rate = LADDER[low] ?? 0
   const half = { rate: Math.max(100, rate / 2), seconds }
   await using bare = await startIngest(candidate('A'), world)
-  await send(bare.port, half)
+  await world.send(bare.port, half)
   const rounds: { halfP99: number; bareHalfP99: number; toRowP50: number; toRowP99: number }[] = []
   while (rounds.length < HALF_ROUNDS) {
-    const sent = await send(ingest.port, half)
-    await drained(world, id)
-    const sentBare = await send(bare.port, half)
+    const sent = await world.send(ingest.port, half)
+    await quiet()
+    const sentBare = await world.send(bare.port, half)
     rounds.push({ halfP99: sent.p99, bareHalfP99: sentBare.p99, ...(await timeToRow(world, id, sent.tag)) })
   }
   return {

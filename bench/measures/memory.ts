@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { candidate, fill, startIngest, startWorker } from '../candidates.ts'
-import { newTag, send } from '../load.ts'
+import { newTag } from '../load.ts'
 import { median, residentMegabytes } from '../machine.ts'
 import type { World } from '../world.ts'
 
@@ -50,10 +50,10 @@ export async function measureBacklog(
   const measure = async (into: number[]) => {
     await using bare = await startIngest(candidate('A'), world)
     await using ingest = await startIngest(tested, world)
-    for (const { port } of [bare, ingest]) await send(port, { seconds: 1 })
+    for (const { port } of [bare, ingest]) await world.send(port, { seconds: 1 })
     for (let round = 0; round < rounds; round++) {
-      const beside = await send(bare.port, { seconds })
-      into.push((await send(ingest.port, { seconds })).perSecond / beside.perSecond)
+      const beside = await world.send(bare.port, { seconds })
+      into.push((await world.send(ingest.port, { seconds })).perSecond / beside.perSecond)
     }
   }
   await measure(ratios.none)
@@ -73,7 +73,7 @@ export async function measureBacklog(
 async function measureMemory(world: World, id: string) {
   await using ingest = await startIngest(candidate(id), world)
   await using worker = await startWorker(candidate(id), world)
-  const sending = send(ingest.port, { rate: 500, seconds: 20 })
+  const sending = world.send(ingest.port, { rate: 500, seconds: 20 })
   let ingestMemory = 0
   let workerMemory = 0
   for (const limit = Date.now() + 20_000; Date.now() < limit; await pause(250)) {
