@@ -214,6 +214,23 @@ describe('jobs that are taken and completed together', () => {
     await eventually(async () => (await queue.getCompletedCount()) === 2)
   })
 
+  it('are all handled where a stranger has overwritten or deleted one of them', async () => {
+    const handled: string[] = []
+    const { queue, key, add } = open(async ({ jobId }) => {
+      handled.push(jobId)
+      return completed
+    })
+    await queue.pause()
+    await add(...ids(20))
+    await connection.set(key('e-7'), 'no hash')
+    await connection.del(key('e-8'))
+    await queue.resume()
+
+    await eventually(async () => (await queue.getCompletedCount()) === 18)
+    expect(handled.toSorted()).toEqual(ids(20).toSpliced(7, 2).toSorted())
+    expect(await queue.getJobCounts('active', 'waiting')).toEqual({ active: 0, waiting: 0 })
+  })
+
   it('are not completed by a worker that has lost the lock', async () => {
     let lost = ''
     const { queue, key, add } = open(async ({ jobId }) => {

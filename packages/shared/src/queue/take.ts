@@ -5,7 +5,8 @@ import { createScript } from './script.ts'
 
 /**
  * Does for many jobs what BullMQ's own script `moveToActive` (6.7) does for one that waits: a lock, and a place among the
- * active ones. Whatever is unusual is left to that one: a queue that is paused or limited, and delayed jobs.
+ * active ones. Whatever is unusual is left to that one: a queue that is paused or limited, and delayed jobs. An id whose
+ * key is gone, or no hash any more, is dropped: nothing is left of its job, and the others must not be lost with it.
  */
 const TAKE = `
 local call = redis.call
@@ -16,8 +17,9 @@ if queue[1] or queue[2] or queue[3] then return { 0 } end
 local ids, jobs = {}, {}
 for _, id in ipairs(call('RPOP', wait, count) or {}) do
   local key = prefix .. id
-  local data, attempts, stalled, failure, started = unpack(call('HMGET', key, 'data', 'atm', 'stc', 'defa', 'ats'))
-  if data or call('EXISTS', key) == 1 then
+  local job = redis.pcall('HMGET', key, 'data', 'atm', 'stc', 'defa', 'ats')
+  local data, attempts, stalled, failure, started = unpack(job)
+  if not job.err and (data or call('EXISTS', key) == 1) then
     call('SET', key .. ':lock', token, 'PX', lockMs)
     call('HSET', key, 'processedOn', now, 'ats', (tonumber(started) or 0) + 1)
     ids[#ids + 1] = id
