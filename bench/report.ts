@@ -24,7 +24,7 @@ Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}.
 
 Every candidate runs on the same Redis (append-only file, \`appendfsync always\`) and Postgres of one machine, with the same load and
 the same credential, and answers when the event is on disk. The machine does everything: sender, servers, stores. So the plain figures
-say little about another one; the ratios are what to look at. Each is the median of ${plan.rounds} rounds, in which the candidates
+say little about another one; the ratios are what to look at. Each is the median of at least ${plan.rounds} rounds, in which the candidates
 take turns. Events have about 200 bytes, five to a journey.
 
 ${ratios.length - missed.length} of ${ratios.length} aims are reached.

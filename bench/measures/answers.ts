@@ -39,7 +39,7 @@ export type Paired = {
 export async function measureAnswers(
   world: World,
   ids: readonly string[],
-  { rounds, seconds, steadyRates }: Plan,
+  { answerRounds, seconds, steadyRates }: Plan,
   report: (line: string) => void,
 ): Promise<Paired[]> {
   const results: Paired[] = []
@@ -49,7 +49,7 @@ export async function measureAnswers(
     await using bare = await startIngest(candidate('A'), world)
     await using own = await startIngest(candidate(id), world)
     const pairs: { bare: Answers; own: Answers }[] = []
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round < answerRounds; round++) {
       pairs.push({
         bare: await measure(world, bare, seconds, steadyRates),
         own: await measure(world, own, seconds, steadyRates),
