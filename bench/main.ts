@@ -10,7 +10,7 @@ const FULL_REPORT = fileURLToPath(new URL('../docs/performance.md', import.meta.
 
 const USAGE = `npm run bench -- [--quick] [--json] [--report FILE]
 
-  --quick    the ratios alone, in about five minutes; without it every figure, in about half an hour
+  --quick    the ratios alone, in about six minutes; without it every figure, in about half an hour
   --json     prints { "ratios": { … }, … } instead of tables
   --report   writes a page about the run (default without --quick: docs/performance.md)
 

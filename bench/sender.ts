@@ -152,3 +152,4 @@ process.on('message', async (options: SenderOptions) => {
   const sent = await run(options)
   process.send?.(sent)
 })
+process.on('disconnect', () => process.exit())
