@@ -5,7 +5,6 @@ import { fileURLToPath } from 'node:url'
 import type { SenderOptions, Sent } from './sender.ts'
 
 const SENDER = fileURLToPath(new URL('sender.ts', import.meta.url))
-const CONNECTIONS = 256
 
 /** Eight hex digits that no other run of this process has. */
 export const newTag = () => randomBytes(4).toString('hex')
@@ -17,23 +16,13 @@ export type Load = AsyncDisposable & {
 }
 export type LoadOptions = { readonly rate?: number; readonly seconds: number }
 
-const WARM_UP_MS = 300
-
 export function createLoad(token: string): Load {
   const sender = fork(SENDER)
   const exited = once(sender, 'exit')
   return {
     async send(port, { rate, seconds }) {
       const tag = newTag()
-      const options: SenderOptions = {
-        port,
-        token,
-        tag,
-        connections: CONNECTIONS,
-        rate: rate ?? null,
-        seconds,
-        warmUpMs: WARM_UP_MS,
-      }
+      const options: SenderOptions = { port, token, tag, rate: rate ?? null, seconds }
       sender.send(options)
       const [sent] = (await Promise.race([
         once(sender, 'message'),

@@ -18,12 +18,9 @@ export type SenderOptions = {
   readonly port: number
   readonly token: string
   readonly tag: string
-  readonly connections: number
   /** Events a second; null: as fast as the answers come. */
   readonly rate: number | null
   readonly seconds: number
-  /** Not counted, ms from the start. */
-  readonly warmUpMs: number
 }
 
 export type Sent = {
@@ -37,11 +34,14 @@ export type Sent = {
   readonly left: number
 }
 
+const CONNECTIONS = 256
+/** Not counted, from the start. */
+const WARM_UP_MS = 300
 const DRAIN_MS = 3_000
 
 type Connection = { readonly socket: Socket; dueAt: number | undefined; rest: Buffer | undefined }
 
-async function run({ port, token, tag, connections, rate, seconds, warmUpMs }: SenderOptions): Promise<Sent> {
+async function run({ port, token, tag, rate, seconds }: SenderOptions): Promise<Sent> {
   const latency = createHistogram()
   const answers: Record<string, number> = {}
   const due: number[] = []
@@ -112,7 +112,7 @@ async function run({ port, token, tag, connections, rate, seconds, warmUpMs }: S
     connection.dueAt = undefined
     underWay--
     const now = performance.now()
-    if (dueAt < start + warmUpMs) return
+    if (dueAt < start + WARM_UP_MS) return
     answers[status] = (answers[status] ?? 0) + 1
     latency.record(Math.max(1, Math.round((now - dueAt) * 1000)))
     if (now > end) return
@@ -133,7 +133,7 @@ async function run({ port, token, tag, connections, rate, seconds, warmUpMs }: S
     if (now < end) setTimeout(tick, 1, perSecond)
   }
 
-  await Promise.all(Array.from({ length: connections }, open))
+  await Promise.all(Array.from({ length: CONNECTIONS }, open))
   start = performance.now()
   end = start + seconds * 1000
   if (rate === null) for (const connection of idle.splice(0)) send(connection, start)
@@ -142,7 +142,7 @@ async function run({ port, token, tag, connections, rate, seconds, warmUpMs }: S
   for (const limit = Date.now() + DRAIN_MS; underWay + due.length > 0 && Date.now() < limit; ) await pause(5)
   const left = underWay + due.length
   const at = (percent: number) => (latency.count === 0 ? Number.NaN : latency.percentile(percent) / 1000)
-  const perSecond = (counted * 1000) / (Math.min(end, lastAnswer) - start - warmUpMs)
+  const perSecond = (counted * 1000) / (Math.min(end, lastAnswer) - start - WARM_UP_MS)
   const sent = { answers: { ...answers }, perSecond, p50: at(50), p99: at(99), p999: at(99.9), left }
   for (const { socket } of opened) socket.destroy()
   return sent
