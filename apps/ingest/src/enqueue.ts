@@ -1,5 +1,5 @@
 import type { Outgoing, QueueSender } from '@sluice/shared/queue'
-import { describeError, failpoint, type Log } from '@sluice/shared/runtime'
+import { describeError, failpoint, type Log, type StoreName } from '@sluice/shared/runtime'
 import { createBreaker } from './breaker.ts'
 import type { InboxWriter } from './inbox-writer.ts'
 
@@ -12,8 +12,8 @@ export type Enqueue = (event: Outgoing) => Promise<void>
  */
 export function createEnqueue(deps: {
   queue: QueueSender | undefined
-  /** False where Redis answers but may not be trusted with events. */
-  isQueueSafe(): boolean
+  /** True where a store answers but may not be trusted with events: it gets none, whatever else is away. */
+  isRefused(store: StoreName): boolean
   inbox: InboxWriter
   enqueued(via: 'redis' | 'inbox'): void
   log: Log
@@ -26,7 +26,7 @@ export function createEnqueue(deps: {
   })
   return async (event) => {
     failpoint('ingest-before-add')
-    if (queue && deps.isQueueSafe() && breaker.allows()) {
+    if (queue && !deps.isRefused('Redis') && breaker.allows()) {
       try {
         await queue.add(event)
         failpoint('ingest-after-add')
@@ -38,6 +38,7 @@ export function createEnqueue(deps: {
         log.debug({ error: describeError(error) }, 'not enqueued in Redis')
       }
     }
+    if (deps.isRefused('Postgres')) throw new Error('Postgres is refused: it may lose events')
     await inbox.add(event)
     failpoint('ingest-after-inbox')
     deps.enqueued('inbox')

@@ -54,7 +54,7 @@ export async function startIngest(
   const guard = stack.use(await startGuard({ check, strict: config.strict, log, metrics }))
   const enqueue = createEnqueue({
     queue,
-    isQueueSafe: () => !guard.isRefusing(),
+    isRefused: guard.isRefused,
     inbox: createInboxWriter(db),
     enqueued: summary.enqueued,
     log,
@@ -74,7 +74,10 @@ export async function startIngest(
     allowedIps: config.allowedIps.length > 0 ? blockList(config.allowedIps) : undefined,
     trustedProxies: config.trustedProxies,
     health: () => ({
-      ready: !closing && (schema.usable || queue?.isReady === true),
+      ready:
+        !closing &&
+        ((schema.usable && !guard.isRefused('Postgres')) ||
+          (queue?.isReady === true && !guard.isRefused('Redis'))),
       ...(closing && { closing }),
       postgres: schema.state,
       redis: queue ? (queue.isReady ? 'up' : 'down') : 'not configured',

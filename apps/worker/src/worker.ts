@@ -77,7 +77,11 @@ export async function startWorker(
   log.info({ queue: config.queue ? 'redis' : 'inbox' }, 'worker takes events')
   const running = stack.move()
   return {
-    health: () => ({ ready: gate.isOpen && !guard.isRefusing(), schema, problems: guard.problems() }),
+    health: () => ({
+      ready: gate.isOpen && !guard.isRefused('Postgres'),
+      schema,
+      problems: guard.problems(),
+    }),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }
 }

@@ -52,7 +52,7 @@ describe('a Redis of its own, whose settings somebody changes', () => {
     expect(await bad()).toEqual([])
     await redis.config('SET', name, value)
     expect(await bad()).toMatchObject([
-      { unsafe: true, text: expect.stringMatching(text), advice: expect.any(String) },
+      { unsafe: 'Redis', text: expect.stringMatching(text), advice: expect.any(String) },
     ])
   })
 
@@ -88,12 +88,14 @@ describe('a Redis of its own, whose settings somebody changes', () => {
         everyMs: 50,
       }),
     )
-    expect(guard.isRefusing()).toBe(false)
+    expect(guard.isRefused('Redis')).toBe(false)
+    expect(guard.isRefused('Postgres')).toBe(false)
     await redis.config('SET', 'maxmemory-policy', 'volatile-ttl')
-    await eventually(() => guard.isRefusing())
+    await eventually(() => guard.isRefused('Redis'))
+    expect(guard.isRefused('Postgres')).toBe(false)
     expect(guard.problems().join()).toContain('volatile-ttl')
     await redis.config('SET', 'maxmemory-policy', 'noeviction')
-    await eventually(() => !guard.isRefusing())
+    await eventually(() => !guard.isRefused('Redis'))
   })
 
   it('holds jobs that a worker does not take: the worker is told to end, but not while it works or may not fetch', async () => {

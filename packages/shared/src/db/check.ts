@@ -25,6 +25,7 @@ export async function checkPostgres(db: Db): Promise<Check[]> {
         : ok(name, 'primary, can be written to'),
       server.fsync === 'off' || server.pages === 'off' || server.commit === 'off'
         ? unsafe(
+            'Postgres',
             fail(
               name,
               `fsync ${server.fsync}, full_page_writes ${server.pages}, synchronous_commit ${server.commit}`,

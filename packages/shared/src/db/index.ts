@@ -43,4 +43,4 @@ export {
   type StoredEvent,
 } from './operate.ts'
 export { pingPostgres } from './ping.ts'
-export { type Connection, createDb, type Db } from './pool.ts'
+export { type Connection, createDb, type Db, type TransactionLimits } from './pool.ts'

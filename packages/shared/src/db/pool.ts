@@ -10,9 +10,18 @@ export type Db = {
   readonly pool: pg.Pool
   /** Typed queries for reading and for acts of an operator; landing speaks SQL over the pool. */
   readonly query: NodePgDatabase
-  /** Runs `work` in one transaction; a throw rolls back, and a broken connection is thrown away. */
-  transaction<T>(work: (connection: pg.PoolClient) => Promise<T>): Promise<T>
+  /**
+   * Runs `work` in one transaction; a throw rolls back, and a broken connection is thrown away. `begunAt` is when it
+   * began by Postgres' clock, ms since 1970.
+   */
+  transaction<T>(
+    work: (connection: pg.PoolClient, begunAt: number) => Promise<T>,
+    limits?: TransactionLimits,
+  ): Promise<T>
 } & AsyncDisposable
+
+/** How long one statement may take, and how long it may wait for a lock, ms; by default as the pool has it. */
+export type TransactionLimits = { readonly statementMs?: number; readonly lockMs?: number }
 
 /**
  * A pool for one purpose. Every wait has a limit: without them `pg` waits for ever on a server that hangs.
@@ -43,7 +52,7 @@ export function createDb(
   return {
     pool,
     query: drizzle(pool),
-    transaction: (work) => transaction(pool, work),
+    transaction: (work, limits) => transaction(pool, work, limits),
     async [Symbol.asyncDispose]() {
       await pool.end()
     },
@@ -54,13 +63,23 @@ export function createDb(
 // a table was small, or had no statistics yet, would read it from end to end when it has grown.
 const BEGIN =
   'begin; set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off'
+const NOW = 'select (extract(epoch from clock_timestamp()) * 1000)::float8 as now'
 
-async function transaction<T>(pool: pg.Pool, work: (connection: pg.PoolClient) => Promise<T>): Promise<T> {
+async function transaction<T>(
+  pool: pg.Pool,
+  work: (connection: pg.PoolClient, begunAt: number) => Promise<T>,
+  { statementMs, lockMs }: TransactionLimits = {},
+): Promise<T> {
   const client = await pool.connect()
   let broken: boolean | Error = false
   try {
-    await client.query(BEGIN)
-    const result = await work(client)
+    const limits = [
+      ...(statementMs === undefined ? [] : [`set local statement_timeout = ${Math.round(statementMs)}`]),
+      ...(lockMs === undefined ? [] : [`set local lock_timeout = ${Math.round(lockMs)}`]),
+    ]
+    // Of several statements in one text the driver gives a list of results.
+    const begun = (await client.query([BEGIN, ...limits, NOW].join('; '))) as unknown as pg.QueryResult[]
+    const result = await work(client, begun.at(-1)?.rows[0]?.now)
     await client.query('commit')
     return result
   } catch (error) {

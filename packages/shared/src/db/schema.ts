@@ -162,7 +162,11 @@ export const inbox = pgTable(
     /** In how many crashes of its worker the row was under way. */
     crashes: integer('crashes').notNull().default(0),
   },
-  (table) => [index('inbox_by_available_at').on(table.availableAt)],
+  (table) => [
+    index('inbox_by_available_at').on(table.availableAt),
+    // What is taken alone; without it each look for such rows would pass over all that was ever taken.
+    index('inbox_suspects').on(table.crashes, table.availableAt).where(sql`crashes >= 2`),
+  ],
 )
 
 /**
@@ -173,6 +177,31 @@ export const inboxClaims = pgTable('inbox_claims', {
   worker: text('worker').primaryKey(),
   jobIds: text('job_ids').array().notNull(),
   claimedAt: time('claimed_at').notNull().defaultNow(),
+})
+
+/**
+ * Who may do a duty that one process at a time does. A row that has expired is free; its holder renews it while it works.
+ */
+export const leases = pgTable('leases', {
+  name: text('name').primaryKey(),
+  holder: text('holder').notNull(),
+  expiresAt: time('expires_at').notNull(),
+})
+
+/** The running ingests and workers, each of which writes its row every few seconds and deletes it at its orderly end. */
+export const processes = pgTable('processes', {
+  id: text('id').primaryKey(),
+  /** ingest, worker */
+  app: text('app').notNull(),
+  /** The version of Sluice that it runs. */
+  release: text('release').notNull(),
+  /** Null where it uses the inbox alone. */
+  queuePrefix: text('queue_prefix'),
+  queueShards: integer('queue_shards'),
+  /** The shards that a worker takes; null for an ingest. */
+  shards: integer('shards').array(),
+  startedAt: time('started_at').notNull().defaultNow(),
+  seenAt: time('seen_at').notNull().defaultNow(),
 })
 
 /** Every act of a person or script on what has been received, written in the transaction of the act. */

@@ -20,6 +20,7 @@ export async function checkRedis(steward: QueueSteward): Promise<Check[]> {
       info.maxmemory_policy === 'noeviction'
         ? ok(name, 'evicts nothing')
         : unsafe(
+            'Redis',
             fail(
               name,
               `eviction policy ${info.maxmemory_policy}`,
@@ -64,7 +65,7 @@ function checkMemory(used: number, max: number): Check {
 async function checkAof(steward: QueueSteward, info: Record<string, string>): Promise<Check> {
   if (info.aof_enabled !== '1') {
     const advice = 'Set appendonly yes: a restart loses every waiting event.'
-    return unsafe(fail('Redis', 'keeps no append-only file', advice))
+    return unsafe('Redis', fail('Redis', 'keeps no append-only file', advice))
   }
   const setting = (name: string) => steward.config(name).catch(() => undefined)
   const fsync = await setting('appendfsync')
@@ -74,9 +75,9 @@ async function checkAof(steward: QueueSteward, info: Record<string, string>): Pr
   }
   const advice = 'A power cut may lose events that were answered 200: set'
   if (fsync !== 'always')
-    return unsafe(warn('Redis', `appendfsync ${fsync}`, `${advice} appendfsync always.`))
+    return unsafe('Redis', warn('Redis', `appendfsync ${fsync}`, `${advice} appendfsync always.`))
   if ((await setting('no-appendfsync-on-rewrite')) === 'yes') {
-    return unsafe(warn('Redis', 'no-appendfsync-on-rewrite yes', `${advice} it to no.`))
+    return unsafe('Redis', warn('Redis', 'no-appendfsync-on-rewrite yes', `${advice} it to no.`))
   }
   return ok('Redis', 'every write is on disk before it is answered (appendfsync always)')
 }

@@ -1,13 +1,16 @@
 /**
  * One thing that was looked at. `fail` breaks a promise or stops Sluice from working, `warn` may; both say what to do.
  */
+export type StoreName = 'Redis' | 'Postgres'
+
 export type Check = {
-  name: string
+  /** A store, or what else was looked at. */
+  name: StoreName | (string & {})
   level: 'ok' | 'warn' | 'fail'
   text: string
   advice?: string
-  /** A setting that lets events that were answered 200 be lost; SLUICE_DURABILITY=strict refuses it. */
-  unsafe?: true
+  /** The store may lose events that were answered 200; SLUICE_DURABILITY=strict refuses it. */
+  unsafe?: StoreName
 }
 
 export const ok = (name: string, text: string): Check => ({ name, level: 'ok', text })
@@ -24,7 +27,7 @@ export const fail = (name: string, text: string, advice: string): Check => ({
   advice,
 })
 
-export const unsafe = (check: Check): Check => ({ ...check, unsafe: true })
+export const unsafe = (store: StoreName, check: Check): Check => ({ ...check, unsafe: store })
 
 const MAX_SKEW_MS = 2_000
 

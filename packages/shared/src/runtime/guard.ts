@@ -1,5 +1,5 @@
 import { pause } from './backoff.ts'
-import type { Check } from './check.ts'
+import type { Check, StoreName } from './check.ts'
 import { describeError, UserError } from './errors.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
@@ -8,8 +8,8 @@ import type { Metrics } from './metrics.ts'
 export type Guard = AsyncDisposable & {
   /** What is not as it should be, in words; empty where all is. */
   problems(): string[]
-  /** Whether a setting lets acknowledged events be lost, and such settings are refused. */
-  isRefusing(): boolean
+  /** Whether this store may lose acknowledged events, and such a store is refused. */
+  isRefused(store: StoreName): boolean
 }
 
 const EVERY_MS = 60_000
@@ -64,7 +64,7 @@ export async function startGuard(options: {
   const watching = watch()
   return {
     problems: () => latest.filter(({ level }) => level !== 'ok').map(inWords),
-    isRefusing: () => strict && unsafe().length > 0,
+    isRefused: (store) => strict && unsafe().some((found) => found.unsafe === store),
     async [Symbol.asyncDispose]() {
       stop.abort()
       await Promise.all([first, watching])

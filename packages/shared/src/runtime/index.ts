@@ -1,6 +1,6 @@
 export { backoffMs, DeadlineError, pause, withDeadline } from './backoff.ts'
 export { type Batcher, type BatcherOptions, createBatcher } from './batch.ts'
-export { type Check, fail, ok, warn } from './check.ts'
+export { type Check, fail, ok, type StoreName, warn } from './check.ts'
 export { describeError, errorCode, UserError } from './errors.ts'
 export { armFailpoint, FAILPOINTS, type Failpoint, failpoint } from './failpoint.ts'
 export { type Guard, startGuard } from './guard.ts'
