@@ -34,6 +34,8 @@ export type Trace =
   | 'waitingAtCut'
   | 'syncs'
   | 'failovers'
+  | 'nodes'
+  | 'moved'
   | 'full'
   | 'bytesCut'
   | 'dropped'
