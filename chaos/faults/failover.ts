@@ -74,7 +74,7 @@ export const failoverFaults: readonly Fault[] = [
     bites: { failovers: 3, viaRedis: 500, viaInbox: 20 },
   },
   {
-    id: 'F11-cut-off',
+    id: 'F11-cut',
     name: 'failover to a replica that was cut off: its line carries nothing for 3 s, then the master is killed',
     seconds: 16,
     times: 2,
