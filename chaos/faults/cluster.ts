@@ -35,6 +35,7 @@ function eachNode(
 export const clusterFaults: readonly Fault[] = [
   {
     id: 'C01',
+    mayOvercount: true,
     name: 'Redis Cluster: each of six nodes kill -9 in turn, back after 5 s',
     ...eachNode(
       (_, node) => node.kill(),
@@ -46,6 +47,7 @@ export const clusterFaults: readonly Fault[] = [
   },
   {
     id: 'C02',
+    mayOvercount: true,
     name: 'Redis Cluster: each of six nodes hangs for 5 s in turn (SIGSTOP)',
     ...eachNode(
       async (_, node) => node.signal('SIGSTOP'),
@@ -55,6 +57,7 @@ export const clusterFaults: readonly Fault[] = [
   },
   {
     id: 'C03',
+    mayOvercount: true,
     name: 'Redis Cluster: each of six nodes is cut off from the others for 5 s in turn, and not from its clients',
     ...eachNode(
       (world, node) => world.cluster.cutOff(node),
