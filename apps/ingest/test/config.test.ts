@@ -67,8 +67,12 @@ describe('the settings of the ingest', () => {
     'redis+sentinel://a:26379,b:notaport/main',
     'redis+cluster://a:notaport',
     'redis+cluster://a,,b',
+    'redis+cluster://a:7000/1',
+    'redis://a:1,b:2',
+    'redis+sentinel://a:26379/main?passwort=x',
+    'redis://:pa@ss@127.0.0.1',
   ])('refuse the address of a Redis that is none: %s', (url) => {
-    expect(problems({ ...GOOD, REDIS_URL: url })).toMatch(/REDIS_URL (has|is not)/)
+    expect(problems({ ...GOOD, REDIS_URL: url })).toMatch(/REDIS_URL (has|is not|names|knows)/)
   })
 
   it.each([
@@ -77,6 +81,8 @@ describe('the settings of the ingest', () => {
     'redis+sentinel://:secret@a:26379,b:26379/main/1',
     'redis+sentinel://a,[::1]:26379/main',
     'redis+cluster://a:7000,b:7001',
+    'rediss+cluster://user:p%40ss@a:7000,[::1]:7001',
+    'rediss+sentinel://:secret@a:26379/main/1?sentinelUsername=watch&sentinelPassword=p%3Ass',
   ])('take the address of a Redis: %s', (url) => {
     expect(readIngestConfig({ ...GOOD, REDIS_URL: url }).queue?.url).toBe(url)
   })

@@ -1,5 +1,6 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { withDeadline } from '../runtime/backoff.ts'
+import { parseRedisUrl, type RedisUrl } from '../runtime/redis-url.ts'
 
 export type RedisClient = Redis | Cluster
 type Options = Omit<RedisOptions, 'replyMapping'>
@@ -16,15 +17,13 @@ export type ConnectionKind = 'ingest' | 'worker'
 
 const RECONNECT_ON = /^(READONLY|LOADING|UNBLOCKED|MASTERDOWN)/
 
-/**
- * Connects to `redis://`, `rediss://`, `redis+sentinel://[user:password@]host:port,…/master[/db]` or
- * `redis+cluster://[user:password@]host:port,…`. The client reconnects for ever.
- */
+/** Connects to what REDIS_URL names (`parseRedisUrl`). The client reconnects for ever. */
 export function connectRedis(url: string, kind: ConnectionKind): RedisClient {
   const options = { ...COMMON, ...(kind === 'ingest' ? INGEST : WORKER) }
-  if (url.startsWith('redis+sentinel://')) return sentinel(url, options)
-  if (url.startsWith('redis+cluster://')) return cluster(url, options)
-  return new Redis(url, options)
+  const parsed = parseRedisUrl(url)
+  const client = open(url, parsed, options)
+  rememberErrors(client)
+  return client
 }
 
 const COMMON: Options = {
@@ -44,45 +43,52 @@ const INGEST: Options = {
 }
 const WORKER: Options = { maxRetriesPerRequest: null }
 
-function sentinel(url: string, options: Options): Redis {
-  const { nodes, username, password, path } = parts(url)
-  const [name = 'mymaster', db = '0'] = path.split('/')
-  return new Redis({ ...options, sentinels: nodes, name, db: Number(db), ...credentials(username, password) })
+function open(url: string, parsed: RedisUrl, options: Options): RedisClient {
+  const { kind, hosts, tls, username, password, database } = parsed
+  const secure = tls && { tls: {} }
+  const credentials = { ...(username && { username }), ...(password && { password }) }
+  switch (kind) {
+    case 'single':
+      // The driver reads further options in it, such as `?family=6`.
+      return new Redis(url, options)
+    case 'sentinel':
+      return new Redis({
+        ...options,
+        ...credentials,
+        ...secure,
+        sentinels: [...hosts],
+        name: parsed.master,
+        db: database,
+        ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
+        ...(parsed.sentinelUsername && { sentinelUsername: parsed.sentinelUsername }),
+        ...(parsed.sentinelPassword && { sentinelPassword: parsed.sentinelPassword }),
+      })
+    case 'cluster':
+      return new Cluster([...hosts], {
+        enableOfflineQueue: options.enableOfflineQueue ?? true,
+        clusterRetryStrategy: (times) => Math.min(1_000, 100 * times),
+        // Names are not resolved by us where a certificate is to fit them.
+        ...(tls && { dnsLookup: (address, callback) => callback(null, address) }),
+        redisOptions: { ...options, ...credentials, ...secure },
+      })
+    default:
+      return kind satisfies never
+  }
 }
 
-function cluster(url: string, options: Options): Cluster {
-  const { nodes, username, password } = parts(url)
-  return new Cluster(nodes, {
-    enableOfflineQueue: options.enableOfflineQueue ?? true,
-    clusterRetryStrategy: (times) => Math.min(1_000, 100 * times),
-    redisOptions: { ...options, ...credentials(username, password) },
-  })
+const lastErrors = new WeakMap<RedisClient, Error>()
+
+/** Why this client has no connection, as far as it has been told: since it was last ready. */
+export function lastErrorOf(client: RedisClient): Error | undefined {
+  return lastErrors.get(client)
 }
 
-const credentials = (username: string, password: string) => ({
-  ...(username && { username }),
-  ...(password && { password }),
-})
-
-/** Takes a URL with several hosts apart, which no URL parser does. */
-function parts(url: string): {
-  nodes: { host: string; port: number }[]
-  username: string
-  password: string
-  path: string
-} {
-  const [authority = '', ...path] = url.replace(/^[^:]+:\/\//, '').split('/')
-  const at = authority.lastIndexOf('@')
-  const [username = '', password = ''] =
-    at < 0 ? [] : authority.slice(0, at).split(':').map(decodeURIComponent)
-  const nodes = authority
-    .slice(at + 1)
-    .split(',')
-    .map((node) => {
-      const [, host = '', port] = /^\[?([^\]]+?)\]?(?::(\d+))?$/.exec(node) ?? []
-      return { host, port: Number(port ?? (url.startsWith('redis+sentinel') ? 26379 : 6379)) }
-    })
-  return { nodes, username, password, path: path.join('/') }
+function rememberErrors(client: RedisClient): void {
+  const remember = (error: Error) => void lastErrors.set(client, error)
+  client.on('error', remember)
+  // What happens to a cluster's nodes is told by another event.
+  client.on('node error', remember)
+  client.on('ready', () => lastErrors.delete(client))
 }
 
 /** Resolves with whether commands can be sent, as soon as they can or after `ms`. */

@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto'
 import type { Envelope } from '../idwise/envelope.ts'
-import { DeadlineError, withDeadline } from '../runtime/backoff.ts'
-import { type Batcher, createBatcher } from '../runtime/batch.ts'
+import { pause, withDeadline } from '../runtime/backoff.ts'
 import type { Log } from '../runtime/log.ts'
-import { createAdd, MAX_JOBS_PER_ADD, type NewJob } from './add.ts'
-import { countCollapsed } from './collapsed.ts'
-import { connectRedis, type RedisClient, readyWithin } from './connection.ts'
+import { parseRedisUrl } from '../runtime/redis-url.ts'
+import { connectRedis, readyWithin } from './connection.ts'
+import { createLane, type Lane } from './lane.ts'
 import { shardPrefix } from './options.ts'
+import { type Acks, watchReplicas } from './replicas.ts'
 
 /** An event on its way into the queue. */
 export type Outgoing = {
@@ -22,79 +22,65 @@ export type Outgoing = {
 
 export type QueueSender = {
   /**
-   * Resolves once Redis has acknowledged the job. Rejects at once where Redis is not reachable and after 700 ms where
-   * it does not answer; the job may then exist all the same.
+   * Resolves once Redis, and as many of its replicas as are waited for, have acknowledged the job. Rejects at once where
+   * Redis is not reachable or has failed lately, and after 700 ms where it does not answer; the job may then exist all
+   * the same.
    */
   add(event: Outgoing): Promise<void>
-  /** Resolves when Redis can be used, or after `ms`, whichever comes first. */
+  /** Resolves when every shard can be used, or after `ms`, whichever comes first. */
   ready(ms: number): Promise<boolean>
+  /** Whether some shard can be used. */
   readonly isReady: boolean
+  /** `up`, `down`, or how many of the shards are down. */
+  readonly state: string
 } & AsyncDisposable
 
-export type QueueLocation = { url: string; prefix: string; shards: number }
+export type QueueLocation = { url: string; prefix: string; shards: number; acks?: Acks }
 
-const ADD_DEADLINE_MS = 700
+const LOOK_EVERY_MS = 10
 
 /** The ingest's side of the queue: fails fast, and adds concurrent events in one round trip. */
-export function createQueueSender({ url, prefix, shards }: QueueLocation, log: Log): QueueSender {
+export function createQueueSender(
+  { url, prefix, shards, acks = 'auto' }: QueueLocation,
+  log: Log,
+): QueueSender {
   const client = connectRedis(url, 'ingest')
   client.on('error', (error) => log.debug({ err: error }, 'Redis connection'))
-  const lanes = Array.from({ length: shards }, (_, shard) =>
-    createLane(client, shardPrefix(prefix, shard), log),
-  )
+  const hasReplicas = parseRedisUrl(url).kind !== 'single'
+  const replicas = watchReplicas(client, { acks, hasReplicas, log })
+  const lanes = Array.from({ length: shards }, (_, shard) => {
+    const name = shards > 1 ? String(shard) : ''
+    return createLane(client, shardPrefix(prefix, shard), { name, replicas, log })
+  })
+  const usable = () => lanes.filter(({ isOpen, isConnected }) => isOpen && isConnected).length
   return {
     add(event) {
       const lane = lanes[shardOf(event, shards)] as Lane
       const { jobId, envelope } = event
-      const job = { jobId, name: envelope.arrival, data: JSON.stringify(envelope), event }
-      return lane.batcher.add(job)
+      return lane.add({ jobId, name: envelope.arrival, data: JSON.stringify(envelope), event })
     },
-    ready: (ms) => readyWithin(client, ms),
+    async ready(ms) {
+      const limit = performance.now() + ms
+      if (!(await readyWithin(client, ms))) return false
+      while (usable() < shards && performance.now() < limit) await pause(LOOK_EVERY_MS)
+      return usable() === shards
+    },
     get isReady() {
-      return client.status === 'ready'
+      return usable() > 0
+    },
+    get state() {
+      const down = shards - usable()
+      if (down === 0) return 'up'
+      return down === shards ? 'down' : `${down} of ${shards} shards down`
     },
     async [Symbol.asyncDispose]() {
+      replicas[Symbol.dispose]()
       await Promise.all(
         lanes.map((lane) => withDeadline(lane.close(), 1_000, 'closing the queue').catch(() => {})),
       )
       client.disconnect()
     },
   }
-}
-
-type Lane = { batcher: Batcher<OutgoingJob, void>; close(): Promise<void> }
-type OutgoingJob = NewJob & { readonly event: Outgoing }
-
-const MAX_BATCH_BYTES = 1_000_000
-/** How far apart batches begin, at least: at 2,000 events a second each ms less costs a tenth more CPU, each more hardly less. */
-const SPACING_MS = 3
-
-function createLane(client: RedisClient, prefix: string, log: Log): Lane {
-  const add = createAdd(client, prefix)
-  const counting = new Set<Promise<void>>()
-  /** No part of the promise: the events are stored, so neither a failure nor a delay here may hold up their answers. */
-  function count(collapsed: readonly Outgoing[]): void {
-    const work = countCollapsed(client, prefix, collapsed)
-      .catch((error) => log.warn({ err: error, events: collapsed.length }, 'redeliveries were not counted'))
-      .finally(() => counting.delete(work))
-    counting.add(work)
-  }
-  const batcher = createBatcher<OutgoingJob, void>({
-    maxItems: MAX_JOBS_PER_ADD,
-    maxWeight: MAX_BATCH_BYTES,
-    weigh: ({ data }) => data.length,
-    concurrency: 4,
-    spacingMs: SPACING_MS,
-    deadlineMs: ADD_DEADLINE_MS,
-    late: () => new DeadlineError(`adding to the queue took longer than ${ADD_DEADLINE_MS} ms`),
-    async run(jobs) {
-      // Where it rejects, all of them or none may be stored.
-      const collapsed = await add(jobs)
-      if (collapsed.length > 0) count(collapsed.map((index) => (jobs[index] as OutgoingJob).event))
-      return jobs.map(() => ({ status: 'fulfilled', value: undefined }))
-    },
-  })
-  return { batcher, close: async () => void (await Promise.all(counting)) }
 }
 
 function shardOf({ journeyId, jobId }: Outgoing, shards: number): number {

@@ -17,7 +17,11 @@ const WINDOW_MS = 2_000
 const PROBE_MS = 1_000
 const SUCCESSES_TO_CLOSE = 3
 
-export function createBreaker(now: () => number, onChange: (open: boolean) => void): Breaker {
+/** @param now ms by a clock that only goes forward */
+export function createBreaker(
+  onChange: (open: boolean) => void,
+  now: () => number = () => performance.now(),
+): Breaker {
   let failures: number[] = []
   let successes = 0
   let nextProbe: number | undefined
