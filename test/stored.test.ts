@@ -110,10 +110,13 @@ const mark = fc.oneof(
   { weight: 9, arbitrary: fc.constant('') },
   fc.constantFrom('\ufeff', '\ufeff\ufeff', '\0'),
 )
-const sent = fc.tuple(mark, document, fc.boolean()).map(([before, inner, isEvent]) => {
-  const eventId = `generated-${arrivals++}`
-  return before + (isEvent ? eventOf(eventId, inner) : inner)
-})
+const sent = fc
+  .tuple(mark, document, fc.boolean())
+  .map(([before, inner, isEvent]) => {
+    const eventId = `generated-${arrivals++}`
+    return before + (isEvent ? eventOf(eventId, inner) : inner)
+  })
+  .filter((body) => Buffer.byteLength(body) <= 256 * 1024)
 
 function isJson(text: string): boolean {
   try {
