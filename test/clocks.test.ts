@@ -4,7 +4,7 @@ import { encodeRaw, identify, parseNames } from '@sluice/shared/idwise'
 import { createQueueSender } from '@sluice/shared/queue'
 import { createLog } from '@sluice/shared/runtime'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createWorld, eventually, openWorker, WAYS, type World } from './support/world.ts'
+import { createWorld, eventually, openDoor, openWorker, WAYS, type World } from './support/world.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -128,5 +128,29 @@ describe.each(WAYS)('an arrival in the future of Postgres, by the %s', (way) => 
       return found.length > 0 && found
     })
     expect(row).toEqual({ request: { claimedAt: new Date(envelope.at).toISOString() }, possible: true })
+  })
+})
+
+describe('an ingest whose clock is wrong', () => {
+  it.each([
+    ['ahead', 2 * HOUR],
+    ['behind', -2 * HOUR],
+  ])('stamps what it receives by the clock of Postgres: %s', async (name, skewMs) => {
+    await using stack = new AsyncDisposableStack()
+    const world = stack.use(await createWorld('inbox'))
+    stack.use(await openWorker(world))
+    const right = Date.now
+    Date.now = () => right() + skewMs
+    stack.defer(() => {
+      Date.now = right
+    })
+    const door = stack.use(await openDoor(world))
+
+    await eventually(async () => {
+      await door.post(JSON.stringify({ event: name, body: { eventId: randomUUID() } }))
+      const [last] = await world.rows(`select request->'claimedAt' as claimed,
+        processed_at - received_at < interval '10 s' as right from events order by processed_at desc limit 1`)
+      return last?.right && last.claimed === null
+    })
   })
 })
