@@ -5,7 +5,7 @@ import { cleaned, endOfString, QUOTE } from './json.ts'
  * below 10^131072, with at most 16,383 decimals, where zeros at the end count.
  */
 const NUMERIC = { before: 131_072, after: 16_383 }
-/** Nor is it given an exponent beyond 2^30. */
+/** Exponents near 2^30 and beyond are refused even of a zero, which is 0 whatever its exponent. */
 const MAX_EXPONENT = 1_000_000_000
 
 /**
