@@ -51,7 +51,8 @@ export async function landDeliveries(
   try {
     return await land('rewritten')
   } catch (error) {
-    if (classifyFailure(error) === 'infrastructure') throw error
+    // A lock or a server that is away says nothing of the document.
+    if (classifyFailure(error) !== 'event') throw error
     await connection.query('rollback to savepoint rewritten')
     return land('none')
   }
