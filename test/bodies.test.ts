@@ -27,6 +27,9 @@ function randomDigits(length: number): string {
   return `1${Array.from({ length }, (_, i) => (Math.imul(i + 7, 2_654_435_761) >>> 13) % 10).join('')}`
 }
 
+const finished = (eventId: string) => journey({ eventId })
+const ANNOUNCED: PostInit = { headers: { 'content-encoding': 'gzip' } }
+
 type Expected = { kind?: string; event_id?: string | null; hasBody?: boolean; journey_id?: string }
 type Case = [name: string, body: Buffer, expected: Expected, init?: PostInit]
 const UNREAD: Expected = { kind: 'unrecognised', event_id: null, hasBody: false }
@@ -111,7 +114,15 @@ const BYTES: Case[] = [
   ],
   ['every byte', Buffer.from(Array.from({ length: 256 }, (_, i) => i)), UNREAD],
   ['NUL bytes', Buffer.alloc(64), UNREAD],
-  ['gzip', gzipSync('{"event":"Finished Journey"}'), UNREAD, { headers: { 'content-encoding': 'gzip' } }],
+  ['gzip', gzipSync(finished('gzip')), { ...KNOWN, event_id: 'gzip' }, ANNOUNCED],
+  ['gzip that nothing announces', gzipSync(finished('silent')), { ...KNOWN, event_id: 'silent' }],
+  ['JSON that is announced as gzip', finished('said'), { ...KNOWN, event_id: 'said' }, ANNOUNCED],
+  ['gzip of what is no JSON', gzipSync('no JSON'), UNREAD, ANNOUNCED],
+  ['gzip twice', gzipSync(gzipSync(finished('twice'))), UNREAD, ANNOUNCED],
+  ['broken gzip', gzipSync(finished('broken')).subarray(0, -9), UNREAD, ANNOUNCED],
+  ['gzip of a body of the limit', gzipSync(padded(LIMIT)), UNKNOWN, ANNOUNCED],
+  ['gzip of a body one byte above the limit', gzipSync(padded(LIMIT + 1)), UNREAD, ANNOUNCED],
+  ['gzip of 100 MB', gzipSync(Buffer.alloc(100_000_000, ' ')), UNREAD, ANNOUNCED],
   [
     'brotli',
     brotliCompressSync('{"event":"Finished Journey"}'),
@@ -305,6 +316,34 @@ describe.each(WAYS)('with right credentials no body is refused, by the %s', (way
     })
     const [numeric] = await world.rows(`select reference_no from events where event_id = 'numeric'`)
     expect(numeric).toEqual({ reference_no: '20260117000000000001' })
+  })
+
+  it('takes a body that is compressed anew for each delivery for the same one', async () => {
+    const [first, second] = [1, 2].map((hour) => {
+      const bytes = gzipSync(finished('anew'))
+      bytes.writeUInt32LE(hour * 3_600, 4)
+      return bytes as Buffer<ArrayBuffer>
+    })
+    const answers: unknown[] = []
+    const send = async (body: Buffer | undefined) =>
+      answers.push(await (await door.post(body as Buffer<ArrayBuffer>)).json())
+    await send(first)
+    await eventually(async () => (await world.rows(`select from events where event_id = 'anew'`)).length > 0)
+    for (const body of [second, finished('anew'), first]) await send(body)
+
+    const [row] = await eventually(async () => {
+      const rows = await world.rows(
+        `select encode(event_key, 'hex') as id, raw from events where event_id = 'anew' and duplicates = 3`,
+      )
+      return rows.length > 0 && rows
+    })
+    expect(answers).toEqual(Array(4).fill({ id: row?.id }))
+    expect(row?.raw).toEqual(first)
+    expect((await door.post(gzipSync(withId('anew')) as Buffer<ArrayBuffer>)).status).toBe(200)
+    await eventually(async () => (await world.rows('select from dead_letters')).length > 0)
+    expect(await world.rows('select reason, event_id from dead_letters')).toEqual([
+      { reason: 'conflict', event_id: 'anew' },
+    ])
   })
 
   it('tells event ids apart that differ only in normalisation, case or a trailing blank', async () => {

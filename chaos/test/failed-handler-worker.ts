@@ -25,7 +25,7 @@ const worker = new Worker(
     const envelope = readEnvelope(job.data)
     if (!envelope) throw new Error('no envelope')
     const delivery = { jobId: String(job.id), envelope, via: 'redis', duplicates: 0, replayOf: null } as const
-    await db.transaction((connection) => landDeliveries(connection, [delivery]))
+    await db.transaction((connection, now) => landDeliveries(connection, [delivery], { now }))
   },
   {
     connection: redis,

@@ -133,7 +133,7 @@ const BODIES = [
   `${'['.repeat(5_000)}${']'.repeat(5_000)}`,
   `{"event":"x","body":{"eventId":1e400,"n":${'9'.repeat(2_000)}}}`,
   Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte)).join(''),
-  gzipSync('{"event":"Finished Journey"}').toString('latin1'),
+  gzipSync('{"event":"Finished Journey","body":{"eventId":"packed"}}').toString('latin1'),
   `GET ${LIVE} HTTP/1.1\r\nHost: x\r\n\r\n`,
 ]
 

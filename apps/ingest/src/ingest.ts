@@ -15,6 +15,7 @@ import type { FastifyInstance } from 'fastify'
 import { createAccept } from './accept.ts'
 import { createApp } from './app.ts'
 import { createAuthenticate } from './authenticate.ts'
+import { createClock } from './clock.ts'
 import type { IngestConfig } from './config.ts'
 import { createEnqueue } from './enqueue.ts'
 import { createInboxWriter } from './inbox-writer.ts'
@@ -42,7 +43,11 @@ export async function startIngest(
     log.warn('Redis does not answer; events go to the inbox in Postgres until it does')
   }
   const steward = config.queue && stack.use(createQueueSteward(config.queue, log))
-  const check = async () => [...(await checkPostgres(db)), ...(steward ? await checkRedis(steward) : [])]
+  const clock = createClock()
+  const check = async () => [
+    ...clock.heard(await checkPostgres(db)),
+    ...(steward ? await checkRedis(steward) : []),
+  ]
   const schema = stack.use(watchSchema(db, log))
   const summary = stack.use(createSummary(log, metrics))
   for (const [environment, credentials] of Object.entries(config.credentials)) {
@@ -63,7 +68,7 @@ export async function startIngest(
   const app = createApp({
     accept: createAccept({
       enqueue,
-      now: Date.now,
+      now: clock.now,
       nextArrival: createArrivals(),
       onRefused: (error) => log.debug({ error: describeError(error) }, 'no store took an event'),
     }),

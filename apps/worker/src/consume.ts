@@ -95,17 +95,17 @@ export function createConsume(deps: {
   }
 }
 
-/** One transaction for all, else the bad ones alone, and these once more without the column that jsonb may refuse. */
+/** One transaction for all, else the bad ones alone, and these once more without what jsonb may refuse. */
 async function landBatch(db: Db, deliveries: readonly Delivery[]): Promise<PromiseSettledResult<Landed>[]> {
   const run = (batch: readonly Delivery[]) =>
-    db.transaction((connection) => landDeliveries(connection, batch))
+    db.transaction((connection, now) => landDeliveries(connection, batch, { now }))
   const results = await isolate(deliveries, run)
   return Promise.all(
     results.map(async (result, index) => {
       if (result.status === 'fulfilled' || classifyFailure(result.reason) !== 'event') return result
       const again = [deliveries[index] as Delivery]
       const [settled] = await isolate(again, (batch) =>
-        db.transaction((connection) => landDeliveries(connection, batch, { withoutBody: true })),
+        db.transaction((connection, now) => landDeliveries(connection, batch, { withoutBody: true, now })),
       )
       return settled as PromiseSettledResult<Landed>
     }),

@@ -40,7 +40,7 @@ export async function drainInbox(
 ): Promise<{ taken: number; more: boolean }> {
   let rows: InboxRow[] = []
   try {
-    const landed = await db.transaction(async (connection) => {
+    const landed = await db.transaction(async (connection, now) => {
       rows = await takeInbox(connection, BATCH)
       if (rows.length === 0) return []
       await noteClaim(
@@ -49,7 +49,7 @@ export async function drainInbox(
         rows.map(({ jobId }) => jobId),
       )
       failpoint('worker-after-claim')
-      return landRows(connection, rows)
+      return landRows(connection, rows, { now })
     })
     if (rows.length > 0) failpoint('worker-after-commit')
     countHandled(metrics, 'inbox', landed)
@@ -65,7 +65,7 @@ export async function drainInbox(
 async function landRows(
   connection: Connection,
   rows: readonly InboxRow[],
-  options: { withoutBody?: boolean } = {},
+  options: { withoutBody?: boolean; now: number },
 ): Promise<Handled[]> {
   if (rows.length === 0) return []
   const crashed = rows.filter((row) => row.crashes > MAX_CRASHES)
@@ -105,7 +105,9 @@ async function landOneByOne(db: Db, rows: readonly InboxRow[], metrics: Metrics)
   const land = (jobIds: readonly string[], options: { withoutBody?: boolean }) =>
     db
       // Another worker may have been faster in between.
-      .transaction(async (connection) => landRows(connection, await retakeInbox(connection, jobIds), options))
+      .transaction(async (connection, now) =>
+        landRows(connection, await retakeInbox(connection, jobIds), { ...options, now }),
+      )
       .then((landed) => {
         countHandled(metrics, 'inbox', landed)
         return jobIds

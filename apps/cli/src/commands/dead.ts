@@ -8,6 +8,7 @@ import {
   listDeadLetters,
   replayDeadLetter,
 } from '@sluice/shared/db'
+import { decodeBody } from '@sluice/shared/idwise'
 import { UserError } from '@sluice/shared/runtime'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { print, printFields, printJson, printTable } from '../output.ts'
@@ -89,7 +90,7 @@ function showCommand(): Command {
       if (json) return printJson(letter)
       const { raw, envelope: _envelope, arrival: _arrival, ...fields } = letter
       printFields({ ...fields, bytes: raw.length })
-      print(raw.toString('utf8'))
+      print((decodeBody(raw) ?? raw).toString('utf8'))
     })
 }
 

@@ -1,4 +1,5 @@
 import { type DeadLetter, findEvent, inboxBacklog, type StoredEvent } from '@sluice/shared/db'
+import { decodeBody } from '@sluice/shared/idwise'
 import { Command } from 'commander'
 import { print, printFields, printJson } from '../output.ts'
 import { type Stores, withStores } from '../stores.ts'
@@ -44,7 +45,7 @@ function printEvent(event: StoredEvent): void {
   print(`${event.event ?? '(no event name)'} · ${event.environment}`)
   const { raw, body: _body, eventKey, bodySha256, request, arrival: _arrival, ...fields } = event
   printFields({ ...fields, eventKey, bodySha256, request, bytes: raw.length })
-  print(raw.toString('utf8'))
+  print((decodeBody(raw) ?? raw).toString('utf8'))
   print()
 }
 

@@ -2,6 +2,7 @@ import { type Envelope, type Environment, rawBytes } from '../idwise/envelope.ts
 import { type IdwiseEvent, parseEvent } from '../idwise/event.ts'
 import { eventKey, sha256 } from '../idwise/identity.ts'
 import type { JourneyEvent } from '../idwise/journey.ts'
+import { rewritten } from '../idwise/jsonb.ts'
 
 /** A delivery that a worker has taken from the queue or the inbox. */
 export type Delivery = {
@@ -23,31 +24,47 @@ export type EventRow = {
   readonly body:
     | { readonly text: string; readonly bytes: null }
     | { readonly text: null; readonly bytes: Buffer }
+  /** When it arrived, ms since 1970: by the ingest's clock, which is not believed where it is ahead of Postgres'. */
+  readonly at: number
   eventKey: Buffer
 }
 
-/** @param withoutBody leaves the columns empty that hold JSON of the sender's, and sends its body as bytes */
-export function readDelivery(delivery: Delivery, withoutBody: boolean): EventRow {
+/**
+ * How the document of a body is stored: as it was sent, if jsonb takes it; as JavaScript writes it; or not at all, and
+ * nothing else either that is JSON of the sender's. The bytes are stored always.
+ */
+export type BodyAs = 'sent' | 'rewritten' | 'none'
+
+/** @param now Postgres' clock, ms since 1970 */
+export function readDelivery(delivery: Delivery, bodyAs: BodyAs, now: number): EventRow {
   const { envelope } = delivery
   const { raw } = envelope
-  const isText = raw !== undefined && !withoutBody && !raw.includes('\0')
+  const isText = raw !== undefined && bodyAs === 'sent' && !raw.includes('\0')
   const body = isText ? { text: raw, bytes: null } : { text: null, bytes: rawBytes(envelope) }
-  const parsed = parseEvent(body.text ?? body.bytes ?? '')
-  const event = withoutBody ? { ...parsed, json: null, details: null, finalAlone: false } : parsed
+  const event = asTold(parseEvent(body.text ?? body.bytes ?? ''), bodyAs)
   const { eventId, normalisedEvent } = event
   // An event without id gets its key in keyAnonymous.
   const key = eventId === null ? Buffer.alloc(0) : eventKey(envelope.env, { normalisedEvent, eventId })
-  return { delivery, environment: envelope.env, event, body, eventKey: key }
+  const at = Math.min(envelope.at, now)
+  return { delivery, environment: envelope.env, event, body, at, eventKey: key }
+}
+
+function asTold(event: IdwiseEvent, bodyAs: BodyAs): IdwiseEvent {
+  if (bodyAs === 'none') return { ...event, json: null, details: null, finalAlone: false }
+  return bodyAs === 'sent' || event.json === null ? event : { ...event, json: rewritten(event.json) }
 }
 
 export function bodySha256({ body }: EventRow): Buffer {
   return sha256(body.text ?? body.bytes ?? '')
 }
 
+export function bytesOf({ body }: EventRow): Buffer {
+  return body.bytes ?? Buffer.from(body.text)
+}
+
 /** What an inserted row tells of its journey, as it would be read back. */
-export function journeyEventOf({ event, delivery }: EventRow): JourneyEvent {
+export function journeyEventOf({ event, at }: EventRow): JourneyEvent {
   const { kind, event: name, referenceNo, systemDecision, manualDecision, finalDecision, finalAlone } = event
-  const { at } = delivery.envelope
   return {
     kind,
     event: name,

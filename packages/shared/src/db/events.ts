@@ -53,7 +53,7 @@ export async function insertEvents(connection: Connection, rows: readonly EventR
       texts((row) => row.body.text),
       texts(requests()),
       texts((row) => row.delivery.envelope.arrival),
-      float8Array(rows.map((row) => row.delivery.envelope.at)),
+      float8Array(rows.map((row) => row.at)),
       float8Array(rows.map((row) => row.delivery.duplicates)),
       texts((row) => (row.delivery.replayOf === null ? row.delivery.via : 'replay')),
     ],
@@ -61,20 +61,26 @@ export async function insertEvents(connection: Connection, rows: readonly EventR
   return new Set(others.map((row) => row.event_key.toString('latin1')))
 }
 
+/** How far clocks may differ before what an ingest's clock said is kept, as far as the checks let them. */
+const MAX_SKEW_MS = 2_000
+
 /** What is kept of the request beside its body, null where nothing is known of it: mostly the same for a whole batch. */
 function requests(): (row: EventRow) => string | null {
   const known = new Map<string, string | null>()
-  return ({ delivery: { envelope } }) => {
+  return ({ at, delivery: { envelope } }) => {
     const { ip, type, agent, trace } = envelope
-    const name = [ip, type, agent, trace].join('\n')
+    const claimedAt = envelope.at - at > MAX_SKEW_MS ? new Date(envelope.at).toISOString() : undefined
+    const name = [ip, type, agent, trace, claimedAt].join('\n')
     let text = known.get(name)
     if (text === undefined) {
-      text =
-        name === '\n\n\n'
-          ? null
-          : JSON.stringify(
-              cleaned({ sourceAddress: ip, contentType: type, userAgent: agent, traceparent: trace }),
-            )
+      const request = {
+        sourceAddress: ip,
+        contentType: type,
+        userAgent: agent,
+        traceparent: trace,
+        claimedAt,
+      }
+      text = name === '\n\n\n\n' ? null : JSON.stringify(cleaned(request))
       known.set(name, text)
     }
     return text
@@ -104,6 +110,27 @@ export async function lockEvents(
     values: [byteaArray(keys)],
   })
   return new Map(rows.map(({ key, ...event }) => [key.toString('latin1'), event]))
+}
+
+/**
+ * The stored bytes of those events that may be the same document in other bytes: a sender that compresses a body anew for
+ * each delivery may write the time into it.
+ *
+ * @param keys of locked events that are there with other bytes
+ * @param compressed those of them whose new body is compressed; of the others only stored ones that are
+ */
+export async function readCompressed(
+  connection: Connection,
+  keys: readonly Buffer[],
+  compressed: readonly Buffer[],
+): Promise<Map<KeyText, Buffer>> {
+  const { rows } = await connection.query<{ key: Buffer; raw: Buffer }>({
+    name: 'read_compressed',
+    text: `select event_key as key, raw from events where event_key = any($1::bytea[])
+      and (event_key = any($2::bytea[]) or substring(raw for 2) = decode('1f8b', 'hex'))`,
+    values: [byteaArray(keys), byteaArray(compressed)],
+  })
+  return new Map(rows.map(({ key, raw }) => [key.toString('latin1'), raw]))
 }
 
 /**
@@ -151,7 +178,7 @@ export async function newestAnonymous(
     text: `select environment, body_sha256, event_key, round(extract(epoch from received_at) * 1000)::float8 as received_at
       from events where event_id is null and body_sha256 = any($1::bytea[])
       and received_at > to_timestamp($2::float8 / 1000) order by received_at`,
-    values: [sorted, Math.min(...rows.map((row) => row.delivery.envelope.at)) - 2 * ANONYMOUS_WINDOW_MS],
+    values: [sorted, Math.min(...rows.map((row) => row.at)) - 2 * ANONYMOUS_WINDOW_MS],
   })
   const groups = Map.groupBy(found, (row) => `${row.environment} ${row.body_sha256.toString('hex')}`)
   return new Map(

@@ -1,9 +1,19 @@
+import { decodeBody, isGzip } from '../idwise/decode.ts'
 import type { Environment } from '../idwise/envelope.ts'
 import { ANONYMOUS_WINDOW_MS, anonymousEventKey } from '../idwise/identity.ts'
 import { failpoint } from '../runtime/failpoint.ts'
 import { resolveReplayed, writeDeadLetters } from './dead-letters.ts'
-import { bodySha256, type Delivery, type EventRow, journeyEventOf, readDelivery } from './delivery.ts'
-import { countDuplicates, insertEvents, lockEvents, newestAnonymous } from './events.ts'
+import {
+  type BodyAs,
+  bodySha256,
+  bytesOf,
+  type Delivery,
+  type EventRow,
+  journeyEventOf,
+  readDelivery,
+} from './delivery.ts'
+import { countDuplicates, insertEvents, lockEvents, newestAnonymous, readCompressed } from './events.ts'
+import { classifyFailure } from './failure.ts'
 import { nameOf } from './journey-rows.ts'
 import { foldTouched, lookUp, type Touched, touch } from './journeys.ts'
 import type { Connection } from './pool.ts'
@@ -16,18 +26,39 @@ export type Landed = 'landed' | 'duplicate' | 'conflict'
  * Locks are taken in one order by everybody, or concurrent batches deadlock: bodies without event id first, then the
  * inserts sorted by key, then the rows that exist already, sorted by key, then the journeys, sorted by name.
  *
- * @param options.withoutBody leaves the `body` column empty: a last try for a document that jsonb refuses
+ * @param options.withoutBody a last try for a document that jsonb refuses: as JavaScript writes it, and if it is refused
+ * again without it, the `body` column left empty
+ * @param options.now Postgres' clock, ms since 1970: nothing has arrived later, whatever an ingest's clock said
  * @returns for each delivery, in order: `landed` made the row; `duplicate` was there with the same bytes; `conflict`
  * was there with other bytes and is now a dead letter.
- * @throws what `pg` throws. Nothing is caught: the transaction is lost with the first failure.
+ * @throws what `pg` throws. Nothing else is caught: the transaction is lost with the first failure.
  */
 export async function landDeliveries(
   connection: Connection,
   deliveries: readonly Delivery[],
-  options: { withoutBody?: boolean } = {},
+  options: { withoutBody?: boolean; now?: number } = {},
 ): Promise<Landed[]> {
   if (deliveries.length > 0) failpoint('worker-before-transaction')
-  const rows = deliveries.map((delivery) => readDelivery(delivery, options.withoutBody ?? false))
+  // Whole milliseconds, as a journey's events are read.
+  const now = Math.floor(options.now ?? Number.POSITIVE_INFINITY)
+  const land = (bodyAs: BodyAs) =>
+    landRows(
+      connection,
+      deliveries.map((delivery) => readDelivery(delivery, bodyAs, now)),
+    )
+  if (!options.withoutBody) return land('sent')
+  await connection.query('savepoint rewritten')
+  try {
+    return await land('rewritten')
+  } catch (error) {
+    // A lock or a server that is away says nothing of the document.
+    if (classifyFailure(error) !== 'event') throw error
+    await connection.query('rollback to savepoint rewritten')
+    return land('none')
+  }
+}
+
+async function landRows(connection: Connection, rows: readonly EventRow[]): Promise<Landed[]> {
   await keyAnonymous(connection, rows)
 
   const byKey = Map.groupBy(rows, (row) => row.eventKey.toString('latin1'))
@@ -38,7 +69,7 @@ export async function landDeliveries(
     lookUp(connection, [...journeys.values()]),
   ])
 
-  if (deliveries.length > 0) failpoint('worker-in-transaction')
+  if (rows.length > 0) failpoint('worker-in-transaction')
   const outcomes = new Map<EventRow, Landed>()
   const others = rows.filter((row) => {
     const key = row.eventKey.toString('latin1')
@@ -72,10 +103,12 @@ async function keyAnonymous(connection: Connection, rows: readonly EventRow[]): 
   )
   for (const [name, group] of groups) {
     const firsts = known.get(name) ?? []
-    for (const row of group.sort((a, b) => a.delivery.envelope.at - b.delivery.envelope.at)) {
-      const at = row.delivery.envelope.at
+    for (const row of group.sort((a, b) => a.at - b.at)) {
+      const { at, delivery } = row
       const same = firsts.find((first) => Math.abs(at - first.receivedAt) <= ANONYMOUS_WINDOW_MS)
-      row.eventKey = same?.eventKey ?? anonymousEventKey(row.environment, bodySha256(row), at)
+      // By the ingest's clock, right or wrong: so a second run of the job finds its own row, whenever it comes.
+      row.eventKey =
+        same?.eventKey ?? anonymousEventKey(row.environment, bodySha256(row), delivery.envelope.at)
       if (!same) firsts.push({ eventKey: row.eventKey, receivedAt: at })
     }
   }
@@ -88,14 +121,16 @@ async function settleOthers(
   { outcomes, journeys }: { outcomes: Map<EventRow, Landed>; journeys: Map<string, Touched> },
 ): Promise<void> {
   const stored = await lockEvents(connection, others.map((row) => row.eventKey).sort(Buffer.compare))
+  const isSame = await compareBodies(connection, others, stored)
   const duplicates = new Map<string, { count: number; firstAt: number }>()
   const conflicts: EventRow[] = []
   for (const row of others) {
     const key = row.eventKey.toString('latin1')
     const there = stored.get(key)
     if (!there) throw new Error('an event that was there is gone')
-    const { at, arrival } = row.delivery.envelope
-    const isConflict = !there.bodySha256.equals(bodySha256(row))
+    const { at } = row
+    const { arrival } = row.delivery.envelope
+    const isConflict = !isSame(row)
     outcomes.set(row, isConflict ? 'conflict' : 'duplicate')
     if (isConflict) conflicts.push(row)
     if (isConflict || at < there.receivedAt) {
@@ -124,6 +159,27 @@ async function settleOthers(
       envelope: JSON.stringify(row.delivery.envelope),
     })),
   )
+}
+
+/** Whether the body of a delivery is that of the stored event: the same bytes, or compressed the same document. */
+async function compareBodies(
+  connection: Connection,
+  rows: readonly EventRow[],
+  stored: ReadonlyMap<string, { readonly bodySha256: Buffer }>,
+): Promise<(row: EventRow) => boolean> {
+  const others = new Set(
+    rows.filter((row) => !stored.get(row.eventKey.toString('latin1'))?.bodySha256.equals(bodySha256(row))),
+  )
+  if (others.size === 0) return () => true
+  const keysOf = (some: readonly EventRow[]) => some.map(({ eventKey }) => eventKey)
+  const compressed = [...others].filter((row) => isGzip(bytesOf(row)))
+  const bodies = await readCompressed(connection, keysOf([...others]), keysOf(compressed))
+  return (row) => {
+    if (!others.has(row)) return true
+    const there = bodies.get(row.eventKey.toString('latin1'))
+    const [sent, kept] = [decodeBody(bytesOf(row)), there && decodeBody(there)]
+    return sent !== undefined && kept !== undefined && sent.equals(kept)
+  }
 }
 
 const CONFLICT = {

@@ -38,7 +38,8 @@ export const events = pgTable(
     body: jsonb('body'),
     raw: bytea('raw').notNull(),
     bodySha256: bytea('body_sha256').notNull(),
-    /** Source address, content type, user agent and trace context of the first delivery. */
+    /** Source address, content type, user agent and trace context of the first delivery; when it was received by an
+     * ingest's clock that was ahead (`claimedAt`). */
     request: jsonb('request'),
     /** The delivery that made this row: a second run of the same job is no duplicate. */
     arrival: text('arrival').notNull(),

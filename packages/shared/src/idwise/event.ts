@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
-import { cleaned, cleanText, isObject, numbersAsSent, property, readJson, toJsonb } from './json.ts'
+import { cleaned, cleanText, isObject, numbersAsSent, property, readJson } from './json.ts'
+import { toJsonb } from './jsonb.ts'
 
 /** Every event type that IDWise documents, current and older, by its normalised name ("IDWise Webhook Types"). */
 const KINDS = new Map([
@@ -93,7 +94,7 @@ export function parseEvent(raw: Buffer | string): IdwiseEvent {
     finalDecision,
     finalAlone: finalDecision !== null && manualDecision === null && hasNoManualDecision(document),
     details: body ? detailsOf(body) : null,
-    json: toJsonb(document),
+    json: toJsonb(document.text),
   }
 }
 

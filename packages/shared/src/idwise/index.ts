@@ -3,6 +3,7 @@ export {
   type CredentialKind,
   parseCredentials,
 } from './credentials.ts'
+export { decodeBody } from './decode.ts'
 export {
   ENVIRONMENTS,
   type Envelope,

@@ -1,22 +1,21 @@
-import { isUtf8 } from 'node:buffer'
+import { textOf } from './decode.ts'
 
 /** Deeper documents are kept but not read: 5,000 nested arrays parse and then overflow the stack elsewhere. */
 const MAX_DEPTH = 64
 
 const BOM = 0xfeff
-const QUOTE = 0x22
+export const QUOTE = 0x22
 const BACKSLASH = 0x5c
 
 /**
- * Reads bytes, or the text that they are, as JSON, whatever they are labelled.
+ * Reads bytes, or the text that they are, as JSON, whatever they are labelled; a gzip body is decoded first.
  *
  * @returns `text` without a byte order mark and the parsed `value`; undefined where the bytes are not valid UTF-8,
  * not JSON, or nested deeper than 64 levels. Never throws.
  */
 export function readJson(raw: Buffer | string): { text: string; value: unknown } | undefined {
-  if (typeof raw !== 'string' && !isUtf8(raw)) return undefined
-  const decoded = typeof raw === 'string' ? raw : raw.toString('utf8')
-  if (isTooDeep(decoded)) return undefined
+  const decoded = typeof raw === 'string' ? raw : textOf(raw)
+  if (decoded === undefined || isTooDeep(decoded)) return undefined
   const text = decoded.charCodeAt(0) === BOM ? decoded.slice(1) : decoded
   try {
     return { text, value: JSON.parse(text) }
@@ -28,18 +27,25 @@ export function readJson(raw: Buffer | string): { text: string; value: unknown }
 /** Counts brackets outside strings, so that JSON.parse never sees a document that is too deep. */
 function isTooDeep(text: string): boolean {
   let depth = 0
-  let inString = false
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
-    if (inString) {
-      if (code === BACKSLASH) i++
-      else if (code === QUOTE) inString = false
-    } else if (code === QUOTE) inString = true
+    if (code === QUOTE) i = endOfString(text, i)
     else if (code === 0x5b || code === 0x7b) {
       if (++depth > MAX_DEPTH) return true
     } else if (code === 0x5d || code === 0x7d) depth--
   }
   return false
+}
+
+/** Where the string ends that begins here: at its closing quote, or behind the text. */
+export function endOfString(text: string, start: number): number {
+  let at = start + 1
+  for (; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) return at
+    if (code === BACKSLASH) at++
+  }
+  return at
 }
 
 /** An own property of a JSON object; undefined for anything that is not one. Safe with a key such as `__proto__`. */
@@ -71,31 +77,6 @@ export function numbersAsSent(
   })
   const holder = locate(value)
   return (isObject(holder) && sent.get(holder)) || new Map()
-}
-
-const MAX_DIGITS = 1_000
-
-/** A loop, since an expression that looks for so many digits takes quadratic time. */
-function hasLongNumber(text: string): boolean {
-  let run = 0
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    run = code >= 0x30 && code <= 0x39 ? run + 1 : 0
-    if (run > MAX_DIGITS) return true
-  }
-  return false
-}
-
-// What PostgreSQL's jsonb refuses although JSON allows it: NUL, half of a surrogate pair, numbers beyond numeric.
-const SUSPICIOUS = /\\u(?:0000|[dD][89a-fA-F])|[:,[\s]-?[\d.]+[eE][+-]?\d{4}/
-
-/**
- * The document as text that PostgreSQL's `jsonb` takes: as it was sent wherever possible, else with NUL and lone
- * surrogates replaced and numbers as JavaScript reads them. The exact bytes are kept elsewhere.
- */
-export function toJsonb({ text, value }: { text: string; value: unknown }): string {
-  const suspicious = SUSPICIOUS.test(text) || (text.length > MAX_DIGITS && hasLongNumber(text))
-  return suspicious ? JSON.stringify(cleaned(value)) : text
 }
 
 /** The value with every text in it, keys included, fit for PostgreSQL. */
