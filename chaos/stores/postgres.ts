@@ -11,8 +11,12 @@ export type PostgresServer = AsyncDisposable & {
   readonly port: number
   readonly url: string
   readonly dir: string
+  /** Where its data lies. */
+  readonly data: string
   readonly isRunning: boolean
   start(): Promise<void>
+  /** In an orderly way. */
+  stop(): Promise<void>
   /** SIGKILL for the postmaster and all of its processes, and waits until they are gone. */
   kill(): Promise<void>
   /** SIGSTOP or SIGCONT for the postmaster and all of its processes. */
@@ -58,10 +62,16 @@ export async function createPostgresServer({ dir }: { dir: string }): Promise<Po
     port,
     url: `postgres://sluice:${PASSWORD}@127.0.0.1:${port}/sluice`,
     dir,
+    data: realpathSync(join(dir, 'postgres')),
     get isRunning() {
       return running !== undefined
     },
     start,
+    async stop() {
+      const store = running
+      await store?.stop(10_000)
+      running = undefined
+    },
     async kill() {
       const store = running
       if (!store) return

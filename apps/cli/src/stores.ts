@@ -1,9 +1,8 @@
 import { fileURLToPath } from 'node:url'
-import { createDb, type Db } from '@sluice/shared/db'
+import { createDb, type Db, databaseUrl, placeOf } from '@sluice/shared/db'
 import { createQueueSteward, type QueueSteward } from '@sluice/shared/queue'
 import {
   createLog,
-  databaseUrl,
   describeError,
   type Env,
   errorCode,
@@ -81,9 +80,8 @@ function inWords(error: unknown, url: string): unknown {
   const code = errorCode(error)
   if (code === '42P01') return new UserError('The database is not migrated. Run `sluice migrate`.')
   if (error instanceof UserError || !/^(E[A-Z]+|28...|3D000|57P0.|08...)$/.test(code ?? '')) return error
-  const { host } = new URL(url)
   const { message } = describeError(error)
   return new UserError(
-    `Postgres at ${host} cannot be used (${message}). Is it running (\`npm start\` runs the embedded one)? Else correct DATABASE_URL.`,
+    `Postgres at ${placeOf(url)} cannot be used (${message}). Is it running (\`npm start\` runs the embedded one)? Else correct DATABASE_URL.`,
   )
 }

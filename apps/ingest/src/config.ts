@@ -1,7 +1,7 @@
+import { databaseUrl } from '@sluice/shared/db'
 import { type Credential, type Environment, parseCredentials } from '@sluice/shared/idwise'
 import type { QueueLocation } from '@sluice/shared/queue'
 import {
-  databaseUrl,
   type Env,
   networks,
   port,

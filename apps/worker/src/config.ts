@@ -1,5 +1,5 @@
+import { databaseUrl } from '@sluice/shared/db'
 import {
-  databaseUrl,
   type Env,
   port,
   processSettings,

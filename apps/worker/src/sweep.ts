@@ -1,4 +1,4 @@
-import { addCollapsed, countCrashes, type Db, withAdvisoryLock, writeDeadLetters } from '@sluice/shared/db'
+import { addCollapsed, countCrashes, type Db, withLease, writeDeadLetters } from '@sluice/shared/db'
 import type { FailedJob, QueueSteward } from '@sluice/shared/queue'
 import { describeError, type Log, pause } from '@sluice/shared/runtime'
 
@@ -32,7 +32,7 @@ export function startSweeper({
       ? [
           round(COLLAPSED_EVERY_MS, () => countCollapsed({ db, steward })),
           round(FAILED_EVERY_MS, () => sweepFailed({ db, steward, log })),
-          round(OLD_EVERY_MS, () => withAdvisoryLock(db, 'sluice old jobs', () => steward.removeOldJobs())),
+          round(OLD_EVERY_MS, () => withLease(db, 'sluice old jobs', () => steward.removeOldJobs())),
         ]
       : []),
   ]
@@ -59,13 +59,13 @@ async function repeat(
 }
 
 function countCollapsed({ db, steward }: { db: Db; steward: QueueSteward }): Promise<void> {
-  return withAdvisoryLock(db, 'sluice collapsed', async () => {
+  return withLease(db, 'sluice collapsed', async () => {
     await steward.moveCollapsed((counts) => db.transaction((connection) => addCollapsed(connection, counts)))
   })
 }
 
 function sweepFailed({ db, steward, log }: { db: Db; steward: QueueSteward; log: Log }): Promise<void> {
-  return withAdvisoryLock(db, 'sluice sweep', async () => {
+  return withLease(db, 'sluice sweep', async () => {
     const swept = await steward.sweepFailed((job) =>
       db.transaction((connection) => writeDeadLetters(connection, [letterOf(job)])),
     )

@@ -5,7 +5,8 @@ import { classifyFailure } from '../src/db/index.ts'
 const LIMIT_MS = 400
 
 async function connect(answerMs: number) {
-  const client = new (limitedClient(answerMs))({ connectionString: inject('postgresUrl'), pipeline: true })
+  const limits = { statementMs: 60_000, lockMs: 3_000, idleInTransactionMs: 15_000, answerMs }
+  const client = new (limitedClient(limits))({ connectionString: inject('postgresUrl'), pipeline: true })
   client.on('error', () => {})
   await client.connect()
   return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() })

@@ -1,6 +1,6 @@
 import { readIngestConfig } from '@sluice/ingest'
+import { databaseUrl } from '@sluice/shared/db'
 import {
-  databaseUrl,
   type Env,
   queueSettings,
   readSettings,

@@ -1,11 +1,13 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { backoffMs, pause } from '../runtime/backoff.ts'
 import type { Log } from '../runtime/log.ts'
+import { limitedClient } from './client.ts'
+import { createPrimaryFinder, hostsIn } from './hosts.ts'
 import { INBOX_CHANNEL } from './inbox.ts'
 
 /**
  * Calls `wake` for each notification, and once after each (re)connection, for what came in between. Reconnects for
- * ever; behind a pooler in transaction mode nothing is ever heard, and the caller's polling is the net.
+ * ever. Behind a pooler it does not listen, since the session may be somebody else's a moment later: the caller polls.
  */
 export function listenInbox(url: string, wake: () => void, log: Log): AsyncDisposable {
   const stop = new AbortController()
@@ -19,11 +21,22 @@ export function listenInbox(url: string, wake: () => void, log: Log): AsyncDispo
 }
 
 async function listen(url: string, wake: () => void, stop: AbortSignal, log: Log): Promise<void> {
-  for (let failures = 0; !stop.aborted; failures++) {
+  const finder = createPrimaryFinder(url)
+  let isPooled = false
+  const Client = limitedClient({
+    statementMs: 5_000,
+    lockMs: 3_000,
+    idleInTransactionMs: 15_000,
+    finder,
+    connected(pooled) {
+      isPooled = pooled
+    },
+  })
+  for (let failures = 0; !stop.aborted && !isPooled; failures++) {
     let client: pg.Client | undefined
     try {
-      client = new pg.Client({
-        connectionString: url,
+      client = new Client({
+        connectionString: hostsIn(url)[0],
         application_name: 'sluice listener',
         connectionTimeoutMillis: 2_000,
         keepAlive: true,
@@ -31,15 +44,17 @@ async function listen(url: string, wake: () => void, stop: AbortSignal, log: Log
       client.on('notification', wake)
       const ended = end(client, stop)
       await client.connect()
-      await client.query(`listen ${INBOX_CHANNEL}`)
-      failures = 0
-      wake()
-      await ended
+      if (!isPooled) {
+        await client.query(`listen ${INBOX_CHANNEL}`)
+        failures = 0
+        wake()
+        await ended
+      }
     } catch (error) {
       log.debug({ err: error }, 'cannot listen for new inbox rows; polling goes on')
     }
     await client?.end().catch(() => {})
-    await pause(backoffMs(failures, { baseMs: 500, maxMs: 10_000 }), stop)
+    if (!isPooled) await pause(backoffMs(failures, { baseMs: 500, maxMs: 10_000 }), stop)
   }
 }
 

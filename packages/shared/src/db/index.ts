@@ -4,6 +4,7 @@ export { type DeadLetterReason, type NewDeadLetter, writeDeadLetters } from './d
 export type { Delivery } from './delivery.ts'
 export { addCollapsed, type Collapsed } from './duplicates.ts'
 export { classifyFailure, type Failure } from './failure.ts'
+export { databaseUrl, placeOf } from './hosts.ts'
 export {
   countCrashes,
   dropClaim,
@@ -28,7 +29,7 @@ export {
 export type { JourneyName } from './journey-rows.ts'
 export { JOURNEY_CHANNEL, type JourneyChange } from './journeys.ts'
 export { type Landed, landDeliveries } from './landing.ts'
-export { withAdvisoryLock } from './lock.ts'
+export { withLease } from './lease.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export {
   type ActOutcome,

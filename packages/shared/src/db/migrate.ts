@@ -24,9 +24,10 @@ export type SchemaState = 'current' | 'missing' | 'older' | 'newer'
 export async function migrateSchema(db: Db): Promise<SchemaState> {
   const client = await db.pool.connect()
   try {
-    // A migration may take as long as it needs.
-    await client.query('set statement_timeout = 0; set lock_timeout = 0')
-    await client.query('select pg_advisory_lock($1)', [LOCK])
+    // A migration may take as long as it needs. The lock is the transaction's, since behind a pooler a session belongs to
+    // nobody; drizzle's own `begin` finds itself in it, and its `commit` ends it.
+    await client.query('begin; set local statement_timeout = 0; set local lock_timeout = 0')
+    await client.query('select pg_advisory_xact_lock($1)', [LOCK])
     const before = await schemaState(client)
     failpoint('migrate-in-middle')
     await migrate(drizzle(client), {
@@ -34,6 +35,7 @@ export async function migrateSchema(db: Db): Promise<SchemaState> {
       migrationsSchema: 'public',
       migrationsTable: TABLE,
     })
+    await client.query('commit')
     return before
   } finally {
     client.release(true)

@@ -1,9 +1,12 @@
 import pg from 'pg'
+import { createPrimaryFinder, hostsIn } from './hosts.ts'
 
-/** Resolves once the server at the URL answers a query, rejects with what `pg` throws. */
+/** Resolves once the server at the URL answers a query, of several the one that can be written to; else rejects with why. */
 export async function pingPostgres(url: string): Promise<void> {
+  const finder = createPrimaryFinder(url)
+  if (finder) return void (await finder.find())
   const client = new pg.Client({
-    connectionString: url,
+    connectionString: hostsIn(url)[0],
     connectionTimeoutMillis: 2_000,
     query_timeout: 2_000,
   })

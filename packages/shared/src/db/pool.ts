@@ -1,7 +1,9 @@
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
+import { errorCode } from '../runtime/errors.ts'
 import type { Log } from '../runtime/log.ts'
 import { limitedClient } from './client.ts'
+import { createPrimaryFinder, hostsIn } from './hosts.ts'
 
 /** A connection checked out of a pool, or inside a transaction. */
 export type Connection = Pick<pg.ClientBase, 'query'>
@@ -10,6 +12,8 @@ export type Db = {
   readonly pool: pg.Pool
   /** Typed queries for reading and for acts of an operator; landing speaks SQL over the pool. */
   readonly query: NodePgDatabase
+  /** Whether the newest connection goes through a pooler. */
+  readonly isPooled: boolean
   /**
    * Runs `work` in one transaction; a throw rolls back, and a broken connection is thrown away. `begunAt` is when it
    * began by Postgres' clock, ms since 1970.
@@ -32,26 +36,38 @@ export function createDb(
   url: string,
   options: { max: number; statementMs: number; connectMs?: number; log: Log; name: string },
 ): Db {
+  const { statementMs, log } = options
+  const finder = createPrimaryFinder(url)
+  let isPooled = false
+  const Client = limitedClient({
+    statementMs,
+    lockMs: Math.min(3_000, statementMs),
+    idleInTransactionMs: 15_000,
+    finder,
+    connected(pooled) {
+      isPooled = pooled
+    },
+  })
   const pool = new pg.Pool({
-    connectionString: url,
+    connectionString: hostsIn(url)[0],
     application_name: `sluice ${options.name}`,
     max: options.max,
     connectionTimeoutMillis: options.connectMs ?? 2_000,
-    statement_timeout: options.statementMs,
-    Client: limitedClient(options.statementMs + 2_000),
-    lock_timeout: Math.min(3_000, options.statementMs),
-    idle_in_transaction_session_timeout: 15_000,
+    Client,
     keepAlive: true,
     // Statements that do not wait for each other travel together.
     pipeline: true,
     allowExitOnIdle: false,
   })
   // A killed connection emits on the pool when idle and on the client when checked out; unheard, either ends the process.
-  pool.on('error', (error) => options.log.warn({ err: error }, 'idle Postgres connection lost'))
+  pool.on('error', (error) => log.warn({ err: error }, 'idle Postgres connection lost'))
   pool.on('connect', (client) => client.on('error', () => {}))
   return {
     pool,
     query: drizzle(pool),
+    get isPooled() {
+      return isPooled
+    },
     transaction: (work, limits) => transaction(pool, work, limits),
     async [Symbol.asyncDispose]() {
       await pool.end()
@@ -63,6 +79,12 @@ export function createDb(
 // a table was small, or had no statistics yet, would read it from end to end when it has grown.
 const BEGIN =
   'begin; set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off'
+/**
+ * SQLSTATEs that tell of a row or of who else works on it. After any other the connection itself may be what fails: it
+ * keeps a plan of a table that has changed (0A000), its statements are gone with a pooler's session (26000), its server has
+ * become a standby (25006).
+ */
+const OF_THE_ROW = /^(21|22|23|40|P0)|^(55P03|57014)$/
 const NOW = 'select (extract(epoch from clock_timestamp()) * 1000)::float8 as now'
 
 async function transaction<T>(
@@ -83,8 +105,7 @@ async function transaction<T>(
     await client.query('commit')
     return result
   } catch (error) {
-    // A standby says so only when written to: its connection must not be used again (25006).
-    broken = (error as { code?: string }).code === '25006' || (await rollbackFailed(client))
+    broken = !OF_THE_ROW.test(errorCode(error) ?? '') || (await rollbackFailed(client))
     throw error
   } finally {
     client.release(broken)

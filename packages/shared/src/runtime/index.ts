@@ -12,7 +12,6 @@ export { parseRedisUrl, type RedisUrl } from './redis-url.ts'
 export { type Health, listenError, serveMetrics, serveProbes } from './serve.ts'
 export {
   blockList,
-  databaseUrl,
   type Env,
   networks,
   port,

@@ -118,16 +118,6 @@ export function blockList(entries: readonly string[]): BlockList {
   return list
 }
 
-const POSTGRES_FORM = /^postgres(ql)?:\/\/\S+$/
-
-export const databaseUrl = z
-  .string()
-  .regex(POSTGRES_FORM, 'is not a postgres:// URL')
-  .refine(
-    (url) => !POSTGRES_FORM.test(url) || URL.canParse(url),
-    'is not a URL; percent-encode special characters in the password',
-  )
-
 export const redisUrl = z.string().superRefine((url, context) => {
   try {
     parseRedisUrl(url)

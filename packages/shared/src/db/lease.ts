@@ -1,0 +1,31 @@
+import { randomUUID } from 'node:crypto'
+import type { Db } from './pool.ts'
+
+const LASTS_MS = 30_000
+const RENEWED_EVERY_MS = 10_000
+
+const TAKE = `
+insert into leases (name, holder, expires_at) values ($1, $2, now() + $3::float8 * interval '1 millisecond')
+on conflict (name) do update set holder = excluded.holder, expires_at = excluded.expires_at
+where leases.expires_at < now()`
+const RENEW = `update leases set expires_at = now() + $3::float8 * interval '1 millisecond' where name = $1 and holder = $2`
+
+/**
+ * Does the work while it holds the lease of this name, which it renews until the work is done; where another one holds it,
+ * nothing is done. A holder that dies is followed when its lease has expired, after 30 s. A row, and no lock of the session:
+ * behind a pooler a session belongs to nobody.
+ */
+export async function withLease(db: Db, name: string, work: () => Promise<void>): Promise<void> {
+  const holder = randomUUID()
+  const { rowCount } = await db.pool.query(TAKE, [name, holder, LASTS_MS])
+  if (rowCount !== 1) return
+  const renew = () => void db.pool.query(RENEW, [name, holder, LASTS_MS]).catch(() => {})
+  const timer = setInterval(renew, RENEWED_EVERY_MS)
+  try {
+    await work()
+  } finally {
+    clearInterval(timer)
+    // Else it expires.
+    await db.pool.query('delete from leases where name = $1 and holder = $2', [name, holder]).catch(() => {})
+  }
+}

@@ -1,0 +1,130 @@
+import { createDb, migrateSchema, withLease } from '@sluice/shared/db'
+import { createLog } from '@sluice/shared/runtime'
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
+import { startPgBouncer } from './support/pgbouncer.ts'
+import { program } from './support/programs.ts'
+import { createWorld, eventually, openDoor, openWorker, WAYS, type World } from './support/world.ts'
+
+const log = createLog('test', 'fatal')
+
+describe.skipIf(!program('pgbouncer')).each(['session', 'transaction'] as const)(
+  'behind PgBouncer in %s mode, with its defaults',
+  (mode) => {
+    let stack: AsyncDisposableStack
+    let through: (url: string) => string
+    beforeEach(async () => {
+      stack = new AsyncDisposableStack()
+      const binary = program('pgbouncer') ?? ''
+      const pooler = stack.use(await startPgBouncer(binary, inject('postgresUrl'), mode))
+      through = pooler.through
+    })
+    afterEach(() => stack.disposeAsync())
+
+    it.each(WAYS)('events land by the %s, each once, and redeliveries are counted', async (way) => {
+      const world = stack.use(await createWorld(way))
+      const databaseUrl = through(world.databaseUrl)
+      const door = stack.use(await openDoor(world, { databaseUrl }))
+      stack.use(await openWorker(world, { databaseUrl }))
+      stack.use(await openWorker(world, { databaseUrl }))
+      const bodies = Array.from({ length: 200 }, (_, n) => eventOf(n))
+      const answers = await Promise.all([...bodies, ...bodies.slice(0, 20)].map((body) => door.post(body)))
+      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+      await eventually(async () => {
+        const [row] = await world.rows<{ n: number; again: number }>(
+          'select count(*)::int as n, sum(duplicates)::int as again from events',
+        )
+        return row?.n === 200 && row.again === 20
+      })
+      expect(await world.rows('select 1 from dead_letters')).toEqual([])
+      expect(await world.rows('select 1 from journeys')).toHaveLength(50)
+    })
+
+    it('the schema is migrated by two at once, and a lease is held by one of two', async () => {
+      const world = stack.use(await createWorld('inbox'))
+      const open = () =>
+        stack.use(createDb(through(world.databaseUrl), { max: 2, statementMs: 10_000, log, name: 'test' }))
+      const [one, other] = [open(), open()]
+      await world.rows('drop schema public cascade')
+      await world.rows('create schema public')
+      const before = await Promise.all([migrateSchema(one), migrateSchema(other)])
+      expect(before.sort()).toEqual(['current', 'missing'])
+      const done: string[] = []
+      await withLease(one, 'duty', async () => {
+        await withLease(other, 'duty', async () => void done.push('other'))
+        done.push('one')
+      })
+      await withLease(other, 'duty', async () => void done.push('afterwards'))
+      expect(done).toEqual(['one', 'afterwards'])
+    })
+
+    it('limits hold for a statement by itself and in a transaction, and stay with nobody else', async () => {
+      const world = stack.use(await createWorld('inbox'))
+      const db = stack.use(
+        createDb(through(world.databaseUrl), { max: 1, statementMs: 300, log, name: 'test' }),
+      )
+      const sleep = 'select pg_sleep($1::float8)'
+      await expect(db.pool.query(sleep, [2])).rejects.toMatchObject({ code: '57014' })
+      await expect(db.transaction((connection) => connection.query(sleep, [2]))).rejects.toMatchObject({
+        code: '57014',
+      })
+      expect(db.isPooled).toBe(true)
+      const other = await import('pg')
+      const stranger = new other.default.Client({ connectionString: through(world.databaseUrl) })
+      await stranger.connect()
+      stack.defer(() => stranger.end())
+      expect((await stranger.query('show statement_timeout')).rows).toEqual([{ statement_timeout: '0' }])
+    })
+  },
+)
+
+describe('a role that brings settings along', () => {
+  const BROUGHT = {
+    datestyle: 'German',
+    intervalstyle: 'sql_standard',
+    timezone: 'Asia/Kathmandu',
+    extra_float_digits: '-15',
+    bytea_output: 'escape',
+    search_path: 'elsewhere',
+    array_nulls: 'off',
+    default_transaction_isolation: 'serializable',
+    statement_timeout: '5',
+    standard_conforming_strings: 'off',
+  }
+
+  it.each([...WAYS, 'pooler'] as const)('changes nothing of what lands by the %s', async (way) => {
+    if (way === 'pooler' && !program('pgbouncer')) return
+    await using stack = new AsyncDisposableStack()
+    const usual = stack.use(await createWorld(way === 'redis' ? 'redis' : 'inbox'))
+    const changed = stack.use(await createWorld(way === 'redis' ? 'redis' : 'inbox'))
+    const [database] = await changed.rows<{ name: string }>('select current_database() as name')
+    for (const [name, value] of Object.entries(BROUGHT)) {
+      await changed.rows(`alter database ${database?.name} set ${name} = '${value}'`)
+    }
+    const pooler =
+      way === 'pooler' &&
+      stack.use(await startPgBouncer(program('pgbouncer') ?? '', inject('postgresUrl'), 'transaction'))
+    for (const world of [usual, changed]) {
+      const databaseUrl = pooler ? pooler.through(world.databaseUrl) : world.databaseUrl
+      const door = stack.use(await openDoor(world, { databaseUrl }))
+      stack.use(await openWorker(world, { databaseUrl }))
+      for (let n = 0; n < 20; n++) expect((await door.post(eventOf(n))).status).toBe(200)
+      await eventually(async () => (await landed(world)).length === 20)
+    }
+    expect(await landed(changed)).toEqual(await landed(usual))
+    expect(await changed.rows('select 1 from dead_letters')).toEqual([])
+  })
+
+  const landed = (world: World) =>
+    world.rows(`select event_id, kind, body, raw, journey_id, reference_no, final_decision, duplicates,
+      received_at between now() - interval '1 minute' and now() as recent from events order by event_id`)
+})
+
+function eventOf(n: number): string {
+  const body = {
+    eventId: `p-${n}`,
+    journeyId: `j-${n % 50}`,
+    referenceNo: `r-${n}`,
+    systemDecision: 'Complete',
+  }
+  return JSON.stringify({ event: n % 3 ? 'Finished Step' : 'Finished Journey', body })
+}
