@@ -1,9 +1,20 @@
 import { type Check, checkClock, fail, ok, unsafe, warn } from '../runtime/check.ts'
 import { describeError } from '../runtime/errors.ts'
+import type { Log } from '../runtime/log.ts'
+import { networkCause } from '../runtime/unreachable.ts'
 import { schemaState } from './migrate.ts'
-import type { Db } from './pool.ts'
+import { createDb, type Db } from './pool.ts'
 
 const MIN_VERSION = 130_000
+
+/**
+ * `checkPostgres` on a session of its own: what a role, a database or the server sets reaches new sessions first, while a
+ * pool keeps old ones.
+ */
+export async function checkNewSession(url: string, options: { log: Log; name: string }): Promise<Check[]> {
+  await using db = createDb(url, { max: 1, statementMs: 3_000, ...options })
+  return await checkPostgres(db)
+}
 
 /** Whether this Postgres can keep what Sluice promises: reachable, writable, durable, migrated, in time. */
 export async function checkPostgres(db: Db): Promise<Check[]> {
@@ -57,6 +68,8 @@ export async function checkPostgres(db: Db): Promise<Check[]> {
     ]
   } catch (error) {
     const { code, message } = describeError(error)
+    const cause = networkCause(error, 'DATABASE_URL')
+    if (cause) return [fail(name, `does not answer: ${cause.text}`, cause.advice)]
     return [fail(name, `does not answer (${code ?? message})`, 'Start it, or correct DATABASE_URL.')]
   }
 }

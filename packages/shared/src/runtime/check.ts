@@ -1,8 +1,8 @@
+export type StoreName = 'Redis' | 'Postgres'
+
 /**
  * One thing that was looked at. `fail` breaks a promise or stops Sluice from working, `warn` may; both say what to do.
  */
-export type StoreName = 'Redis' | 'Postgres'
-
 export type Check = {
   /** A store, or what else was looked at. */
   name: StoreName | (string & {})
@@ -11,6 +11,8 @@ export type Check = {
   advice?: string
   /** The store may lose events that were answered 200; SLUICE_DURABILITY=strict refuses it. */
   unsafe?: StoreName
+  /** The store would take events that nobody could fetch from it: an ingest leaves it out. */
+  unusable?: StoreName
 }
 
 export const ok = (name: string, text: string): Check => ({ name, level: 'ok', text })
@@ -28,6 +30,7 @@ export const fail = (name: string, text: string, advice: string): Check => ({
 })
 
 export const unsafe = (store: StoreName, check: Check): Check => ({ ...check, unsafe: store })
+export const unusable = (store: StoreName, check: Check): Check => ({ ...check, unusable: store })
 
 const MAX_SKEW_MS = 2_000
 
