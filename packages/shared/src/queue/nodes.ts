@@ -30,7 +30,9 @@ export async function connected(client: RedisClient): Promise<void> {
   if (client.status === 'ready') return
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const closed = () => reject(undefined)
-  client.once('ready', resolve).once('error', reject).once('close', closed)
+  client.once('ready', resolve).once('error', reject)
+  // A cluster's client closes as often as it has to begin with another node.
+  if (client instanceof Redis) client.once('close', closed)
   const late = new DeadlineError('connecting timed out: it hangs, or loads its data')
   const limit = setTimeout(() => reject(late), LIMIT_MS)
   try {
