@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { inboxBacklog } from '@sluice/shared/db'
-import { LIVE_TOKEN, QUEUE_PREFIX, type World } from './world.ts'
+import { LIVE_TOKEN, type World } from './world.ts'
 
 export type Recovery = {
   /** From the healing on, ms; undefined where it did not come within the limit. */
@@ -47,12 +47,11 @@ export async function drain(world: World): Promise<number> {
  * Events that wait anywhere, failed jobs that nobody has swept and counts on their way to the rows included; infinitely
  * many where a store does not tell.
  */
-async function waiting({ db, redis, steward }: World): Promise<number> {
+async function waiting({ db, steward, uncounted }: World): Promise<number> {
   try {
     const { waiting, active, delayed, failed } = await steward.counts()
     const inbox = await inboxBacklog(db.pool)
-    const counts = Number(await redis.command('HLEN', `{${QUEUE_PREFIX}-0}:collapsed`))
-    return waiting + active + delayed + failed + counts + inbox.waiting
+    return waiting + active + delayed + failed + inbox.waiting + (await uncounted())
   } catch {
     return Number.POSITIVE_INFINITY
   }

@@ -76,7 +76,7 @@ export async function runFault(fault: Fault, options: RunOptions): Promise<Resul
     if (count < least) problems.push(`it did not bite: ${what} ${count}, not ${least}`)
     return `${what} ${count}`
   })
-  problems.push(...violations(world, checked, recovery))
+  problems.push(...violations(world, checked, recovery, fault.mayOvercount ?? false))
   if (!fault.mayFail) problems.push(...failures(summary))
   return {
     id,
@@ -152,8 +152,14 @@ function failures({ answers }: Summary): string[] {
   )
 }
 
-function violations({ fleet }: World, { report, strangers, viaInbox }: Checked, { ms }: Recovery): string[] {
-  const uncertain = viaInbox > 0 ? COUNTED_BY_BOTH_WAYS : 0
+function violations(
+  { fleet }: World,
+  { report, strangers, viaInbox }: Checked,
+  { ms }: Recovery,
+  mayOvercount: boolean,
+): string[] {
+  const byBothWays = viaInbox > 0 ? COUNTED_BY_BOTH_WAYS : 0
+  const uncertain = mayOvercount ? Number.POSITIVE_INFINITY : byBothWays
   const counts = {
     'acknowledged but lost': report.missing,
     'landed twice': report.landedTwice,

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { createDb, type Db, migrateSchema } from '@sluice/shared/db'
 import { createQueueSteward, type QueueSteward } from '@sluice/shared/queue'
 import { createLog } from '@sluice/shared/runtime'
+import { createRedisCluster, type RedisCluster } from '../test/support/redis-cluster.ts'
 import type { Trace } from './faults/fault.ts'
 import { type Fleet, startFleet } from './fleet.ts'
 import { startProxy, type TcpProxy } from './proxy.ts'
@@ -13,12 +14,16 @@ import { createRedisServer, type RedisServer } from './stores/redis.ts'
 export const LIVE_TOKEN = 'live-token-of-the-chaos'
 export const SANDBOX_TOKEN = 'sandbox-token-of-the-chaos'
 export const QUEUE_PREFIX = 'chaos'
+/** Four times the masters, so that each has about as many. */
+const CLUSTER_SHARDS = 12
 
 export type WorldOptions = {
   /** Stores that Sluice reaches through a proxy; it reaches the others directly. */
   readonly behindProxy?: readonly ('redis' | 'postgres')[]
   /** Lines of redis.conf. */
   readonly redisSettings?: Readonly<Record<string, string>>
+  /** Instead of one Redis a cluster of three masters, each with a replica. */
+  readonly cluster?: true
   /** Runs before the stores start, on their empty folders; gives the environment of the Redis process. */
   readonly prepare?: (dir: string, stack: AsyncDisposableStack) => Promise<Record<string, string>>
   /** For the processes of Sluice. */
@@ -34,7 +39,10 @@ export type WorldOptions = {
 /** Two ingests behind a door, two workers, and stores of their own. */
 export type World = AsyncDisposable & {
   readonly dir: string
+  /** The one that the processes were started with; of a cluster its first node. */
   readonly redis: RedisServer
+  /** Only where `cluster` was asked for. */
+  readonly cluster: RedisCluster
   readonly postgres: PostgresServer
   readonly redisProxy: TcpProxy
   readonly postgresProxy: TcpProxy
@@ -46,8 +54,10 @@ export type World = AsyncDisposable & {
   readonly fleet: Fleet
   /** 0 to 1, the same numbers for the same seed. */
   random(): number
-  /** Redis is at another port from now on; only for a Redis behind its proxy. */
-  moveRedis(port: number): void
+  /** Another Redis takes the place of the first one from now on; only for a Redis behind its proxy. */
+  moveRedis(to: RedisServer): void
+  /** Counts of collapsed deliveries that are on their way to their rows. */
+  uncounted(): Promise<number>
   /** Is disposed with the world. */
   own<T extends AsyncDisposable>(thing: T): T
   readonly traces: Partial<Record<Trace, number>>
@@ -68,18 +78,23 @@ export async function createWorld(options: WorldOptions, seed: number): Promise<
   stack.defer(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }))
   const redisEnv = (await options.prepare?.(dir, stack)) ?? {}
   const settings = options.redisSettings ?? {}
-  const redis = stack.use(await createRedisServer({ dir: join(dir, 'redis'), settings, env: redisEnv }))
+  const cluster = options.cluster && stack.use(await createRedisCluster(dir, { replicas: 1, settings }))
+  const redis =
+    cluster?.nodes[0] ??
+    stack.use(await createRedisServer({ dir: join(dir, 'redis'), settings, env: redisEnv }))
   const postgres = stack.use(await createPostgresServer({ dir: join(dir, 'postgres') }))
-  let redisPort = redis.port
-  const redisProxy = stack.use(await startProxy(() => redisPort))
+  let present = redis
+  const redisProxy = stack.use(await startProxy(() => present.port))
   const postgresProxy = stack.use(await startProxy(() => postgres.port))
   const db = stack.use(createDb(postgres.url, { max: 3, statementMs: 10_000, log, name: 'chaos' }))
   if (!options.unmigrated) await migrateSchema(db)
-  const steward = stack.use(createQueueSteward({ url: redis.url, prefix: QUEUE_PREFIX, shards: 1 }, log))
-
   const proxied = (store: 'redis' | 'postgres') => options.behindProxy?.includes(store) ?? false
+  const redisUrl = cluster?.url ?? at(redis.url, options.host, proxied('redis') ? redisProxy.port : undefined)
+  const shards = cluster ? CLUSTER_SHARDS : 1
+  const steward = stack.use(createQueueSteward({ url: redisUrl, prefix: QUEUE_PREFIX, shards }, log))
   const env = {
-    REDIS_URL: at(redis.url, options.host, proxied('redis') ? redisProxy.port : undefined),
+    REDIS_URL: redisUrl,
+    QUEUE_SHARDS: String(shards),
     DATABASE_URL: at(postgres.url, options.host, proxied('postgres') ? postgresProxy.port : undefined),
     QUEUE_PREFIX,
     IDWISE_LIVE_CREDENTIALS: `bearer:${LIVE_TOKEN}`,
@@ -100,6 +115,10 @@ export async function createWorld(options: WorldOptions, seed: number): Promise<
   return {
     dir,
     redis,
+    get cluster() {
+      if (!cluster) throw new Error('this world has no cluster')
+      return cluster
+    },
     postgres,
     redisProxy,
     postgresProxy,
@@ -111,8 +130,16 @@ export async function createWorld(options: WorldOptions, seed: number): Promise<
       return fleet
     },
     random: createRandom(seed),
-    moveRedis(port) {
-      redisPort = port
+    moveRedis(to) {
+      present = to
+    },
+    async uncounted() {
+      const counts = Array.from({ length: shards }, async (_, shard) => {
+        const key = `{${QUEUE_PREFIX}-${shard}}:collapsed`
+        const node = cluster ? await cluster.ownerOf(await cluster.slotOf(key)) : present
+        return Number(await node.command('HLEN', key))
+      })
+      return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0)
     },
     own: (thing) => held.use(thing),
     traces,

@@ -13,6 +13,8 @@ export type Fault = {
   impossible?(): string | undefined
   /** Requests may fail: both stores are away, or the ingests themselves are hurt. One store alone is no excuse. */
   readonly mayFail?: true
+  /** What was counted on its way to the rows may be counted again: a replica that lagged does not know of it. */
+  readonly mayOvercount?: true
   /** The load is so many times the usual one. */
   readonly times?: number
   /** How long `inject` takes, about; the load lasts a little longer. */
@@ -34,6 +36,8 @@ export type Trace =
   | 'waitingAtCut'
   | 'syncs'
   | 'failovers'
+  | 'nodes'
+  | 'moved'
   | 'full'
   | 'bytesCut'
   | 'dropped'

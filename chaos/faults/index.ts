@@ -1,6 +1,7 @@
 import { UserError } from '@sluice/shared/runtime'
 import { bothFaults } from './both.ts'
-import { failover } from './failover.ts'
+import { clusterFaults } from './cluster.ts'
+import { failoverFaults } from './failover.ts'
 import { failpointFaults } from './failpoints.ts'
 import type { Fault } from './fault.ts'
 import { fullDiskFaults } from './full-disk.ts'
@@ -16,7 +17,8 @@ export type { Fault } from './fault.ts'
 export const FAULTS: readonly Fault[] = [
   ...redisFaults,
   powerCut,
-  failover,
+  ...failoverFaults,
+  ...clusterFaults,
   ...postgresFaults,
   ...fullDiskFaults,
   ...bothFaults,

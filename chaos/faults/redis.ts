@@ -18,6 +18,21 @@ function killed(seconds: number): Pick<Fault, 'inject' | 'heal'> {
   }
 }
 
+/** Takes room with keys of a stranger until some events are refused. */
+async function fill({ redis, random }: World): Promise<void> {
+  await redis.command('SET', `stranger:${random()}`, 'x'.repeat(20_000)).catch(() => {})
+}
+
+async function isFull(world: World): Promise<boolean> {
+  const memory = String(await world.redis.command('INFO', 'memory'))
+  const [used = 0, most = 0] = ['used_memory', 'maxmemory'].map((name) =>
+    Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(memory)?.[1]),
+  )
+  if (used < most) return false
+  world.trace('full')
+  return true
+}
+
 /** A setting that makes Redis refuse writes, and the value that ends it. */
 function misconfigured(
   name: string,
@@ -91,6 +106,41 @@ export const redisFaults: readonly Fault[] = [
     name: 'Redis has no memory left (maxmemory 1 MB)',
     seconds: 4,
     ...misconfigured('maxmemory', '1mb', 0),
+    bites: { viaInbox: 50, fellBack: 1 },
+  },
+  {
+    id: 'F09-drain',
+    name: 'Redis fills up while no worker runs, and is drained by the workers as full as it is',
+    seconds: 14,
+    world: { redisSettings: { maxmemory: '4mb' } },
+    async inject(world) {
+      const workers = world.fleet.workers().map(({ running }) => running)
+      for (const worker of workers) worker.kill('SIGSTOP')
+      try {
+        while (!(await isFull(world))) await fill(world)
+        await pause(6_000)
+      } finally {
+        for (const worker of workers) worker.kill('SIGCONT')
+      }
+    },
+    heal: async () => {},
+    bites: { full: 1, viaRedis: 100, viaInbox: 100, fellBack: 1 },
+  },
+  {
+    id: 'F18-rights',
+    name: 'the rights of the Redis user are taken: scripts for 4 s, then its keys for 4 s (NOPERM)',
+    seconds: 9,
+    async inject({ redis }) {
+      for (const [less, more] of [
+        ['-@scripting', '+@scripting'],
+        ['resetkeys', 'allkeys'],
+      ] as const) {
+        await redis.command('ACL', 'SETUSER', 'default', less)
+        await pause(4_000)
+        await redis.command('ACL', 'SETUSER', 'default', more)
+      }
+    },
+    heal: ({ redis }) => redis.command('ACL', 'SETUSER', 'default', 'allkeys', '+@all').then(() => {}),
     bites: { viaInbox: 50, fellBack: 1 },
   },
   {

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createRedisServer, type RedisServer } from '../../chaos/stores/redis.ts'
+import { createClusterBus } from './cluster-bus.ts'
 
 /** A Redis Cluster of real nodes on this machine. */
 export type RedisCluster = AsyncDisposable & {
@@ -12,6 +13,9 @@ export type RedisCluster = AsyncDisposable & {
   slotOf(key: string): Promise<number>
   /** The node that serves a slot now. */
   ownerOf(slot: number): Promise<RedisServer>
+  /** The other nodes do not hear of this one any more, nor it of them, until `restore`; clients still reach it. */
+  cutOff(node: RedisServer): Promise<void>
+  restore(): void
 }
 
 const SLOTS = 16_384
@@ -27,6 +31,7 @@ export async function createRedisCluster(
   }: { masters?: number; replicas?: number; settings?: Record<string, string> } = {},
 ): Promise<RedisCluster> {
   await using stack = new AsyncDisposableStack()
+  const bus = stack.use(createClusterBus())
   const clustered = {
     'cluster-enabled': 'yes',
     'cluster-node-timeout': '2000',
@@ -44,7 +49,11 @@ export async function createRedisCluster(
     await node.command('CLUSTER', 'SET-CONFIG-EPOCH', n + 1)
     await node.command('CLUSTER', 'ADDSLOTS', ...Array.from({ length: to - from }, (_, slot) => from + slot))
   }
-  for (const node of nodes.slice(1)) await first.command('CLUSTER', 'MEET', '127.0.0.1', node.port)
+  for (const node of nodes) {
+    const busPort = await bus.open(node.port)
+    await node.configure('cluster-announce-bus-port', busPort)
+    if (node !== first) await first.command('CLUSTER', 'MEET', '127.0.0.1', node.port, busPort)
+  }
   const info = async (node: RedisServer) => String(await node.command('CLUSTER', 'INFO'))
   await eachBecomes(nodes, async (node) =>
     new RegExp(`cluster_state:ok[^]*cluster_known_nodes:${nodes.length}\\b`).test(await info(node)),
@@ -72,6 +81,8 @@ export async function createRedisCluster(
       if (!owner) throw new Error(`nobody serves slot ${slot}`)
       return owner
     },
+    cutOff: async (node) => bus.cut(node.port, String(await node.command('CLUSTER', 'MYID'))),
+    restore: bus.restore,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }
 }

@@ -1,15 +1,14 @@
-import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { createDb, migrateSchema, pingPostgres } from '@sluice/shared/db'
 import { pingRedis } from '@sluice/shared/queue'
 import { createLog, UserError } from '@sluice/shared/runtime'
 import type { TestProject } from 'vitest/node'
 import { startPostgres } from '../../apps/cli/src/start/postgres.ts'
 import { findRedis, startRedis } from '../../apps/cli/src/start/redis.ts'
+import { canInstall, findPrograms, install } from './programs.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -21,7 +20,6 @@ declare module 'vitest' {
   }
 }
 
-const run = promisify(execFile)
 const PASSWORD = 'for-the-tests-only'
 
 /**
@@ -43,6 +41,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
     }
     project.provide('postgresUrl', stores.postgresUrl)
     project.provide('redisUrl', stores.redisUrl)
+    project.provide('programs', await findPrograms())
     project.provide('template', await makeTemplate(stack, stores.postgresUrl))
   } catch (error) {
     await stack.disposeAsync()
@@ -100,11 +99,9 @@ async function localPostgres(stack: AsyncDisposableStack, stateDir: string): Pro
 
 async function localRedis(stack: AsyncDisposableStack, stateDir: string): Promise<string> {
   let found = await findRedis()
-  if ('reason' in found && process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
+  if ('reason' in found && canInstall()) {
     console.info('Installing redis-server with apt for the tests …')
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-    await run('apt-get', ['update', '-q'], { env })
-    await run('apt-get', ['install', '-qy', '--no-install-recommends', 'redis-server'], { env })
+    await install('redis-server')
     found = await findRedis()
   }
   if ('reason' in found) {

@@ -1,0 +1,65 @@
+import { execFile } from 'node:child_process'
+import { accessSync, constants, existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { promisify } from 'node:util'
+import { inject } from 'vitest'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Where the programs lie that only some tests need, by name; those that cannot be had are missing. */
+    programs: Partial<Record<Program, string>>
+  }
+}
+
+/** What only some tests need, each in the Debian package of the same name. */
+const PROGRAMS = ['pgbouncer', 'valkey-server'] as const
+export type Program = (typeof PROGRAMS)[number]
+
+const run = promisify(execFile)
+
+/** For a test that needs it: its path, or undefined where the test is to be skipped (`describe.skipIf`). */
+export function program(name: Program): string | undefined {
+  return inject('programs')[name]
+}
+
+/** Finds them, and installs what is missing where that is possible: as root, with apt. */
+export async function findPrograms(): Promise<Partial<Record<Program, string>>> {
+  const missing = PROGRAMS.filter((name) => !pathOf(name))
+  if (missing.length > 0 && canInstall()) {
+    for (const name of missing) {
+      console.info(`Installing ${name} with apt for the tests …`)
+      await install(name).catch(() => console.info(`${name} cannot be installed; its tests are skipped`))
+    }
+  }
+  const found = PROGRAMS.map((name) => [name, pathOf(name)] as const)
+  return Object.fromEntries(found.filter(([, path]) => path !== undefined))
+}
+
+export function canInstall(): boolean {
+  return process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')
+}
+
+let updated: Promise<unknown> | undefined
+
+/** Installs a Debian package, and starts no service of it. */
+export async function install(name: string): Promise<void> {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
+  updated ??= run('apt-get', ['update', '-q'], { env })
+  await updated
+  await run('apt-get', ['install', '-qy', '--no-install-recommends', name], { env })
+}
+
+function pathOf(name: Program): string | undefined {
+  return [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']
+    .map((folder) => join(folder, name))
+    .find(isExecutable)
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
