@@ -1,8 +1,12 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createServer as createTlsServer } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createRedisServer, type RedisServer } from '../../../chaos/stores/redis.ts'
 import { createRedisCluster, type RedisCluster } from '../../../test/support/redis-cluster.ts'
@@ -11,6 +15,7 @@ import { createRedisCheck } from '../src/queue/index.ts'
 import type { Check } from '../src/runtime/index.ts'
 
 const bad = (checks: Check[]) => checks.filter(({ level }) => level !== 'ok')
+const hasOpenssl = () => spawnSync('openssl', ['version']).status === 0
 const inWords = (checks: Check[]) => bad(checks).map(({ name, text }) => `${name}: ${text}`)
 
 let stack: AsyncDisposableStack
@@ -130,6 +135,27 @@ describe('a Redis that cannot be used', () => {
   const at = (credentials: string, path = '') => `redis://${credentials}127.0.0.1:${redis.port}${path}`
   const ofMaster = () => new URL(redis.url).password
 
+  it.skipIf(!hasOpenssl())(
+    'says so in words: a certificate of an authority that is not known here',
+    async () => {
+      const [key, certificate] = [join(dir, 'key.pem'), join(dir, 'certificate.pem')]
+      const subject = ['-subj', '/CN=127.0.0.1', '-days', '1', '-keyout', key, '-out', certificate]
+      execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...subject], {
+        stdio: 'ignore',
+      })
+      const server = createTlsServer({ key: readFileSync(key), cert: readFileSync(certificate) })
+      await once(server.listen(0, '127.0.0.1'), 'listening')
+      stack.defer(() => void server.close())
+      const url = `rediss://127.0.0.1:${(server.address() as AddressInfo).port}`
+      expect(bad(await createRedisCheck({ url, prefix: 'check', shards: 1 })())).toMatchObject([
+        {
+          text: expect.stringMatching(/certificate is not trusted/),
+          advice: expect.stringMatching(/NODE_EXTRA_CA_CERTS/),
+        },
+      ])
+    },
+  )
+
   it.each([
     ['a wrong password', () => at(':wrong@'), /WRONGPASS/],
     ['no password', () => at(''), /NOAUTH/],
@@ -152,18 +178,11 @@ describe('a Redis that cannot be used', () => {
     ])
   })
 
+  const setUser = (name: string, ...rights: string[]) =>
+    redis.command('ACL', 'SETUSER', name, 'on', `>${name}`, '~{check-*', '+@all', '-@dangerous', ...rights)
+
   it('is trusted where its user may not ask for settings, which the check names', async () => {
-    await redis.command(
-      'ACL',
-      'SETUSER',
-      'plain',
-      'on',
-      '>plain',
-      'allkeys',
-      'allchannels',
-      '+@all',
-      '-@dangerous',
-    )
+    await setUser('plain')
     const found = bad(await createRedisCheck({ url: at('plain:plain@'), prefix: 'check', shards: 1 })())
     expect(found.map(({ level, text }) => [level, text])).toEqual([
       ['warn', 'does not tell its version, role, eviction policy, memory, replicas and last writes'],
@@ -173,25 +192,16 @@ describe('a Redis that cannot be used', () => {
   })
 
   it('is left out where jobs that were added could not be fetched, until they can', async () => {
-    await redis.command(
-      'ACL',
-      'SETUSER',
-      'half',
-      'on',
-      '>half',
-      'allkeys',
-      'allchannels',
-      '+@all',
-      '-rpop',
-      '-lmove',
-      '-rpoplpush',
-      '-lrem',
-    )
+    await setUser('half', '+info', '+config|get', '-rpop')
     const look = createRedisCheck({ url: at('half:half@'), prefix: 'check', shards: 1 })
     expect(bad(await look())).toMatchObject([
-      { level: 'fail', unusable: 'Redis', text: expect.stringMatching(/does not let this user take/) },
+      {
+        level: 'fail',
+        unusable: 'Redis',
+        text: expect.stringMatching(/could not be taken again: no right to rpop$/),
+      },
     ])
-    await redis.command('ACL', 'SETUSER', 'half', '+@all')
+    await setUser('half', '+info', '+config|get')
     expect(bad(await look())).toEqual([])
   })
 

@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { type Check, fail, ok, warn } from '../runtime/check.ts'
 import { describeError } from '../runtime/errors.ts'
 import type { RedisClient } from './connection.ts'
+import type { Master } from './nodes.ts'
 import { QUEUE_NAME, shardPrefix } from './options.ts'
+import { missingRights } from './rights.ts'
 import { tryQueue } from './try.ts'
 
 /** What is known of the shards from look to look. */
@@ -28,7 +30,11 @@ type Shard = {
 }
 
 /** Sends a job through each shard, looks for its canary, and counts its jobs. A shard without an answer is passed over. */
-export async function checkShards(client: RedisClient, memory: ShardMemory): Promise<Check[]> {
+export async function checkShards(
+  client: RedisClient,
+  [master]: readonly Master[],
+  memory: ShardMemory,
+): Promise<Check[]> {
   const shards = await Promise.all(
     memory.prefixes.map(async (prefix): Promise<Shard> => {
       const [trial, isEmptied, counts] = await Promise.all([
@@ -43,7 +49,7 @@ export async function checkShards(client: RedisClient, memory: ShardMemory): Pro
   const refused = trials.find((trial) => trial.refused !== undefined)?.refused
   if (trials.length > 0) memory.isTrusted = refused === undefined
   return [
-    ...(refused === undefined ? [] : [refusal(refused)]),
+    ...(refused === undefined ? [] : [await refusal(refused, master, memory.prefixes[0] ?? '')]),
     ...judgeCanaries(shards),
     ...judgeCounts(shards.flatMap((shard) => shard.counts ?? [])),
   ]
@@ -62,10 +68,11 @@ function tryShard(client: RedisClient, prefix: string): Promise<Shard['trial']> 
   )
 }
 
-function refusal(message: string): Check {
-  const advice =
-    'Give its user the commands and keys that docs/operations.md lists. Until then events take the inbox.'
-  return fail('Redis', `does not let this user take what was added (${message})`, advice)
+async function refusal(message: string, master: Master | undefined, prefix: string): Promise<Check> {
+  const missing = (await master?.use((client) => missingRights(client, prefix)).catch(() => [])) ?? []
+  const what = missing.length > 0 ? `no right to ${missing.join(', ')}` : message
+  const advice = 'Give its user the rights that docs/operations.md names: until then events take the inbox.'
+  return fail('Redis', `lets this user add events that could not be taken again: ${what}`, advice)
 }
 
 /** A key of ours that is gone, or made anew, tells that Redis was emptied, and with it whatever waited there. */

@@ -37,7 +37,7 @@ export function createRedisCheck(
           masters.map(async (master) => sumUp(nameOf(master), await checkNode(master, replication))),
         ),
         connected(client).then(
-          () => checkShards(client, memory),
+          () => checkShards(client, masters, memory),
           (error) => (masters.length > 1 ? unanswered(error) : []),
         ),
       ])
