@@ -36,6 +36,10 @@ function saidByRedis(message: string): Cause {
     }
   if (message.startsWith('LOADING'))
     return { text: 'it loads its data (LOADING)', advice: 'Wait until it has: events take the inbox.' }
+  if (/^All sentinels are unreachable/.test(message)) {
+    const advice = 'Correct their addresses and the name of the master in REDIS_URL.'
+    return { text: `no Sentinel names the master (${message.replace(/^.*Last error: /, '')})`, advice }
+  }
   if (/Connection is closed/.test(message)) return redisCause(undefined)
   if (/timed out/i.test(message))
     return { text: 'no answer in time', advice: 'Start it, or correct REDIS_URL.' }

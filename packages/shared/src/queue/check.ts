@@ -4,7 +4,7 @@ import { redisCause } from './cause.ts'
 import { checkNode, nameOf } from './check-node.ts'
 import type { Replication } from './check-replicas.ts'
 import { checkShards, createShardMemory } from './check-shards.ts'
-import { connected, findMasters, withRedis } from './nodes.ts'
+import { connected, findMasters, type Master, withRedis } from './nodes.ts'
 import type { QueueLocation } from './sender.ts'
 
 /** Longer than a node that hangs keeps its own look. */
@@ -32,16 +32,14 @@ export function createRedisCheck(
   function look(): Promise<Check[]> {
     return withRedis(url, async (client) => {
       const masters = await findMasters(client)
-      const [nodes, shards] = await Promise.all([
-        Promise.all(
-          masters.map(async (master) => sumUp(nameOf(master), await checkNode(master, replication))),
-        ),
-        connected(client).then(
-          () => checkShards(client, masters, memory),
-          (error) => (masters.length > 1 ? unanswered(error) : []),
-        ),
+      const [nodes, [shards]] = await Promise.all([
+        Promise.all(masters.map(async (master) => sumUp(master, await checkNode(master, replication)))),
+        Promise.allSettled([connected(client).then(() => checkShards(client, masters, memory))]),
       ])
-      return [...nodes.flat(), ...shards]
+      const found = nodes.flat()
+      if (shards.status === 'fulfilled') return [...found, ...shards.value]
+      // A node that cannot be used has told why.
+      return found.some(({ level }) => level === 'fail') ? found : [...found, ...unanswered(shards.reason)]
     })
   }
 }
@@ -52,11 +50,11 @@ function unanswered(error: unknown): Check[] {
 }
 
 /** What is well with a node in one line, so that many nodes can be read. */
-function sumUp(name: string, checks: readonly Check[]): Check[] {
+function sumUp(master: Master, checks: readonly Check[]): Check[] {
   const well = checks.filter(({ level }) => level === 'ok')
   const bad = checks.filter(({ level }) => level !== 'ok')
-  if (name === 'Redis' || well.length === 0) return [...checks]
-  return [ok(name, well.map(({ text }) => text).join('; ')), ...bad]
+  if (!master.name || well.length === 0) return [...checks]
+  return [ok(nameOf(master), well.map(({ text }) => text).join('; ')), ...bad]
 }
 
 function leftOut(found: readonly Check[]): Check[] {

@@ -31,9 +31,9 @@ export async function connected(client: RedisClient): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const closed = () => reject(undefined)
   client.once('ready', resolve).once('error', reject)
-  // A cluster's client closes as often as it has to begin with another node.
-  if (client instanceof Redis) client.once('close', closed)
-  const late = new DeadlineError('connecting timed out: it hangs, or loads its data')
+  // Clients of clusters and Sentinels close as often as they have to begin with another node.
+  if (client instanceof Redis && !client.options.sentinels) client.once('close', closed)
+  const late = new DeadlineError('connecting timed out: it hangs, loads its data, or is no whole cluster')
   const limit = setTimeout(() => reject(late), LIMIT_MS)
   try {
     await promise
