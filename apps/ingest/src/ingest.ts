@@ -66,7 +66,7 @@ export async function startIngest(
     log,
     metrics,
     // Redis gets no events until a job has gone through it.
-    firstMs: REDIS_BOOT_WAIT_MS,
+    redisMs: REDIS_BOOT_WAIT_MS,
     changed: () => queue?.isReady,
     ...(checkEveryMs && { everyMs: checkEveryMs }),
   })

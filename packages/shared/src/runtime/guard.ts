@@ -23,7 +23,7 @@ const SOON_MS = 2_000
 
 /**
  * @param options.strict refuses settings that break a promise, where they are warned about otherwise
- * @param options.firstMs the longest to wait for the first look, ms; with `strict` it is always waited for
+ * @param options.redisMs the longest to wait for the first look at Redis, ms; with `strict` all are waited for
  * @param options.changed is asked every 2 s: another value than before brings the next look forward
  * @throws UserError where such a setting is found at the start
  */
@@ -32,27 +32,37 @@ export async function startGuard(options: {
   strict: boolean
   log: Log
   metrics: Metrics
-  firstMs?: number
+  redisMs?: number
   changed?: () => unknown
   everyMs?: number
 }): Promise<Guard> {
-  const { looks, strict, log, metrics, firstMs = 0, changed, everyMs = EVERY_MS } = options
+  const { looks, strict, log, metrics, redisMs = 0, changed, everyMs = EVERY_MS } = options
   const stop = new AbortController()
   const latest = new Map<string, Check[]>()
   let known = new Set<string>()
 
   const found = () => [...latest.values()].flat()
   const unsafe = () => found().filter((check) => check.unsafe)
-  const isUsable = (store: StoreName) =>
-    (latest.has(store) || store !== 'Redis' || !looks.Redis) &&
-    !found().some(({ unusable }) => unusable === store)
+  // Asked for each event, so kept ready. Redis has to prove itself first.
+  const isUsable: Record<StoreName, boolean> = { Redis: !looks.Redis, Postgres: true }
+  const isSafe: Record<StoreName, boolean> = { Redis: true, Postgres: true }
 
-  async function lookAt([name, look]: [string, () => Promise<Check[]>]): Promise<void> {
+  async function lookAt(name: string, look: () => Promise<Check[]>): Promise<void> {
     const checks = await look().catch((error): Check[] => [
       { name, level: 'warn', text: `could not be looked at: ${describeError(error).message}` },
     ])
     latest.set(name, checks)
+    judge()
     tell()
+  }
+  const lookAtAll = () => new Map(Object.entries(looks).map(([name, look]) => [name, lookAt(name, look)]))
+
+  function judge(): void {
+    for (const store of ['Redis', 'Postgres'] as const) {
+      const isKnown = store === 'Postgres' || latest.has(store) || !looks.Redis
+      isUsable[store] = isKnown && !found().some(({ unusable }) => unusable === store)
+      isSafe[store] = !unsafe().some((check) => check.unsafe === store)
+    }
   }
 
   function tell(): void {
@@ -67,24 +77,25 @@ export async function startGuard(options: {
     known = new Set(bad.map(inWords))
   }
 
-  const look = async () => void (await Promise.all(Object.entries(looks).map(lookAt)))
-
   async function watch(): Promise<void> {
     for (;;) {
-      const before = changed?.()
       const waitMs = everyMs * (0.9 + Math.random() * 0.2)
       for (const began = performance.now(); performance.now() - began < waitMs; ) {
         await pause(Math.min(SOON_MS, waitMs), stop.signal)
         if (stop.signal.aborted) return
         if (changed?.() !== before || found().some(({ unusable }) => unusable)) break
       }
-      await look()
+      before = changed?.()
+      await Promise.all(lookAtAll().values())
     }
   }
 
   // What is only warned about need not hold up the start.
-  const first = look()
-  await (strict ? first : withDeadline(first, firstMs, 'the first look').catch(() => {}))
+  let before = changed?.()
+  const looking = lookAtAll()
+  const first = Promise.all(looking.values())
+  const ofRedis = looking.get('Redis') ?? Promise.resolve()
+  await (strict ? first : withDeadline(ofRedis, redisMs, 'the first look at Redis').catch(() => {}))
   if (strict && unsafe().length > 0) {
     const lines = unsafe().map((check) => `  - ${inWords(check)}. ${check.advice}`)
     throw new UserError(`SLUICE_DURABILITY=strict refuses these stores:\n${lines.join('\n')}`)
@@ -92,8 +103,8 @@ export async function startGuard(options: {
   const watching = first.then(watch)
   return {
     problems: () => found().flatMap((check) => (check.level === 'ok' ? [] : inWords(check))),
-    isUsable,
-    isRefused: (store) => !isUsable(store) || (strict && unsafe().some((check) => check.unsafe === store)),
+    isUsable: (store) => isUsable[store],
+    isRefused: (store) => !isUsable[store] || (strict && !isSafe[store]),
     async [Symbol.asyncDispose]() {
       stop.abort()
       await watching

@@ -13,13 +13,14 @@ const UNTRUSTED = /SELF_SIGNED_CERT|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_(UNTRUSTE
 export function networkCause(error: unknown, setting: string): Cause | undefined {
   const { code = '', message } = describeError(error)
   const because = (text: string, advice: string): Cause => ({ text: `${text} (${code})`, advice })
-  const address = `Correct the address in ${setting}`
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return because('its host is not found', `${address}.`)
-  if (code === 'ECONNREFUSED') return because('the connection is refused', `Start it. Else: ${address}.`)
+  const correct = `correct the address in ${setting}.`
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+    return because('its host is not found', `Mend the name service, or ${correct}`)
+  if (code === 'ECONNREFUSED') return because('the connection is refused', `Start it, or ${correct}`)
   if (code === 'EHOSTUNREACH' || code === 'ENETUNREACH')
-    return because('there is no way to its host', `${address}, or the network.`)
+    return because('there is no way to its host', `Mend the network, or ${correct}`)
   if (code === 'ETIMEDOUT')
-    return because(message.replace(/\s*ETIMEDOUT\s*/, ' timed out').trim(), `Start it. Else: ${address}.`)
+    return because(message.replace(/\s*ETIMEDOUT\s*/, ' timed out').trim(), `Start it, or ${correct}`)
   if (code === 'ECONNRESET' || code === 'EPIPE')
     return because('the connection is closed', `See whether ${setting} must ask for TLS, or must not.`)
   if (UNTRUSTED.test(code)) {
