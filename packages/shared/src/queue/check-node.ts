@@ -58,6 +58,9 @@ async function timeOf(client: Redis): Promise<number> {
 }
 
 function judgeInfo(name: string, info: Info): Check[] {
+  if (info.loading === '1') {
+    return [fail(name, 'loads its data', 'Wait until it has: events take the inbox meanwhile.')]
+  }
   return [
     checkVersion(name, info),
     info.role === 'master'

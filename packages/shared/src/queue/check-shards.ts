@@ -32,7 +32,7 @@ type Shard = {
 /** Sends a job through each shard, looks for its canary, and counts its jobs. A shard without an answer is passed over. */
 export async function checkShards(
   client: RedisClient,
-  [master]: readonly Master[],
+  masters: readonly Master[],
   memory: ShardMemory,
 ): Promise<Check[]> {
   const shards = await Promise.all(
@@ -46,10 +46,11 @@ export async function checkShards(
     }),
   )
   const trials = shards.flatMap(({ trial }) => trial ?? [])
-  const refused = trials.find((trial) => trial.refused !== undefined)?.refused
-  if (trials.length > 0) memory.isTrusted = refused === undefined
+  const missing = await rightsMissingOn(masters, memory.prefixes[0] ?? '')
+  const refused = missing || trials.find((trial) => trial.refused !== undefined)?.refused
+  if (trials.length > 0 || missing) memory.isTrusted = !refused
   return [
-    ...(refused === undefined ? [] : [await refusal(refused, master, memory.prefixes[0] ?? '')]),
+    ...(refused ? [refusal(refused)] : []),
     ...judgeCanaries(shards),
     ...judgeCounts(shards.flatMap((shard) => shard.counts ?? [])),
   ]
@@ -68,11 +69,18 @@ function tryShard(client: RedisClient, prefix: string): Promise<Shard['trial']> 
   )
 }
 
-async function refusal(message: string, master: Master | undefined, prefix: string): Promise<Check> {
-  const missing = (await master?.use((client) => missingRights(client, prefix)).catch(() => [])) ?? []
-  const what = missing.length > 0 ? `no right to ${missing.join(', ')}` : message
+/** Empty where none is missing, or a node does not tell. */
+async function rightsMissingOn(masters: readonly Master[], prefix: string): Promise<string> {
+  const asked = masters.map((master) =>
+    master.use((client) => missingRights(client, prefix)).catch((): string[] => []),
+  )
+  const missing = new Set((await Promise.all(asked)).flat())
+  return missing.size > 0 ? `no right to ${[...missing].join(', ')}` : ''
+}
+
+function refusal(what: string): Check {
   const advice = 'Give its user the rights that docs/operations.md names: until then events take the inbox.'
-  return fail('Redis', `lets this user add events that could not be taken again: ${what}`, advice)
+  return fail('Redis', `events that are added could not be taken again: ${what}`, advice)
 }
 
 /** A key of ours that is gone, or made anew, tells that Redis was emptied, and with it whatever waited there. */

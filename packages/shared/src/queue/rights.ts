@@ -1,42 +1,39 @@
 import type { Redis } from 'ioredis'
 import { connected } from './nodes.ts'
 
-/** What the scripts of the queue run, with as many arguments as each needs, the first one a key. */
-const COMMANDS: Readonly<Record<string, number>> = {
-  eval: 3,
-  evalsha: 3,
-  bzpopmin: 2,
-  del: 1,
-  exists: 1,
-  expire: 2,
-  get: 1,
-  hdel: 2,
-  hget: 2,
-  hgetall: 1,
-  hincrby: 3,
-  hmget: 2,
-  hset: 3,
-  incr: 1,
-  lindex: 2,
-  llen: 1,
-  lpush: 2,
-  lrange: 3,
-  lrem: 3,
-  pexpire: 2,
-  pttl: 1,
-  rpop: 1,
-  rpoplpush: 2,
-  sadd: 2,
-  set: 2,
-  srem: 2,
-  unlink: 1,
-  xadd: 4,
-  zadd: 3,
-  zcard: 1,
-  zrange: 3,
-  zrangebyscore: 3,
-  zrem: 2,
-  zscore: 2,
+/** What ingest, worker and BullMQ's scripts run, each with arguments behind its key that make it complete. */
+const COMMANDS: Readonly<Record<string, readonly string[]>> = {
+  bzpopmin: ['0'],
+  del: [],
+  exists: [],
+  get: [],
+  hdel: ['0'],
+  hget: ['0'],
+  hgetall: [],
+  hincrby: ['0', '0'],
+  hmget: ['0'],
+  hmset: ['0', '0'],
+  hscan: ['0'],
+  hset: ['0', '0'],
+  incr: [],
+  lindex: ['0'],
+  llen: [],
+  lpush: ['0'],
+  lrange: ['0', '0'],
+  lrem: ['0', '0'],
+  mget: [],
+  rpop: [],
+  sadd: ['0'],
+  set: ['0'],
+  smembers: [],
+  srem: ['0'],
+  xadd: ['*', '0', '0'],
+  zadd: ['0', '0'],
+  zcard: [],
+  zrange: ['0', '0'],
+  zrangebyscore: ['0', '0'],
+  zrem: ['0'],
+  zscore: ['0'],
 }
 
 /**
@@ -59,8 +56,8 @@ export async function missingRights(beside: Redis, prefix: string): Promise<stri
 async function deniedCommands(client: Redis, key: string): Promise<string[]> {
   await client.call('MULTI')
   const denied = await Promise.all(
-    Object.entries(COMMANDS).map(async ([command, size]) => {
-      const error = await client.call(command, ...argumentsOf(command, size, key)).then(
+    commandsOn(key).map(async ([command, ...args]) => {
+      const error = await client.call(command, ...args).then(
         () => undefined,
         (reason: Error) => reason,
       )
@@ -71,8 +68,11 @@ async function deniedCommands(client: Redis, key: string): Promise<string[]> {
   return denied.flat()
 }
 
-function argumentsOf(command: string, size: number, key: string): string[] {
-  if (command === 'eval' || command === 'evalsha') return ['', '1', key]
-  if (command === 'rpoplpush') return [key, key]
-  return [key, ...Array.from({ length: size - 1 }, () => '0')]
+function commandsOn(key: string): [string, ...string[]][] {
+  return [
+    ['eval', 'return 0', '1', key],
+    ['evalsha', '0', '1', key],
+    ['rpoplpush', key, key],
+    ...Object.entries(COMMANDS).map(([command, args]): [string, ...string[]] => [command, key, ...args]),
+  ]
 }

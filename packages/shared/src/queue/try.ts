@@ -1,6 +1,23 @@
+import { randomUUID } from 'node:crypto'
+import { createAdd } from './add.ts'
 import type { RedisClient } from './connection.ts'
+import { QUEUE_NAME } from './options.ts'
+import { createJobTaker } from './take.ts'
 
-/** Placeholder until the round trip of a probe job is there. */
+/**
+ * Sends a job through the scripts of a shard: it is added, taken and completed, in a queue beside that of the events,
+ * which nobody else reads.
+ *
+ * @throws what Redis answers
+ */
 export async function tryQueue(client: RedisClient, prefix: string): Promise<void> {
-  await client.eval("redis.call('LPUSH', KEYS[1], 'x'); redis.call('RPOP', KEYS[1])", 1, `${prefix}:probe`)
+  const beside = `${prefix}:try`
+  const taker = createJobTaker(client, beside)
+  const token = randomUUID()
+  await createAdd(client, beside)([{ jobId: 'probe', name: 'probe', data: '{}' }])
+  // Another process may be faster: then there is nothing to take, and the job is not under this lock.
+  await taker.take(token, 1)
+  await taker.finish(token, [{ id: 'probe', attempts: 1 }])
+  const keys = ['wait', 'active', 'completed', 'marker', 'probe', 'probe:lock']
+  await client.del(...keys.map((name) => `${beside}:${QUEUE_NAME}:${name}`))
 }
