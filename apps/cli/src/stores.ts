@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { createDb, type Db, databaseUrl, placeOf } from '@sluice/shared/db'
-import { createQueueSteward, type QueueSteward } from '@sluice/shared/queue'
+import { createQueueSteward, type QueueLocation, type QueueSteward } from '@sluice/shared/queue'
 import {
   createLog,
   describeError,
@@ -17,7 +17,7 @@ import { readEnv } from './start/env-file.ts'
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 
 /** What a command works on. */
-export type Stores = { db: Db; queue: QueueSteward | undefined }
+export type Stores = { db: Db; queue: QueueSteward | undefined; location: QueueLocation | undefined }
 
 const SETTINGS = z.object({ ...queueSettings, DATABASE_URL: databaseUrl })
 const log = createLog('sluice', 'fatal')
@@ -61,16 +61,12 @@ export async function withStores<T>(work: (stores: Stores) => Promise<T>): Promi
   const settings = readSettings(env, SETTINGS, ['DATABASE_URL', 'REDIS_URL'])
   await using stack = new AsyncDisposableStack()
   const db = stack.use(createDb(settings.DATABASE_URL, { max: 3, statementMs: 60_000, log, name: 'cli' }))
-  const queue = settings.REDIS_URL
-    ? stack.use(
-        createQueueSteward(
-          { url: settings.REDIS_URL, prefix: settings.QUEUE_PREFIX, shards: settings.QUEUE_SHARDS },
-          log,
-        ),
-      )
+  const location = settings.REDIS_URL
+    ? { url: settings.REDIS_URL, prefix: settings.QUEUE_PREFIX, shards: settings.QUEUE_SHARDS }
     : undefined
+  const queue = location && stack.use(createQueueSteward(location, log))
   try {
-    return await work({ db, queue })
+    return await work({ db, queue, location })
   } catch (error) {
     throw inWords(error, settings.DATABASE_URL)
   }

@@ -1,7 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
-import { checkPostgres, createDb, type Db, schemaState } from '@sluice/shared/db'
-import { checkRedis, createQueueSender, createQueueSteward } from '@sluice/shared/queue'
+import {
+  announceProcess,
+  checkNewSession,
+  checkProcesses,
+  createDb,
+  type Db,
+  describeProcess,
+  schemaState,
+} from '@sluice/shared/db'
+import { createQueueSender, createRedisCheck } from '@sluice/shared/queue'
 import {
   blockList,
   describeError,
@@ -28,26 +36,19 @@ const CLOSE_LIMIT_MS = 10_000
 /**
  * Opens the door: stores first, then the listener. It starts whichever store is down, and uses it once it is up.
  *
+ * @param deps.checkEveryMs how often the stores' settings are looked at, every minute by default
  * @returns the port it listens on; disposing drains requests, then closes the stores.
  */
 export async function startIngest(
   config: IngestConfig,
-  { log, metrics }: { log: Log; metrics: Metrics },
+  { log, metrics, checkEveryMs }: { log: Log; metrics: Metrics; checkEveryMs?: number },
 ): Promise<AsyncDisposable & { port: number }> {
   await using stack = new AsyncDisposableStack()
   const db = stack.use(
     createDb(config.databaseUrl, { max: 5, statementMs: 1_200, connectMs: 1_200, log, name: 'ingest' }),
   )
   const queue = config.queue && stack.use(createQueueSender(config.queue, log))
-  if (queue && !(await queue.ready(REDIS_BOOT_WAIT_MS))) {
-    log.warn('Redis does not answer; events go to the inbox in Postgres until it does')
-  }
-  const steward = config.queue && stack.use(createQueueSteward(config.queue, log))
   const clock = createClock()
-  const check = async () => [
-    ...clock.heard(await checkPostgres(db)),
-    ...(steward ? await checkRedis(steward) : []),
-  ]
   const schema = stack.use(watchSchema(db, log))
   const summary = stack.use(createSummary(log, metrics))
   for (const [environment, credentials] of Object.entries(config.credentials)) {
@@ -56,7 +57,26 @@ export async function startIngest(
     }
   }
 
-  const guard = stack.use(await startGuard({ check, strict: config.strict, log, metrics }))
+  const self = describeProcess('ingest', config.queue)
+  const starting = startGuard({
+    looks: {
+      Postgres: async () => clock.heard(await checkNewSession(config.databaseUrl, { log, name: 'ingest' })),
+      ...(config.queue && { Redis: createRedisCheck(config.queue) }),
+      Processes: () => checkProcesses(db, self),
+    },
+    strict: config.strict,
+    log,
+    metrics,
+    // Redis gets no events until a job has gone through it.
+    redisMs: REDIS_BOOT_WAIT_MS,
+    changed: () => queue?.isReady,
+    ...(checkEveryMs && { everyMs: checkEveryMs }),
+  })
+  const [guard] = await Promise.all([starting, queue?.ready(REDIS_BOOT_WAIT_MS)])
+  stack.use(guard)
+  if (queue && !queue.isReady) {
+    log.warn('Redis does not answer; events go to the inbox in Postgres until it does')
+  }
   const enqueue = createEnqueue({
     queue,
     isRefused: guard.isRefused,
@@ -99,6 +119,7 @@ export async function startIngest(
     await pause(config.shutdownDelayMs)
     await closeGently(app)
   })
+  stack.use(announceProcess(db, self, log))
   const { port } = app.server.address() as AddressInfo
   log.info({ host: config.host, port, queue: config.queue ? 'redis' : 'inbox' }, 'ingest listens')
   const running = stack.move()

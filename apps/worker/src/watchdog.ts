@@ -1,4 +1,3 @@
-import type { QueueSteward } from '@sluice/shared/queue'
 import { pause, UserError } from '@sluice/shared/runtime'
 
 const EVERY_MS = 10_000
@@ -7,25 +6,36 @@ const STUCK_AFTER_MS = 60_000
 /**
  * Notices a worker that fetches nothing although jobs wait and Redis answers: a blocking read can be lost for good
  * after a reconnect (BullMQ #4479, #4585). A new process is the cure.
+ *
+ * For how long a job has waited is counted from when it was first seen here, so that no other machine's clock matters.
  */
 export function startWatchdog(deps: {
-  steward: Pick<QueueSteward, 'oldestWaitingMs'>
-  /** When a job was last started, or fetching last allowed; ms since 1970. */
+  /** The oldest waiting job of each shard that this worker takes; null where none waits. */
+  oldestWaiting(): Promise<readonly (string | null)[]>
+  /** When a job was last started, or fetching last allowed, by `performance.now()`. */
   lastActiveAt(): number
+  /** Jobs that are not to be fetched do not wait for this worker. */
   isFetching(): boolean
   onStuck(error: Error): void
   stuckAfterMs?: number
   everyMs?: number
 }): AsyncDisposable {
-  const { steward, stuckAfterMs = STUCK_AFTER_MS, everyMs = EVERY_MS } = deps
+  const { stuckAfterMs = STUCK_AFTER_MS, everyMs = EVERY_MS } = deps
   const stop = new AbortController()
   async function watch(): Promise<void> {
+    let since: { jobId: string; at: number }[] = []
     while (!stop.signal.aborted) {
       await pause(everyMs, stop.signal)
-      const waited = await steward.oldestWaitingMs().catch(() => 0)
-      const idleMs = Date.now() - deps.lastActiveAt()
-      if (waited > stuckAfterMs && idleMs > stuckAfterMs && deps.isFetching() && !stop.signal.aborted) {
-        const seconds = Math.round(waited / 1000)
+      const waiting = deps.isFetching() ? await deps.oldestWaiting().catch(() => []) : []
+      const now = performance.now()
+      since = waiting.map((jobId, shard) => {
+        const before = since[shard]
+        return jobId !== null && before?.jobId === jobId ? before : { jobId: jobId ?? '', at: now }
+      })
+      const waitedMs = Math.max(0, ...since.map(({ at }) => now - at))
+      const idleMs = now - deps.lastActiveAt()
+      if (waitedMs > stuckAfterMs && idleMs > stuckAfterMs && !stop.signal.aborted) {
+        const seconds = Math.round(waitedMs / 1000)
         deps.onStuck(
           new UserError(
             `Jobs have waited for ${seconds} s and this worker takes none; it ends to be started anew.`,

@@ -1,6 +1,19 @@
 import { randomUUID } from 'node:crypto'
-import { checkPostgres, createDb, type SchemaState, schemaState } from '@sluice/shared/db'
-import { checkRedis, createQueueReceiver, createQueueSteward, type QueueReceiver } from '@sluice/shared/queue'
+import {
+  announceProcess,
+  checkNewSession,
+  checkProcesses,
+  createDb,
+  describeProcess,
+  type SchemaState,
+  schemaState,
+} from '@sluice/shared/db'
+import {
+  createQueueReceiver,
+  createQueueSteward,
+  createRedisCheck,
+  type QueueReceiver,
+} from '@sluice/shared/queue'
 import { type Health, type Log, type Metrics, startGuard } from '@sluice/shared/runtime'
 import type { WorkerConfig } from './config.ts'
 import { createConsume } from './consume.ts'
@@ -36,17 +49,28 @@ export async function startWorker(
   }
 
   const steward = config.queue && stack.use(createQueueSteward(config.queue, log))
-  const check = async () => [...(await checkPostgres(db)), ...(steward ? await checkRedis(steward) : [])]
-  const guard = stack.use(await startGuard({ check, strict: config.strict, log, metrics }))
+  const self = describeProcess('worker', config.queue)
+  const guard = stack.use(
+    await startGuard({
+      looks: {
+        Postgres: () => checkNewSession(config.databaseUrl, { log, name: 'worker' }),
+        ...(config.queue && { Redis: createRedisCheck(config.queue) }),
+        Processes: () => checkProcesses(db, self),
+      },
+      strict: config.strict,
+      log,
+      metrics,
+    }),
+  )
 
   let receiver: QueueReceiver | undefined
-  let lastActiveAt = Date.now()
+  let lastActiveAt = performance.now()
   const gate = stack.use(
     createGate({
       probe,
       onShut: () => receiver?.pause(),
       onOpen() {
-        lastActiveAt = Date.now()
+        lastActiveAt = performance.now()
         receiver?.resume()
       },
       log,
@@ -61,19 +85,21 @@ export async function startWorker(
       createQueueReceiver(
         config.queue,
         (jobs) => {
-          lastActiveAt = Date.now()
+          lastActiveAt = performance.now()
           return consume(jobs)
         },
         { concurrency: config.concurrency, log },
       ),
     )
     if (!gate.isOpen) receiver.pause()
-    const isFetching = () => gate.isOpen
-    stack.use(startWatchdog({ steward, lastActiveAt: () => lastActiveAt, isFetching, onStuck }))
+    const isFetching = () => gate.isOpen && guard.isUsable('Redis')
+    const oldestWaiting = () => steward.oldestWaiting(config.queue?.consume)
+    stack.use(startWatchdog({ oldestWaiting, lastActiveAt: () => lastActiveAt, isFetching, onStuck }))
   }
   const name = randomUUID()
   const drain = (round: number) => drainInbox(db, metrics, `${name}-${round}`)
   stack.use(startDraining(config.databaseUrl, { drain, gate, log }))
+  stack.use(announceProcess(db, self, log))
   log.info({ queue: config.queue ? 'redis' : 'inbox' }, 'worker takes events')
   const running = stack.move()
   return {

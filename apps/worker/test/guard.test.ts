@@ -1,14 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { checkRedis, createQueueSteward, pingRedis, type QueueSteward } from '@sluice/shared/queue'
+import { createRedisCheck, pingRedis } from '@sluice/shared/queue'
 import { createLog, createMetrics, startGuard } from '@sluice/shared/runtime'
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { runIngest, runWorker } from '../../../test/support/process.ts'
 import { createWorld, eventually, type World } from '../../../test/support/world.ts'
 import { findRedis, startRedis } from '../../cli/src/start/redis.ts'
-import { startWatchdog } from '../src/watchdog.ts'
 
 const log = createLog('test', 'fatal')
 
@@ -16,7 +15,7 @@ describe('a Redis of its own, whose settings somebody changes', () => {
   let stack: AsyncDisposableStack
   let url: string
   let redis: Redis
-  let steward: QueueSteward
+  let look: ReturnType<typeof createRedisCheck>
   let world: World
 
   beforeEach(async () => {
@@ -36,12 +35,12 @@ describe('a Redis of its own, whose settings somebody changes', () => {
     url = server.url
     redis = new Redis(url)
     stack.defer(() => redis.disconnect())
-    steward = stack.use(createQueueSteward({ url, prefix: 'guard', shards: 1 }, log))
+    look = createRedisCheck({ url, prefix: 'guard', shards: 1 })
     world = stack.use(await createWorld('inbox'))
   })
   afterEach(() => stack.disposeAsync())
 
-  const bad = async () => (await checkRedis(steward)).filter(({ level }) => level !== 'ok')
+  const bad = async () => (await look()).filter(({ level }) => level !== 'ok')
 
   it.each([
     ['appendfsync', 'everysec', /appendfsync everysec/],
@@ -81,7 +80,7 @@ describe('a Redis of its own, whose settings somebody changes', () => {
   it('is refused under a running process too, until it is put right', async () => {
     const guard = stack.use(
       await startGuard({
-        check: () => checkRedis(steward),
+        looks: { Redis: look },
         strict: true,
         log,
         metrics: createMetrics(),
@@ -96,29 +95,5 @@ describe('a Redis of its own, whose settings somebody changes', () => {
     expect(guard.problems().join()).toContain('volatile-ttl')
     await redis.config('SET', 'maxmemory-policy', 'noeviction')
     await eventually(() => !guard.isRefused('Redis'))
-  })
-
-  it('holds jobs that a worker does not take: the worker is told to end, but not while it works or may not fetch', async () => {
-    await redis.lpush('{guard-0}:events:wait', 'old')
-    await redis.hset('{guard-0}:events:old', 'timestamp', Date.now() - 61_000)
-    const stuck: string[] = []
-    const watch = (lastActiveAt: number, isFetching: boolean) =>
-      stack.use(
-        startWatchdog({
-          steward,
-          lastActiveAt: () => lastActiveAt,
-          isFetching: () => isFetching,
-          onStuck: ({ message }) => stuck.push(message),
-          everyMs: 20,
-        }),
-      )
-    await eventually(async () => (await steward.oldestWaitingMs().catch(() => 0)) > 60_000)
-    const busy = watch(Date.now(), true)
-    const held = watch(0, false)
-    watch(0, true)
-    await eventually(() => stuck.length === 1)
-    await busy[Symbol.asyncDispose]()
-    await held[Symbol.asyncDispose]()
-    expect(stuck).toEqual([expect.stringMatching(/^Jobs have waited for 6\d s and this worker takes none/)])
   })
 })

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Queue, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { eventually } from '../../../test/support/world.ts'
 import { createAdd } from '../src/queue/add.ts'
 import {
@@ -12,13 +12,14 @@ import {
   type Incoming,
 } from '../src/queue/index.ts'
 import { createLog } from '../src/runtime/index.ts'
+import { queueServerUrl } from './queue-server.ts'
 
 /** BullMQ's own view of jobs that were added by our script, beside some that BullMQ has added itself. */
 describe('jobs that are added many at once', () => {
   const stack = new AsyncDisposableStack()
   let connection: Redis
   beforeAll(() => {
-    connection = stack.adopt(new Redis(inject('redisUrl'), { maxRetriesPerRequest: null }), (redis) =>
+    connection = stack.adopt(new Redis(queueServerUrl(), { maxRetriesPerRequest: null }), (redis) =>
       redis.disconnect(),
     )
   })
@@ -105,7 +106,7 @@ describe('jobs that are taken and completed together', () => {
   const stack = new AsyncDisposableStack()
   let connection: Redis
   beforeAll(() => {
-    connection = stack.adopt(new Redis(inject('redisUrl'), { maxRetriesPerRequest: null }), (redis) =>
+    connection = stack.adopt(new Redis(queueServerUrl(), { maxRetriesPerRequest: null }), (redis) =>
       redis.disconnect(),
     )
   })
@@ -113,7 +114,7 @@ describe('jobs that are taken and completed together', () => {
 
   type Handle = (job: Incoming) => Promise<HandleResult>
   function open(handle: Handle, concurrency = 50) {
-    const location = { url: inject('redisUrl'), prefix: randomUUID(), shards: 1 }
+    const location = { url: queueServerUrl(), prefix: randomUUID(), shards: 1 }
     const prefix = `{${location.prefix}-0}`
     const queue = stack.adopt(new Queue('events', { connection, prefix }), (opened) => opened.close())
     const log = createLog('test', 'silent')

@@ -1,6 +1,6 @@
 import { readIngestConfig } from '@sluice/ingest'
-import { checkPostgres } from '@sluice/shared/db'
-import { checkRedis } from '@sluice/shared/queue'
+import { checkPostgres, checkProcesses } from '@sluice/shared/db'
+import { createRedisCheck } from '@sluice/shared/queue'
 import { type Check, type Env, fail, ok, settingsProblems, UserError } from '@sluice/shared/runtime'
 import { readWorkerConfig } from '@sluice/worker'
 import { Command } from 'commander'
@@ -19,9 +19,10 @@ export function doctorCommand(): Command {
       const warned = checks.filter(({ level }) => level === 'warn').length
       if (failed > 0) process.exitCode = 1
       if (json) return printJson({ ok: failed === 0, checks })
+      const width = Math.max(...checks.map(({ name }) => name.length))
       for (const { name, level, text, advice } of checks) {
-        print(`${MARKS[level]}  ${name.padEnd(8)}  ${text}`)
-        if (advice) print(`      ${''.padEnd(8)}  → ${advice}`)
+        print(`${MARKS[level]}  ${name.padEnd(width)}  ${text}`)
+        if (advice) print(`      ${''.padEnd(width)}  → ${advice}`)
       }
       print(failed + warned === 0 ? '\nAll is well.' : `\n${failed} failed, ${warned} warned.`)
     })
@@ -32,12 +33,13 @@ async function examine(): Promise<Check[]> {
   if (!hasDatabase(env)) throw new UserError(NO_DATABASE)
   const settings = checkSettings(env)
   try {
-    return await withStores(async ({ db, queue }) => [
+    return await withStores(async ({ db, location }) => [
       ...settings,
       ...(await checkPostgres(db)),
-      ...(queue
-        ? await checkRedis(queue)
+      ...(location
+        ? await createRedisCheck(location)()
         : [ok('Redis', 'not configured: events go through the inbox in Postgres')]),
+      ...(await checkProcesses(db)),
     ])
   } catch (error) {
     // Settings that keep the stores from being opened are among the problems already.

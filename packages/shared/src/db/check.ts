@@ -1,9 +1,20 @@
 import { type Check, checkClock, fail, ok, unsafe, warn } from '../runtime/check.ts'
 import { describeError } from '../runtime/errors.ts'
+import type { Log } from '../runtime/log.ts'
+import { networkCause } from '../runtime/unreachable.ts'
 import { schemaState } from './migrate.ts'
-import type { Db } from './pool.ts'
+import { createDb, type Db } from './pool.ts'
 
 const MIN_VERSION = 130_000
+
+/**
+ * `checkPostgres` on a session of its own: what a role, a database or the server sets reaches new sessions first, while a
+ * pool keeps old ones.
+ */
+export async function checkNewSession(url: string, options: { log: Log; name: string }): Promise<Check[]> {
+  await using db = createDb(url, { max: 1, statementMs: 3_000, ...options })
+  return await checkPostgres(db)
+}
 
 /** Whether this Postgres can keep what Sluice promises: reachable, writable, durable, migrated, in time. */
 export async function checkPostgres(db: Db): Promise<Check[]> {
@@ -13,6 +24,7 @@ export async function checkPostgres(db: Db): Promise<Check[]> {
       current_setting('server_version_num')::int as number, pg_is_in_recovery() as standby,
       current_setting('default_transaction_read_only') as readonly, current_setting('fsync') as fsync,
       current_setting('synchronous_commit') as commit, current_setting('full_page_writes') as pages,
+      current_setting('synchronous_standby_names') as synchronous, (${STANDBYS}) as standbys,
       current_setting('max_connections')::int as max, current_setting('server_encoding') as encoding,
       (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as used`)
     const server = rows[0]
@@ -33,6 +45,10 @@ export async function checkPostgres(db: Db): Promise<Check[]> {
             ),
           )
         : ok(name, `durable (fsync on, synchronous_commit ${server.commit})`),
+      ...checkStandbys(server),
+      ...(db.isPooled
+        ? [ok(name, 'behind a pooler: workers look for new rows of the inbox once a second')]
+        : []),
       server.used > 0.8 * server.max
         ? warn(
             name,
@@ -57,8 +73,24 @@ export async function checkPostgres(db: Db): Promise<Check[]> {
     ]
   } catch (error) {
     const { code, message } = describeError(error)
+    const cause = networkCause(error, 'DATABASE_URL')
+    if (cause) return [fail(name, `does not answer: ${cause.text}`, cause.advice)]
     return [fail(name, `does not answer (${code ?? message})`, 'Start it, or correct DATABASE_URL.')]
   }
+}
+
+/** Who may see nothing else of pg_stat_replication sees its rows. Subscribers to some tables do not take over. */
+const STANDBYS = `select count(*)::int from pg_stat_replication where pid not in (
+  select active_pid from pg_replication_slots where slot_type = 'logical' and active_pid is not null)`
+
+function checkStandbys(server: { standbys: number; synchronous: string; commit: string }): Check[] {
+  if (server.standbys === 0) return []
+  const count = server.standbys === 1 ? '1 standby' : `${server.standbys} standbys`
+  const isWaitedFor = server.synchronous !== '' && server.commit !== 'local' && server.commit !== 'off'
+  if (isWaitedFor) return [ok('Postgres', `${count}, and a commit waits for one`)]
+  const advice =
+    'Set synchronous_standby_names: a failover may lose events that were answered 200 and those that have landed.'
+  return [unsafe('Postgres', warn('Postgres', `${count}, and no commit waits for one`, advice))]
 }
 
 async function checkSchema(db: Db): Promise<Check> {

@@ -1,5 +1,5 @@
 export { createAudit } from './audit.ts'
-export { checkPostgres } from './check.ts'
+export { checkNewSession, checkPostgres } from './check.ts'
 export { type DeadLetterReason, type NewDeadLetter, writeDeadLetters } from './dead-letters.ts'
 export type { Delivery } from './delivery.ts'
 export { addCollapsed, type Collapsed } from './duplicates.ts'
@@ -45,3 +45,4 @@ export {
 } from './operate.ts'
 export { pingPostgres } from './ping.ts'
 export { type Connection, createDb, type Db, type TransactionLimits } from './pool.ts'
+export { announceProcess, checkProcesses, describeProcess } from './processes.ts'

@@ -1,107 +1,67 @@
-import { type Check, checkClock, fail, ok, unsafe, warn } from '../runtime/check.ts'
-import { describeError } from '../runtime/errors.ts'
-import type { QueueSteward } from './steward.ts'
+import { withDeadline } from '../runtime/backoff.ts'
+import { type Check, fail, ok, unusable } from '../runtime/check.ts'
+import { redisCause } from './cause.ts'
+import { checkNode, nameOf } from './check-node.ts'
+import type { Replication } from './check-replicas.ts'
+import { checkShards, createShardMemory } from './check-shards.ts'
+import { connected, findMasters, type Master, withRedis } from './nodes.ts'
+import type { QueueLocation } from './sender.ts'
 
-const MIN_VERSION = 602
-const MAX_MEMORY_SHARE = 0.7
+/** Longer than a node that hangs keeps its own look. */
+const LIMIT_MS = 8_000
 
-/** Whether this Redis can keep what Sluice promises: reachable, a writable master, nothing evicted, each write on disk. */
-export async function checkRedis(steward: QueueSteward): Promise<Check[]> {
-  const name = 'Redis'
-  try {
-    if (!(await steward.ready(3_000)))
-      return [fail(name, 'does not answer', 'Start it, or correct REDIS_URL.')]
-    const info = await steward.info()
-    return [
-      checkVersion(info.redis_version ?? ''),
-      info.role === 'master'
-        ? ok(name, 'master')
-        : fail(name, `role ${info.role}`, 'Point REDIS_URL at the master, or at the Sentinels.'),
-      info.maxmemory_policy === 'noeviction'
-        ? ok(name, 'evicts nothing')
-        : unsafe(
-            'Redis',
-            fail(
-              name,
-              `eviction policy ${info.maxmemory_policy}`,
-              'Set maxmemory-policy noeviction: Redis may throw events away.',
-            ),
-          ),
-      checkMemory(Number(info.used_memory), Number(info.maxmemory)),
-      await checkAof(steward, info),
-      ...(await checkCanary(steward)),
-      ...lastWrites(info),
-      await checkClock(name, () => steward.time()),
-      await checkFailed(steward),
-    ]
-  } catch (error) {
-    const { code, message } = describeError(error)
-    return [
-      fail(
-        name,
-        `cannot be asked (${code ?? message})`,
-        'Check address, password and rights of the Redis user.',
-      ),
-    ]
+/**
+ * A look at the whole of Redis: each of its masters, and a job's round trip through each shard. It remembers from look to
+ * look: whether somebody has emptied Redis, who had replicas, and whether a round trip went well the last time that there
+ * was an answer.
+ *
+ * @returns what was found; a finding is `unusable` until a round trip has gone well, and after one that was not allowed
+ */
+export function createRedisCheck(
+  location: QueueLocation & { acks?: 'auto' | number },
+): () => Promise<Check[]> {
+  const { url, acks = 'auto' } = location
+  const failsOver = /^rediss?\+/.test(url)
+  const replication: Replication = { acks, failsOver, seen: new Set() }
+  const memory = createShardMemory(location)
+  return async () => {
+    const found = await withDeadline(look(), LIMIT_MS, 'looking at Redis').catch(unanswered)
+    return memory.isTrusted ? found : leftOut(found)
+  }
+
+  function look(): Promise<Check[]> {
+    return withRedis(url, async (client) => {
+      const masters = await findMasters(client)
+      const [nodes, [shards]] = await Promise.all([
+        Promise.all(masters.map(async (master) => sumUp(master, await checkNode(master, replication)))),
+        Promise.allSettled([connected(client).then(() => checkShards(client, masters, memory))]),
+      ])
+      const found = nodes.flat()
+      if (shards.status === 'fulfilled') return [...found, ...shards.value]
+      // A node that cannot be used has told why.
+      return found.some(({ level }) => level === 'fail') ? found : [...found, ...unanswered(shards.reason)]
+    })
   }
 }
 
-function checkVersion(version: string): Check {
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  return major * 100 + minor >= MIN_VERSION
-    ? ok('Redis', `version ${version}`)
-    : fail('Redis', `version ${version}`, 'Use Redis 6.2 or later.')
+function unanswered(error: unknown): Check[] {
+  const { text, advice } = redisCause(error)
+  return [fail('Redis', `cannot be used: ${text}`, advice)]
 }
 
-function checkMemory(used: number, max: number): Check {
-  const megabytes = `${Math.ceil(used / 2 ** 20)} MB used`
-  if (max === 0) return ok('Redis', `${megabytes}, no maxmemory`)
-  const share = `${megabytes} of ${Math.floor(max / 2 ** 20)} MB`
-  return used < MAX_MEMORY_SHARE * max
-    ? ok('Redis', share)
-    : warn('Redis', share, 'Raise maxmemory, or start more workers: a full Redis takes no events.')
+/** What is well with a node in one line, so that many nodes can be read. */
+function sumUp(master: Master, checks: readonly Check[]): Check[] {
+  const well = checks.filter(({ level }) => level === 'ok')
+  const bad = checks.filter(({ level }) => level !== 'ok')
+  if (!master.name || well.length === 0) return [...checks]
+  return [ok(nameOf(master), well.map(({ text }) => text).join('; ')), ...bad]
 }
 
-async function checkAof(steward: QueueSteward, info: Record<string, string>): Promise<Check> {
-  if (info.aof_enabled !== '1') {
-    const advice = 'Set appendonly yes: a restart loses every waiting event.'
-    return unsafe('Redis', fail('Redis', 'keeps no append-only file', advice))
-  }
-  const setting = (name: string) => steward.config(name).catch(() => undefined)
-  const fsync = await setting('appendfsync')
-  if (fsync === undefined) {
-    const advice = 'Make sure that it is always; CONFIG GET is not allowed here.'
-    return warn('Redis', 'does not tell its appendfsync', advice)
-  }
-  const advice = 'A power cut may lose events that were answered 200: set'
-  if (fsync !== 'always')
-    return unsafe('Redis', warn('Redis', `appendfsync ${fsync}`, `${advice} appendfsync always.`))
-  if ((await setting('no-appendfsync-on-rewrite')) === 'yes') {
-    return unsafe('Redis', warn('Redis', 'no-appendfsync-on-rewrite yes', `${advice} it to no.`))
-  }
-  return ok('Redis', 'every write is on disk before it is answered (appendfsync always)')
-}
-
-/** A key of ours that is gone tells that Redis was emptied, and with it whatever waited there. */
-async function checkCanary(steward: QueueSteward): Promise<Check[]> {
-  if (await steward.canaryLives()) return []
-  const advice =
-    'Find out who did it (FLUSHALL, another program on this database): events that waited are lost.'
-  return [fail('Redis', 'was emptied while Sluice was using it', advice)]
-}
-
-function lastWrites(info: Record<string, string>): Check[] {
-  return ['aof_last_write_status', 'aof_last_bgrewrite_status', 'rdb_last_bgsave_status']
-    .filter((status) => info[status] !== undefined && info[status] !== 'ok')
-    .map((status) =>
-      fail('Redis', `${status}: ${info[status]}`, 'Look at its log and its disk: it cannot write.'),
-    )
-}
-
-async function checkFailed(steward: QueueSteward): Promise<Check> {
-  const { waiting, delayed, failed } = await steward.counts()
-  const text = `${waiting} events waiting, ${delayed} delayed, ${failed} failed`
-  return failed === 0
-    ? ok('Queue', text)
-    : warn('Queue', text, 'Start a worker: it turns failed jobs into dead letters.')
+function leftOut(found: readonly Check[]): Check[] {
+  const [first, ...others] = [...found].sort(
+    (a, b) => Number(b.level === 'fail') - Number(a.level === 'fail'),
+  )
+  if (first?.level === 'fail') return [unusable('Redis', first), ...others]
+  const advice = 'Wait until it does: events take the inbox.'
+  return [...found, unusable('Redis', fail('Redis', 'no job went through it yet', advice))]
 }

@@ -1,5 +1,5 @@
 export type { HandleResult, Incoming } from './batch.ts'
-export { checkRedis } from './check.ts'
+export { createRedisCheck } from './check.ts'
 export type { CollapsedCount } from './collapsed.ts'
 export { ATTEMPTS, BACKOFF } from './options.ts'
 export { pingRedis } from './ping.ts'

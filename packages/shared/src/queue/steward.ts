@@ -34,15 +34,8 @@ export type QueueSteward = {
   sweepFailed(take: (job: FailedJob) => Promise<void>): Promise<number>
   /** Hands deliveries that collapsed in the queue to `record`; see `moveCollapsed`. */
   moveCollapsed(record: (counts: CollapsedCount[]) => Promise<boolean[]>): Promise<number>
-  /** Redis' own account of itself: the sections of INFO, `name: value`. */
-  info(): Promise<Record<string, string>>
-  config(name: string): Promise<string | undefined>
-  /** False where Redis has forgotten a key that this steward had seen there. */
-  canaryLives(): Promise<boolean>
-  /** For how long the oldest waiting job has waited, ms; 0 where none waits. */
-  oldestWaitingMs(): Promise<number>
-  /** ms since 1970 by Redis' clock. */
-  time(): Promise<number>
+  /** The oldest waiting job of each of these shards, all by default; null where none waits. */
+  oldestWaiting(shards?: readonly number[]): Promise<(string | null)[]>
 } & AsyncDisposable
 
 const SWEEP_PAGE = 100
@@ -63,7 +56,6 @@ export function createQueueSteward({ url, prefix, shards }: QueueLocation, log: 
     queue.on('error', () => {})
     return queue
   })
-  let canarySeen = false
   return {
     ready: (ms) => readyWithin(client, ms),
     async counts() {
@@ -121,38 +113,8 @@ export function createQueueSteward({ url, prefix, shards }: QueueLocation, log: 
       }
       return moved
     },
-    async info() {
-      const lines = (await client.info()).split('\r\n').filter((line) => line.includes(':'))
-      return Object.fromEntries(
-        lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]),
-      )
-    },
-    async config(name) {
-      const [, value] = (await client.config('GET', name)) as string[]
-      return value
-    },
-    async canaryLives() {
-      const key = `${prefixes[0]}:canary`
-      const found = await client.get(key)
-      const lives = found !== null || !canarySeen
-      if (found === null) await client.set(key, new Date().toISOString())
-      canarySeen = true
-      return lives
-    },
-    async oldestWaitingMs() {
-      const ages = await Promise.all(
-        queues.map(async (queue) => {
-          const oldest = await client.lindex(queue.toKey('wait'), -1)
-          const added = oldest === null ? null : await client.hget(queue.toKey(oldest), 'timestamp')
-          return added ? Date.now() - Number(added) : 0
-        }),
-      )
-      return Math.max(0, ...ages)
-    },
-    async time() {
-      const [seconds = 0, micros = 0] = (await client.time()).map(Number)
-      return seconds * 1000 + micros / 1000
-    },
+    oldestWaiting: (shards = queues.map((_, shard) => shard)) =>
+      Promise.all(shards.map((shard) => client.lindex(queues[shard]?.toKey('wait') ?? '', -1))),
     async [Symbol.asyncDispose]() {
       await Promise.all(queues.map((queue) => withDeadline(queue.close(), 1_000, 'closing').catch(() => {})))
       client.disconnect()

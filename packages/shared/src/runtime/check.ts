@@ -1,8 +1,8 @@
+export type StoreName = 'Redis' | 'Postgres'
+
 /**
  * One thing that was looked at. `fail` breaks a promise or stops Sluice from working, `warn` may; both say what to do.
  */
-export type StoreName = 'Redis' | 'Postgres'
-
 export type Check = {
   /** A store, or what else was looked at. */
   name: StoreName | (string & {})
@@ -13,6 +13,8 @@ export type Check = {
   unsafe?: StoreName
   /** How far the store's clock is ahead of this machine's, ms, where it could be measured to half a second. */
   skewMs?: number
+  /** The store would take events that nobody could fetch from it: an ingest leaves it out. */
+  unusable?: StoreName
 }
 
 export const ok = (name: string, text: string): Check => ({ name, level: 'ok', text })
@@ -30,6 +32,7 @@ export const fail = (name: string, text: string, advice: string): Check => ({
 })
 
 export const unsafe = (store: StoreName, check: Check): Check => ({ ...check, unsafe: store })
+export const unusable = (store: StoreName, check: Check): Check => ({ ...check, unusable: store })
 
 const MAX_SKEW_MS = 2_000
 const MAX_ROUND_TRIP_MS = 1_000

@@ -1,0 +1,99 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startIngest } from '@sluice/ingest'
+import { createLog, createMetrics, type Metrics } from '@sluice/shared/runtime'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createRedisServer, type RedisServer } from '../../../chaos/stores/redis.ts'
+import { finishedJourney } from '../../../test/support/event.ts'
+import { createWorld, eventually, post, type World } from '../../../test/support/world.ts'
+
+const log = createLog('test', 'silent')
+
+describe('an ingest that looks at the settings of its stores', () => {
+  let stack: AsyncDisposableStack
+  let world: World
+  let redis: RedisServer
+  let url: string
+  let metrics: Metrics
+  beforeEach(async () => {
+    stack = new AsyncDisposableStack()
+    const dir = await mkdtemp(join(tmpdir(), 'sluice-strict-'))
+    stack.defer(() => rm(dir, { recursive: true }))
+    redis = stack.use(await createRedisServer({ dir }))
+    world = stack.use(await createWorld('redis'))
+  })
+  afterEach(() => stack.disposeAsync())
+
+  async function open({ strict, redisUrl = redis.url }: { strict: boolean; redisUrl?: string }) {
+    const config = {
+      ...world.ingestConfig,
+      strict,
+      queue: { url: redisUrl, prefix: world.queuePrefix, shards: 1 },
+    }
+    metrics = createMetrics()
+    const ingest = await startIngest(config, { log, metrics, checkEveryMs: 50 })
+    stack.use(ingest)
+    url = `http://127.0.0.1:${ingest.port}`
+  }
+
+  /** What one more event is answered, and which store has it then. */
+  async function send(): Promise<string> {
+    const before = await held()
+    const { status } = await post(url, finishedJourney().bytes)
+    const after = await held()
+    const via = after.redis > before.redis ? 'redis' : after.inbox > before.inbox ? 'inbox' : 'nowhere'
+    return `${status} ${via}`
+  }
+  const held = async () => ({
+    redis: Number(await redis.command('LLEN', `{${world.queuePrefix}-0}:events:wait`)),
+    inbox: (await world.rows('select from inbox')).length,
+  })
+  const becomes = (answer: string) => eventually(async () => (await send()) === answer)
+  const readiness = async () => (await fetch(`${url}/readyz`)).status
+
+  const commit = (value: string) =>
+    world.rows(
+      `alter database "${new URL(world.databaseUrl).pathname.slice(1)}" set synchronous_commit = ${value}`,
+    )
+
+  it('leaves out, when strict, whichever store becomes unsafe, never a safe one for an unsafe one', async () => {
+    await open({ strict: true })
+    expect(await send()).toBe('200 redis')
+
+    await redis.configure('appendfsync', 'everysec')
+    await becomes('200 inbox')
+    await redis.configure('appendfsync', 'always')
+    await becomes('200 redis')
+
+    await commit('off')
+    await eventually(async () => /^sluice_unsafe_settings 1$/m.test(await metrics.text()))
+    const { inbox } = await held()
+    for (let n = 0; n < 5; n++) expect(await send()).toBe('200 redis')
+    expect((await held()).inbox).toBe(inbox)
+    expect(await readiness()).toBe(200)
+
+    await redis.configure('appendfsync', 'everysec')
+    await becomes('503 nowhere')
+    expect(await readiness()).toBe(503)
+    expect((await held()).inbox).toBe(inbox)
+
+    await commit('on')
+    await becomes('200 inbox')
+    expect(await readiness()).toBe(200)
+  })
+
+  it('gives no event to a Redis from which its user may not take it, from the first one on', async () => {
+    const grant = (...rights: string[]) =>
+      redis.command('ACL', 'SETUSER', 'app', 'on', '>app', 'allkeys', 'allchannels', '+@all', ...rights)
+    await grant('-rpop')
+    await open({ strict: false, redisUrl: `redis://app:app@127.0.0.1:${redis.port}` })
+    expect(await send()).toBe('200 inbox')
+    expect(await readiness()).toBe(200)
+
+    await grant()
+    await becomes('200 redis')
+    await grant('-rpop')
+    await becomes('200 inbox')
+  })
+})

@@ -1,0 +1,82 @@
+import { randomUUID } from 'node:crypto'
+import { createQueueSteward } from '@sluice/shared/queue'
+import { createLog } from '@sluice/shared/runtime'
+import { Redis } from 'ioredis'
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
+import { eventually } from '../../../test/support/world.ts'
+import { startWatchdog } from '../src/watchdog.ts'
+
+describe('a worker that takes nothing although a job waits', () => {
+  let stack: AsyncDisposableStack
+  let redis: Redis
+  let prefix: string
+  beforeEach(() => {
+    stack = new AsyncDisposableStack()
+    redis = stack.adopt(new Redis(inject('redisUrl')), (opened) => opened.disconnect())
+    prefix = randomUUID()
+  })
+  afterEach(() => stack.disposeAsync())
+
+  const wait = (shard: number) => `{${prefix}-${shard}}:events:wait`
+
+  /** What was told, and how often the queue was looked at. */
+  async function watch(
+    options: { shards?: readonly number[]; isFetching?: () => boolean; lastActiveAt?: () => number } = {},
+  ) {
+    const steward = stack.use(
+      createQueueSteward({ url: inject('redisUrl'), prefix, shards: 2 }, createLog('test', 'silent')),
+    )
+    await steward.ready(3_000)
+    const seen = { told: [] as string[], looks: 0 }
+    stack.use(
+      startWatchdog({
+        oldestWaiting() {
+          seen.looks++
+          return steward.oldestWaiting(options.shards)
+        },
+        lastActiveAt: options.lastActiveAt ?? (() => Number.NEGATIVE_INFINITY),
+        isFetching: options.isFetching ?? (() => true),
+        onStuck: ({ message }) => seen.told.push(message),
+        stuckAfterMs: 150,
+        everyMs: 20,
+      }),
+    )
+    return seen
+  }
+
+  it('is told to end, whatever the clocks of other machines say', async () => {
+    await redis.lpush(wait(1), 'e-1')
+    await redis.hset(`{${prefix}-1}:events:e-1`, 'timestamp', Date.now() + 86_400_000)
+    const { told } = await watch()
+    await eventually(() => told.length === 1)
+    expect(told).toEqual([expect.stringMatching(/^Jobs have waited for \d+ s and this worker takes none/)])
+  })
+
+  it('goes on where the job lies in a shard that others take', async () => {
+    await redis.lpush(wait(1), 'e-1')
+    const others = await watch({ shards: [0] })
+    const own = await watch({ shards: [1] })
+    await eventually(() => own.told.length === 1)
+    await eventually(() => others.looks > 10)
+    expect(others.told).toEqual([])
+  })
+
+  it('goes on where it lands other jobs, may not fetch, or the oldest is another one each time', async () => {
+    await redis.lpush(wait(0), 'e-1')
+    const busy = await watch({ lastActiveAt: () => performance.now() })
+    const held = await watch({ isFetching: () => false })
+    const stuck = await watch()
+    await eventually(() => stuck.told.length === 1)
+    expect([busy.told, held.told]).toEqual([[], []])
+
+    let n = 0
+    const moving = await watch({
+      isFetching() {
+        redis.multi().rpop(wait(0)).rpush(wait(0), `e-${n++}`).exec()
+        return true
+      },
+    })
+    await eventually(() => moving.looks > 20)
+    expect(moving.told).toEqual([])
+  })
+})

@@ -1,0 +1,54 @@
+import { type Check, ok, unsafe, warn } from '../runtime/check.ts'
+import type { Master } from './nodes.ts'
+
+/** What is asked of the replicas, and what was seen of them before. */
+export type Replication = {
+  /** How many replicas an event is acknowledged by; `auto` asks for one wherever a replica was seen. */
+  readonly acks: 'auto' | number
+  /** By its URL somebody else may take over from a master: there are Sentinels, or a cluster. */
+  readonly failsOver: boolean
+  /** Masters at which this process has seen replicas. */
+  readonly seen: Set<string>
+}
+
+const MAX_LAG_SECONDS = 10
+
+/** Whether the loss of a master would lose what was answered 200. */
+export function checkReplicas(
+  name: string,
+  { info, master }: { info: Readonly<Record<string, string>>; master: Master },
+  { acks, failsOver, seen }: Replication,
+): Check[] {
+  if (info.role !== 'master') return []
+  const connected = Number(info.connected_slaves)
+  const replicas = Object.entries(info).filter(([key]) => /^slave\d+$/.test(key))
+  if (connected > 0) seen.add(name)
+  const wanted = acks === 'auto' ? Number(seen.has(name)) : acks
+  const count = connected === 1 ? '1 replica' : `${connected} replicas`
+  if (connected > 0 && acks === 0) {
+    const advice = 'Set REDIS_ACKS to auto: a failover may lose events that were answered 200.'
+    return [unsafe('Redis', warn(name, `${count}, and REDIS_ACKS is 0`, advice))]
+  }
+  if (connected < wanted) {
+    const advice = 'Bring them back: events are written to the inbox as well until a replica is back.'
+    return [warn(name, `${count} connected, events wait for ${wanted}`, advice)]
+  }
+  if (failsOver && connected === 0) {
+    const advice = 'Give it one: while this master is away nobody takes over, and its events wait.'
+    return [warn(name, 'no replica', advice)]
+  }
+  const found = replicas.flatMap(([, line]) => judgeReplica(name, line))
+  if (connected < (master.replicas ?? 0)) {
+    const advice = 'Start it, or take it out of the cluster (CLUSTER FORGET).'
+    found.push(warn(name, `${connected} of ${master.replicas} replicas of the cluster connected`, advice))
+  }
+  return found.length > 0 || connected === 0 ? found : [ok(name, `${count}, in step`)]
+}
+
+/** @param line such as `ip=10.0.0.2,port=6379,state=online,offset=42,lag=0` */
+function judgeReplica(name: string, line: string): Check[] {
+  const { ip, port, state, lag } = Object.fromEntries(line.split(',').map((part) => part.split('=')))
+  const problem = state !== 'online' ? `is not in step (${state})` : `lags by ${lag} s`
+  if (state === 'online' && Number(lag) <= MAX_LAG_SECONDS) return []
+  return [warn(name, `replica ${ip}:${port} ${problem}`, 'See to its machine, its network and its log.')]
+}

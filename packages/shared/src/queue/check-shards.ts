@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto'
+import { type Check, fail, ok, warn } from '../runtime/check.ts'
+import { describeError } from '../runtime/errors.ts'
+import type { RedisClient } from './connection.ts'
+import type { Master } from './nodes.ts'
+import { QUEUE_NAME, shardPrefix } from './options.ts'
+import { missingRights } from './rights.ts'
+import { tryQueue } from './try.ts'
+
+/** What is known of the shards from look to look. */
+export type ShardMemory = {
+  readonly prefixes: readonly string[]
+  /** The canary that was seen last, by the shard's prefix. */
+  readonly canaries: Map<string, string>
+  /** Whether a job came back from every shard that has answered, the last time that one did. */
+  isTrusted: boolean
+}
+
+export function createShardMemory({ prefix, shards }: { prefix: string; shards: number }): ShardMemory {
+  const prefixes = Array.from({ length: shards }, (_, shard) => shardPrefix(prefix, shard))
+  return { prefixes, canaries: new Map(), isTrusted: false }
+}
+
+type Counts = { waiting: number; delayed: number; failed: number }
+/** Each is undefined where Redis has not answered. */
+type Shard = {
+  trial: { refused: string | undefined } | undefined
+  isEmptied: boolean | undefined
+  counts: Counts | undefined
+}
+
+/** Sends a job through each shard, looks for its canary, and counts its jobs. A shard without an answer is passed over. */
+export async function checkShards(
+  client: RedisClient,
+  masters: readonly Master[],
+  memory: ShardMemory,
+): Promise<Check[]> {
+  const shards = await Promise.all(
+    memory.prefixes.map(async (prefix): Promise<Shard> => {
+      const [trial, isEmptied, counts] = await Promise.all([
+        tryShard(client, prefix),
+        isEmptiedSince(client, prefix, memory.canaries).catch(() => undefined),
+        countJobs(client, prefix).catch(() => undefined),
+      ])
+      return { trial, isEmptied, counts }
+    }),
+  )
+  const trials = shards.flatMap(({ trial }) => trial ?? [])
+  const missing = await rightsMissingOn(masters, memory.prefixes[0] ?? '')
+  const refused = missing || trials.find((trial) => trial.refused !== undefined)?.refused
+  if (trials.length > 0 || missing) memory.isTrusted = !refused
+  return [
+    ...(refused ? [refusal(refused)] : []),
+    ...judgeCanaries(shards),
+    ...judgeCounts(shards.flatMap((shard) => shard.counts ?? [])),
+  ]
+}
+
+const RIGHTS = /NOPERM|ACL failure|executing the script can't|no permissions|unknown (redis )?command/i
+
+/** Undefined where it fails by something else, by which adding an event fails as well. */
+function tryShard(client: RedisClient, prefix: string): Promise<Shard['trial']> {
+  return tryQueue(client, prefix).then(
+    () => ({ refused: undefined }),
+    (error) => {
+      const { message } = describeError(error)
+      return RIGHTS.test(message) ? { refused: message } : undefined
+    },
+  )
+}
+
+/** Empty where none is missing, or a node does not tell. */
+async function rightsMissingOn(masters: readonly Master[], prefix: string): Promise<string> {
+  const asked = masters.map((master) =>
+    master.use((client) => missingRights(client, prefix)).catch((): string[] => []),
+  )
+  const missing = new Set((await Promise.all(asked)).flat())
+  return missing.size > 0 ? `no right to ${[...missing].join(', ')}` : ''
+}
+
+function refusal(what: string): Check {
+  const advice = 'Give its user the rights that docs/operations.md names: until then events take the inbox.'
+  return fail('Redis', `events that are added could not be taken again: ${what}`, advice)
+}
+
+/** A key of ours that is gone, or made anew, tells that Redis was emptied, and with it whatever waited there. */
+async function isEmptiedSince(
+  client: RedisClient,
+  prefix: string,
+  seen: Map<string, string>,
+): Promise<boolean> {
+  const key = `${prefix}:canary`
+  await client.set(key, randomUUID(), 'NX')
+  const found = (await client.get(key)) ?? ''
+  const isEmptied = seen.has(prefix) && seen.get(prefix) !== found
+  seen.set(prefix, found)
+  return isEmptied
+}
+
+function judgeCanaries(shards: readonly Shard[]): Check[] {
+  const emptied = shards.flatMap(({ isEmptied }, shard) => (isEmptied ? [shard] : []))
+  if (emptied.length === 0) return []
+  const advice =
+    'Find out who did it (FLUSHALL, another program on this database): events that waited are lost.'
+  const where = shards.length === 1 ? '' : ` (shard ${emptied.join(', ')})`
+  return [fail('Redis', `was emptied while Sluice was using it${where}`, advice)]
+}
+
+async function countJobs(client: RedisClient, prefix: string): Promise<Counts> {
+  const key = (name: string) => `${prefix}:${QUEUE_NAME}:${name}`
+  const [waiting, paused, delayed, failed] = await Promise.all([
+    client.llen(key('wait')),
+    client.llen(key('paused')),
+    client.zcard(key('delayed')),
+    client.zcard(key('failed')),
+  ])
+  return { waiting: waiting + paused, delayed, failed }
+}
+
+function judgeCounts(counts: readonly Counts[]): Check[] {
+  if (counts.length === 0) return []
+  const sum = (name: keyof Counts) => counts.reduce((total, each) => total + each[name], 0)
+  const text = `${sum('waiting')} events waiting, ${sum('delayed')} delayed, ${sum('failed')} failed`
+  return sum('failed') === 0
+    ? [ok('Queue', text)]
+    : [warn('Queue', text, 'Start a worker: it turns failed jobs into dead letters.')]
+}

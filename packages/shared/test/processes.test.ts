@@ -1,0 +1,104 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createWorld, eventually, openDoor, openWorker, type World } from '../../../test/support/world.ts'
+import { announceProcess, checkProcesses, describeProcess } from '../src/db/index.ts'
+import { createLog } from '../src/runtime/index.ts'
+
+describe('processes on one database', () => {
+  let stack: AsyncDisposableStack
+  let world: World
+  beforeEach(async () => {
+    stack = new AsyncDisposableStack()
+    world = stack.use(await createWorld('redis'))
+  })
+  afterEach(() => stack.disposeAsync())
+
+  type Queue = Parameters<typeof describeProcess>[1]
+  async function run(app: 'ingest' | 'worker', queue: Queue): Promise<AsyncDisposable> {
+    const before = await count()
+    const log = createLog('test', 'silent')
+    const announced = stack.use(announceProcess(world.db, describeProcess(app, queue), log))
+    await eventually(async () => (await count()) > before)
+    return announced
+  }
+  const count = async () => (await world.rows('select from processes')).length
+  const found = async () => (await checkProcesses(world.db)).map(({ level, text }) => [level, text])
+
+  const a = (shards: number, consume?: number[]) => ({ prefix: 'a', shards, ...(consume && { consume }) })
+
+  it('are told where no worker runs, and of how many run where all fit together', async () => {
+    expect(await found()).toEqual([['warn', 'no worker runs']])
+    await run('ingest', a(2))
+    await run('worker', a(2, [0]))
+    await run('worker', a(2, [1]))
+    await run('ingest', undefined)
+    expect(await found()).toEqual([['ok', 'ingests 2, workers 2: each queue that is filled is taken from']])
+  })
+
+  it('are told of different numbers of shards, with the values of both', async () => {
+    await run('ingest', a(2))
+    const worker = await run('worker', a(4))
+    expect(await found()).toEqual([
+      ['warn', 'QUEUE_SHARDS under QUEUE_PREFIX a is 2 of ingests and 4 of workers'],
+    ])
+    await worker[Symbol.asyncDispose]()
+    await run('worker', a(1))
+    expect(await found()).toEqual([
+      ['fail', 'QUEUE_SHARDS under QUEUE_PREFIX a is 2 of ingests and 1 of workers: nobody takes shard 1'],
+    ])
+  })
+
+  it('are told of shards that no worker takes', async () => {
+    await run('ingest', a(12))
+    await run('worker', a(12, [0, 1, 2, 3, 4, 5, 6, 7, 10]))
+    expect(await found()).toEqual([
+      [
+        'fail',
+        'of 12 shards under QUEUE_PREFIX a workers take 0, 1, 2, 3, 4, 5, 6, 7, 10: nobody takes shard 8, 9, 11',
+      ],
+    ])
+  })
+
+  it.each([
+    ['b', { prefix: 'b', shards: 1 }],
+    ['the inbox alone', undefined],
+  ])('are told of an ingest whose queue no worker takes, while workers take %s', async (others, queue) => {
+    await run('ingest', a(1))
+    await run('worker', queue)
+    const text = `no worker takes the queue of an ingest: QUEUE_PREFIX is a there, and of the workers ${others}`
+    expect(await found()).toEqual([['fail', text]])
+    // Known to the one who asks before the others know of it.
+    expect(await checkProcesses(world.db, describeProcess('worker', a(1)))).toEqual([])
+  })
+
+  it('forget who was not seen for a minute, and delete it after a day', async () => {
+    await world.rows(`insert into processes (id, app, release, queue_prefix, queue_shards, shards, seen_at) values
+      ('minute', 'worker', '0', 'a', 4, '{0,1,2,3}', now() - interval '61 s'),
+      ('day', 'worker', '0', 'a', 4, '{0,1,2,3}', now() - interval '25 h')`)
+    expect(await found()).toEqual([['warn', 'no worker runs']])
+    stack.use(announceProcess(world.db, describeProcess('worker', a(2)), createLog('test', 'silent')))
+    await eventually(async () => (await found())[0]?.[0] === 'ok')
+    expect(await world.rows(`select id from processes where release = '0'`)).toEqual([{ id: 'minute' }])
+  })
+
+  it('are an ingest and a worker as they start, and nobody once they have ended', async () => {
+    const door = await openDoor(world)
+    const worker = await openWorker(world)
+    const rows = await eventually(async () => {
+      const all = await world.rows('select app, release, queue_prefix, queue_shards, shards from processes')
+      return all.length === 2 && all
+    })
+    const common = {
+      release: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      queue_prefix: world.queuePrefix,
+      queue_shards: 1,
+    }
+    expect(rows).toEqual(
+      expect.arrayContaining([
+        { ...common, app: 'ingest', shards: null },
+        { ...common, app: 'worker', shards: [0] },
+      ]),
+    )
+    await Promise.all([door, worker].map((opened) => opened[Symbol.asyncDispose]()))
+    expect(await count()).toBe(0)
+  })
+})
