@@ -31,8 +31,12 @@ export const WORKER_OPTIONS = {
   // A crash stalls every job that its worker held, so innocents gain counts together.
   maxStalledCount: 10,
   drainDelay: 5,
+  // The checks look at the version; BullMQ's own question needs a right (INFO) that an application's user often lacks.
+  skipVersionCheck: true,
 }
 
 /** Each shard is a queue of its own under a hash tag of its own, so that a Redis Cluster can spread them. */
 export const QUEUE_NAME = 'events'
+/** Ours, beside BullMQ's lists: ids of jobs whose hash was not there, by the time at which that was seen. */
+export const MISSING = 'missing'
 export const shardPrefix = (prefix: string, shard: number) => `{${prefix}-${shard}}`

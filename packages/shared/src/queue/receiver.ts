@@ -20,6 +20,7 @@ const BATCHES = 4
 const CLOSE_LIMIT_MS = 20_000
 /** How far apart batches of a shard begin, at least: at a steady trickle each would be for one job, and cost as much as one for many. */
 const SPACING_MS = 20
+const SAID_AGAIN_MS = 300_000
 
 /**
  * The worker's side of the queue: waits for Redis for ever and handles up to `concurrency` jobs of each shard at once, in
@@ -36,6 +37,16 @@ export function createQueueReceiver(
   const { client, disconnect } = connectForWorkers(location.url, log)
   const batches = Math.min(BATCHES, concurrency)
   const batchSize = Math.floor(concurrency / batches)
+  const stop = new AbortController()
+  const known = new Set<string>()
+  /** Said once for each kind, and for all of them again when some minutes have passed. */
+  function refused(error: unknown): void {
+    const kind = (error as Error).message.split(/[\s:]/, 1)[0] ?? ''
+    if (known.has(kind)) return
+    known.add(kind)
+    setTimeout(() => known.delete(kind), SAID_AGAIN_MS).unref()
+    log.warn({ err: error }, 'Redis does not hand out jobs; they wait')
+  }
   let holds = 0
   const fetching = {
     hold() {
@@ -49,7 +60,7 @@ export function createQueueReceiver(
   const shards = location.consume ?? Array.from({ length: location.shards }, (_, shard) => shard)
   const workers = shards.map((shard) => {
     const prefix = shardPrefix(location.prefix, shard)
-    const taker = createJobTaker(client, prefix)
+    const taker = createJobTaker(client, prefix, refused)
     const completed = new Set<string>()
     const turn = createTurns(SPACING_MS)
     const worker: EventWorker = new EventWorker(
@@ -59,17 +70,19 @@ export function createQueueReceiver(
         if (await processBatch(batch, job, batchSize, handleAll)) completed.add(String(job.id))
       },
       { connection: client, prefix, concurrency: batches, ...WORKER_OPTIONS },
-      passingOver(completed),
+      passingOver(completed, { taker, stop: stop.signal }),
     )
-    worker.on('error', (error) =>
-      log[client.status === 'ready' ? 'warn' : 'debug']({ err: error, shard }, 'queue worker'),
-    )
+    worker.on('error', (error) => {
+      if (client.status === 'ready') refused(error)
+      log.debug({ err: error, shard }, 'queue worker')
+    })
     return worker
   })
   return {
     pause: fetching.hold,
     resume: fetching.release,
     async [Symbol.asyncDispose]() {
+      stop.abort()
       // Without Redis there is nothing to hand back, and BullMQ would wait for a connection.
       const limitMs = client.status === 'ready' ? CLOSE_LIMIT_MS : 500
       await Promise.all(workers.map((worker) => closeWorker(worker, limitMs, log)))

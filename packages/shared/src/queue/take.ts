@@ -1,32 +1,50 @@
-import { type BackendFactory, createRedisBackend, type RedisQueueBackend } from 'bullmq'
+import { type BackendFactory, createRedisBackend, type RedisQueueBackend, raw2NextJobData } from 'bullmq'
+import { backoffMs, pause } from '../runtime/backoff.ts'
 import type { RedisClient } from './connection.ts'
-import { JOB_OPTIONS, QUEUE_NAME, WORKER_OPTIONS } from './options.ts'
+import { JOB_OPTIONS, MISSING, QUEUE_NAME, WORKER_OPTIONS } from './options.ts'
 import { createScript } from './script.ts'
 
 /**
  * Does for many jobs what BullMQ's own script `moveToActive` (6.7) does for one that waits: a lock, and a place among the
- * active ones. Whatever is unusual is left to that one: a queue that is paused or limited, and delayed jobs. An id whose
- * key is gone, or no hash any more, is dropped: nothing is left of its job, and the others must not be lost with it.
+ * active ones. Whatever is unusual is left to that one: a queue that is paused or limited, and delayed jobs.
+ *
+ * No script is rolled back, and in a slot of a cluster that moves to another node any command can fail whose key is not
+ * here (any more). So everything is read first, the ids join the active ones before they leave those that wait, and an id
+ * without a hash is set aside: the hash may only lie on the other node (`rescueJobs`).
+ *
+ * A full Redis refuses commands that take memory, but none in a script that has written already: so it begins with a
+ * write that takes none.
  */
 const TAKE = `
 local call = redis.call
-local wait, active, meta = unpack(KEYS)
+local wait, active, meta, missing = unpack(KEYS)
 local prefix, now, lockMs, token, count = unpack(ARGV)
 local queue = call('HMGET', meta, 'paused', 'concurrency', 'max')
 if queue[1] or queue[2] or queue[3] then return { 0 } end
-local ids, jobs = {}, {}
-for _, id in ipairs(call('RPOP', wait, count) or {}) do
-  local key = prefix .. id
-  local job = redis.pcall('HMGET', key, 'data', 'atm', 'stc', 'defa', 'ats')
-  local data, attempts, stalled, failure, started = unpack(job)
-  if not job.err and (data or call('EXISTS', key) == 1) then
-    call('SET', key .. ':lock', token, 'PX', lockMs)
-    call('HSET', key, 'processedOn', now, 'ats', (tonumber(started) or 0) + 1)
+local tail = call('LRANGE', wait, -count, -1)
+if #tail == 0 then return { 0 } end
+local ids, gone, started, jobs = {}, {}, {}, {}
+for i = #tail, 1, -1 do
+  local id = tail[i]
+  local job = redis.pcall('HMGET', prefix .. id, 'data', 'atm', 'stc', 'defa', 'ats')
+  if job.err and not string.find(job.err, 'WRONGTYPE', 1, true) then return redis.error_reply(job.err) end
+  if not job.err and (job[1] or call('EXISTS', prefix .. id) == 1) then
     ids[#ids + 1] = id
-    for _, value in ipairs({ id, data or '', attempts or 0, stalled or 0, failure or '' }) do jobs[#jobs + 1] = value end
+    started[#started + 1] = (tonumber(job[5]) or 0) + 1
+    for _, value in ipairs({ id, job[1] or '', job[2] or 0, job[3] or 0, job[4] or '' }) do jobs[#jobs + 1] = value end
+  else
+    gone[#gone + 1] = now
+    gone[#gone + 1] = id
   end
 end
+call('DEL', prefix .. 'nothing')
+for i, id in ipairs(ids) do
+  call('SET', prefix .. id .. ':lock', token, 'PX', lockMs)
+  call('HSET', prefix .. id, 'processedOn', now, 'ats', started[i])
+end
+if #gone > 0 then call('ZADD', missing, unpack(gone)) end
 if #ids > 0 then call('LPUSH', active, unpack(ids)) end
+call('LTRIM', wait, 0, -#tail - 1)
 return { call('LLEN', wait), unpack(jobs) }`
 
 /**
@@ -71,6 +89,9 @@ for _, id in ipairs(old) do call('DEL', prefix .. id, prefix .. id .. ':logs') e
 if #old > 0 then call('ZREM', completed, unpack(old)) end
 return lost`
 
+/** How long nothing is tried after Redis has refused something. */
+const REFUSED = { baseMs: 100, maxMs: 10_000 }
+
 /** A script this long holds up others for about a millisecond, and for as long as it takes to send fifty bodies. */
 export const MAX_JOBS = 50
 
@@ -100,16 +121,21 @@ export type JobTaker = {
   finish(token: string, jobs: readonly EndedJob[]): Promise<string[]>
 }
 
-const take = createScript<[waiting: number, ...jobs: (string | number)[]]>(TAKE, 3)
+const take = createScript<[waiting: number, ...jobs: (string | number)[]]>(TAKE, 4)
 const finish = createScript<string[]>(FINISH, 3)
 
 /**
  * @param client a connection that nothing blocks
  * @param prefix of the shard
+ * @param onRefused hears why jobs could not be taken
  */
-export function createJobTaker(client: RedisClient, prefix: string): JobTaker {
+export function createJobTaker(
+  client: RedisClient,
+  prefix: string,
+  onRefused: (error: unknown) => void = () => {},
+): JobTaker {
   const queue = `${prefix}:${QUEUE_NAME}:`
-  const forTake = ['wait', 'active', 'meta'].map((name) => queue + name)
+  const forTake = ['wait', 'active', 'meta', MISSING].map((name) => queue + name)
   const forFinish = ['active', 'completed', 'stalled'].map((name) => queue + name)
   const { lockDuration } = WORKER_OPTIONS
   const keepMs = JOB_OPTIONS.removeOnComplete.age * 1_000
@@ -122,9 +148,10 @@ export function createJobTaker(client: RedisClient, prefix: string): JobTaker {
         asked.push(take(client, [...forTake, queue, Date.now(), lockDuration, token, most]))
       }
       // What one command has taken is not lost because another fails.
-      const taken = (await Promise.allSettled(asked)).flatMap((each) =>
-        each.status === 'fulfilled' ? [each.value] : [],
-      )
+      const settled = await Promise.allSettled(asked)
+      const refused = settled.find((each) => each.status === 'rejected')
+      if (refused) onRefused(refused.reason)
+      const taken = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
       waiting = taken.at(-1)?.[0] ?? 0
       return taken.flatMap(jobsOf)
     },
@@ -160,14 +187,42 @@ function jobsOf([_waiting, ...values]: readonly (string | number)[]): TakenJob[]
 }
 
 /**
- * BullMQ's Redis backend for a worker, which leaves alone what is completed already, and only fetches the next job.
+ * BullMQ's Redis backend for a worker, which leaves alone what is completed already, and only fetches the next job. BullMQ
+ * asks again at once when Redis refuses something: here each failure makes it wait longer, or it would let nothing else run.
  *
  * @param completed ids; each is taken out when its turn comes
+ * @param stop ends the waiting
  */
-export function passingOver(completed: Set<string>): BackendFactory<RedisQueueBackend> {
+export function passingOver(
+  completed: Set<string>,
+  { taker, stop }: { taker: JobTaker; stop: AbortSignal },
+): BackendFactory<RedisQueueBackend> {
   return (name, opts, flags) => {
     const backend = createRedisBackend(name, opts, flags)
     const completeOne = backend.moveToCompleted.bind(backend)
+    const fetchOne = backend.moveToActive.bind(backend)
+    const wait = backend.waitForJob.bind(backend)
+    let failures = 0
+    async function paced<T>(work: () => Promise<T>): Promise<T> {
+      try {
+        const result = await work()
+        failures = 0
+        return result
+      } catch (error) {
+        await pause(backoffMs(failures++, REFUSED), stop)
+        throw error
+      }
+    }
+    backend.moveToActive = (token, ...rest) =>
+      paced(() =>
+        fetchOne(token, ...rest).catch(async (error: unknown) => {
+          if (!/\bOOM\b/.test((error as Error).message)) throw error
+          // BullMQ's script takes memory, ours gives it back.
+          const [job] = await taker.take(token, 1)
+          return raw2NextJobData(job ? [await taker.fieldsOf(job.id), job.id, 0, 0] : [null, 0, 0, 0])
+        }),
+      )
+    backend.waitForJob = (timeout) => paced(() => wait(timeout))
     backend.moveToCompleted = async (job, value, keep, token, fetchNext) => {
       if (!completed.delete(String(job.id))) return completeOne(job, value, keep, token, fetchNext)
       const finishedOn = Date.now()
