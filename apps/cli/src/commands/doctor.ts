@@ -23,7 +23,8 @@ export function doctorCommand(): Command {
         print(`${MARKS[level]}  ${name.padEnd(8)}  ${text}`)
         if (advice) print(`      ${''.padEnd(8)}  → ${advice}`)
       }
-      print(failed + warned === 0 ? '\nAll is well.' : `\n${failed} failed, ${warned} warned.`)
+      print()
+      print(failed + warned === 0 ? 'All is well.' : `${failed} failed, ${warned} warned.`)
     })
 }
 

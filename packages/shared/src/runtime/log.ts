@@ -22,5 +22,12 @@ export function createLog(name: string, level: string, destination?: Destination
       censor: '[secret]',
     },
   }
-  return destination ? pino(options, destination) : pino(options)
+  return pino(options, destination ?? standardOutput())
+}
+
+const MAX_WAITING_CHARACTERS = 1 << 20
+
+/** A disk that is full, or a reader that is gone, ends no process: lines wait up to a limit, and are dropped beyond it. */
+function standardOutput(): DestinationStream {
+  return pino.destination({ dest: 1, sync: true, maxLength: MAX_WAITING_CHARACTERS }).on('error', () => {})
 }
