@@ -79,13 +79,13 @@ function start({ env = {}, args = [] }: { env?: Record<string, string>; args?: s
     exit,
     output: () => output,
     async ready() {
-      const [, url, token] = await eventually(
-        () =>
-          /curl -sS (\S+)\/live -H 'Authorization: Bearer ([^']+)'/.exec(output) ??
-          (child.exitCode !== null && fail(output)),
+      const [, url] = await eventually(
+        () => /curl -sS (\S+)\/live -K/.exec(output) ?? (child.exitCode !== null && fail(output)),
         50_000,
       )
-      return { url: url as string, token: token as string }
+      const token = /Bearer ([^"]+)/.exec(readFileSync(join(clone, '.sluice/curl'), 'utf8'))?.[1] as string
+      expect(output).not.toContain(token)
+      return { url: url as string, token }
     },
   }
 }

@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { BlockList, Socket } from 'node:net'
 import { isIP, isIPv4 } from 'node:net'
 import { ENVIRONMENTS, type Environment } from '@sluice/shared/idwise'
-import { failpoint, type Health } from '@sluice/shared/runtime'
+import { brief, failpoint, type Health } from '@sluice/shared/runtime'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Accept } from './accept.ts'
 import type { Authenticate } from './authenticate.ts'
@@ -93,7 +93,7 @@ export function createApp(deps: AppDeps): FastifyInstance {
   app.get('/livez', async () => ({ alive: true }))
   app.get('/readyz', async (_request, reply) => {
     const health = deps.health()
-    return reply.code(health.ready ? 200 : 503).send(health)
+    return reply.code(health.ready ? 200 : 503).send(brief(health))
   })
   for (const environment of ENVIRONMENTS) webhook(app, environment, deps)
   return app

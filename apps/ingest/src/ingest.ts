@@ -5,6 +5,7 @@ import { checkRedis, createQueueSender, createQueueSteward } from '@sluice/share
 import {
   blockList,
   describeError,
+  type Health,
   type Log,
   listenError,
   type Metrics,
@@ -32,7 +33,7 @@ const CLOSE_LIMIT_MS = 10_000
 export async function startIngest(
   config: IngestConfig,
   { log, metrics }: { log: Log; metrics: Metrics },
-): Promise<AsyncDisposable & { port: number }> {
+): Promise<AsyncDisposable & { port: number; health(): Health }> {
   await using stack = new AsyncDisposableStack()
   const db = stack.use(
     createDb(config.databaseUrl, { max: 5, statementMs: 1_200, connectMs: 1_200, log, name: 'ingest' }),
@@ -60,6 +61,16 @@ export async function startIngest(
     log,
   })
   let closing = false
+  const health = (): Health => ({
+    ready:
+      !closing &&
+      ((schema.usable && !guard.isRefused('Postgres')) ||
+        (queue?.isReady === true && !guard.isRefused('Redis'))),
+    ...(closing && { closing }),
+    postgres: schema.state,
+    redis: queue ? (queue.isReady ? 'up' : 'down') : 'not configured',
+    problems: guard.problems(),
+  })
   const app = createApp({
     accept: createAccept({
       enqueue,
@@ -73,21 +84,12 @@ export async function startIngest(
     },
     allowedIps: config.allowedIps.length > 0 ? blockList(config.allowedIps) : undefined,
     trustedProxies: config.trustedProxies,
-    health: () => ({
-      ready:
-        !closing &&
-        ((schema.usable && !guard.isRefused('Postgres')) ||
-          (queue?.isReady === true && !guard.isRefused('Redis'))),
-      ...(closing && { closing }),
-      postgres: schema.state,
-      redis: queue ? (queue.isReady ? 'up' : 'down') : 'not configured',
-      problems: guard.problems(),
-    }),
+    health,
     isClosing: () => closing,
     answered: summary.answered,
   })
   await app.listen({ host: config.host, port: config.port }).catch((error: unknown) => {
-    throw listenError(error, config.port, 'INGEST_PORT')
+    throw listenError(error, config.port, 'INGEST_PORT', 'LISTEN_HOST')
   })
   stack.defer(async () => {
     closing = true
@@ -97,7 +99,7 @@ export async function startIngest(
   const { port } = app.server.address() as AddressInfo
   log.info({ host: config.host, port, queue: config.queue ? 'redis' : 'inbox' }, 'ingest listens')
   const running = stack.move()
-  return { port, [Symbol.asyncDispose]: () => running.disposeAsync() }
+  return { port, health, [Symbol.asyncDispose]: () => running.disposeAsync() }
 }
 
 /** Answers what has begun, with `Connection: close`; keep-alive connections are closed as soon as they are idle. */

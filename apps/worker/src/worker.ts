@@ -79,6 +79,7 @@ export async function startWorker(
   return {
     health: () => ({
       ready: gate.isOpen && !guard.isRefused('Postgres'),
+      postgres: gate.isOpen ? 'up' : 'down',
       schema,
       problems: guard.problems(),
     }),
