@@ -48,8 +48,8 @@ export async function ensureInstalled(output = 2) {
  * the child when this process is gone, even after kill -9. With `stoppable` a signal that ends it before it listens
  * for signals is an orderly end too.
  */
-export async function runNode(args, stoppable = false) {
-  const child = spawn(NODE, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] })
+export async function runNode(args, { stoppable = false, env = process.env } = {}) {
+  const child = spawn(NODE, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'], env })
   const endWatch = whenOrphaned(() => child.kill('SIGTERM'))
   const { code, interrupted } = await ended(child).catch((error) =>
     fail(`The pinned Node.js (${NODE}) does not run here (${error.code}): it needs Linux with glibc.`),
