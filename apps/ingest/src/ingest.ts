@@ -85,6 +85,8 @@ export async function startIngest(
     allowedIps: config.allowedIps.length > 0 ? blockList(config.allowedIps) : undefined,
     trustedProxies: config.trustedProxies,
     health,
+    onManyFailures: (source) =>
+      log.warn({ source }, 'many requests with wrong credentials; further ones get 429'),
     isClosing: () => closing,
     answered: summary.answered,
   })
