@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs'
 import { type DestinationStream, type Logger, pino } from 'pino'
 import { describeError } from './errors.ts'
 
@@ -25,9 +26,22 @@ export function createLog(name: string, level: string, destination?: Destination
   return pino(options, destination ?? standardOutput())
 }
 
-const MAX_WAITING_CHARACTERS = 1 << 20
+const MAX_WAITING_BYTES = 1 << 20
 
-/** A disk that is full, or a reader that is gone, ends no process: lines wait up to a limit, and are dropped beyond it. */
+/**
+ * A disk that is full, or a reader that is gone or slow, ends and holds up no process: what cannot be written waits for
+ * the next line, up to a limit. (pino's own destination tries for ever before a fatal line.)
+ */
 function standardOutput(): DestinationStream {
-  return pino.destination({ dest: 1, sync: true, maxLength: MAX_WAITING_CHARACTERS }).on('error', () => {})
+  let waiting = Buffer.alloc(0)
+  return {
+    write(line) {
+      if (waiting.length < MAX_WAITING_BYTES) waiting = Buffer.concat([waiting, Buffer.from(line)])
+      try {
+        waiting = waiting.subarray(writeSync(1, waiting))
+      } catch {
+        // Tried again with the next line.
+      }
+    },
+  }
 }
