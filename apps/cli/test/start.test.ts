@@ -4,6 +4,7 @@ import {
   chmodSync,
   cpSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -136,7 +137,8 @@ function pathWithoutRedis(): string {
   for (const directory of (process.env.PATH ?? '').split(delimiter)) {
     if (!existsSync(directory)) continue
     for (const name of readdirSync(directory)) {
-      const hidden = /^(redis|valkey)-server$/.test(name) || existsSync(join(bin, name))
+      const known = lstatSync(join(bin, name), { throwIfNoEntry: false })
+      const hidden = /^(redis|valkey)-server$/.test(name) || known
       if (!hidden) symlinkSync(join(directory, name), join(bin, name))
     }
   }
