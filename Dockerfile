@@ -3,6 +3,7 @@
 FROM node:24-slim AS install
 WORKDIR /sluice
 COPY package.json pnpm-lock.yaml pnpm-workspace.yaml ./
+COPY scripts/pnpm scripts/pnpm
 COPY apps/cli/package.json apps/cli/
 COPY apps/ingest/package.json apps/ingest/
 COPY apps/worker/package.json apps/worker/
@@ -10,8 +11,11 @@ COPY packages/shared/package.json packages/shared/
 COPY packages/simulator/package.json packages/simulator/
 # The optional dependencies are the embedded Postgres, which only `sluice start` runs, and native code that makes
 # reading msgpack faster, which nothing here does.
-RUN npx --yes "$(node -p "require('./package.json').packageManager")" install --prod --no-optional --frozen-lockfile \
-    --filter @sluice/cli... --filter @sluice/ingest... --filter @sluice/worker...
+# pnpm itself is compared with the hash in scripts/pnpm, everything else with those in pnpm-lock.yaml.
+RUN npm ci --prefix scripts/pnpm --ignore-scripts --no-audit --no-fund \
+    && node scripts/pnpm/node_modules/pnpm/bin/pnpm.cjs install --prod --no-optional --frozen-lockfile \
+    --filter @sluice/cli... --filter @sluice/ingest... --filter @sluice/worker... \
+    && rm -rf scripts
 
 FROM node:24-slim
 ENV NODE_ENV=production

@@ -1,17 +1,30 @@
 // Plain JavaScript without dependencies: this runs before anything is installed, on whatever Node.js the machine has.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { accessSync, constants, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { constants as os } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { takeLock } from './install-lock.mjs'
+import { noteLineage } from './lineage.mjs'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
 const NODE = join(root, 'node_modules/node/bin/node')
+const PNPM = join(root, 'scripts/pnpm')
 const STAMP = join(root, 'node_modules/.sluice-installed')
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP']
+// Before the first wait: an install may outlast npm.
+const whenOrphaned = noteLineage()
 
 /**
  * Installs the workspace when it is not installed for this lockfile and machine, one process at a time.
@@ -35,40 +48,44 @@ export async function ensureInstalled(output = 2) {
  * the child when this process is gone, even after kill -9. With `stoppable` a signal that ends it before it listens
  * for signals is an orderly end too.
  */
-export async function runNode(args, stoppable = false) {
-  const child = spawn(NODE, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] })
-  const watch = process.env.npm_lifecycle_event ? stopWithParent(child) : undefined
+export async function runNode(args, { stoppable = false, env = process.env } = {}) {
+  const child = spawn(NODE, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'], env })
+  const endWatch = whenOrphaned(() => child.kill('SIGTERM'))
   const { code, interrupted } = await ended(child).catch((error) =>
-    fail(
-      `The pinned Node.js (${NODE}) does not run here (${error.code}): it needs macOS, or Linux with glibc.`,
-    ),
+    fail(`The pinned Node.js (${NODE}) does not run here (${error.code}): it needs Linux with glibc.`),
   )
-  clearInterval(watch)
+  endWatch()
   process.exitCode = stoppable && code === interrupted ? 0 : code
 }
 
-/** Under npm the person or supervisor signals npm, which may die without telling anybody. */
-function stopWithParent(child) {
-  const parent = process.ppid
-  return setInterval(() => process.ppid !== parent && child.kill('SIGTERM'), 500)
-}
-
+/** What is run afterwards has been compared with the hashes of two lock files: npm's for pnpm, pnpm's for all the rest. */
 async function install(output) {
-  const pnpm = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).packageManager
   const out = output === 1 ? process.stdout : process.stderr
   out.write('Installing dependencies (at the first start, and after an update) …\n')
   rmSync(STAMP, { force: true })
-  // --prod=false: Node.js itself is a development dependency, and NODE_ENV=production would leave it out.
-  const args = ['--yes', pnpm, 'install', '--frozen-lockfile', '--prefer-offline', '--prod=false']
-  const child = spawn('npx', [...args, '--config.confirmModulesPurge=false'], {
-    cwd: root,
-    stdio: ['ignore', output, output],
-    detached: true, // a process group of its own: npx does not hand signals on to pnpm
-  })
+  if (!hasPnpm()) {
+    const args = ['ci', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund']
+    await step('npm', args, { cwd: PNPM, stdio: ['ignore', 'ignore', output] })
+  }
+  // --prod=false: NODE_ENV=production would leave the tools out.
+  const args = ['install', '--frozen-lockfile', '--prefer-offline', '--prod=false']
+  await step(
+    process.execPath,
+    [join(PNPM, 'node_modules/pnpm/bin/pnpm.cjs'), ...args, '--config.confirmModulesPurge=false'],
+    {
+      cwd: root,
+      stdio: ['ignore', output, output],
+    },
+  )
+  linkNode()
+  writeFileSync(STAMP, fingerprint())
+}
+
+async function step(command, args, options) {
+  // A process group of its own: npm and pnpm do not hand signals on to all that they run.
+  const child = spawn(command, args, { ...options, detached: true })
   const { code, interrupted } = await ended(child, -1).catch((error) =>
-    fail(
-      `Installing the dependencies failed: npx, a part of npm, cannot be run (${error.code}). Install npm.`,
-    ),
+    fail(`Installing the dependencies failed: npm cannot be run (${error.code}). Install it.`),
   )
   if (interrupted) process.exit(interrupted)
   if (code !== 0) {
@@ -77,12 +94,33 @@ async function install(output) {
         `(network, proxy), and room and write permission in ${root}. Then try again.`,
     )
   }
-  if (!existsSync(NODE)) {
+}
+
+/** Whether the pnpm that is there is the one of the lock file, as npm has noted when it installed it. */
+function hasPnpm() {
+  try {
+    const [wanted, found] = ['package-lock.json', 'node_modules/.package-lock.json'].map(
+      (file) => JSON.parse(readFileSync(join(PNPM, file), 'utf8')).packages['node_modules/pnpm'].integrity,
+    )
+    return wanted === found
+  } catch {
+    return false
+  }
+}
+
+/** Gives Node.js one place, whatever package has it on this machine. */
+function linkNode() {
+  const binary = `node-${process.platform}-${process.arch}/bin/node`
+  // pnpm goes on without it where it does not fit the machine, and also where it is not what the lock file names.
+  if (!existsSync(join(root, 'node_modules', binary))) {
     fail(
-      'Install scripts are switched off, so Node.js is missing: unset npm_config_ignore_scripts and try again.',
+      `Node.js has not been installed. There is one for Linux on x64 and on arm64; this is ${process.platform} on ` +
+        `${process.arch}. Where that fits, the registry did not give what pnpm-lock.yaml names (the reason is above).`,
     )
   }
-  writeFileSync(STAMP, fingerprint())
+  rmSync(join(root, 'node_modules/node'), { recursive: true, force: true })
+  mkdirSync(dirname(NODE), { recursive: true })
+  symlinkSync(join('../..', binary), NODE)
 }
 
 function isInstalled() {

@@ -2,12 +2,24 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { ensureInstalled, root, runNode } from './bootstrap.mjs'
+import { readEnvFile } from './env-file.mjs'
 
 const args = process.argv.slice(2)
 const envFile = join(root, '.env')
 
 // Only `start` may talk on stdout before it runs: the output of the other commands is read by programs.
 await ensureInstalled(args[0] === 'start' ? 1 : 2)
-// What the environment already has wins over the file. (--env-file-if-exists would remark on a missing file each time.)
-const options = existsSync(envFile) ? [`--env-file=${envFile}`] : []
-await runNode([...options, join(root, 'apps/cli/src/main.ts'), ...args], args[0] === 'start')
+await runNode([join(root, 'apps/cli/src/main.ts'), ...args], {
+  stoppable: args[0] === 'start',
+  // What the environment already has wins over the file.
+  env: { ...settings(), ...process.env },
+})
+
+function settings() {
+  try {
+    return existsSync(envFile) ? readEnvFile(envFile) : {}
+  } catch (error) {
+    process.stderr.write(`${error.message}\n`)
+    process.exit(1)
+  }
+}

@@ -50,7 +50,7 @@ export const powerCut: Fault = {
   world: { prepare: compileShim },
   impossible() {
     if (process.platform !== 'linux') return 'the library that notes syncs is written for Linux'
-    return spawnSync('cc', ['--version']).status === 0 ? undefined : 'there is no C compiler (cc)'
+    return compiler() ? undefined : `there is no C compiler (${COMPILERS.join(', ')})`
   },
   async inject(world) {
     // Jobs must wait in Redis, or there is nothing that a cut could take.
@@ -68,11 +68,17 @@ export const powerCut: Fault = {
   bites: { waitingAtCut: 50, syncs: 10 },
 }
 
+const COMPILERS = ['cc', 'gcc', 'clang', 'tcc']
+
+function compiler(): string | undefined {
+  return COMPILERS.find((name) => spawnSync(name, ['-v']).status === 0)
+}
+
 async function compileShim(dir: string): Promise<Record<string, string>> {
   const source = join(dir, 'synced.c')
   const library = join(dir, 'synced.so')
   await writeFile(source, SHIM)
-  execFileSync('cc', ['-shared', '-fPIC', '-o', library, source, '-ldl'])
+  execFileSync(compiler() ?? 'cc', ['-shared', '-fPIC', '-o', library, source, '-ldl'])
   return { LD_PRELOAD: library, SYNCED_FILE: join(dir, 'synced') }
 }
 

@@ -45,7 +45,7 @@ export type Report = {
   findings: string[]
 }
 
-const STATUSES = new Set([100, 200, 400, 401, 404, 405, 408, 413, 414, 431])
+const STATUSES = new Set([100, 200, 400, 401, 404, 405, 408, 413, 414, 429, 431])
 const BATCH = 1_000
 const MAX_FINDINGS = 20
 const MAX_GROWTH_MB = 100

@@ -41,6 +41,7 @@ export async function createWorld(way: Way): Promise<World> {
   const queue = way === 'redis' ? { url: redisUrl, prefix: name, shards: 1 } : undefined
   const common = {
     host: '127.0.0.1',
+    probesHost: '127.0.0.1',
     port: 0,
     metricsPort: 0,
     logLevel: 'error',

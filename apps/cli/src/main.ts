@@ -1,20 +1,26 @@
 import { armFailpoint, describeError, UserError } from '@sluice/shared/runtime'
+import { complain, outputFailed } from './output.ts'
 import { createProgram } from './program.ts'
 
 armFailpoint(process.env.SLUICE_FAILPOINT)
 
-// Whoever reads us may stop reading (`| head`): that is no error, and ends no server.
-for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+// A server goes on when nobody reads what it prints, or the disk that it prints to is full.
+const serves = process.argv[2] === 'start'
+process.stdout.on('error', (error) => serves || outputFailed(error))
+process.stderr.on('error', () => {})
 
 try {
   await createProgram().parseAsync()
 } catch (error) {
-  const { code, message } = describeError(error)
-  process.stderr.write(
-    `${error instanceof UserError ? error.message : `Failed: ${message} ${code ? `(${code})` : ''}`}\n`,
-  )
+  if (error instanceof UserError) for (const line of error.message.split('\n')) complain(line)
+  else complain(`Failed: ${inWords(error)}`)
   process.exitCode = 1
 } finally {
   // The channel to the bootstrap, which would keep this process alive.
   if (process.connected) process.disconnect()
+}
+
+function inWords(error: unknown): string {
+  const { code, message } = describeError(error)
+  return code ? `${message} (${code})` : message
 }

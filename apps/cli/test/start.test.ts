@@ -4,6 +4,7 @@ import {
   chmodSync,
   cpSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -79,13 +80,13 @@ function start({ env = {}, args = [] }: { env?: Record<string, string>; args?: s
     exit,
     output: () => output,
     async ready() {
-      const [, url, token] = await eventually(
-        () =>
-          /curl -sS (\S+)\/live -H 'Authorization: Bearer ([^']+)'/.exec(output) ??
-          (child.exitCode !== null && fail(output)),
+      const [, url] = await eventually(
+        () => /curl -sS (\S+)\/live -K/.exec(output) ?? (child.exitCode !== null && fail(output)),
         50_000,
       )
-      return { url: url as string, token: token as string }
+      const token = /Bearer ([^"]+)/.exec(readFileSync(join(clone, '.sluice/curl'), 'utf8'))?.[1] as string
+      expect(output).not.toContain(token)
+      return { url: url as string, token }
     },
   }
 }
@@ -136,7 +137,8 @@ function pathWithoutRedis(): string {
   for (const directory of (process.env.PATH ?? '').split(delimiter)) {
     if (!existsSync(directory)) continue
     for (const name of readdirSync(directory)) {
-      const hidden = /^(redis|valkey)-server$/.test(name) || existsSync(join(bin, name))
+      const known = lstatSync(join(bin, name), { throwIfNoEntry: false })
+      const hidden = /^(redis|valkey)-server$/.test(name) || known
       if (!hidden) symlinkSync(join(directory, name), join(bin, name))
     }
   }

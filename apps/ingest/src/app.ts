@@ -1,11 +1,14 @@
 import { STATUS_CODES } from 'node:http'
 import type { BlockList, Socket } from 'node:net'
-import { isIP, isIPv4 } from 'node:net'
+import { isIPv4 } from 'node:net'
 import { ENVIRONMENTS, type Environment } from '@sluice/shared/idwise'
-import { failpoint, type Health } from '@sluice/shared/runtime'
+import { blockList, brief, failpoint, type Health } from '@sluice/shared/runtime'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Accept } from './accept.ts'
+import { addressIn } from './address.ts'
 import type { Authenticate } from './authenticate.ts'
+import { createFailedTries, type FailedTries } from './failed-tries.ts'
+import { type Strangers, watchStrangers } from './strangers.ts'
 
 export const BODY_LIMIT_BYTES = 256 * 1024
 const MAX_HEADERS = 100
@@ -13,6 +16,9 @@ const MAX_HEADERS = 100
 const BYTES = 'application/octet-stream'
 /** Requests whose body is read or whose event is stored: beyond it memory would grow with whoever sends. */
 const MAX_IN_FLIGHT = 2_000
+
+const MAX_CONNECTIONS = 5_000
+const MAX_STRANGERS_OF_AN_ADDRESS = 1_000
 
 /** What a request ended as; the names are the values of the metric's label. */
 export type AnswerKind =
@@ -39,6 +45,8 @@ type AppDeps = {
   allowedIps: BlockList | undefined
   trustedProxies: readonly string[]
   health(): Health
+  /** Told when a source of wrong credentials has had its share of tries. */
+  onManyFailures(source: string): void
   /** Answers close their connections from now on. */
   isClosing(): boolean
   answered(environment: Environment | 'none', kind: AnswerKind, milliseconds?: number): void
@@ -62,7 +70,13 @@ export function createApp(deps: AppDeps): FastifyInstance {
       refuseUnreadable(error.code, socket)
     },
   })
-  app.server.maxConnections = 5_000
+  const proxies = blockList(deps.trustedProxies)
+  const strangers = watchStrangers(app.server, {
+    most: MAX_CONNECTIONS,
+    mostOfAnAddress: MAX_STRANGERS_OF_AN_ADDRESS,
+    isProxy: (address) => isIn(proxies, address),
+  })
+  const failedTries = createFailedTries({ now: () => performance.now(), onMany: deps.onManyFailures })
   app.server.maxHeadersCount = MAX_HEADERS + 1
   // A client that has nothing more to say still gets its answer.
   Object.assign(app.server, { httpAllowHalfOpen: true })
@@ -85,23 +99,26 @@ export function createApp(deps: AppDeps): FastifyInstance {
     )
     return refuse(reply, status)
   })
-  app.addHook('onSend', (_request, reply, payload, done) => {
-    if (deps.isClosing()) reply.header('connection', 'close')
+  app.addHook('onSend', (request, reply, payload, done) => {
+    // Nobody but the sender keeps a connection.
+    if (deps.isClosing() || strangers.has(request.raw.socket)) reply.header('connection', 'close')
     done(null, payload)
   })
   continueOnlyForCredentials(app, deps.authenticate)
   app.get('/livez', async () => ({ alive: true }))
   app.get('/readyz', async (_request, reply) => {
     const health = deps.health()
-    return reply.code(health.ready ? 200 : 503).send(health)
+    return reply.code(health.ready ? 200 : 503).send(brief(health))
   })
-  for (const environment of ENVIRONMENTS) webhook(app, environment, deps)
+  for (const environment of ENVIRONMENTS) webhook(app, environment, { ...deps, strangers, failedTries })
   return app
 }
 
 const PATH = /^\/webhooks\/idwise\/(live|sandbox)$/
 
-function webhook(app: FastifyInstance, environment: Environment, deps: AppDeps): void {
+type WebhookDeps = AppDeps & { strangers: Strangers; failedTries: FailedTries }
+
+function webhook(app: FastifyInstance, environment: Environment, deps: WebhookDeps): void {
   let inFlight = 0
   // Heard of the response itself: a hook of Fastify's would add and remove two listeners for each.
   function leave(): void {
@@ -112,8 +129,10 @@ function webhook(app: FastifyInstance, environment: Environment, deps: AppDeps):
   /** What keeps a request from having its body read. */
   function objection(request: FastifyRequest): [status: number, kind: AnswerKind] | undefined {
     if (request.raw.rawHeaders.length > 2 * MAX_HEADERS) return [431, 'bad_request']
-    if (!deps.authenticate[environment](request.raw)) return [401, 'unauthorised']
-    if (!isAllowed(request.ip, deps.allowedIps)) return [401, 'unauthorised']
+    if (!deps.authenticate[environment](request.raw) || !isAllowed(request.ip, deps.allowedIps)) {
+      return [deps.failedTries.note(request.ip) ? 429 : 401, 'unauthorised']
+    }
+    deps.strangers.welcome(request.raw.socket)
     return inFlight < MAX_IN_FLIGHT ? undefined : [429, 'too_many']
   }
 
@@ -217,20 +236,13 @@ function refuseUnreadable(code: string, socket: Socket): void {
   socket.destroySoon()
 }
 
-/** The address that a proxy names, which may carry a port, or be nothing of the kind. */
-function addressIn(text: string): string | undefined {
-  if (isIPv4(text)) return text
-  const bare =
-    /^(?:::ffff:)?(\d+\.\d+\.\d+\.\d+)(?::\d+)?$/i.exec(text)?.[1] ?? /^\[(.+)\](?::\d+)?$/.exec(text)?.[1]
-  // Of a zone nothing is known here but that somebody else chose its length.
-  const address = (bare ?? text).replace(/%.*$/s, '')
-  return isIP(address) > 0 ? address : undefined
+function isAllowed(ip: string, allowed: BlockList | undefined): boolean {
+  return allowed === undefined || isIn(allowed, ip)
 }
 
-function isAllowed(ip: string, allowed: BlockList | undefined): boolean {
-  if (!allowed) return true
+function isIn(list: BlockList, ip: string): boolean {
   const address = addressIn(ip)
-  return address !== undefined && allowed.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
+  return address !== undefined && list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
 }
 
 function single(value: string | string[] | undefined): string | undefined {

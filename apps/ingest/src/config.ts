@@ -15,6 +15,8 @@ import * as z from 'zod'
 export type IngestConfig = Readonly<{
   host: string
   port: number
+  /** Where the metrics and what is known of the stores can be asked for. */
+  probesHost: string
   metricsPort: number
   logLevel: string
   /** Refuse stores whose settings let acknowledged events be lost. */
@@ -41,6 +43,7 @@ export function readIngestConfig(env: Env): IngestConfig {
   return {
     host: settings.LISTEN_HOST,
     port: settings.INGEST_PORT,
+    probesHost: settings.PROBES_HOST,
     metricsPort: settings.METRICS_PORT,
     logLevel: settings.LOG_LEVEL,
     strict: settings.SLUICE_DURABILITY === 'strict',
@@ -69,6 +72,7 @@ const credentials = z.string().transform((text, context) => {
 const SETTINGS = z.object({
   ...processSettings,
   ...queueSettings,
+  LISTEN_HOST: z.string().default('127.0.0.1'),
   INGEST_PORT: port(3000),
   DATABASE_URL: databaseUrl,
   IDWISE_LIVE_CREDENTIALS: credentials,

@@ -13,6 +13,7 @@ import { createQueueSender, createRedisCheck } from '@sluice/shared/queue'
 import {
   blockList,
   describeError,
+  type Health,
   type Log,
   listenError,
   type Metrics,
@@ -42,7 +43,7 @@ const CLOSE_LIMIT_MS = 10_000
 export async function startIngest(
   config: IngestConfig,
   { log, metrics, checkEveryMs }: { log: Log; metrics: Metrics; checkEveryMs?: number },
-): Promise<AsyncDisposable & { port: number }> {
+): Promise<AsyncDisposable & { port: number; health(): Health }> {
   await using stack = new AsyncDisposableStack()
   const db = stack.use(
     createDb(config.databaseUrl, { max: 5, statementMs: 1_200, connectMs: 1_200, log, name: 'ingest' }),
@@ -85,6 +86,16 @@ export async function startIngest(
     log,
   })
   let closing = false
+  const health = (): Health => ({
+    ready:
+      !closing &&
+      ((schema.usable && !guard.isRefused('Postgres')) ||
+        (queue?.isReady === true && !guard.isRefused('Redis'))),
+    ...(closing && { closing }),
+    postgres: schema.state,
+    redis: queue?.state ?? 'not configured',
+    problems: guard.problems(),
+  })
   const app = createApp({
     accept: createAccept({
       enqueue,
@@ -98,21 +109,14 @@ export async function startIngest(
     },
     allowedIps: config.allowedIps.length > 0 ? blockList(config.allowedIps) : undefined,
     trustedProxies: config.trustedProxies,
-    health: () => ({
-      ready:
-        !closing &&
-        ((schema.usable && !guard.isRefused('Postgres')) ||
-          (queue?.isReady === true && !guard.isRefused('Redis'))),
-      ...(closing && { closing }),
-      postgres: schema.state,
-      redis: queue?.state ?? 'not configured',
-      problems: guard.problems(),
-    }),
+    health,
+    onManyFailures: (source) =>
+      log.warn({ source }, 'many requests with wrong credentials; further ones get 429'),
     isClosing: () => closing,
     answered: summary.answered,
   })
   await app.listen({ host: config.host, port: config.port }).catch((error: unknown) => {
-    throw listenError(error, config.port, 'INGEST_PORT')
+    throw listenError(error, config.port, 'INGEST_PORT', 'LISTEN_HOST')
   })
   stack.defer(async () => {
     closing = true
@@ -123,7 +127,7 @@ export async function startIngest(
   const { port } = app.server.address() as AddressInfo
   log.info({ host: config.host, port, queue: config.queue ? 'redis' : 'inbox' }, 'ingest listens')
   const running = stack.move()
-  return { port, [Symbol.asyncDispose]: () => running.disposeAsync() }
+  return { port, health, [Symbol.asyncDispose]: () => running.disposeAsync() }
 }
 
 /** Answers what has begun, with `Connection: close`; keep-alive connections are closed as soon as they are idle. */

@@ -18,10 +18,10 @@ await runUntilSignal(
     const config = readIngestConfig(process.env)
     await using stack = new AsyncDisposableStack()
     const metrics = createMetrics()
-    stack.use(
-      await serveMetrics({ host: config.host, port: config.metricsPort, setting: 'METRICS_PORT' }, metrics),
-    )
-    stack.use(await startIngest(config, { log, metrics }))
+    let health = () => ({ ready: false })
+    const { probesHost: host, metricsPort: port } = config
+    stack.use(await serveMetrics({ host, port }, metrics, () => health()))
+    health = stack.use(await startIngest(config, { log, metrics })).health
     return stack.move()
   },
   { log, graceMs: 150_000 },

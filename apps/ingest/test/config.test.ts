@@ -20,6 +20,11 @@ function problems(env: Record<string, string>): string {
 }
 
 describe('the settings of the ingest', () => {
+  it('open the webhooks alone to other machines', () => {
+    const config = readIngestConfig({ ...GOOD, LISTEN_HOST: '0.0.0.0' })
+    expect([config.host, config.probesHost]).toEqual(['0.0.0.0', '127.0.0.1'])
+  })
+
   it('are complete with a database and credentials', () => {
     expect(readIngestConfig(GOOD)).toMatchObject({
       host: '127.0.0.1',

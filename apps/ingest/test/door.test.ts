@@ -1,3 +1,5 @@
+import { startIngest } from '@sluice/ingest'
+import { createLog, createMetrics, serveMetrics } from '@sluice/shared/runtime'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { finishedJourney } from '../../../test/support/event.ts'
 import { exchange } from '../../../test/support/raw-http.ts'
@@ -275,10 +277,17 @@ describe('the door', () => {
   it('tells whether it is alive and ready', async () => {
     expect((await fetch(`${door.url}/livez`)).status).toBe(200)
     const ready = await fetch(`${door.url}/readyz`)
-    expect([ready.status, await ready.json()]).toEqual([
-      200,
-      { ready: true, postgres: 'current', redis: 'not configured', problems: [] },
-    ])
+    expect([ready.status, await ready.json()]).toEqual([200, { ready: true, postgres: 'up' }])
+  })
+
+  it('keeps the connections of the sender alone', async () => {
+    const post = (token: string) =>
+      `POST ${PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Length: 2\r\n\r\n{}`
+    const wrong = await exchange(port, [post('a-wrong-token-of-this-test')])
+    const probe = await exchange(port, ['GET /livez HTTP/1.1\r\nHost: x\r\n\r\n'])
+    const sender = await exchange(port, [post(LIVE_TOKEN), 'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n'])
+    expect([wrong.statuses, wrong.closed, probe.statuses, probe.closed]).toEqual([[401], true, [200], true])
+    expect([sender.text.match(/HTTP\/1\.1 200/g)?.length, sender.closed]).toEqual([2, false])
   })
 })
 
@@ -339,6 +348,54 @@ describe('the door behind a proxy', () => {
     expect((await fetch(`${door.url}/webhooks/idwise/sandbox`, { method: 'POST', body: '{}' })).status).toBe(
       401,
     )
+  })
+})
+
+describe('the door and wrong credentials', () => {
+  it('answers 429 after many of them, and right ones from the same address all the same', async () => {
+    await using stack = new AsyncDisposableStack()
+    const world = stack.use(await createWorld('inbox'))
+    const door = stack.use(await openDoor(world))
+    const wrong = () => door.post('{}', { headers: { authorization: 'Bearer a-wrong-token-of-this-test' } })
+    const answers = await Promise.all(Array.from({ length: 150 }, wrong))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([401, 429]))
+    const last = await eventually(async () => {
+      const answer = await wrong()
+      return answer.status === 429 && answer
+    })
+    expect([await last.json(), last.headers.get('retry-after')]).toEqual([
+      { error: 'too_many_requests' },
+      '1',
+    ])
+    expect((await door.post('{}')).status).toBe(200)
+  })
+})
+
+describe('what is told about the stores', () => {
+  it('is ready, up and down in public, and the reasons on the port of the metrics', async () => {
+    await using stack = new AsyncDisposableStack()
+    const world = stack.use(await createWorld('inbox'))
+    const url = new URL(world.databaseUrl)
+    url.pathname = '/there_is_no_such_database'
+    const ingest = stack.use(
+      await startIngest(
+        { ...world.ingestConfig, databaseUrl: url.href },
+        { log: createLog('test', 'fatal'), metrics: createMetrics() },
+      ),
+    )
+    await eventually(() => String(ingest.health().postgres).includes('there_is_no_such_database'))
+    const internal = stack.use(
+      await serveMetrics({ host: '127.0.0.1', port: 0 }, createMetrics(), ingest.health),
+    )
+    const ask = async (port: number) => {
+      const answer = await fetch(`http://127.0.0.1:${port}/readyz`)
+      return [answer.status, await answer.json()]
+    }
+    expect(await ask(ingest.port)).toEqual([503, { ready: false, postgres: 'down' }])
+    expect(await ask(internal.port)).toEqual([
+      503,
+      expect.objectContaining({ postgres: expect.stringContaining('there_is_no_such_database') }),
+    ])
   })
 })
 

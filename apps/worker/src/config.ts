@@ -10,7 +10,7 @@ import {
 import * as z from 'zod'
 
 export type WorkerConfig = Readonly<{
-  host: string
+  probesHost: string
   port: number
   metricsPort: number
   logLevel: string
@@ -27,7 +27,7 @@ export function readWorkerConfig(env: Env): WorkerConfig {
   const settings = readSettings(env, SETTINGS, ['DATABASE_URL', 'REDIS_URL'])
   const consume = settings.WORKER_SHARDS
   return {
-    host: settings.LISTEN_HOST,
+    probesHost: settings.PROBES_HOST,
     port: settings.WORKER_PORT,
     metricsPort: settings.METRICS_PORT,
     logLevel: settings.LOG_LEVEL,

@@ -22,10 +22,10 @@ await runUntilSignal(
     const config = readWorkerConfig(process.env)
     await using stack = new AsyncDisposableStack()
     const metrics = createMetrics()
-    const { host, port, metricsPort } = config
-    stack.use(await serveMetrics({ host, port: metricsPort, setting: 'METRICS_PORT' }, metrics))
+    const { probesHost: host, port, metricsPort } = config
     let health = () => ({ ready: false })
-    stack.use(await serveProbes({ host, port, setting: 'WORKER_PORT' }, () => health()))
+    stack.use(await serveMetrics({ host, port: metricsPort }, metrics, () => health()))
+    stack.use(await serveProbes({ host, port }, () => health()))
     const worker = stack.use(
       await startWorker(config, { log, metrics, onStuck: (error) => stop.abort(error) }),
     )

@@ -105,6 +105,7 @@ export async function startWorker(
   return {
     health: () => ({
       ready: gate.isOpen && !guard.isRefused('Postgres'),
+      postgres: gate.isOpen ? 'up' : 'down',
       schema,
       problems: guard.problems(),
     }),

@@ -9,7 +9,8 @@ export function describeProgress(progress: Progress): string {
   return `${seconds} s  sent ${events}  ${answersIn(answers)}  pending ${pending}  p99 ${latencyMs.p99.toFixed(1)} ms`
 }
 
-export function describeSummary(summary: Summary): string {
+/** Lines for a person. */
+export function describeSummary(summary: Summary): string[] {
   const { latencyMs: ms, elapsedMs } = summary
   return table([
     ['seed', summary.seed],
@@ -27,7 +28,8 @@ export function describeSummary(summary: Summary): string {
   ])
 }
 
-export function describeReport(report: Report): string {
+/** Lines for a person; findings quote what others have written. */
+export function describeReport(report: Report): string[] {
   const lines = table([
     ['requests', report.requests],
     ['events sent', report.sent],
@@ -60,7 +62,7 @@ export function describeReport(report: Report): string {
     ...report.findings,
     closing(report),
   ]
-  return [lines, ...notes].join('\n')
+  return [...lines, ...notes]
 }
 
 function closing({ ok, acknowledged }: Report): string {
@@ -75,7 +77,7 @@ function answersIn(answers: Readonly<Record<string, number>>): string {
   return list.length > 0 ? list.join(', ') : 'no answers'
 }
 
-function table(rows: readonly (readonly [string, string | number])[]): string {
+function table(rows: readonly (readonly [string, string | number])[]): string[] {
   const width = Math.max(...rows.map(([name]) => name.length))
-  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n')
+  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`)
 }

@@ -1,4 +1,3 @@
-import { userInfo } from 'node:os'
 import {
   type ActOutcome,
   type Db,
@@ -11,8 +10,9 @@ import {
 import { decodeBody } from '@sluice/shared/idwise'
 import { UserError } from '@sluice/shared/runtime'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { print, printFields, printJson, printTable } from '../output.ts'
+import { print, printBody, printFields, printJson, printTable } from '../output.ts'
 import { withStores } from '../stores.ts'
+import { whoIsThis } from '../who.ts'
 
 const STATES: DeadLetterState[] = ['open', 'replaying', 'resolved', 'discarded']
 
@@ -90,11 +90,13 @@ function showCommand(): Command {
       if (json) return printJson(letter)
       const { raw, envelope: _envelope, arrival: _arrival, ...fields } = letter
       printFields({ ...fields, bytes: raw.length })
-      print((decodeBody(raw) ?? raw).toString('utf8'))
+      printBody(decodeBody(raw) ?? raw)
     })
 }
 
 type Act = (db: Db, act: { id: number; actor: string; reason?: string }) => Promise<ActOutcome>
+
+type ActOptions = { reason?: string; actor?: string; json?: true }
 
 function actCommand(name: 'replay' | 'discard', description: string, act: Act): Command {
   return new Command(name)
@@ -104,12 +106,13 @@ function actCommand(name: 'replay' | 'discard', description: string, act: Act): 
       wholeNumber(text),
     ])
     .option('--reason <text>', 'why, for the record')
+    .option('--actor <name>', 'who, for the record (default: the user that runs this)', actorName)
     .option('--json', 'print JSON')
-    .action(async (ids: number[], { reason, json }: { reason?: string; json?: true }) => {
+    .action(async (ids: number[], { reason, actor, json }: ActOptions) => {
       await withStores(async ({ db }) => {
         const results = []
         for (const id of ids) {
-          const outcome = await act(db, { id, actor: userInfo().username, ...(reason && { reason }) })
+          const outcome = await act(db, { id, actor: actor ?? whoIsThis(), ...(reason && { reason }) })
           results.push({ id, ...outcome })
           if (outcome.kind !== 'done') process.exitCode = 1
           if (!json) print(inWords(name, id, outcome))
@@ -132,6 +135,11 @@ function inWords(act: 'replay' | 'discard', id: number, outcome: ActOutcome): st
     default:
       return outcome satisfies never
   }
+}
+
+function actorName(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('It must be a name.')
+  return text.trim()
 }
 
 function positiveNumber(text: string): number {

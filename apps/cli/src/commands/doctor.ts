@@ -24,7 +24,8 @@ export function doctorCommand(): Command {
         print(`${MARKS[level]}  ${name.padEnd(width)}  ${text}`)
         if (advice) print(`      ${''.padEnd(width)}  → ${advice}`)
       }
-      print(failed + warned === 0 ? '\nAll is well.' : `\n${failed} failed, ${warned} warned.`)
+      print()
+      print(failed + warned === 0 ? 'All is well.' : `${failed} failed, ${warned} warned.`)
     })
 }
 

@@ -1,7 +1,7 @@
 import { type DeadLetter, findEvent, inboxBacklog, type StoredEvent } from '@sluice/shared/db'
 import { decodeBody } from '@sluice/shared/idwise'
 import { Command } from 'commander'
-import { print, printFields, printJson } from '../output.ts'
+import { print, printBody, printFields, printJson } from '../output.ts'
 import { type Stores, withStores } from '../stores.ts'
 
 export function eventCommand(): Command {
@@ -45,7 +45,7 @@ function printEvent(event: StoredEvent): void {
   print(`${event.event ?? '(no event name)'} · ${event.environment}`)
   const { raw, body: _body, eventKey, bodySha256, request, arrival: _arrival, ...fields } = event
   printFields({ ...fields, eventKey, bodySha256, request, bytes: raw.length })
-  print((decodeBody(raw) ?? raw).toString('utf8'))
+  printBody(decodeBody(raw) ?? raw)
   print()
 }
 

@@ -8,7 +8,7 @@ import {
 } from '@sluice/shared/db'
 import { type TimelineEntry, tellJourney } from '@sluice/shared/idwise'
 import { Command } from 'commander'
-import { plain, print, printFields, printJson } from '../output.ts'
+import { complain, print, printFields, printJson, printProgress } from '../output.ts'
 import { withStores } from '../stores.ts'
 
 type Story = {
@@ -33,11 +33,14 @@ export function journeyCommand(): Command {
         return { stories: await Promise.all(stories), total }
       })
       if (stories.length === 0) process.exitCode = 1
-      const note = `The last ${grouped(stories.length)} of ${grouped(total)} journeys of ${name}:\n`
-      if (json && stories.length < total) process.stderr.write(plain(note))
+      const note = `The last ${grouped(stories.length)} of ${grouped(total)} journeys of ${name}:`
+      if (json && stories.length < total) complain(note)
       if (json) return printJson(stories)
       if (stories.length === 0) return print(`No journey has the id or reference number ${name}.`)
-      if (stories.length < total) print(note)
+      if (stories.length < total) {
+        print(note)
+        print()
+      }
       for (const story of stories) printStory(story)
     })
     .addCommand(rebuildCommand())
@@ -50,9 +53,9 @@ function rebuildCommand(): Command {
     .action(async ({ json }: { json?: true }) => {
       const show = !json && process.stderr.isTTY
       const result = await withStores(({ db }) =>
-        rebuildJourneys(db, (folded) => show && process.stderr.write(`\r${folded} journeys`)),
+        rebuildJourneys(db, (folded) => show && printProgress(`${folded} journeys`)),
       )
-      if (show) process.stderr.write('\r')
+      if (show) printProgress('')
       if (json) return printJson(result)
       print(`${result.folded} journeys folded, ${result.changed} changed.`)
     })

@@ -3,7 +3,7 @@ import { ENVIRONMENTS, parseCredentials } from '@sluice/shared/idwise'
 import { UserError } from '@sluice/shared/runtime'
 import { describeProgress, describeSummary, parseMix, simulate } from '@sluice/simulator'
 import { Command, InvalidArgumentError } from 'commander'
-import { print, printJson } from '../output.ts'
+import { print, printJson, printProgress } from '../output.ts'
 import { settingsForSending } from '../stores.ts'
 
 type Options = {
@@ -66,13 +66,13 @@ async function run(options: Options): Promise<void> {
     {
       signal: stop.signal,
       ...(live && {
-        onProgress: (progress) => void process.stderr.write(`\r\x1b[K${describeProgress(progress)}`),
+        onProgress: (progress) => printProgress(describeProgress(progress)),
       }),
     },
   )
-  if (live) process.stderr.write('\r\x1b[K')
+  if (live) printProgress('')
   if (options.json) printJson(summary)
-  else for (const line of describeSummary(summary).split('\n')) print(line)
+  else for (const line of describeSummary(summary)) print(line)
 }
 
 /** The webhook's own path may be given too. */

@@ -26,7 +26,7 @@ export function verifyCommand(): Command {
       })
       if (!report.ok) process.exitCode = 1
       if (json) return printJson(report)
-      for (const line of describeReport(report).split('\n')) print(line)
+      for (const line of describeReport(report)) print(line)
     })
 }
 

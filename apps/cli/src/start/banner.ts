@@ -10,12 +10,14 @@ export function banner(started: {
   postgres: OpenedStore
   redis: OpenedStore | undefined
   left: string[]
+  /** The output is a terminal, and the credential one that we made up; otherwise it may be kept who knows where. */
+  showSecret?: boolean
 }): string[] {
-  const { config, port, postgres, redis, left } = started
+  const { config, port, postgres, redis, left, showSecret } = started
   const host = config.host === '0.0.0.0' || config.host === '::' ? '127.0.0.1' : config.host
   const base = `http://${host.includes(':') ? `[${host}]` : host}:${port}/webhooks/idwise`
   const eventId = randomUUID()
-  const [credential] = config.credentials.live
+  const option = curlOption(config.credentials.live[0], showSecret)
   return [
     '',
     'Sluice is ready.',
@@ -24,11 +26,11 @@ export function banner(started: {
     `  Queue      ${redis?.text ?? WITHOUT_REDIS}`,
     `  Database   ${postgres.text}`,
     '  Settings   .sluice/env (credentials of both environments, addresses of the stores)',
-    ...left.map((line) => `\n  ! ${line}`),
+    ...left.flatMap((line) => ['', `  ! ${line}`]),
     '',
-    'Post an event:',
+    `Post an event${option.startsWith('-K') ? ' (with the credential in .sluice/curl)' : ''}:`,
     '',
-    `curl -sS ${base}/live ${credential ? curlOption(credential) : ''} -H 'Content-Type: application/json' -d '${example(eventId)}'`,
+    `curl -sS ${base}/live ${option} -H 'Content-Type: application/json' -d '${example(eventId)}'`,
     '',
     'Find it:',
     '',
@@ -54,16 +56,28 @@ function example(eventId: string): string {
   })
 }
 
-function curlOption(credential: Credential): string {
+function curlOption(credential: Credential | undefined, showSecret = false): string {
+  const option = credential && optionOf(credential)
+  if (!option) return ''
+  return showSecret ? `${option.short} ${quoted(option.value)}` : '-K .sluice/curl'
+}
+
+/** The contents of `.sluice/curl`, with which `curl -K` presents the credential. */
+export function curlConfig(credential: Credential | undefined): string {
+  const option = credential && optionOf(credential)
+  return option ? `${option.name} = "${option.value.replace(/["\\]/g, '\\$&')}"\n` : ''
+}
+
+function optionOf(credential: Credential): { name: string; short: string; value: string } | undefined {
   switch (credential.kind) {
     case 'basic':
-      return `-u ${quoted(`${credential.user}:${credential.password}`)}`
+      return { name: 'user', short: '-u', value: `${credential.user}:${credential.password}` }
     case 'bearer':
-      return `-H ${quoted(`Authorization: Bearer ${credential.token}`)}`
+      return { name: 'header', short: '-H', value: `Authorization: Bearer ${credential.token}` }
     case 'header':
-      return `-H ${quoted(`${credential.name}: ${credential.value}`)}`
+      return { name: 'header', short: '-H', value: `${credential.name}: ${credential.value}` }
     case 'none':
-      return ''
+      return undefined
     default:
       return credential satisfies never
   }

@@ -1,9 +1,11 @@
+import { join } from 'node:path'
 import { readIngestConfig, startIngest } from '@sluice/ingest'
 import { createDb, type Db, inboxBacklog, migrateSchema } from '@sluice/shared/db'
 import { createQueueSteward } from '@sluice/shared/queue'
 import {
   createMetrics,
   errorCode,
+  type Health,
   type Log,
   serveMetrics,
   serveProbes,
@@ -11,8 +13,8 @@ import {
 } from '@sluice/shared/runtime'
 import { readWorkerConfig, startWorker } from '@sluice/worker'
 import { ROOT, withoutEmpty, withoutGiven } from '../stores.ts'
-import { banner } from './banner.ts'
-import { ensureSecrets, writeEnv } from './env-file.ts'
+import { banner, curlConfig } from './banner.ts'
+import { ensureSecrets, writeEnv, writeWhole } from './env-file.ts'
 import { leftovers, recordLeft, recordServed } from './leftovers.ts'
 import { type OpenedStore, openPostgres, openRedis, whenRedisAnswers } from './open-stores.ts'
 import { credentialsIn, readStores } from './settings.ts'
@@ -33,13 +35,21 @@ export async function startHere(options: {
   await using stack = new AsyncDisposableStack()
   const state = stack.use(await openState(ROOT))
   const secrets = await ensureSecrets(state.dir)
-  stop.signal.addEventListener('abort', () => print('\nStopping …'), { once: true })
+  stop.signal.addEventListener(
+    'abort',
+    () => {
+      print('')
+      print('Stopping …')
+    },
+    { once: true },
+  )
   stack.defer(() => print('Stopped.'))
 
+  const madeUp = withoutGiven(secrets, process.env)
   const given = {
     // What has begun is answered all the same; there is no load balancer to wait for.
     SHUTDOWN_DELAY_SECONDS: '0',
-    ...withoutGiven(secrets, process.env),
+    ...madeUp,
     ...withoutEmpty(process.env),
   }
   const { databaseUrl, redisUrl, queue } = readStores(given)
@@ -79,13 +89,15 @@ export async function startHere(options: {
   }
 
   const metrics = createMetrics()
-  const { host, metricsPort } = ingestConfig
-  stack.use(await serveMetrics({ host, port: metricsPort, setting: 'METRICS_PORT' }, metrics))
+  const { probesHost, metricsPort } = ingestConfig
+  let health = (): Health => ({ ready: false })
+  stack.use(await serveMetrics({ host: probesHost, port: metricsPort }, metrics, () => health()))
   const worker = stack.use(
     await startWorker(workerConfig, { log, metrics, onStuck: (error) => stop.abort(error) }),
   )
-  stack.use(await serveProbes({ host, port: workerConfig.port, setting: 'WORKER_PORT' }, worker.health))
+  stack.use(await serveProbes({ host: probesHost, port: workerConfig.port }, worker.health))
   const ingest = stack.use(await startIngest(ingestConfig, { log, metrics }))
+  health = () => bothOf(ingest.health(), worker.health())
   await writeEnv(state.dir, {
     ...credentialsIn(env),
     DATABASE_URL: postgres.url,
@@ -94,9 +106,18 @@ export async function startHere(options: {
     QUEUE_SHARDS: String(queue.shards),
     INGEST_PORT: String(ingest.port),
   })
-  for (const line of banner({ config: ingestConfig, port: ingest.port, postgres, redis, left })) print(line)
+  await writeWhole(join(state.dir, 'curl'), curlConfig(ingestConfig.credentials.live[0]))
+  const showSecret = process.stdout.isTTY && 'IDWISE_LIVE_CREDENTIALS' in madeUp
+  const told = { config: ingestConfig, port: ingest.port, postgres, redis, left, showSecret }
+  for (const line of banner(told)) print(line)
   return stack.move()
 }
+
+const bothOf = (ingest: Health, worker: Health): Health => ({
+  ready: ingest.ready && worker.ready,
+  ingest,
+  worker,
+})
 
 /** So that a later start on other stores can tell that events still wait in these. */
 async function recordWhatIsLeft(

@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { chmod, mkdir, rm, stat } from 'node:fs/promises'
 import { createConnection, createServer, type Server } from 'node:net'
-import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { errorCode, UserError } from '@sluice/shared/runtime'
+import { whoIsThis } from '../who.ts'
 
 export type State = AsyncDisposable & {
   /** Absolute path of `.sluice`, where a start keeps its secrets, data and logs. */
@@ -33,10 +33,10 @@ export async function openState(root: string): Promise<State> {
     return { dir, [Symbol.asyncDispose]: () => unlock(server) }
   } catch (error) {
     if (error instanceof UserError) throw error
-    const { username } = userInfo()
+    const user = whoIsThis()
     throw new UserError(
-      `Sluice keeps its state in ${dir}, but ${username} cannot use it (${errorCode(error) ?? error}). ` +
-        `Make it writable for ${username}, or start a clone that ${username} owns.`,
+      `Sluice keeps its state in ${dir}, but ${user} cannot use it (${errorCode(error) ?? error}). ` +
+        `Make it writable for ${user}, or start a clone that ${user} owns.`,
     )
   }
 }

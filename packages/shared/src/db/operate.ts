@@ -65,6 +65,11 @@ export type ActOutcome =
   | { kind: 'not_open'; state: DeadLetterState }
   | { kind: 'not_found' }
 
+// Nobody works on a replay whose inbox row is gone (deleted by hand, or left out by a restore): it ended without a result.
+// The row that a worker has taken is gone only for that worker, until the transaction that also decides about the letter.
+const MAY_ACT = `(state = 'open' or (state = 'replaying' and not exists
+  (select from inbox where inbox.replay_of = dead_letters.id)))`
+
 /**
  * Sends a dead letter's event through landing again. The mark and the inbox row are one transaction, so a replay
  * needs no Redis, cannot be half done, and of two at once one wins.
@@ -75,7 +80,7 @@ export function replayDeadLetter(
 ): Promise<ActOutcome> {
   return db.transaction(async (connection) => {
     const { rows } = await connection.query(
-      `update dead_letters set state = 'replaying', replays = replays + 1 where id = $1 and state = 'open'
+      `update dead_letters set state = 'replaying', replays = replays + 1 where id = $1 and ${MAY_ACT}
         returning job_id, envelope, replays`,
       [act.id],
     )
@@ -100,7 +105,7 @@ export function discardDeadLetter(
 ): Promise<ActOutcome> {
   return db.transaction(async (connection) => {
     const { rows } = await connection.query(
-      `update dead_letters set state = 'discarded' where id = $1 and state = 'open' returning event_key`,
+      `update dead_letters set state = 'discarded' where id = $1 and ${MAY_ACT} returning event_key`,
       [act.id],
     )
     if (!rows[0]) return whyNot(connection, act.id)

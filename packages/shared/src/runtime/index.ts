@@ -9,7 +9,7 @@ export { createLog, type Log } from './log.ts'
 export { createMetrics, type Metrics } from './metrics.ts'
 export { allocateYoung, lowerPriority } from './process.ts'
 export { parseRedisUrl, type RedisUrl } from './redis-url.ts'
-export { type Health, listenError, serveMetrics, serveProbes } from './serve.ts'
+export { brief, type Health, listenError, serveMetrics, serveProbes } from './serve.ts'
 export {
   blockList,
   type Env,

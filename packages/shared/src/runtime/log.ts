@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs'
 import { type DestinationStream, type Logger, pino } from 'pino'
 import { describeError } from './errors.ts'
 
@@ -22,5 +23,25 @@ export function createLog(name: string, level: string, destination?: Destination
       censor: '[secret]',
     },
   }
-  return destination ? pino(options, destination) : pino(options)
+  return pino(options, destination ?? standardOutput())
+}
+
+const MAX_WAITING_BYTES = 1 << 20
+
+/**
+ * A disk that is full, or a reader that is gone or slow, ends and holds up no process: what cannot be written waits for
+ * the next line, up to a limit. (pino's own destination tries for ever before a fatal line.)
+ */
+function standardOutput(): DestinationStream {
+  let waiting = Buffer.alloc(0)
+  return {
+    write(line) {
+      if (waiting.length < MAX_WAITING_BYTES) waiting = Buffer.concat([waiting, Buffer.from(line)])
+      try {
+        waiting = waiting.subarray(writeSync(1, waiting))
+      } catch {
+        // Tried again with the next line.
+      }
+    },
+  }
 }

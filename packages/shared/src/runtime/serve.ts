@@ -1,31 +1,54 @@
-import { createServer, type RequestListener } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { errorCode, UserError } from './errors.ts'
 import type { Metrics } from './metrics.ts'
 
+/** The details say what is wrong with which store, and where it is: they are for the operator alone. */
 export type Health = { ready: boolean; [detail: string]: unknown }
 
-/** Serves `/livez` and `/readyz`: 200 or 503 with the details as JSON. */
+const STORES = ['postgres', 'redis'] as const
+const UP: readonly unknown[] = ['up', 'current', 'newer']
+
+/** What anybody may know: whether it is ready, and which of its stores can be used. */
+export function brief(
+  health: Health,
+): { ready: boolean } & Partial<Record<'postgres' | 'redis', 'up' | 'down'>> {
+  const stores = STORES.filter((name) => name in health && health[name] !== 'not configured')
+  return {
+    ready: health.ready,
+    ...Object.fromEntries(stores.map((name) => [name, UP.includes(health[name]) ? 'up' : 'down'])),
+  }
+}
+
+type Address = { host: string; port: number }
+
+/** Serves `/livez` and `/readyz`: 200 or 503, in brief. */
 export function serveProbes(
-  options: { host: string; port: number; setting: string },
+  address: Address,
   health: () => Health,
 ): Promise<AsyncDisposable & { port: number }> {
-  return listen(options, (request, response) => {
-    const path = request.url?.split('?', 1)[0]
-    if (path !== '/livez' && path !== '/readyz') return response.writeHead(404).end()
-    const body = path === '/livez' ? { alive: true } : health()
-    const status = 'ready' in body && !body.ready ? 503 : 200
-    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+  return listen(address, 'WORKER_PORT', (request, response) => {
+    const path = pathOf(request)
+    if (path === '/livez') return answer(response, 200, { alive: true })
+    if (path !== '/readyz') return response.writeHead(404).end()
+    const now = health()
+    answer(response, now.ready ? 200 : 503, brief(now))
   })
 }
 
-/** Serves `/metrics` in Prometheus' text format, on a port of its own. */
+/** Serves `/metrics` in Prometheus' text format and `/readyz` with the details, on a port of its own. */
 export function serveMetrics(
-  options: { host: string; port: number; setting: string },
+  address: Address,
   metrics: Metrics,
+  health: () => Health,
 ): Promise<AsyncDisposable & { port: number }> {
-  return listen(options, (request, response) => {
-    if (request.url?.split('?', 1)[0] !== '/metrics') return response.writeHead(404).end()
+  return listen(address, 'METRICS_PORT', (request, response) => {
+    const path = pathOf(request)
+    if (path === '/readyz') {
+      const now = health()
+      return answer(response, now.ready ? 200 : 503, now)
+    }
+    if (path !== '/metrics') return response.writeHead(404).end()
     metrics.text().then(
       (text) => response.writeHead(200, { 'content-type': metrics.contentType }).end(text),
       () => response.writeHead(500).end(),
@@ -33,13 +56,20 @@ export function serveMetrics(
   })
 }
 
+const pathOf = (request: IncomingMessage) => request.url?.split('?', 1)[0]
+
+function answer(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+}
+
 async function listen(
-  { host, port, setting }: { host: string; port: number; setting: string },
+  { host, port }: Address,
+  setting: string,
   listener: RequestListener,
 ): Promise<AsyncDisposable & { port: number }> {
   const server = createServer({ requestTimeout: 5_000, headersTimeout: 5_000 }, listener)
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(listenError(error, port, setting)))
+    server.once('error', (error) => reject(listenError(error, port, setting, 'PROBES_HOST')))
     server.listen(port, host, resolve)
   })
   return {
@@ -51,8 +81,8 @@ async function listen(
   }
 }
 
-/** Turns what listening can fail with into a line for the person who chose the port. */
-export function listenError(error: unknown, port: number, setting: string): unknown {
+/** Turns what listening can fail with into a line for the person who chose port and host. */
+export function listenError(error: unknown, port: number, setting: string, hostSetting: string): unknown {
   const code = errorCode(error)
   if (code === 'EADDRINUSE') {
     return new UserError(`Port ${port} is taken. Stop what listens there, or set ${setting} to another port.`)
@@ -64,7 +94,7 @@ export function listenError(error: unknown, port: number, setting: string): unkn
   }
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
     return new UserError(
-      'LISTEN_HOST is not an address of this machine. Use 127.0.0.1, or 0.0.0.0 for every address.',
+      `${hostSetting} is not an address of this machine. Use 127.0.0.1, or 0.0.0.0 for every address.`,
     )
   }
   return error

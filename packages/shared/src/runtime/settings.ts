@@ -126,12 +126,12 @@ export const redisUrl = z.string().superRefine((url, context) => {
   }
 })
 
-/** What every process reads: log level and the address that it listens on. */
+/** What every process reads: log level and the address of its probes and metrics. */
 export const processSettings = {
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error'], 'is not one of trace, debug, info, warn, error')
     .default('info'),
-  LISTEN_HOST: z.string().default('127.0.0.1'),
+  PROBES_HOST: z.string().default('127.0.0.1'),
   METRICS_PORT: port(9464),
   SLUICE_DURABILITY: z.enum(['strict', 'warn'], 'is neither strict nor warn').default('warn'),
 }
