@@ -35,13 +35,16 @@ export const VERDICTS: ReadonlySet<string> = new Set(['Approved', 'Rejected'])
 export function gathered(events: readonly JourneyEvent[]): JourneyEvent[] {
   if (events.length <= 1) return [...events]
   const groups = new Map<string, JourneyEvent>()
-  for (const event of events) {
-    const saying = sayingOf(event)
-    const known = groups.get(saying)
-    groups.set(saying, known ? together(known, event) : event)
-  }
+  for (const event of events) gather(groups, event)
   if (groups.size === 1) return [...groups.values()]
   return [...groups.keys()].sort().map((saying) => groups.get(saying) as JourneyEvent)
+}
+
+/** Adds an event to those that say the same. */
+export function gather(groups: Map<string, JourneyEvent>, event: JourneyEvent): void {
+  const saying = sayingOf(event)
+  const known = groups.get(saying)
+  groups.set(saying, known ? together(known, event) : event)
 }
 
 function together(known: JourneyEvent, event: JourneyEvent): JourneyEvent {

@@ -1,15 +1,9 @@
 import { contested, inWords, quoted, unknown } from './attention.ts'
 import { contradicting, overtaken } from './doubts.ts'
-import {
-  decides,
-  gathered,
-  type JourneyEvent,
-  RESUBMISSION_REQUESTED,
-  reviewIn,
-  VERDICTS,
-} from './journey-event.ts'
+import { gathered, type JourneyEvent, RESUBMISSION_REQUESTED, reviewIn, VERDICTS } from './journey-event.ts'
 import { RANKS, rankOf, reviewRankOf } from './rank.ts'
-import { createRequests, type Requests } from './requests.ts'
+import { createReplaced } from './replaced.ts'
+import { createRequests } from './requests.ts'
 import { type Claim, mostCautious, standing } from './standing.ts'
 
 export { gathered, type JourneyEvent }
@@ -143,32 +137,6 @@ function claimsOf(
     claims.push({ value, rank, lastAt, replaces: amlVersion !== null, isReplaced: isReplaced(event) })
   }
   return claims
-}
-
-/**
- * Each AML update names the decision that it replaced. What only quotes such a decision is older than the last of these
- * updates, and so is an event that alone can have brought it about.
- */
-function createReplaced(
-  events: readonly JourneyEvent[],
-  requests: Requests,
-): (event: JourneyEvent) => boolean {
-  const updates = events.filter(({ previousSystemDecision }) => previousSystemDecision !== null)
-  if (updates.length === 0) return () => false
-  const replaced = new Set(updates.map(({ previousSystemDecision }) => previousSystemDecision))
-  const sources = new Map<string | null, number>()
-  for (const event of events) {
-    const { systemDecision, count } = event
-    if (decides(event)) sources.set(systemDecision, (sources.get(systemDecision) ?? 0) + count)
-  }
-  return (event) =>
-    replaced.has(event.systemDecision) &&
-    (isQuote(event, requests) || (sources.get(event.systemDecision) ?? 0) <= 1)
-}
-
-/** Whether it only repeats a decision; a completion does, unless it answers a request. */
-function isQuote(event: JourneyEvent, requests: Requests): boolean {
-  return !decides(event) || (event.kind === 'finished_journey' && !requests.isSecondCompletion(event))
 }
 
 function stageOf(

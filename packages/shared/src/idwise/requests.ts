@@ -1,10 +1,10 @@
 import { createAnswers, isVerdict, type Progress } from './answers.ts'
+import { sortedOut } from './asked.ts'
 import {
   decides,
   isStepUpdate,
   type JourneyEvent,
   REDELIVERY_SPAN_MS,
-  RESUBMISSION_REQUESTED,
   surelyAfter,
   tooClose,
 } from './journey-event.ts'
@@ -27,11 +27,11 @@ export type Requests = {
 }
 
 /**
- * No rule compares each event with each other one: what was sent after some request was sent after the earliest of
- * them, and what came before all of them came before the latest.
+ * No rule goes through all requests for each event. What was sent after some of them was sent after the earliest, what
+ * came surely before all of them came surely before the earliest; and which decisions they quote is a set.
  */
 export function createRequests(events: readonly JourneyEvent[]): Requests {
-  const { asked, renewals, deadlines, resubmissions, completions, all } = sorted(events)
+  const { asked, renewals, deadlines, resubmissions, completions, all } = sortedOut(events)
   const quoted = decisionsOf(asked)
   const completed = decisionsOf(completions)
   const [firstCompletion, secondCompletion] = twoEarliest(completions)
@@ -49,7 +49,7 @@ export function createRequests(events: readonly JourneyEvent[]): Requests {
   function isSecondCompletion(event: JourneyEvent): boolean {
     if (event.kind !== 'finished_journey') return false
     if (event.lastAt - firstAsked > REDELIVERY_SPAN_MS) return true
-    // What no request quotes says otherwise than each of them, so one that did not surely come later is enough.
+    // What no request quotes says otherwise than each of them: some did not come surely later if the earliest did not.
     return !isQuoted(event) && !(firstQuoting - event.lastAt > REDELIVERY_SPAN_MS)
   }
 
@@ -119,43 +119,6 @@ export function createRequests(events: readonly JourneyEvent[]): Requests {
     resubmission: resubmission(),
     renewal: renewal(),
   }
-}
-
-function sorted(events: readonly JourneyEvent[]) {
-  const asked: JourneyEvent[] = []
-  const renewals: JourneyEvent[] = []
-  const deadlines: JourneyEvent[] = []
-  const completions: JourneyEvent[] = []
-  const quoting: JourneyEvent[] = []
-  const asking: JourneyEvent[] = []
-  for (const event of events) {
-    const quotes = event.manualDecision === RESUBMISSION_REQUESTED
-    if (quotes) quoting.push(event)
-    if (event.kind === 'verification_update_required') {
-      asked.push(event)
-      const isRenewal = /^kyc[\s_-]*renewal$/i.test(event.trigger?.trim() ?? '')
-      if (isRenewal) renewals.push(event)
-      else asking.push(event)
-    } else if (event.kind === 'kyc_renewal_deadline_exceeded') deadlines.push(event)
-    else if (event.kind === 'finished_journey') completions.push(event)
-    else if (quotes && isReview(event)) asking.push(event)
-  }
-  // An account may be sent only events that quote the request, not the request.
-  const resubmissions = asking.length > 0 ? asking : quoting
-  return {
-    asked,
-    renewals,
-    deadlines,
-    completions,
-    resubmissions,
-    all: [...renewals, ...deadlines, ...asking],
-  }
-}
-
-/** An event by which a reviewer decides; those of other kinds and actions quote what one has decided. */
-function isReview({ kind, action }: JourneyEvent): boolean {
-  if (kind === 'updated_journey') return !/^(step update|aml\b)/i.test(action?.trim() ?? '')
-  return kind === 'manually_reviewed'
 }
 
 function sentBefore(event: JourneyEvent, other: JourneyEvent): boolean {
