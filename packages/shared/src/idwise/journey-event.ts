@@ -23,6 +23,8 @@ export type JourneyEvent = {
   readonly count: number
 }
 
+type Arrival = Pick<JourneyEvent, 'lastAt'>
+
 /** How long after its first try an event can arrive ("Webhook FAQ": again after 5, 10 and 15 minutes). */
 export const REDELIVERY_SPAN_MS = 30 * 60 * 1000
 
@@ -31,18 +33,27 @@ export const VERDICTS: ReadonlySet<string> = new Set(['Approved', 'Rejected'])
 
 /** Events that say the same as one, so that it is all the same whether they were given so. */
 export function gathered(events: readonly JourneyEvent[]): JourneyEvent[] {
+  if (events.length <= 1) return [...events]
   const groups = new Map<string, JourneyEvent>()
-  for (const event of events) {
-    const key = sayingOf(event)
-    const known = groups.get(key)
-    groups.set(key, {
-      ...event,
-      firstAt: Math.min(event.firstAt, known?.firstAt ?? event.firstAt),
-      lastAt: Math.max(event.lastAt, known?.lastAt ?? event.lastAt),
-      count: event.count + (known?.count ?? 0),
-    })
+  for (const event of events) gather(groups, event)
+  if (groups.size === 1) return [...groups.values()]
+  return [...groups.keys()].sort().map((saying) => groups.get(saying) as JourneyEvent)
+}
+
+/** Adds an event to those that say the same. */
+export function gather(groups: Map<string, JourneyEvent>, event: JourneyEvent): void {
+  const saying = sayingOf(event)
+  const known = groups.get(saying)
+  groups.set(saying, known ? together(known, event) : event)
+}
+
+function together(known: JourneyEvent, event: JourneyEvent): JourneyEvent {
+  return {
+    ...event,
+    firstAt: Math.min(event.firstAt, known.firstAt),
+    lastAt: Math.max(event.lastAt, known.lastAt),
+    count: event.count + known.count,
   }
-  return [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, event]) => event)
 }
 
 function sayingOf(event: JourneyEvent): string {
@@ -85,10 +96,10 @@ export function decides({ kind, action, systemDecision }: JourneyEvent): boolean
 }
 
 /** Whether it was sent later, and cannot have been overtaken by a redelivery. */
-export function surelyAfter(event: JourneyEvent, other: JourneyEvent): boolean {
+export function surelyAfter(event: Arrival, other: Arrival): boolean {
   return event.lastAt - other.lastAt > REDELIVERY_SPAN_MS
 }
 
-export function tooClose(event: JourneyEvent, other: JourneyEvent): boolean {
+export function tooClose(event: Arrival, other: Arrival): boolean {
   return !surelyAfter(event, other) && !surelyAfter(other, event)
 }

@@ -1,16 +1,9 @@
-import {
-  contradictsItself,
-  decides,
-  gathered,
-  type JourneyEvent,
-  RESUBMISSION_REQUESTED,
-  reviewIn,
-  surelyAfter,
-  tooClose,
-  VERDICTS,
-} from './journey-event.ts'
+import { contested, inWords, quoted, unknown } from './attention.ts'
+import { contradicting, overtaken } from './doubts.ts'
+import { gathered, type JourneyEvent, RESUBMISSION_REQUESTED, reviewIn, VERDICTS } from './journey-event.ts'
 import { RANKS, rankOf, reviewRankOf } from './rank.ts'
-import { createRequests, type Requests } from './requests.ts'
+import { createReplaced } from './replaced.ts'
+import { createRequests } from './requests.ts'
 import { type Claim, mostCautious, standing } from './standing.ts'
 
 export { gathered, type JourneyEvent }
@@ -64,49 +57,27 @@ export function foldJourney(events: readonly JourneyEvent[]): Journey {
 
 /** Likewise, of events that `gathered` has given. */
 export function foldGathered(events: readonly JourneyEvent[]): Journey {
-  const amlVersion = maximum(events.map((event) => event.amlVersion))
+  const amlVersion = latestVersion(events)
   // An AML update below the highest version is history, whenever it arrives.
-  const heard = events.filter((event) => event.amlVersion === null || event.amlVersion === amlVersion)
+  const heard =
+    amlVersion === null ? events : events.filter((event) => (event.amlVersion ?? amlVersion) === amlVersion)
   const requests = createRequests(heard)
-  const updates = readUpdates(events)
+  const isReplaced = createReplaced(events, requests)
   const system = standing(
-    heard.flatMap((event) =>
-      claim(event.systemDecision, rankOf(event, requests), event, {
-        replaces: event.amlVersion === null ? [] : updates.replaced,
-        replaceable: isQuote(event, requests) || updates.isOnlySource(event),
-      }),
+    claimsOf(
+      heard,
+      ({ systemDecision }) => systemDecision,
+      (event) => rankOf(event, requests),
+      isReplaced,
     ),
   )
-  const review = standing(
-    heard.flatMap((event) => claim(reviewIn(event), reviewRankOf(event, requests), event)),
-  )
-  const reference = standing(events.flatMap((event) => claim(event.referenceNo, 0, event)))
-  const contradicting = heard.filter((event) => isContradiction(event, heard))
+  const review = standing(claimsOf(heard, reviewIn, (event) => reviewRankOf(event, requests)))
+  const reference = standing(claimsOf(events, ({ referenceNo }) => referenceNo))
   const { resubmission, renewal } = requests
+  const contradictions = contradicting(heard)
   // A request for steps is no verdict: once they have come, the system's decision is the journey's.
   const isReviewed =
     review.value !== null && (review.value !== RESUBMISSION_REQUESTED || resubmission.state !== 'done')
-  const attention = [
-    ...events
-      .filter(({ kind }) => kind === 'unrecognised')
-      .map(({ event }) => `unknown event ${quoted(event)}`),
-    ...unknown('system', system.value, SYSTEM_DECISIONS),
-    ...unknown('manual', review.value, MANUAL_DECISIONS),
-    ...contested('system decisions', system.contested),
-    ...contested('manual decisions', review.contested),
-    ...contested('reference numbers', reference.contested),
-    ...contradicting.map(
-      ({ finalDecision }) =>
-        `a final decision ${quoted(finalDecision)} does not follow from the decisions beside it`,
-    ),
-    ...overtaken(heard, system.value, { requests, updates }),
-    ...(resubmission.unsure || renewal.unsure
-      ? ['what may answer a request for steps came too close to it to know which was first']
-      : []),
-    ...(events.some(({ conflict }) => conflict)
-      ? ['another body came under the id of one of its events']
-      : []),
-  ]
   return {
     referenceNo: reference.value,
     stage: stageOf(events, {
@@ -118,87 +89,54 @@ export function foldGathered(events: readonly JourneyEvent[]): Journey {
     manualDecision: review.value,
     finalDecision: mostCautious([
       isReviewed ? review.value : system.value,
-      ...contradicting.map((event) => event.finalDecision),
+      ...contradictions.map((event) => event.finalDecision),
     ]),
     amlVersion,
     resubmission: resubmission.state,
     renewal: renewal.state,
-    events: events.reduce((sum, { count }) => sum + count, 0),
-    firstEventAt: Math.min(...events.map(({ firstAt }) => firstAt)),
-    lastEventAt: Math.max(...events.map(({ lastAt }) => lastAt)),
-    needsAttention: attention.length > 0 ? [...new Set(attention)].sort().join('; ').slice(0, 1_000) : null,
+    ...extentOf(events),
+    needsAttention: inWords([
+      ...events
+        .filter(({ kind }) => kind === 'unrecognised')
+        .map(({ event }) => `unknown event ${quoted(event)}`),
+      ...unknown('system', system.value, SYSTEM_DECISIONS),
+      ...unknown('manual', review.value, MANUAL_DECISIONS),
+      ...contested('system decisions', system.contested),
+      ...contested('manual decisions', review.contested),
+      ...contested('reference numbers', reference.contested),
+      ...contradictions.map(
+        ({ finalDecision }) =>
+          `a final decision ${quoted(finalDecision)} does not follow from the decisions beside it`,
+      ),
+      ...overtaken(heard, system.value, { requests, isReplaced }).map(
+        ({ systemDecision }) =>
+          `a Finished Journey that says ${quoted(systemDecision)} came too close to later events`,
+      ),
+      ...(resubmission.unsure || renewal.unsure
+        ? ['what may answer a request for steps came too close to it to know which was first']
+        : []),
+      ...(events.some(({ conflict }) => conflict)
+        ? ['another body came under the id of one of its events']
+        : []),
+    ]),
   }
 }
 
-function claim(
-  value: string | null,
-  rank: number | undefined,
-  { lastAt }: JourneyEvent,
-  place: Pick<Claim, 'replaces' | 'replaceable'> = { replaces: [], replaceable: false },
-): Claim[] {
-  return value === null || rank === undefined ? [] : [{ value, rank, at: lastAt, ...place }]
-}
-
-type Updates = {
-  /** Each AML update names the decision that it replaced: what still quotes one of these is older than the last. */
-  readonly replaced: readonly string[]
-  /** Whether no other event can have brought its decision about. */
-  isOnlySource(event: JourneyEvent): boolean
-}
-
-function readUpdates(events: readonly JourneyEvent[]): Updates {
-  const sources = events.filter(decides)
-  return {
-    replaced: events.flatMap(({ previousSystemDecision }) => previousSystemDecision ?? []),
-    isOnlySource({ systemDecision }) {
-      const alike = sources.filter((source) => source.systemDecision === systemDecision)
-      return alike.reduce((sum, { count }) => sum + count, 0) <= 1
-    },
-  }
-}
-
-/** Whether it only repeats a decision; a completion does, unless it answers a request. */
-function isQuote(event: JourneyEvent, requests: Requests): boolean {
-  return !decides(event) || (event.kind === 'finished_journey' && !requests.isSecondCompletion(event))
-}
-
-/**
- * A completion that says otherwise and is too close to what overrules it: overtaken by it, or news? The journey's first
- * one is neither, and one that a request quotes came before the request.
- */
-function overtaken(
+function claimsOf(
   events: readonly JourneyEvent[],
-  value: string | null,
-  { requests, updates }: { requests: Requests; updates: Updates },
-): string[] {
-  const later = events.filter((event) => (RANKS[event.kind] ?? 0) > 3 && event.systemDecision !== null)
-  const mayBeNews = (event: JourneyEvent) =>
-    requests.isSecondCompletion(event) ||
-    (!requests.isQuoted(event) && (requests.mayFollowAnother(event) || requests.isCloseToRequest(event)))
-  const isReplaced = (event: JourneyEvent) =>
-    updates.replaced.includes(event.systemDecision ?? '') &&
-    (isQuote(event, requests) || updates.isOnlySource(event))
-  return events
-    .filter(({ kind, systemDecision }) => kind === 'finished_journey' && systemDecision !== null)
-    .filter((event) => event.systemDecision !== value && !isReplaced(event) && mayBeNews(event))
-    .filter((event) => !later.some((other) => surelyAfter(other, event)))
-    .filter((event) =>
-      later.some((other) => other.systemDecision !== event.systemDecision && tooClose(other, event)),
-    )
-    .map(
-      ({ systemDecision }) =>
-        `a Finished Journey that says ${quoted(systemDecision)} came too close to later events`,
-    )
-}
-
-/** A final decision that no rule explains, until a later event says plainly what holds. */
-function isContradiction(event: JourneyEvent, events: readonly JourneyEvent[]): boolean {
-  const isTelling = (other: JourneyEvent) => RANKS[other.kind] !== undefined && other.finalDecision !== null
-  return (
-    isTelling(event) &&
-    contradictsItself(event) &&
-    !events.some((other) => isTelling(other) && !contradictsItself(other) && surelyAfter(other, event))
-  )
+  valueIn: (event: JourneyEvent) => string | null,
+  rankOf: (event: JourneyEvent) => number | undefined = () => 0,
+  isReplaced: (event: JourneyEvent) => boolean = () => false,
+): Claim[] {
+  const claims: Claim[] = []
+  for (const event of events) {
+    const value = valueIn(event)
+    const rank = value === null ? undefined : rankOf(event)
+    if (value === null || rank === undefined) continue
+    const { lastAt, amlVersion } = event
+    claims.push({ value, rank, lastAt, replaces: amlVersion !== null, isReplaced: isReplaced(event) })
+  }
+  return claims
 }
 
 function stageOf(
@@ -209,27 +147,29 @@ function stageOf(
   if (state.renewal === 'open' || state.resubmission === 'open') return 'update_required'
   if (state.reviewed) return 'reviewed'
   const kinds = new Set(events.map(({ kind }) => kind))
-  const last = Math.max(...events.map(({ kind }) => RANKS[kind] ?? 0))
+  const last = Math.max(...[...kinds].map((kind) => RANKS[kind] ?? 0))
   if (last >= 3 || kinds.has('finished_ongoing_check') || kinds.has('kyc_renewal_deadline_exceeded'))
     return 'finished'
   return last === 2 ? 'submitted' : last === 1 ? 'in_progress' : 'unknown'
 }
 
-function unknown(what: string, value: string | null, known: ReadonlySet<string>): string[] {
-  return value === null || known.has(value) ? [] : [`unknown ${what} decision ${quoted(value)}`]
+/** How many events there are, and when they came. */
+function extentOf(events: readonly JourneyEvent[]): Pick<Journey, 'events' | 'firstEventAt' | 'lastEventAt'> {
+  let total = 0
+  let firstEventAt = Infinity
+  let lastEventAt = -Infinity
+  for (const { count, firstAt, lastAt } of events) {
+    total += count
+    firstEventAt = Math.min(firstEventAt, firstAt)
+    lastEventAt = Math.max(lastEventAt, lastAt)
+  }
+  return { events: total, firstEventAt, lastEventAt }
 }
 
-function contested(what: string, values: readonly string[]): string[] {
-  return values.length > 1
-    ? [`${what} ${values.map(quoted).join(' and ')} came too close together to know the last one`]
-    : []
-}
-
-function maximum(numbers: readonly (number | null)[]): number | null {
-  const given = numbers.filter((number) => number !== null)
-  return given.length > 0 ? Math.max(...given) : null
-}
-
-function quoted(text: string | null): string {
-  return `"${(text ?? '').slice(0, 80)}"`
+function latestVersion(events: readonly JourneyEvent[]): number | null {
+  let latest: number | null = null
+  for (const { amlVersion } of events) {
+    if (amlVersion !== null && (latest === null || amlVersion > latest)) latest = amlVersion
+  }
+  return latest
 }

@@ -1,15 +1,14 @@
-import type { EventKind } from './event.ts'
+import { createAnswers, isVerdict, type Progress } from './answers.ts'
+import { sortedOut } from './asked.ts'
 import {
   decides,
   isStepUpdate,
   type JourneyEvent,
   REDELIVERY_SPAN_MS,
-  RESUBMISSION_REQUESTED,
-  reviewIn,
   surelyAfter,
   tooClose,
-  VERDICTS,
 } from './journey-event.ts'
+import { newestOf } from './newest.ts'
 
 /** What IDWise asked of the user after completion, and whether it came. */
 export type Requests = {
@@ -27,100 +26,75 @@ export type Requests = {
   readonly renewal: Progress<'open' | 'overdue' | 'done'>
 }
 
-/** Cautious where `unsure`: what may have been the answer may also have come before the request. */
-type Progress<State> = { readonly state: State | null; readonly unsure: boolean }
-
-type Answer = 'yes' | 'perhaps' | 'no'
-
+/**
+ * No rule goes through all requests for each event. What was sent after some of them was sent after the earliest, what
+ * came surely before all of them came surely before the earliest; and which decisions they quote is a set.
+ */
 export function createRequests(events: readonly JourneyEvent[]): Requests {
-  const ofKind = (kind: EventKind) => events.filter((event) => event.kind === kind)
-  const asked = ofKind('verification_update_required')
-  const renewals = asked.filter(({ trigger }) => /^kyc[\s_-]*renewal$/i.test(trigger?.trim() ?? ''))
-  const deadlines = ofKind('kyc_renewal_deadline_exceeded')
-  const completions = ofKind('finished_journey')
-  const quoting = events.filter(({ manualDecision }) => manualDecision === RESUBMISSION_REQUESTED)
-  const asking = [
-    ...asked.filter((event) => !renewals.includes(event)),
-    ...quoting.filter((event) => !asked.includes(event) && isReview(event)),
-  ]
-  // An account may be sent only events that quote the request, not the request.
-  const resubmissions = asking.length > 0 ? asking : quoting
-  const requests = new Set([...asked, ...deadlines, ...asking])
-  const sentAfter = (event: JourneyEvent, other: JourneyEvent) =>
-    event.lastAt - other.firstAt > REDELIVERY_SPAN_MS
+  const { asked, renewals, deadlines, resubmissions, completions, all } = sortedOut(events)
+  const quoted = decisionsOf(asked)
+  const completed = decisionsOf(completions)
+  const [firstCompletion, secondCompletion] = twoEarliest(completions)
+  const firstAsked = Math.min(earliest(asked, 'firstAt'), earliest(deadlines, 'firstAt'))
+  const firstOfAll = earliest(all, 'firstAt')
 
   // A request quotes the decision of its time: of several completions, one that says otherwise came after it.
-  const isQuoted = ({ systemDecision }: JourneyEvent) =>
-    asked.some((request) => request.systemDecision === systemDecision)
-  const saysOtherwise = (event: JourneyEvent, { systemDecision }: JourneyEvent) =>
-    systemDecision !== null &&
-    event.systemDecision !== systemDecision &&
-    completions.some((completion) => completion.systemDecision === systemDecision)
+  const isQuoted = ({ systemDecision }: JourneyEvent) => quoted.has(systemDecision)
+  const quotesCompletion = ({ systemDecision }: JourneyEvent) =>
+    systemDecision !== null && completed.has(systemDecision)
+  const saysOtherwise = (event: JourneyEvent, request: JourneyEvent) =>
+    event.systemDecision !== request.systemDecision && quotesCompletion(request)
+  const firstQuoting = earliest(asked.filter(quotesCompletion), 'lastAt')
 
   function isSecondCompletion(event: JourneyEvent): boolean {
     if (event.kind !== 'finished_journey') return false
-    if ([...asked, ...deadlines].some((request) => sentAfter(event, request))) return true
-    return (
-      !isQuoted(event) &&
-      asked.some((request) => !surelyAfter(request, event) && saysOtherwise(event, request))
-    )
+    if (event.lastAt - firstAsked > REDELIVERY_SPAN_MS) return true
+    // What no request quotes says otherwise than each of them: some did not come surely later if the earliest did not.
+    return !isQuoted(event) && !(firstQuoting - event.lastAt > REDELIVERY_SPAN_MS)
   }
 
   function mayFollowAnother(event: JourneyEvent): boolean {
-    return event.count > 1 || completions.some((other) => other !== event && !sentBefore(event, other))
+    const other = event === firstCompletion ? secondCompletion : firstCompletion
+    return event.count > 1 || (other !== undefined && !sentBefore(event, other))
   }
 
-  function answers(event: JourneyEvent, request: JourneyEvent): Answer {
-    if (surelyAfter(request, event)) return 'no'
-    const after = surelyAfter(event, request)
-    if (event.kind === 'finished_journey') {
-      if (after || (saysOtherwise(event, request) && !isQuoted(event))) return 'yes'
-      return mayFollowAnother(event) ? 'perhaps' : 'no'
-    }
-    if (isStepUpdate(event)) {
-      if (after || event.systemDecision !== request.systemDecision) return 'yes'
-      const isOfAnother = [...requests].some((other) => sentAfter(event, other))
-      return isOfAnother ? 'perhaps' : 'yes'
-    }
-    const isStep = event.kind === 'finished_step' || event.kind === 'finished_user_steps'
-    return isStep && after ? 'yes' : 'no'
+  let askedInOrder: JourneyEvent[] | undefined
+  function isCloseToRequest(event: JourneyEvent): boolean {
+    askedInOrder ??= asked.toSorted((a, b) => a.lastAt - b.lastAt)
+    // What came surely before the event comes first in this order: the next one is close, or none is.
+    const next = askedInOrder[countWhile(askedInOrder, (request) => surelyAfter(event, request))]
+    return next !== undefined && tooClose(event, next)
   }
 
-  const isVerdict = (event: JourneyEvent) =>
-    (event.kind === 'updated_journey' || event.kind === 'manually_reviewed') &&
-    VERDICTS.has(reviewIn(event) ?? '')
+  /** By decision, whether nothing but answers to requests can have brought it, or names it as replaced. */
+  let sources: Map<string, boolean> | undefined
+  function readSources(): Map<string, boolean> {
+    const found = new Map<string, boolean>()
+    for (const event of events) {
+      const isAnswer = isStepUpdate(event) || isSecondCompletion(event)
+      const note = (decision: string) => found.set(decision, isAnswer && found.get(decision) !== false)
+      if (event.systemDecision !== null && decides(event)) note(event.systemDecision)
+      if (event.previousSystemDecision !== null) note(event.previousSystemDecision)
+    }
+    return found
+  }
 
+  let known: Set<string | null> | undefined
   function fellAfterAnswer(event: JourneyEvent): boolean {
     const { systemDecision } = event
     if (!isVerdict(event) || systemDecision === null) return false
-    const sources = events.filter(
-      (source) =>
-        (decides(source) && source.systemDecision === systemDecision) ||
-        source.previousSystemDecision === systemDecision,
-    )
-    return (
-      sources.length > 0 &&
-      sources.every((source) => isStepUpdate(source) || isSecondCompletion(source)) &&
-      [...requests].every(
-        (request) => request.systemDecision !== null && request.systemDecision !== systemDecision,
-      )
-    )
+    sources ??= readSources()
+    known ??= decisionsOf(all)
+    return sources.get(systemDecision) === true && !known.has(null) && !known.has(systemDecision)
   }
 
-  function settles(event: JourneyEvent, request: JourneyEvent): Answer {
-    if (!isVerdict(event) || surelyAfter(request, event)) return 'no'
-    return surelyAfter(event, request) || fellAfterAnswer(event) ? 'yes' : 'perhaps'
-  }
-
-  /** Whether all of the last requests are answered. */
-  function progress(all: readonly JourneyEvent[], ...by: (typeof answers)[]): Answer | null {
-    const last = all.filter((request) => !all.some((other) => surelyAfter(other, request)))
-    if (last.length === 0) return null
-    const found = last.map((request) =>
-      best(events.flatMap((event) => by.map((answer) => answer(event, request)))),
-    )
-    return found.includes('no') ? 'no' : found.includes('perhaps') ? 'perhaps' : 'yes'
-  }
+  const { progress, answers, settles } = createAnswers(events, {
+    isQuoted,
+    saysOtherwise,
+    mayFollowAnother,
+    followsRequest: ({ lastAt }) => lastAt - firstOfAll > REDELIVERY_SPAN_MS,
+    fellAfterAnswer,
+  })
 
   function resubmission(): Requests['resubmission'] {
     const answered = progress(resubmissions, answers, settles)
@@ -129,9 +103,9 @@ export function createRequests(events: readonly JourneyEvent[]): Requests {
 
   function renewal(): Requests['renewal'] {
     const answered = progress([...renewals, ...deadlines], answers)
-    const isOverdue = deadlines.some(
-      (deadline) => !renewals.some((renewed) => surelyAfter(renewed, deadline)),
-    )
+    const deadline = newestOf(deadlines)
+    const renewed = newestOf(renewals)
+    const isOverdue = deadline !== undefined && !(renewed && surelyAfter(renewed, deadline))
     const open = isOverdue ? 'overdue' : 'open'
     return { state: answered && (answered === 'yes' ? 'done' : open), unsure: answered === 'perhaps' }
   }
@@ -140,23 +114,47 @@ export function createRequests(events: readonly JourneyEvent[]): Requests {
     isSecondCompletion,
     isQuoted,
     mayFollowAnother,
-    isCloseToRequest: (event) => asked.some((request) => tooClose(event, request)),
+    isCloseToRequest,
     fellAfterAnswer,
     resubmission: resubmission(),
     renewal: renewal(),
   }
 }
 
-/** An event by which a reviewer decides; those of other kinds and actions quote what one has decided. */
-function isReview({ kind, action }: JourneyEvent): boolean {
-  if (kind === 'updated_journey') return !/^(step update|aml\b)/i.test(action?.trim() ?? '')
-  return kind === 'manually_reviewed'
-}
-
 function sentBefore(event: JourneyEvent, other: JourneyEvent): boolean {
   return other.firstAt - event.lastAt > REDELIVERY_SPAN_MS
 }
 
-function best(answers: readonly Answer[]): Answer {
-  return answers.includes('yes') ? 'yes' : answers.includes('perhaps') ? 'perhaps' : 'no'
+function decisionsOf(events: readonly JourneyEvent[]): Set<string | null> {
+  return new Set(events.map(({ systemDecision }) => systemDecision))
+}
+
+function earliest(events: readonly JourneyEvent[], time: 'firstAt' | 'lastAt'): number {
+  let found = Infinity
+  for (const event of events) found = Math.min(found, event[time])
+  return found
+}
+
+function twoEarliest(events: readonly JourneyEvent[]): (JourneyEvent | undefined)[] {
+  let first: JourneyEvent | undefined
+  let second: JourneyEvent | undefined
+  for (const event of events) {
+    if (!first || event.firstAt < first.firstAt) {
+      second = first
+      first = event
+    } else if (!second || event.firstAt < second.firstAt) second = event
+  }
+  return [first, second]
+}
+
+/** How many of these, of which the first ones are `so` and the others are not. */
+function countWhile<Item>(items: readonly Item[], so: (item: Item) => boolean): number {
+  let low = 0
+  let high = items.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (so(items[middle] as Item)) low = middle + 1
+    else high = middle
+  }
+  return low
 }

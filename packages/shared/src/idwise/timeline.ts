@@ -1,4 +1,5 @@
-import { foldJourney, type Journey, type JourneyEvent } from './journey.ts'
+import { foldGathered, type Journey } from './journey.ts'
+import { gather, type JourneyEvent } from './journey-event.ts'
 
 /** One event of a journey, in order of arrival, and what it did. */
 export type TimelineEntry<Event extends JourneyEvent> = {
@@ -35,21 +36,25 @@ export function tellJourney<Event extends JourneyEvent>(
   earlier: readonly JourneyEvent[] = [],
 ): TimelineEntry<Event>[] {
   const arrived = events.toSorted((a, b) => a.lastAt - b.lastAt)
-  if (arrived.length === 0) return []
-  const now = foldJourney([...earlier, ...arrived])
-  let before = earlier.length > 0 ? foldJourney(earlier) : undefined
-  const soFar: JourneyEvent[] = [...earlier]
-  return arrived.map((event) => {
-    soFar.push(event)
-    const after = foldJourney(soFar)
-    const changed = SHOWN.filter((field) => (before?.[field] ?? null) !== after[field]).map((field) => ({
+  const groups = new Map<string, JourneyEvent>()
+  for (const event of earlier) gather(groups, event)
+  let now = earlier.length > 0 ? foldGathered([...groups.values()]) : undefined
+  const changes = arrived.map((event) => {
+    gather(groups, event)
+    const before = now
+    const after = foldGathered([...groups.values()])
+    now = after
+    return SHOWN.filter((field) => (before?.[field] ?? null) !== after[field]).map((field) => ({
       field,
       from: before?.[field] ?? null,
       to: after[field],
     }))
-    before = after
-    return { event, changed, notStanding: whyNot(event, now) }
   })
+  return arrived.map((event, index) => ({
+    event,
+    changed: changes[index] ?? [],
+    notStanding: whyNot(event, now as Journey),
+  }))
 }
 
 function whyNot(event: JourneyEvent, now: Journey): string | null {
