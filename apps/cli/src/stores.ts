@@ -65,7 +65,12 @@ export async function withStores<T>(work: (stores: Stores) => Promise<T>): Promi
   const queue = settings.REDIS_URL
     ? stack.use(
         createQueueSteward(
-          { url: settings.REDIS_URL, prefix: settings.QUEUE_PREFIX, shards: settings.QUEUE_SHARDS },
+          {
+            url: settings.REDIS_URL,
+            prefix: settings.QUEUE_PREFIX,
+            shards: settings.QUEUE_SHARDS,
+            acks: settings.REDIS_ACKS,
+          },
           log,
         ),
       )

@@ -1,4 +1,5 @@
 import { type Credential, type Environment, parseCredentials } from '@sluice/shared/idwise'
+import type { QueueLocation } from '@sluice/shared/queue'
 import {
   databaseUrl,
   type Env,
@@ -19,7 +20,7 @@ export type IngestConfig = Readonly<{
   /** Refuse stores whose settings let acknowledged events be lost. */
   strict: boolean
   databaseUrl: string
-  queue: { url: string; prefix: string; shards: number } | undefined
+  queue: QueueLocation | undefined
   credentials: Readonly<Record<Environment, readonly Credential[]>>
   /** Addresses whose X-Forwarded-For is believed. */
   trustedProxies: readonly string[]
@@ -45,7 +46,12 @@ export function readIngestConfig(env: Env): IngestConfig {
     strict: settings.SLUICE_DURABILITY === 'strict',
     databaseUrl: settings.DATABASE_URL,
     queue: settings.REDIS_URL
-      ? { url: settings.REDIS_URL, prefix: settings.QUEUE_PREFIX, shards: settings.QUEUE_SHARDS }
+      ? {
+          url: settings.REDIS_URL,
+          prefix: settings.QUEUE_PREFIX,
+          shards: settings.QUEUE_SHARDS,
+          acks: settings.REDIS_ACKS,
+        }
       : undefined,
     credentials: { live: settings.IDWISE_LIVE_CREDENTIALS, sandbox: settings.IDWISE_SANDBOX_CREDENTIALS },
     trustedProxies: settings.TRUSTED_PROXIES,

@@ -1,13 +1,12 @@
 import type { Outgoing, QueueSender } from '@sluice/shared/queue'
 import { describeError, failpoint, type Log, type StoreName } from '@sluice/shared/runtime'
-import { createBreaker } from './breaker.ts'
 import type { InboxWriter } from './inbox-writer.ts'
 
 /** Resolves once a store has acknowledged the event; rejects when none did. */
 export type Enqueue = (event: Outgoing) => Promise<void>
 
 /**
- * Queue first, inbox where the queue fails or is not configured. An add that timed out may still have happened: then
+ * Queue first, inbox where the event's shard of it fails or it is not configured. An add that timed out may still have happened: then
  * both stores have the event, and its key makes it one.
  */
 export function createEnqueue(deps: {
@@ -17,24 +16,17 @@ export function createEnqueue(deps: {
   inbox: InboxWriter
   enqueued(via: 'redis' | 'inbox'): void
   log: Log
-  now?(): number
 }): Enqueue {
   const { queue, inbox, log } = deps
-  const breaker = createBreaker(deps.now ?? Date.now, (open) => {
-    if (open) log.warn('Redis fails; events go to the inbox in Postgres')
-    else log.info('Redis works again')
-  })
   return async (event) => {
     failpoint('ingest-before-add')
-    if (queue && !deps.isRefused('Redis') && breaker.allows()) {
+    if (queue && !deps.isRefused('Redis')) {
       try {
         await queue.add(event)
         failpoint('ingest-after-add')
-        breaker.succeeded()
         deps.enqueued('redis')
         return
       } catch (error) {
-        breaker.failed()
         log.debug({ error: describeError(error) }, 'not enqueued in Redis')
       }
     }

@@ -80,7 +80,7 @@ export async function startIngest(
           (queue?.isReady === true && !guard.isRefused('Redis'))),
       ...(closing && { closing }),
       postgres: schema.state,
-      redis: queue ? (queue.isReady ? 'up' : 'down') : 'not configured',
+      redis: queue ? queue.health : 'not configured',
       problems: guard.problems(),
     }),
     isClosing: () => closing,

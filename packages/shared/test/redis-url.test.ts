@@ -1,5 +1,6 @@
 import { lastErrorOf, pingRedis } from '@sluice/shared/queue'
 import { parseRedisUrl } from '@sluice/shared/runtime'
+import type { Redis } from 'ioredis'
 import { expect, inject, test } from 'vitest'
 import { eventually } from '../../../test/support/world.ts'
 import { connectRedis } from '../src/queue/connection.ts'
@@ -83,7 +84,7 @@ test.concurrent.for([
 
 test('a Redis without the database is used by no connection, nor by its copies', async () => {
   const url = changed({ pathname: '/99' })
-  const client = connectRedis(url, 'worker')
+  const client = connectRedis(url, 'worker') as Redis
   const copy = client.duplicate()
   await eventually(() => [client, copy].every((each) => /out of range/.test(String(lastErrorOf(each)))))
   expect([client.status, copy.status]).not.toContain('ready')
