@@ -1,10 +1,14 @@
+import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createQueueSender, type Outgoing, type QueueSender } from '@sluice/shared/queue'
 import { createLog } from '@sluice/shared/runtime'
 import { expect, test } from 'vitest'
+import { freePort } from '../../../apps/cli/src/start/port.ts'
+import { findRedis } from '../../../apps/cli/src/start/redis.ts'
 import { startProxy, type TcpProxy } from '../../../chaos/proxy.ts'
 import { createRedisServer, type RedisServer } from '../../../chaos/stores/redis.ts'
 import { eventually } from '../../../test/support/world.ts'
@@ -15,11 +19,12 @@ const UNCONFIRMED = /0 of 1 replicas|timed out/
 
 /** A master, its replica behind a link that can be hurt, and an address that can be moved from one to the other. */
 type Pair = AsyncDisposable & {
+  dir: string
   master: RedisServer
   replica: RedisServer
   link: TcpProxy
   url: string
-  attach(): Promise<void>
+  attach(port?: number): Promise<void>
   promote(): Promise<void>
   sender(acks?: number): QueueSender
 }
@@ -36,12 +41,13 @@ async function createPair(): Promise<Pair> {
   const url = Object.assign(new URL(master.url), { port: front.port }).href
   const running = stack.move()
   return {
+    dir,
     master,
     replica,
     link,
     url,
-    async attach() {
-      await replica.command('REPLICAOF', '127.0.0.1', link.port)
+    async attach(port = link.port) {
+      await replica.command('REPLICAOF', '127.0.0.1', port)
       await eventually(async () =>
         /master_link_status:up/.test(String(await replica.command('INFO', 'replication'))),
       )
@@ -149,4 +155,54 @@ test('a job that replicas do not have is not acknowledged to a redelivery either
   await expect(other.add(event(first.jobId))).rejects.toThrow(UNCONFIRMED)
   await pair.master.command('SCRIPT', 'FLUSH')
   await expect(third.add(event())).rejects.toThrow(UNCONFIRMED)
+})
+
+/** A Sentinel with a password of its own. */
+async function startSentinel(pair: Pair): Promise<AsyncDisposable & { url: string }> {
+  const found = await findRedis()
+  if ('reason' in found) throw new Error(found.reason)
+  const port = await freePort()
+  const password = decodeURIComponent(new URL(pair.master.url).password)
+  const file = join(pair.dir, 'sentinel.conf')
+  await writeFile(
+    file,
+    `port ${port}
+bind 127.0.0.1
+dir ${pair.dir}
+requirepass of-the-sentinel
+sentinel monitor main 127.0.0.1 ${pair.master.port} 1
+sentinel auth-pass main ${password}
+sentinel down-after-milliseconds main 1000
+sentinel failover-timeout main 5000
+`,
+  )
+  const child = spawn(found.path, [file, '--sentinel'], { stdio: 'ignore' })
+  return {
+    url: `redis+sentinel://:${password}@127.0.0.1:${port}/main?sentinelPassword=of-the-sentinel`,
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    },
+  }
+}
+
+test('after a failover by Sentinel events go to the new master, which has all that were acknowledged', async () => {
+  await using pair = await createPair()
+  await pair.attach(pair.master.port)
+  await using sentinel = await startSentinel(pair)
+  await using sender = createQueueSender({ url: sentinel.url, prefix: 'failover', shards: 1 }, log)
+  await eventually(() => sender.health === 'up')
+  using stream = load(sender)
+  await eventually(() => stream.acknowledged.length > 300)
+
+  // Sentinel asks a master for its replicas every ten seconds.
+  await pair.master.kill()
+  await eventually(() => sender.health !== 'up')
+  await eventually(() => sender.isReady)
+  // The old master comes back as its replica, and confirms.
+  const before = stream.acknowledged.length
+  await pair.master.start()
+  await eventually(() => stream.acknowledged.length > before + 300, 40_000)
+
+  expect(await missing(pair.replica, stream.acknowledged)).toEqual([])
 })
