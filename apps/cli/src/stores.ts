@@ -62,7 +62,12 @@ export async function withStores<T>(work: (stores: Stores) => Promise<T>): Promi
   await using stack = new AsyncDisposableStack()
   const db = stack.use(createDb(settings.DATABASE_URL, { max: 3, statementMs: 60_000, log, name: 'cli' }))
   const location = settings.REDIS_URL
-    ? { url: settings.REDIS_URL, prefix: settings.QUEUE_PREFIX, shards: settings.QUEUE_SHARDS }
+    ? {
+        url: settings.REDIS_URL,
+        prefix: settings.QUEUE_PREFIX,
+        shards: settings.QUEUE_SHARDS,
+        acks: settings.REDIS_ACKS,
+      }
     : undefined
   const queue = location && stack.use(createQueueSteward(location, log))
   try {

@@ -6,8 +6,8 @@ import type { InboxWriter } from './inbox-writer.ts'
 export type Enqueue = (event: Outgoing) => Promise<void>
 
 /**
- * Queue first, inbox where the queue fails or is not configured. An add that timed out may still have happened: then
- * both stores have the event, and its key makes it one.
+ * Queue first, inbox where the event's shard of it fails or it is not configured. An add that timed out may still have
+ * happened: then both stores have the event, and its key makes it one.
  */
 export function createEnqueue(deps: {
   queue: QueueSender | undefined

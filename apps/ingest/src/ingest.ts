@@ -93,7 +93,7 @@ export async function startIngest(
         (queue?.isReady === true && !guard.isRefused('Redis'))),
     ...(closing && { closing }),
     postgres: schema.state,
-    redis: queue?.state ?? 'not configured',
+    redis: queue?.health ?? 'not configured',
     problems: guard.problems(),
   })
   const app = createApp({

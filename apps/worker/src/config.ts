@@ -1,4 +1,5 @@
 import { databaseUrl } from '@sluice/shared/db'
+import type { QueueLocation } from '@sluice/shared/queue'
 import {
   type Env,
   port,
@@ -17,7 +18,7 @@ export type WorkerConfig = Readonly<{
   /** Refuse stores whose settings let acknowledged events be lost. */
   strict: boolean
   databaseUrl: string
-  queue: { url: string; prefix: string; shards: number; consume?: readonly number[] } | undefined
+  queue: (QueueLocation & { consume?: readonly number[] }) | undefined
   /** Jobs of one shard under way at once. */
   concurrency: number
 }>
@@ -38,6 +39,7 @@ export function readWorkerConfig(env: Env): WorkerConfig {
           url: settings.REDIS_URL,
           prefix: settings.QUEUE_PREFIX,
           shards: settings.QUEUE_SHARDS,
+          acks: settings.REDIS_ACKS,
           ...(consume && { consume }),
         }
       : undefined,

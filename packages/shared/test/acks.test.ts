@@ -66,10 +66,10 @@ describe('a Redis with a replica', () => {
     const sender = await open(1)
     await line.set({ kind: 'black-hole' })
     await addMany(sender, 10)
-    expect(sender.state).toBe('down')
+    expect(sender.health).toBe('down')
     await line.set({ kind: 'pass' })
     await eventually(async () => (await addMany(sender, 1))[0]?.isAcknowledged)
-    await eventually(async () => (await addMany(sender, 1)) && sender.state === 'up')
+    await eventually(async () => (await addMany(sender, 1)) && sender.health === 'up')
   })
 })
 
@@ -91,7 +91,7 @@ it('the master of a cluster that dies takes its own shards out of the queue, and
   const cluster = stack.use(await createRedisCluster(dir, { replicas: 1 }))
   const shards = 6
   const sender = stack.use(createQueueSender({ url: cluster.url, prefix: 'acks', shards }, log))
-  await eventually(() => sender.state === 'up')
+  await eventually(() => sender.health === 'up')
   const before = await addMany(sender, 300)
   expect(before.every(({ isAcknowledged }) => isAcknowledged)).toBe(true)
   const victim = await cluster.ownerOf(await cluster.slotOf('{acks-0}'))
@@ -100,7 +100,7 @@ it('the master of a cluster that dies takes its own shards out of the queue, and
   expect(meanwhile.some(({ isAcknowledged }) => isAcknowledged)).toBe(true)
   await eventually(async () => {
     await addMany(sender, 20)
-    return /^\d of 6 shards down$/.test(sender.state)
+    return /^\d of 6 shards down$/.test(sender.health)
   })
   // Its replica takes over, and has no replica of its own any more: its events stay out of Redis.
   const slot = await cluster.slotOf('{acks-0}')

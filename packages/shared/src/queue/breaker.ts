@@ -1,15 +1,16 @@
 /**
- * Keeps requests from waiting for a store that is away.
+ * Keeps events from waiting for a shard that is away.
  *
- * closed → open: 5 failures within 2 s. open → half-open: after about a second, for one call at a time. half-open →
+ * closed → open: 5 events fail within 2 s. open → half-open: after about a second, for one call at a time. half-open →
  * closed: 3 calls in a row succeed; → open: one fails.
  */
 export type Breaker = {
   /** Whether a call may be tried now. In half-open this is true once until it is told how the call went. */
   allows(): boolean
   succeeded(): void
-  failed(): void
-  readonly isOpen: boolean
+  failed(events: number): void
+  /** Open, and the time of the next try has not come. */
+  readonly isRefusing: boolean
 }
 
 const MAX_FAILURES = 5
@@ -17,12 +18,11 @@ const WINDOW_MS = 2_000
 const PROBE_MS = 1_000
 const SUCCESSES_TO_CLOSE = 3
 
-/** @param now ms by a clock that only goes forward */
-export function createBreaker(
-  onChange: (open: boolean) => void,
-  now: () => number = () => performance.now(),
-): Breaker {
-  let failures: number[] = []
+/** Failures and successes are told by batch. */
+export function createBreaker(onChange: (open: boolean) => void): Breaker {
+  // The wall clock may be set back, and the breaker would stay open for as long.
+  const now = () => performance.now()
+  let failures: { at: number; events: number }[] = []
   let successes = 0
   let nextProbe: number | undefined
 
@@ -48,12 +48,13 @@ export function createBreaker(
       nextProbe = ++successes < SUCCESSES_TO_CLOSE ? now() : undefined
       if (nextProbe === undefined) onChange(false)
     },
-    failed() {
-      failures = [...failures.filter((at) => at > now() - WINDOW_MS), now()]
-      if (nextProbe !== undefined || failures.length >= MAX_FAILURES) open()
+    failed(events) {
+      failures = [...failures.filter(({ at }) => at > now() - WINDOW_MS), { at: now(), events }]
+      const failed = failures.reduce((sum, { events }) => sum + events, 0)
+      if (nextProbe !== undefined || failed >= MAX_FAILURES) open()
     },
-    get isOpen() {
-      return nextProbe !== undefined
+    get isRefusing() {
+      return nextProbe !== undefined && now() < nextProbe
     },
   }
 }

@@ -1,6 +1,7 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { withDeadline } from '../runtime/backoff.ts'
-import { parseRedisUrl, type RedisUrl } from '../runtime/redis-url.ts'
+import { UserError } from '../runtime/errors.ts'
+import { parseRedisUrl, type RedisAddress } from '../runtime/redis-url.ts'
 
 export type RedisClient = Redis | Cluster
 type Options = Omit<RedisOptions, 'replyMapping'>
@@ -17,19 +18,37 @@ export type ConnectionKind = 'ingest' | 'worker'
 
 const RECONNECT_ON = /^(READONLY|LOADING|UNBLOCKED|MASTERDOWN)/
 
-/** Connects to what REDIS_URL names (`parseRedisUrl`). The client reconnects for ever. */
+/**
+ * Connects to what `parseRedisUrl` reads. The client reconnects for ever; it is not used where Redis refuses the database
+ * that the URL names. What fails is kept for `lastErrorOf`.
+ *
+ * @throws UserError that says what is wrong with the URL
+ */
 export function connectRedis(url: string, kind: ConnectionKind): RedisClient {
-  const options = { ...COMMON, ...(kind === 'ingest' ? INGEST : WORKER) }
-  const parsed = parseRedisUrl(url)
-  const client = open(url, parsed, options)
-  rememberErrors(client)
-  return client
+  const address = addressOf(url)
+  const options = { ...(kind === 'ingest' ? INGEST : WORKER), ...optionsFor(address) }
+  const client = address.kind === 'cluster' ? cluster(address, options) : single(address, options)
+  return keepErrors(client)
 }
+
+/** A connection of the ingest's kind to one node of the cluster at the URL. */
+export function connectNode(url: string, node: { host: string; port: number }): Redis {
+  return keepErrors(new Redis({ ...INGEST, ...optionsFor(addressOf(url)), ...node }))
+}
+
+/** Why the client cannot be used, as far as it has been told since it last could; undefined where it can. */
+export function lastErrorOf(client: RedisClient): Error | undefined {
+  return client.status === 'ready' ? undefined : lastErrors.get(client)
+}
+
+const lastErrors = new WeakMap<RedisClient, Error>()
+
+const retry = (times: number) => Math.min(1_000, 50 * times) * (0.75 + Math.random() / 2)
 
 const COMMON: Options = {
   connectTimeout: 1_000,
   keepAlive: 10_000,
-  retryStrategy: (times) => Math.min(1_000, 50 * times) * (0.75 + Math.random() / 2),
+  retryStrategy: retry,
   // After a failover ioredis stays on the demoted node unless told to reconnect. 1: reconnect, and fail the command.
   reconnectOnError: (error) => (RECONNECT_ON.test(error.message) ? 1 : false),
 }
@@ -43,52 +62,84 @@ const INGEST: Options = {
 }
 const WORKER: Options = { maxRetriesPerRequest: null }
 
-function open(url: string, parsed: RedisUrl, options: Options): RedisClient {
-  const { kind, hosts, tls, username, password, database } = parsed
-  const secure = tls && { tls: {} }
-  const credentials = { ...(username && { username }), ...(password && { password }) }
-  switch (kind) {
-    case 'single':
-      // The driver reads further options in it, such as `?family=6`.
-      return new Redis(url, options)
-    case 'sentinel':
-      return new Redis({
-        ...options,
-        ...credentials,
-        ...secure,
-        sentinels: [...hosts],
-        name: parsed.master,
-        db: database,
-        ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
-        ...(parsed.sentinelUsername && { sentinelUsername: parsed.sentinelUsername }),
-        ...(parsed.sentinelPassword && { sentinelPassword: parsed.sentinelPassword }),
-      })
-    case 'cluster':
-      return new Cluster([...hosts], {
-        enableOfflineQueue: options.enableOfflineQueue ?? true,
-        clusterRetryStrategy: (times) => Math.min(1_000, 100 * times),
-        // Names are not resolved by us where a certificate is to fit them.
-        ...(tls && { dnsLookup: (address, callback) => callback(null, address) }),
-        redisOptions: { ...options, ...credentials, ...secure },
-      })
-    default:
-      return kind satisfies never
+function addressOf(url: string): RedisAddress {
+  const address = parseRedisUrl(url)
+  if ('problem' in address) throw new UserError(`REDIS_URL ${address.problem}`)
+  return address
+}
+
+function optionsFor({ username, password, tls, family }: RedisAddress): Options {
+  return {
+    ...COMMON,
+    ...(username && { username }),
+    ...(password && { password }),
+    ...(tls && { tls }),
+    ...(family && { family }),
   }
 }
 
-const lastErrors = new WeakMap<RedisClient, Error>()
-
-/** Why this client has no connection, as far as it has been told: since it was last ready. */
-export function lastErrorOf(client: RedisClient): Error | undefined {
-  return lastErrors.get(client)
+function single({ hosts, database: db, sentinel, tls }: RedisAddress, options: Options): Redis {
+  if (!sentinel) return new Redis({ ...options, ...hosts[0], db })
+  const { name, username, password } = sentinel
+  return new Redis({
+    ...options,
+    sentinels: [...hosts],
+    name,
+    db,
+    ...(username && { sentinelUsername: username }),
+    ...(password && { sentinelPassword: password }),
+    ...(tls && { sentinelTLS: tls, enableTLSForSentinelMode: true }),
+    sentinelCommandTimeout: 1_000,
+    sentinelRetryStrategy: retry,
+  })
 }
 
-function rememberErrors(client: RedisClient): void {
-  const remember = (error: Error) => void lastErrors.set(client, error)
-  client.on('error', remember)
-  // What happens to a cluster's nodes is told by another event.
-  client.on('node error', remember)
+function cluster({ hosts, tls }: RedisAddress, options: Options): Cluster {
+  const client: Cluster = new Cluster([...hosts], {
+    enableOfflineQueue: options.enableOfflineQueue ?? true,
+    clusterRetryStrategy(times, reason) {
+      if (reason) lastErrors.set(client, reason)
+      return Math.min(1_000, 100 * times)
+    },
+    // Names are what certificates carry.
+    ...(tls && { dnsLookup: (host, done) => done(null, host) }),
+    redisOptions: options,
+  })
+  return client
+}
+
+/** ioredis hides causes: those of a cluster's nodes and of Sentinels are events of their own. */
+function keepErrors<Client extends RedisClient>(client: Client): Client {
+  let cause: Error | undefined
+  const keep = (error: Error) => void lastErrors.set(client, error)
+  const keepCause = (error: Error) => {
+    if (error.message === 'Connection is closed.') return
+    cause = error
+    keep(error)
+  }
+  client.on('sentinelError', keepCause)
+  client.on('node error', keepCause)
+  client.on('error', (error: Error & { command?: { name: string } }) => {
+    const says =
+      error.message === 'Failed to refresh slots cache.' || error.message.startsWith('All sentinels')
+    keep(says && cause ? cause : error)
+    // ioredis would go on in database 0.
+    if (error.command?.name === 'select') client.disconnect(true)
+  })
   client.on('ready', () => lastErrors.delete(client))
+  // It asks a cluster's nodes over copies of their connections.
+  client.on('+node', (node: Redis) => eachCopy(node, (copy) => copy.on('error', keepCause)))
+  if (client instanceof Redis) eachCopy(client, keepErrors)
+  return client
+}
+
+function eachCopy(client: Redis, use: (copy: Redis) => unknown): void {
+  const duplicate = client.duplicate.bind(client)
+  client.duplicate = (override) => {
+    const copy = duplicate(override)
+    use(copy)
+    return copy
+  }
 }
 
 /** Resolves with whether commands can be sent, as soon as they can or after `ms`. */

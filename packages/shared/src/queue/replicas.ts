@@ -1,70 +1,65 @@
-import type { Log } from '../runtime/log.ts'
-import type { RedisClient } from './connection.ts'
+import type { Redis } from 'ioredis'
 
-/** How many replicas must have an event before it is answered; `auto`: one, wherever there are any. */
-export type Acks = 'auto' | number
+/** How many replicas must have an event before it counts as stored; `auto`: one wherever there may be any. */
+export type Acks = number | 'auto'
 
-/** Knows how many replicas a batch must reach. */
-export type ReplicaWatch = Disposable & {
-  /** Undefined while that is not known: from each new connection on until its server has been asked. */
-  readonly acks: number | undefined
+export type AcksNeeded = {
+  /** Undefined as long as this connection has not been asked. */
+  of(client: Redis): number | undefined
+  /** Asks whenever the connection becomes ready and every few seconds from then on; tells `whenKnown` each time. */
+  watch(client: Redis, whenKnown: () => void): void
 }
 
-const LOOK_EVERY_MS = 3_000
+const LOOK_EVERY_MS = 4_000
 
 /**
- * With `auto` the server is asked on each new connection, before it is used, and every few seconds. Once a replica has
- * been seen it is waited for as long as this process lives: after a failover the new master may have none yet.
- *
- * @param hasReplicas true where the URL says so: Sentinels and clusters
+ * A replica that has been seen stays: what comes after a failover has to be as safe as before, also as long as the new
+ * master has no replica.
  */
-export function watchReplicas(
-  client: RedisClient,
-  { acks, hasReplicas, log }: { acks: Acks; hasReplicas: boolean; log: Log },
-): ReplicaWatch {
-  if (acks !== 'auto' || hasReplicas) {
-    const fixed = acks === 'auto' ? 1 : acks
-    return { acks: fixed, [Symbol.dispose]() {} }
+export function createAcksNeeded(acks: Acks, mayFailOver: boolean): AcksNeeded {
+  let known = acks === 'auto' ? (mayFailOver ? 1 : 0) : acks
+  if (acks !== 'auto' || mayFailOver) {
+    return { of: () => known, watch: (client, whenKnown) => void client.on('ready', whenKnown) }
   }
-  let seen = false
-  let isKnown = false
-  async function look(): Promise<void> {
-    const count = await countReplicas(client)
-    if (count > 0 && !seen) log.info({ replicas: count }, 'Redis has a replica: answers wait for it')
-    seen ||= count > 0
-    isKnown = true
-  }
-  // A look that fails leaves the events to the inbox until the next one.
-  const lookQuietly = () => void look().catch(() => {})
-  client.on('ready', lookQuietly)
-  client.on('close', () => {
-    isKnown = false
-  })
-  if (client.status === 'ready') lookQuietly()
-  const timer = setInterval(() => client.status === 'ready' && lookQuietly(), LOOK_EVERY_MS).unref()
+  const asked = new WeakSet<Redis>()
   return {
-    get acks() {
-      if (seen) return 1
-      return isKnown ? 0 : undefined
+    of: (client) => (asked.has(client) ? known : undefined),
+    watch(client, whenKnown) {
+      async function look(): Promise<void> {
+        if (known > 0 || (await hasReplicas(client))) known = 1
+        asked.add(client)
+        whenKnown()
+      }
+      let timer: NodeJS.Timeout | undefined
+      client.on('ready', () => {
+        clearInterval(timer)
+        timer = setInterval(() => void look().catch(() => {}), LOOK_EVERY_MS)
+        // Without an answer the connection is not used: it may have been moved to a replica.
+        look().catch(() => client.disconnect(true))
+      })
+      client.on('close', () => {
+        clearInterval(timer)
+        asked.delete(client)
+      })
     },
-    [Symbol.dispose]: () => clearInterval(timer),
   }
 }
 
-/** 0 as well where the rights of the user do not let it see them; the checks tell. */
-async function countReplicas(client: RedisClient): Promise<number> {
+/** @returns false as well where neither ROLE nor INFO is allowed, which the checks report */
+async function hasReplicas(client: Redis): Promise<boolean> {
   try {
-    const [, , replicas] = (await client.call('ROLE')) as [string, unknown, unknown[]]
-    return Array.isArray(replicas) ? replicas.length : 0
+    const [role, , replicas] = (await client.role()) as [string, unknown, unknown]
+    return role !== 'master' || (Array.isArray(replicas) && replicas.length > 0)
   } catch (error) {
-    if (!isForbidden(error)) throw error
+    if (!isRefusal(error)) throw error
   }
   try {
-    return Number(/connected_slaves:(\d+)/.exec(String(await client.call('INFO', 'replication')))?.[1] ?? 0)
+    const info = await client.info('replication')
+    return /role:slave|connected_slaves:[1-9]/.test(info)
   } catch (error) {
-    if (isForbidden(error)) return 0
-    throw error
+    if (!isRefusal(error)) throw error
+    return false
   }
 }
 
-const isForbidden = (error: unknown) => /^NOPERM|unknown command/i.test((error as Error).message)
+const isRefusal = (error: unknown) => /^(NOPERM|ERR unknown command)/i.test((error as Error).message)

@@ -15,7 +15,8 @@ export type BatcherOptions<Item, Result> = {
   /** A run's items weigh no more than this together, unless one alone does. */
   maxWeight?: number
   weigh?(item: Item): number
-  concurrency: number
+  /** Of runs under way; a function is asked before each. */
+  concurrency: number | (() => number)
   /**
    * Runs begin at least so far apart, unless `maxItems` wait: at a steady trickle each would be for one item, and cost
    * as much as one for many. The first item after a pause still starts at once.
@@ -43,6 +44,8 @@ const LOOK_EVERY_MS = 50
 
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
   const { maxItems, maxWeight = Number.POSITIVE_INFINITY, weigh = () => 0, spacingMs = 0 } = options
+  const { concurrency } = options
+  const most = typeof concurrency === 'number' ? () => concurrency : concurrency
   let queue: Waiting<Item, Result>[] = []
   const running = new Set<readonly Waiting<Item, Result>[]>()
   let scheduled = false
@@ -50,7 +53,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   let looking = false
 
   function schedule(): void {
-    if (scheduled || running.size >= options.concurrency || queue.length === 0) return
+    if (scheduled || running.size >= most() || queue.length === 0) return
     scheduled = true
     const waitMs = queue.length >= maxItems ? 0 : lastStart + spacingMs - performance.now()
     if (waitMs > 0) setTimeout(start, waitMs)

@@ -119,11 +119,8 @@ export function blockList(entries: readonly string[]): BlockList {
 }
 
 export const redisUrl = z.string().superRefine((url, context) => {
-  try {
-    parseRedisUrl(url)
-  } catch (error) {
-    context.issues.push({ code: 'custom', message: (error as Error).message, input: undefined })
-  }
+  const parsed = parseRedisUrl(url)
+  if ('problem' in parsed) context.addIssue({ code: 'custom', message: parsed.problem })
 })
 
 /** What every process reads: log level and the address of its probes and metrics. */
@@ -147,6 +144,6 @@ export const queueSettings = {
   REDIS_ACKS: z
     .string()
     .regex(/^(auto|\d)$/, 'is neither auto nor a number of replicas from 0 to 9')
-    .transform((text) => (text === 'auto' ? text : Number(text)))
+    .transform((text): 'auto' | number => (text === 'auto' ? text : Number(text)))
     .default('auto'),
 }

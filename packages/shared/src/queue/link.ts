@@ -1,0 +1,139 @@
+import { type Cluster, Command, type Redis } from 'ioredis'
+import type { Log } from '../runtime/log.ts'
+import { connectNode, connectRedis, lastErrorOf, type RedisClient } from './connection.ts'
+import { type Acks, type AcksNeeded, createAcksNeeded } from './replicas.ts'
+
+/** A connection of one shard's own to the master of that shard: WAIT blocks the connection that it is sent on. */
+export type Link = {
+  /** Rejects at once where there is no connection that may be used. `acks` are the replicas that the answer waits for. */
+  use<Result>(work: (client: RedisClient, acks: number) => Promise<Result>): Promise<Result>
+  readonly acks: number
+  readonly isUsable: boolean
+  readonly lastError: Error | undefined
+  close(): void
+}
+
+/** Links to the shards of one Redis or cluster, and whatever they have in common. */
+export type Links = {
+  create(prefix: string): Link
+  /** Resolves as soon as one of the links can be used. */
+  readonly usable: Promise<void>
+  close(): void
+}
+
+export function createLinks({ url, acks = 'auto' }: { url: string; acks?: Acks }, log: Log): Links {
+  const usable = Promise.withResolvers<void>()
+  const needed = createAcksNeeded(acks, /^rediss?\+/.test(url))
+  function watched(client: Redis): Redis {
+    client.on('error', (error) => log.debug({ err: error }, 'Redis connection'))
+    needed.watch(client, usable.resolve)
+    return client
+  }
+  if (!/^rediss?\+cluster/.test(url)) {
+    return {
+      create: () => createLink(needed, singleTarget(watched(connectRedis(url, 'ingest') as Redis))),
+      usable: usable.promise,
+      close() {},
+    }
+  }
+  const cluster = connectRedis(url, 'ingest') as Cluster
+  cluster.options.slotsRefreshInterval = SLOTS_EVERY_MS
+  cluster.on('error', (error) => log.debug({ err: error }, 'Redis Cluster'))
+  const connect = (node: { host: string; port: number }) => watched(connectNode(url, node))
+  return {
+    create: (prefix) => createLink(needed, clusterTarget(cluster, connect, prefix)),
+    usable: usable.promise,
+    close: () => cluster.disconnect(),
+  }
+}
+
+const SLOTS_EVERY_MS = 2_000
+
+/** Where the commands of a shard go now. */
+type Target = {
+  client(): Redis | undefined
+  /** A command has failed: the shard may have moved. */
+  failed(): void
+  readonly lastError: Error | undefined
+  close(): void
+}
+
+function createLink(needed: AcksNeeded, target: Target): Link {
+  function usable(): { client: Redis; acks: number } | undefined {
+    const client = target.client()
+    const acks = client?.status === 'ready' ? needed.of(client) : undefined
+    return client && acks !== undefined ? { client, acks } : undefined
+  }
+  return {
+    async use(work) {
+      const now = usable()
+      try {
+        if (!now) throw target.lastError ?? new Error('no connection to Redis')
+        return await work(now.client, now.acks)
+      } catch (error) {
+        target.failed()
+        throw error
+      }
+    },
+    get acks() {
+      return usable()?.acks ?? 0
+    },
+    get isUsable() {
+      return usable() !== undefined
+    },
+    get lastError() {
+      return target.lastError
+    },
+    close: target.close,
+  }
+}
+
+function singleTarget(client: Redis): Target {
+  return {
+    client: () => client,
+    failed() {},
+    get lastError() {
+      return lastErrorOf(client)
+    },
+    close: () => client.disconnect(),
+  }
+}
+
+/**
+ * Follows the slot from master to master. The cluster's client only tells where it is: that client would send WAIT to any
+ * node, since it has no key, and keeps commands for a dead node in a queue.
+ */
+function clusterTarget(
+  cluster: Cluster,
+  connect: (node: { host: string; port: number }) => Redis,
+  prefix: string,
+): Target {
+  const slot = new Command('get', [prefix]).getSlot() as number
+  let address: string | undefined
+  let client: Redis | undefined
+  function current(): Redis | undefined {
+    const master = cluster.slots[slot]?.[0]
+    if (master !== undefined && master !== address) {
+      client?.disconnect()
+      const colon = master.lastIndexOf(':')
+      address = master
+      client = connect({ host: master.slice(0, colon), port: Number(master.slice(colon + 1)) })
+      client.on('close', refresh)
+    }
+    return client
+  }
+  const refresh = () => void (cluster.status === 'ready' && cluster.refreshSlotsCache())
+  cluster.on('refresh', current)
+  return {
+    client: current,
+    failed: refresh,
+    get lastError() {
+      return (client && lastErrorOf(client)) ?? lastErrorOf(cluster)
+    },
+    close() {
+      cluster.off('refresh', current)
+      client?.off('close', refresh)
+      client?.disconnect()
+    },
+  }
+}
