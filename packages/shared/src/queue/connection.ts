@@ -1,5 +1,7 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { withDeadline } from '../runtime/backoff.ts'
+import { UserError } from '../runtime/errors.ts'
+import { parseRedisUrl, type RedisAddress } from '../runtime/redis-url.ts'
 
 export type RedisClient = Redis | Cluster
 type Options = Omit<RedisOptions, 'replyMapping'>
@@ -17,20 +19,36 @@ export type ConnectionKind = 'ingest' | 'worker'
 const RECONNECT_ON = /^(READONLY|LOADING|UNBLOCKED|MASTERDOWN)/
 
 /**
- * Connects to `redis://`, `rediss://`, `redis+sentinel://[user:password@]host:port,…/master[/db]` or
- * `redis+cluster://[user:password@]host:port,…`. The client reconnects for ever.
+ * Connects to what `parseRedisUrl` reads. The client reconnects for ever; it is not used where Redis refuses the database
+ * that the URL names. What fails is kept for `lastErrorOf`.
+ *
+ * @throws UserError that says what is wrong with the URL
  */
 export function connectRedis(url: string, kind: ConnectionKind): RedisClient {
-  const options = { ...COMMON, ...(kind === 'ingest' ? INGEST : WORKER) }
-  if (url.startsWith('redis+sentinel://')) return sentinel(url, options)
-  if (url.startsWith('redis+cluster://')) return cluster(url, options)
-  return new Redis(url, options)
+  const address = addressOf(url)
+  const options = { ...(kind === 'ingest' ? INGEST : WORKER), ...optionsFor(address) }
+  const client = address.kind === 'cluster' ? cluster(address, options) : single(address, options)
+  return keepErrors(client)
 }
+
+/** A connection of the ingest's kind to one node of the cluster at the URL. */
+export function connectNode(url: string, node: { host: string; port: number }): Redis {
+  return keepErrors(new Redis({ ...INGEST, ...optionsFor(addressOf(url)), ...node }))
+}
+
+/** Why the client cannot be used, as far as it has been told since it last could; undefined where it can. */
+export function lastErrorOf(client: RedisClient): Error | undefined {
+  return client.status === 'ready' ? undefined : lastErrors.get(client)
+}
+
+const lastErrors = new WeakMap<RedisClient, Error>()
+
+const retry = (times: number) => Math.min(1_000, 50 * times) * (0.75 + Math.random() / 2)
 
 const COMMON: Options = {
   connectTimeout: 1_000,
   keepAlive: 10_000,
-  retryStrategy: (times) => Math.min(1_000, 50 * times) * (0.75 + Math.random() / 2),
+  retryStrategy: retry,
   // After a failover ioredis stays on the demoted node unless told to reconnect. 1: reconnect, and fail the command.
   reconnectOnError: (error) => (RECONNECT_ON.test(error.message) ? 1 : false),
 }
@@ -44,45 +62,84 @@ const INGEST: Options = {
 }
 const WORKER: Options = { maxRetriesPerRequest: null }
 
-function sentinel(url: string, options: Options): Redis {
-  const { nodes, username, password, path } = parts(url)
-  const [name = 'mymaster', db = '0'] = path.split('/')
-  return new Redis({ ...options, sentinels: nodes, name, db: Number(db), ...credentials(username, password) })
+function addressOf(url: string): RedisAddress {
+  const address = parseRedisUrl(url)
+  if ('problem' in address) throw new UserError(`REDIS_URL ${address.problem}`)
+  return address
 }
 
-function cluster(url: string, options: Options): Cluster {
-  const { nodes, username, password } = parts(url)
-  return new Cluster(nodes, {
-    enableOfflineQueue: options.enableOfflineQueue ?? true,
-    clusterRetryStrategy: (times) => Math.min(1_000, 100 * times),
-    redisOptions: { ...options, ...credentials(username, password) },
+function optionsFor({ username, password, tls, family }: RedisAddress): Options {
+  return {
+    ...COMMON,
+    ...(username && { username }),
+    ...(password && { password }),
+    ...(tls && { tls }),
+    ...(family && { family }),
+  }
+}
+
+function single({ hosts, database: db, sentinel, tls }: RedisAddress, options: Options): Redis {
+  if (!sentinel) return new Redis({ ...options, ...hosts[0], db })
+  const { name, username, password } = sentinel
+  return new Redis({
+    ...options,
+    sentinels: [...hosts],
+    name,
+    db,
+    ...(username && { sentinelUsername: username }),
+    ...(password && { sentinelPassword: password }),
+    ...(tls && { sentinelTLS: tls, enableTLSForSentinelMode: true }),
+    sentinelCommandTimeout: 1_000,
+    sentinelRetryStrategy: retry,
   })
 }
 
-const credentials = (username: string, password: string) => ({
-  ...(username && { username }),
-  ...(password && { password }),
-})
+function cluster({ hosts, tls }: RedisAddress, options: Options): Cluster {
+  const client: Cluster = new Cluster([...hosts], {
+    enableOfflineQueue: options.enableOfflineQueue ?? true,
+    clusterRetryStrategy(times, reason) {
+      if (reason) lastErrors.set(client, reason)
+      return Math.min(1_000, 100 * times)
+    },
+    // Names are what certificates carry.
+    ...(tls && { dnsLookup: (host, done) => done(null, host) }),
+    redisOptions: options,
+  })
+  return client
+}
 
-/** Takes a URL with several hosts apart, which no URL parser does. */
-function parts(url: string): {
-  nodes: { host: string; port: number }[]
-  username: string
-  password: string
-  path: string
-} {
-  const [authority = '', ...path] = url.replace(/^[^:]+:\/\//, '').split('/')
-  const at = authority.lastIndexOf('@')
-  const [username = '', password = ''] =
-    at < 0 ? [] : authority.slice(0, at).split(':').map(decodeURIComponent)
-  const nodes = authority
-    .slice(at + 1)
-    .split(',')
-    .map((node) => {
-      const [, host = '', port] = /^\[?([^\]]+?)\]?(?::(\d+))?$/.exec(node) ?? []
-      return { host, port: Number(port ?? (url.startsWith('redis+sentinel') ? 26379 : 6379)) }
-    })
-  return { nodes, username, password, path: path.join('/') }
+/** ioredis hides causes: those of a cluster's nodes and of Sentinels are events of their own. */
+function keepErrors<Client extends RedisClient>(client: Client): Client {
+  let cause: Error | undefined
+  const keep = (error: Error) => void lastErrors.set(client, error)
+  const keepCause = (error: Error) => {
+    if (error.message === 'Connection is closed.') return
+    cause = error
+    keep(error)
+  }
+  client.on('sentinelError', keepCause)
+  client.on('node error', keepCause)
+  client.on('error', (error: Error & { command?: { name: string } }) => {
+    const says =
+      error.message === 'Failed to refresh slots cache.' || error.message.startsWith('All sentinels')
+    keep(says && cause ? cause : error)
+    // ioredis would go on in database 0.
+    if (error.command?.name === 'select') client.disconnect(true)
+  })
+  client.on('ready', () => lastErrors.delete(client))
+  // It asks a cluster's nodes over copies of their connections.
+  client.on('+node', (node: Redis) => eachCopy(node, (copy) => copy.on('error', keepCause)))
+  if (client instanceof Redis) eachCopy(client, keepErrors)
+  return client
+}
+
+function eachCopy(client: Redis, use: (copy: Redis) => unknown): void {
+  const duplicate = client.duplicate.bind(client)
+  client.duplicate = (override) => {
+    const copy = duplicate(override)
+    use(copy)
+    return copy
+  }
 }
 
 /** Resolves with whether commands can be sent, as soon as they can or after `ms`. */

@@ -1,6 +1,7 @@
 export type { HandleResult, Incoming } from './batch.ts'
 export { createRedisCheck } from './check.ts'
 export type { CollapsedCount } from './collapsed.ts'
+export { lastErrorOf } from './connection.ts'
 export { ATTEMPTS, BACKOFF } from './options.ts'
 export { pingRedis } from './ping.ts'
 export { createQueueReceiver, type QueueReceiver } from './receiver.ts'

@@ -1,17 +1,19 @@
-import { connectRedis } from './connection.ts'
+import { connectRedis, lastErrorOf, readyWithin } from './connection.ts'
+
+const LIMIT_MS = 3_000
 
 /** Resolves once the server at the URL answers and has loaded its data, rejects with what Redis or the network says. */
 export async function pingRedis(url: string): Promise<void> {
   const client = connectRedis(url, 'ingest')
+  const { promise: failed, reject } = Promise.withResolvers<never>()
+  // A cluster and Sentinels go on with their next host.
+  if (!url.includes('+')) client.once('error', reject)
   try {
-    await new Promise<void>((resolve, reject) => {
-      client.once('ready', resolve)
-      client.once('error', reject)
-      setTimeout(() => reject(new Error('Redis does not answer')), 3_000).unref()
-    })
+    if (!(await Promise.race([failed, readyWithin(client, LIMIT_MS)]))) {
+      throw lastErrorOf(client) ?? new Error('Redis does not answer')
+    }
     await client.ping()
   } finally {
-    client.on('error', () => {})
     client.disconnect()
   }
 }

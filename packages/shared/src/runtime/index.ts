@@ -8,6 +8,7 @@ export { runUntilSignal } from './lifecycle.ts'
 export { createLog, type Log } from './log.ts'
 export { createMetrics, type Metrics } from './metrics.ts'
 export { allocateYoung, lowerPriority } from './process.ts'
+export { parseRedisUrl, type RedisAddress } from './redis-url.ts'
 export { type Health, listenError, serveMetrics, serveProbes } from './serve.ts'
 export {
   blockList,

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { BlockList, isIP } from 'node:net'
 import * as z from 'zod'
 import { UserError } from './errors.ts'
+import { parseRedisUrl } from './redis-url.ts'
 
 export type Env = Readonly<Record<string, string | undefined>>
 
@@ -118,7 +119,6 @@ export function blockList(entries: readonly string[]): BlockList {
 }
 
 const POSTGRES_FORM = /^postgres(ql)?:\/\/\S+$/
-const REDIS_FORM = /^(rediss?:\/\/|redis\+sentinel:\/\/|redis\+cluster:\/\/)[^\s/]+/
 
 export const databaseUrl = z
   .string()
@@ -128,29 +128,10 @@ export const databaseUrl = z
     'is not a URL; percent-encode special characters in the password',
   )
 
-export const redisUrl = z
-  .string()
-  .regex(REDIS_FORM, 'is not a redis://, rediss://, redis+sentinel:// or redis+cluster:// URL')
-  .refine(
-    (url) => !REDIS_FORM.test(url) || isRedisUrl(url),
-    'has a host, port or database that is none, or a password whose special characters are not percent-encoded',
-  )
-
-/** Each of its hosts by itself makes a URL with the user and password before them. */
-function isRedisUrl(url: string): boolean {
-  const [, scheme = '', credentials = '', hosts = '', path = ''] =
-    /^(.+?):\/\/(?:(.*)@)?([^/@]+)(?:\/(.*))?$/.exec(url) ?? []
-  const database = scheme === 'redis+sentinel' ? path.split('/')[1] : path.split('?')[0]
-  if (database && !/^\d+$/.test(database)) return false
-  try {
-    decodeURIComponent(credentials)
-    return hosts
-      .split(',')
-      .every((host) => new URL(`redis://${credentials}@${host.split('?')[0]}`).hostname !== '')
-  } catch {
-    return false
-  }
-}
+export const redisUrl = z.string().superRefine((url, context) => {
+  const parsed = parseRedisUrl(url)
+  if ('problem' in parsed) context.addIssue({ code: 'custom', message: parsed.problem })
+})
 
 /** What every process reads: log level and the address that it listens on. */
 export const processSettings = {
@@ -170,4 +151,9 @@ export const queueSettings = {
     .regex(/^[A-Za-z0-9_-]{1,40}$/, 'is not 1 to 40 letters, digits, - or _')
     .default('sluice'),
   QUEUE_SHARDS: wholeNumber(1, 1, 64),
+  REDIS_ACKS: z
+    .string()
+    .regex(/^(auto|\d)$/, 'is neither auto nor a number of replicas (0 to 9)')
+    .transform((text) => (text === 'auto' ? text : Number(text)))
+    .default('auto'),
 }
