@@ -5,28 +5,41 @@ import { createScript } from './script.ts'
 
 /**
  * Does for many jobs what BullMQ's own script `moveToActive` (6.7) does for one that waits: a lock, and a place among the
- * active ones. Whatever is unusual is left to that one: a queue that is paused or limited, and delayed jobs. An id whose
- * key is gone, or no hash any more, is dropped: nothing is left of its job, and the others must not be lost with it.
+ * active ones. Whatever is unusual is left to that one: a queue that is paused or limited, and delayed jobs. What is no
+ * hash any more is dropped; an id without a hash is set aside: in a cluster it may lie on the other node for a while.
+ *
+ * Redis takes back nothing of a script that ends in the middle. So each id stays in the list of waiting jobs until it is in
+ * another one. The first write needs no memory: a Redis that is full refuses only what comes before a script's first write.
  */
 const TAKE = `
 local call = redis.call
 local wait, active, meta = unpack(KEYS)
 local prefix, now, lockMs, token, count = unpack(ARGV)
+call('DEL', prefix .. 'nothing')
 local queue = call('HMGET', meta, 'paused', 'concurrency', 'max')
 if queue[1] or queue[2] or queue[3] then return { 0 } end
-local ids, jobs = {}, {}
-for _, id in ipairs(call('RPOP', wait, count) or {}) do
+local tail = call('LRANGE', wait, -count, -1)
+local ids, jobs, starts, missing = {}, {}, {}, {}
+for at = #tail, 1, -1 do
+  local id = tail[at]
   local key = prefix .. id
   local job = redis.pcall('HMGET', key, 'data', 'atm', 'stc', 'defa', 'ats')
+  if job.err and not string.find(job.err, 'WRONGTYPE', 1, true) then return redis.error_reply(job.err) end
   local data, attempts, stalled, failure, started = unpack(job)
   if not job.err and (data or call('EXISTS', key) == 1) then
     call('SET', key .. ':lock', token, 'PX', lockMs)
-    call('HSET', key, 'processedOn', now, 'ats', (tonumber(started) or 0) + 1)
     ids[#ids + 1] = id
+    starts[#starts + 1] = (tonumber(started) or 0) + 1
     for _, value in ipairs({ id, data or '', attempts or 0, stalled or 0, failure or '' }) do jobs[#jobs + 1] = value end
+  elseif not job.err then
+    missing[#missing + 1] = now
+    missing[#missing + 1] = id
   end
 end
+for at, id in ipairs(ids) do call('HSET', prefix .. id, 'processedOn', now, 'ats', starts[at]) end
 if #ids > 0 then call('LPUSH', active, unpack(ids)) end
+if #missing > 0 then call('ZADD', prefix .. 'missing', unpack(missing)) end
+if #tail > 0 then call('LTRIM', wait, 0, -#tail - 1) end
 return { call('LLEN', wait), unpack(jobs) }`
 
 /**
@@ -34,11 +47,15 @@ return { call('LLEN', wait), unpack(jobs) }`
  * the active ones go, it joins the completed ones, and old ones of these go. It takes the body off as well: finished jobs
  * stay only to let redeliveries collapse. It leaves out what jobs here never have (parents, limits of their own) and the
  * entries of the event stream, which nothing reads. It answers which jobs are not under this lock any more.
+ *
+ * Where it ends in the middle a job is active under its lock still, and doing it again completes it. Its first write needs
+ * no memory either.
  */
 const FINISH = `
 local call = redis.call
 local active, completed, stalled = unpack(KEYS)
 local prefix, now, keepMs, token = unpack(ARGV, 1, 4)
+call('DEL', prefix .. 'nothing')
 local ids, attempts, locks = {}, {}, {}
 for i = 5, #ARGV, 2 do
   ids[#ids + 1] = ARGV[i]
@@ -46,14 +63,14 @@ for i = 5, #ARGV, 2 do
   locks[#locks + 1] = prefix .. ARGV[i] .. ':lock'
 end
 local holders = call('MGET', unpack(locks))
-local done, doneLocks, scores, lost = {}, {}, {}, {}
+local held, heldLocks, scores, lost = {}, {}, {}, {}
 for i, id in ipairs(ids) do
   local key = prefix .. id
-  if holders[i] ~= token or call('LREM', active, -1, id) == 0 then
+  if holders[i] ~= token then
     lost[#lost + 1] = id
   else
-    done[#done + 1] = id
-    doneLocks[#doneLocks + 1] = locks[i]
+    held[#held + 1] = id
+    heldLocks[#heldLocks + 1] = locks[i]
     if call('EXISTS', key) == 1 then
       call('HSET', key, 'data', '{}', 'finishedOn', now, 'atm', attempts[i])
       scores[#scores + 1] = now
@@ -61,11 +78,14 @@ for i, id in ipairs(ids) do
     end
   end
 end
-if #done > 0 then
-  call('DEL', unpack(doneLocks))
-  call('SREM', stalled, unpack(done))
-end
 if #scores > 0 then call('ZADD', completed, unpack(scores)) end
+if #held > 0 then
+  for _, id in ipairs(held) do
+    if call('LREM', active, -1, id) == 0 then lost[#lost + 1] = id end
+  end
+  call('SREM', stalled, unpack(held))
+  call('DEL', unpack(heldLocks))
+end
 local old = call('ZRANGEBYSCORE', completed, '-inf', now - keepMs, 'LIMIT', 0, 200)
 for _, id in ipairs(old) do call('DEL', prefix .. id, prefix .. id .. ':logs') end
 if #old > 0 then call('ZREM', completed, unpack(old)) end
@@ -106,11 +126,16 @@ const finish = createScript<string[]>(FINISH, 3)
 /**
  * @param client a connection that nothing blocks
  * @param prefix of the shard
+ * @param options.onError is told what a command to take jobs was refused with
  */
-export function createJobTaker(client: RedisClient, prefix: string): JobTaker {
-  const queue = `${prefix}:${QUEUE_NAME}:`
-  const forTake = ['wait', 'active', 'meta'].map((name) => queue + name)
-  const forFinish = ['active', 'completed', 'stalled'].map((name) => queue + name)
+export function createJobTaker(
+  client: RedisClient,
+  prefix: string,
+  { name = QUEUE_NAME, onError = () => {} }: { name?: string; onError?(error: Error): void } = {},
+): JobTaker {
+  const queue = `${prefix}:${name}:`
+  const forTake = ['wait', 'active', 'meta'].map((key) => queue + key)
+  const forFinish = ['active', 'completed', 'stalled'].map((key) => queue + key)
   const { lockDuration } = WORKER_OPTIONS
   const keepMs = JOB_OPTIONS.removeOnComplete.age * 1_000
   let waiting = 0
@@ -122,9 +147,9 @@ export function createJobTaker(client: RedisClient, prefix: string): JobTaker {
         asked.push(take(client, [...forTake, queue, Date.now(), lockDuration, token, most]))
       }
       // What one command has taken is not lost because another fails.
-      const taken = (await Promise.allSettled(asked)).flatMap((each) =>
-        each.status === 'fulfilled' ? [each.value] : [],
-      )
+      const settled = await Promise.allSettled(asked)
+      const taken = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+      for (const each of settled) if (each.status === 'rejected') onError(each.reason)
       waiting = taken.at(-1)?.[0] ?? 0
       return taken.flatMap(jobsOf)
     },
