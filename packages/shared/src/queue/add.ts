@@ -16,24 +16,32 @@ export type NewJob = {
  * list of waiting jobs, and the marker that wakes a worker. It leaves out what nothing reads here: the counter for
  * automatic ids, options that are the same for every job, and two entries in the event stream, which nothing would
  * cut while a backlog grows. A job that exists is left alone; the answer tells which ones another arrival had made.
+ *
+ * Redis takes back nothing of a script that ends in the middle, as it does where a cluster moves the slot. So the ids come
+ * first: an id without a hash is set aside by the one who takes it, a hash in no list would swallow its redeliveries.
  */
 const ADD = `
-local ids, collapsed = {}, {}
+local call = redis.call
+local new, known, collapsed, ids = {}, {}, {}, {}
 for i = 3, #ARGV, 3 do
-  local key = ARGV[1] .. ARGV[i]
-  local name = redis.call('HGET', key, 'name')
+  local id = ARGV[i]
+  local name = known[id] or call('HGET', ARGV[1] .. id, 'name')
   if not name then
-    redis.call('HSET', key, 'name', ARGV[i + 1], 'data', ARGV[i + 2], 'timestamp', ARGV[2])
-    ids[#ids + 1] = ARGV[i]
+    new[#new + 1] = i
+    ids[#ids + 1] = id
+    known[id] = ARGV[i + 1]
   elseif name ~= ARGV[i + 1] then
     collapsed[#collapsed + 1] = i / 3 - 1
   end
 end
 if #ids > 0 then
-  redis.call('LPUSH', KEYS[1], unpack(ids))
-  local queue = redis.call('HMGET', KEYS[2], 'paused', 'concurrency')
-  if not queue[1] and not (queue[2] and redis.call('LLEN', KEYS[3]) >= tonumber(queue[2])) then
-    redis.call('ZADD', KEYS[4], 0, '0')
+  call('LPUSH', KEYS[1], unpack(ids))
+  for _, i in ipairs(new) do
+    call('HSET', ARGV[1] .. ARGV[i], 'name', ARGV[i + 1], 'data', ARGV[i + 2], 'timestamp', ARGV[2])
+  end
+  local queue = call('HMGET', KEYS[2], 'paused', 'concurrency')
+  if not queue[1] and not (queue[2] and call('LLEN', KEYS[3]) >= tonumber(queue[2])) then
+    call('ZADD', KEYS[4], 0, '0')
   end
 end
 return collapsed`
@@ -51,9 +59,10 @@ const add = createScript<number[]>(ADD, 4)
 export function createAdd(
   client: RedisClient,
   prefix: string,
+  name: string = QUEUE_NAME,
 ): (jobs: readonly NewJob[]) => Promise<number[]> {
-  const queue = `${prefix}:${QUEUE_NAME}:`
-  const keys = ['wait', 'meta', 'active', 'marker'].map((name) => queue + name)
+  const queue = `${prefix}:${name}:`
+  const keys = ['wait', 'meta', 'active', 'marker'].map((key) => queue + key)
   return (jobs) => {
     const args: (string | number)[] = [...keys, queue, Date.now()]
     for (const { jobId, name, data } of jobs) args.push(jobId, name, data)

@@ -12,13 +12,14 @@ export function redisCause(error: unknown): Cause {
       'Start it, or correct REDIS_URL: rediss:// where it speaks TLS, another port where it is no Redis.'
     return { text: 'the connection is closed without an answer', advice }
   }
-  // What a cluster's client says of all its nodes hides what one of them has said.
-  const inner = (error as { lastNodeError?: unknown }).lastNodeError ?? error
-  const { message } = describeError(inner)
-  return networkCause(inner, 'REDIS_URL') ?? saidByRedis(message)
+  return networkCause(error, 'REDIS_URL') ?? saidByRedis(describeError(error).message)
 }
 
 function saidByRedis(message: string): Cause {
+  if (/sentinel/i.test(message)) {
+    const advice = 'Start the Sentinels, or correct their addresses and the name of the master in REDIS_URL.'
+    return { text: `no Sentinel names the master (${message})`, advice }
+  }
   if (/^WRONGPASS|invalid password/i.test(message))
     return { text: 'the user or password is wrong (WRONGPASS)', advice: 'Correct them in REDIS_URL.' }
   if (/^NOAUTH|without any password configured/.test(message))
@@ -36,10 +37,6 @@ function saidByRedis(message: string): Cause {
     }
   if (message.startsWith('LOADING'))
     return { text: 'it loads its data (LOADING)', advice: 'Wait until it has: events take the inbox.' }
-  if (/^All sentinels are unreachable/.test(message)) {
-    const advice = 'Correct their addresses and the name of the master in REDIS_URL.'
-    return { text: `no Sentinel names the master (${message.replace(/^.*Last error: /, '')})`, advice }
-  }
   if (/Connection is closed/.test(message)) return redisCause(undefined)
   if (/timed out/i.test(message))
     return { text: 'no answer in time', advice: 'Start it, or correct REDIS_URL.' }

@@ -34,7 +34,7 @@ const INFO_DENIED = (name: string) =>
   warn(
     name,
     'does not tell its version, role, eviction policy, memory, replicas and last writes',
-    'Let its user run INFO, or look after these settings yourself (docs/operations.md, Stores).',
+    'Let its user run INFO. Else look after these yourself, and set REDIS_ACKS where it has replicas: auto sees none.',
   )
 
 /** The sections of INFO, `name: value`; undefined where the user may not ask. */

@@ -3,7 +3,7 @@ import type { Master } from './nodes.ts'
 
 /** What is asked of the replicas, and what was seen of them before. */
 export type Replication = {
-  /** How many replicas an event is acknowledged by; `auto` asks for one wherever a replica was seen. */
+  /** How many replicas an event is acknowledged by; `auto` asks for one where there may be any. */
   readonly acks: 'auto' | number
   /** By its URL somebody else may take over from a master: there are Sentinels, or a cluster. */
   readonly failsOver: boolean
@@ -23,19 +23,19 @@ export function checkReplicas(
   const connected = Number(info.connected_slaves)
   const replicas = Object.entries(info).filter(([key]) => /^slave\d+$/.test(key))
   if (connected > 0) seen.add(name)
-  const wanted = acks === 'auto' ? Number(seen.has(name)) : acks
+  const wanted = acks === 'auto' ? Number(failsOver || seen.has(name)) : acks
   const count = connected === 1 ? '1 replica' : `${connected} replicas`
   if (connected > 0 && acks === 0) {
     const advice = 'Set REDIS_ACKS to auto: a failover may lose events that were answered 200.'
     return [unsafe('Redis', warn(name, `${count}, and REDIS_ACKS is 0`, advice))]
   }
+  if (failsOver && connected === 0) {
+    const meanwhile = wanted > 0 ? 'events are written to the inbox as well, and ' : ''
+    return [warn(name, 'no replica', `Give it one: until then ${meanwhile}nobody takes over from it.`)]
+  }
   if (connected < wanted) {
     const advice = 'Bring them back: events are written to the inbox as well until a replica is back.'
     return [warn(name, `${count} connected, events wait for ${wanted}`, advice)]
-  }
-  if (failsOver && connected === 0) {
-    const advice = 'Give it one: while this master is away nobody takes over, and its events wait.'
-    return [warn(name, 'no replica', advice)]
   }
   const found = replicas.flatMap(([, line]) => judgeReplica(name, line))
   if (connected < (master.replicas ?? 0)) {

@@ -21,7 +21,7 @@ export function createRedisCheck(
   location: QueueLocation & { acks?: 'auto' | number },
 ): () => Promise<Check[]> {
   const { url, acks = 'auto' } = location
-  const failsOver = /^rediss?\+/.test(url)
+  const failsOver = /^\w+\+/.test(url)
   const replication: Replication = { acks, failsOver, seen: new Set() }
   const memory = createShardMemory(location)
   return async () => {
@@ -31,7 +31,7 @@ export function createRedisCheck(
 
   function look(): Promise<Check[]> {
     return withRedis(url, async (client) => {
-      const masters = await findMasters(client)
+      const masters = await findMasters(url, client)
       const [nodes, [shards]] = await Promise.all([
         Promise.all(masters.map(async (master) => sumUp(master, await checkNode(master, replication)))),
         Promise.allSettled([connected(client).then(() => checkShards(client, masters, memory))]),

@@ -1,6 +1,7 @@
-import { type Cluster, Redis, type RedisOptions } from 'ioredis'
+import { Redis } from 'ioredis'
 import { DeadlineError } from '../runtime/backoff.ts'
-import { connectRedis, type RedisClient } from './connection.ts'
+import { parseRedisUrl } from '../runtime/redis-url.ts'
+import { connectNode, connectRedis, lastErrorOf, type RedisClient } from './connection.ts'
 
 /** A server that events are written to: the only one, the master that the Sentinels name, or one of a cluster. */
 export type Master = {
@@ -18,7 +19,6 @@ const UNASKED = { enableReadyCheck: false }
 /** Hands a new connection to `work`, since old ones keep rights and passwords that new ones do not get any more. */
 export async function withRedis<T>(url: string, work: (client: RedisClient) => Promise<T>): Promise<T> {
   const client = connectRedis(url, 'ingest')
-  client.on('error', () => {})
   // The client would print a line at each look where its user may not run INFO, which the checks ask for themselves.
   Object.assign((client instanceof Redis ? client.options : client.options.redisOptions) ?? {}, UNASKED)
   try {
@@ -32,48 +32,47 @@ export async function withRedis<T>(url: string, work: (client: RedisClient) => P
 export async function connected(client: RedisClient): Promise<void> {
   if (client.status === 'ready') return
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const closed = () => reject(undefined)
-  client.once('ready', resolve).once('error', reject)
+  const failed = (error?: Error) => reject(lastErrorOf(client) ?? error)
+  client.once('ready', resolve).once('error', failed)
   // Clients of clusters and Sentinels close as often as they have to begin with another node.
-  if (client instanceof Redis && !client.options.sentinels) client.once('close', closed)
+  if (client instanceof Redis && !client.options.sentinels) client.once('close', failed)
   const late = new DeadlineError('connecting timed out: it hangs, or is no whole cluster')
-  const limit = setTimeout(() => reject(late), LIMIT_MS)
+  const limit = setTimeout(() => failed(late), LIMIT_MS)
   try {
     await promise
   } finally {
     clearTimeout(limit)
-    client.off('ready', resolve).off('error', reject).off('close', closed)
+    client.off('ready', resolve).off('error', failed).off('close', failed)
   }
 }
 
 /**
- * Every master behind a client, those that do not answer included.
+ * Every master behind the URL, those that do not answer included.
  *
+ * @param client is connected to it
  * @throws what keeps each node of a cluster from telling
  */
-export async function findMasters(client: RedisClient): Promise<Master[]> {
+export async function findMasters(url: string, client: RedisClient): Promise<Master[]> {
   if (client instanceof Redis) {
     const use: Master['use'] = (work) => connected(client).then(() => work(client))
     return [{ name: undefined, replicas: undefined, use }]
   }
-  const owners = await askFirst(seedsOf(client), (seed) =>
-    onNode(client, seed, async (node) => ownersOf(await node.cluster('SLOTS'), seed.host)),
+  // The client forgets nodes that it cannot reach.
+  const address = parseRedisUrl(url)
+  const seeds = 'hosts' in address ? address.hosts : []
+  const owners = await askFirst(seeds, (seed) =>
+    onNode(url, seed, async (node) => ownersOf(await node.cluster('SLOTS'), seed.host)),
   )
   return [...owners].map(([name, { host, port, replicas }]) => ({
     name: owners.size > 1 ? name : undefined,
     replicas,
-    use: (work) => onNode(client, { host, port }, work),
+    use: (work) => onNode(url, { host, port }, work),
   }))
 }
 
 type Address = { readonly host: string; readonly port: number }
 /** From slot, to slot, then its master and its replicas: host, port, id. */
 type Slots = [number, number, ...[string, number, ...unknown[]][]][]
-
-/** The first nodes are as REDIS_URL has them; the client forgets those that it cannot reach. */
-function seedsOf(cluster: Cluster): Address[] {
-  return (cluster as unknown as { startupNodes: Address[] }).startupNodes
-}
 
 function ownersOf(slots: Slots, askedHost: string): Map<string, Address & { replicas: number }> {
   const owners = new Map<string, Address & { replicas: number }>()
@@ -94,14 +93,9 @@ async function askFirst<T>(seeds: readonly Address[], ask: (seed: Address) => Pr
   }
 }
 
-async function onNode<T>(
-  cluster: Cluster,
-  { host, port }: Address,
-  work: (node: Redis) => Promise<T>,
-): Promise<T> {
-  const options = cluster.options.redisOptions as Omit<RedisOptions, 'replyMapping'>
-  const node = new Redis({ ...options, host, port, retryStrategy: () => null })
-  node.on('error', () => {})
+async function onNode<T>(url: string, address: Address, work: (node: Redis) => Promise<T>): Promise<T> {
+  const node = connectNode(url, address)
+  Object.assign(node.options, UNASKED)
   try {
     await connected(node)
     return await work(node)

@@ -60,7 +60,7 @@ export function createQueueReceiver(
   const shards = location.consume ?? Array.from({ length: location.shards }, (_, shard) => shard)
   const workers = shards.map((shard) => {
     const prefix = shardPrefix(location.prefix, shard)
-    const taker = createJobTaker(client, prefix, refused)
+    const taker = createJobTaker(client, prefix, { onError: refused })
     const completed = new Set<string>()
     const turn = createTurns(SPACING_MS)
     const worker: EventWorker = new EventWorker(

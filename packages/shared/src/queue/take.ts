@@ -52,11 +52,15 @@ return { call('LLEN', wait), unpack(jobs) }`
  * the active ones go, it joins the completed ones, and old ones of these go. It takes the body off as well: finished jobs
  * stay only to let redeliveries collapse. It leaves out what jobs here never have (parents, limits of their own) and the
  * entries of the event stream, which nothing reads. It answers which jobs are not under this lock any more.
+ *
+ * Where it ends in the middle a job is active under its lock still, and doing it again completes it. Its first write needs
+ * no memory either.
  */
 const FINISH = `
 local call = redis.call
 local active, completed, stalled = unpack(KEYS)
 local prefix, now, keepMs, token = unpack(ARGV, 1, 4)
+call('DEL', prefix .. 'nothing')
 local ids, attempts, locks = {}, {}, {}
 for i = 5, #ARGV, 2 do
   ids[#ids + 1] = ARGV[i]
@@ -64,14 +68,14 @@ for i = 5, #ARGV, 2 do
   locks[#locks + 1] = prefix .. ARGV[i] .. ':lock'
 end
 local holders = call('MGET', unpack(locks))
-local done, doneLocks, scores, lost = {}, {}, {}, {}
+local held, heldLocks, scores, lost = {}, {}, {}, {}
 for i, id in ipairs(ids) do
   local key = prefix .. id
-  if holders[i] ~= token or call('LREM', active, -1, id) == 0 then
+  if holders[i] ~= token then
     lost[#lost + 1] = id
   else
-    done[#done + 1] = id
-    doneLocks[#doneLocks + 1] = locks[i]
+    held[#held + 1] = id
+    heldLocks[#heldLocks + 1] = locks[i]
     if call('EXISTS', key) == 1 then
       call('HSET', key, 'data', '{}', 'finishedOn', now, 'atm', attempts[i])
       scores[#scores + 1] = now
@@ -79,11 +83,14 @@ for i, id in ipairs(ids) do
     end
   end
 end
-if #done > 0 then
-  call('DEL', unpack(doneLocks))
-  call('SREM', stalled, unpack(done))
-end
 if #scores > 0 then call('ZADD', completed, unpack(scores)) end
+if #held > 0 then
+  for _, id in ipairs(held) do
+    if call('LREM', active, -1, id) == 0 then lost[#lost + 1] = id end
+  end
+  call('SREM', stalled, unpack(held))
+  call('DEL', unpack(heldLocks))
+end
 local old = call('ZRANGEBYSCORE', completed, '-inf', now - keepMs, 'LIMIT', 0, 200)
 for _, id in ipairs(old) do call('DEL', prefix .. id, prefix .. id .. ':logs') end
 if #old > 0 then call('ZREM', completed, unpack(old)) end
@@ -127,16 +134,16 @@ const finish = createScript<string[]>(FINISH, 3)
 /**
  * @param client a connection that nothing blocks
  * @param prefix of the shard
- * @param onRefused hears why jobs could not be taken
+ * @param options.onError is told what a command to take jobs was refused with
  */
 export function createJobTaker(
   client: RedisClient,
   prefix: string,
-  onRefused: (error: unknown) => void = () => {},
+  { name = QUEUE_NAME, onError = () => {} }: { name?: string; onError?(error: Error): void } = {},
 ): JobTaker {
-  const queue = `${prefix}:${QUEUE_NAME}:`
-  const forTake = ['wait', 'active', 'meta', MISSING].map((name) => queue + name)
-  const forFinish = ['active', 'completed', 'stalled'].map((name) => queue + name)
+  const queue = `${prefix}:${name}:`
+  const forTake = ['wait', 'active', 'meta', MISSING].map((key) => queue + key)
+  const forFinish = ['active', 'completed', 'stalled'].map((key) => queue + key)
   const { lockDuration } = WORKER_OPTIONS
   const keepMs = JOB_OPTIONS.removeOnComplete.age * 1_000
   let waiting = 0
@@ -149,9 +156,8 @@ export function createJobTaker(
       }
       // What one command has taken is not lost because another fails.
       const settled = await Promise.allSettled(asked)
-      const refused = settled.find((each) => each.status === 'rejected')
-      if (refused) onRefused(refused.reason)
       const taken = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+      for (const each of settled) if (each.status === 'rejected') onError(each.reason)
       waiting = taken.at(-1)?.[0] ?? 0
       return taken.flatMap(jobsOf)
     },
