@@ -7,7 +7,8 @@ import type { Metrics } from './metrics.ts'
 export type Health = { ready: boolean; [detail: string]: unknown }
 
 const STORES = ['postgres', 'redis'] as const
-const UP: readonly unknown[] = ['up', 'current', 'newer']
+/** Where some of several shards are down, the others take events. */
+const isUp = (state: unknown) => /^(up|current|newer|\d+ of \d+ shards down)$/.test(String(state))
 
 /** What anybody may know: whether it is ready, and which of its stores can be used. */
 export function brief(
@@ -16,7 +17,7 @@ export function brief(
   const stores = STORES.filter((name) => name in health && health[name] !== 'not configured')
   return {
     ready: health.ready,
-    ...Object.fromEntries(stores.map((name) => [name, UP.includes(health[name]) ? 'up' : 'down'])),
+    ...Object.fromEntries(stores.map((name) => [name, isUp(health[name]) ? 'up' : 'down'])),
   }
 }
 
