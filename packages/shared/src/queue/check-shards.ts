@@ -5,7 +5,7 @@ import type { RedisClient } from './connection.ts'
 import type { Master } from './nodes.ts'
 import { QUEUE_NAME, shardPrefix } from './options.ts'
 import { missingRights } from './rights.ts'
-import { tryQueue } from './try.ts'
+import { tryQueue } from './roundtrip.ts'
 
 /** What is known of the shards from look to look. */
 export type ShardMemory = {
