@@ -5,10 +5,15 @@ import { resolveReplayed, writeDeadLetters } from './dead-letters.ts'
 import { bodySha256, type Delivery, type EventRow, journeyEventOf, readDelivery } from './delivery.ts'
 import { countDuplicates, insertEvents, lockEvents, newestAnonymous } from './events.ts'
 import { nameOf } from './journey-rows.ts'
-import { foldTouched, lookUp, type Touched, touch } from './journeys.ts'
+import { type FoldOptions, foldTouched, lookUp, type Touched, touch } from './journeys.ts'
 import type { Connection } from './pool.ts'
 
 export type Landed = 'landed' | 'duplicate' | 'conflict'
+
+export type LandOptions = FoldOptions & {
+  /** Leaves the `body` column empty: a last try for a document that jsonb refuses. */
+  readonly withoutBody?: boolean
+}
 
 /**
  * Lands deliveries in the caller's transaction: each event once, by its key.
@@ -16,7 +21,6 @@ export type Landed = 'landed' | 'duplicate' | 'conflict'
  * Locks are taken in one order by everybody, or concurrent batches deadlock: bodies without event id first, then the
  * inserts sorted by key, then the rows that exist already, sorted by key, then the journeys, sorted by name.
  *
- * @param options.withoutBody leaves the `body` column empty: a last try for a document that jsonb refuses
  * @returns for each delivery, in order: `landed` made the row; `duplicate` was there with the same bytes; `conflict`
  * was there with other bytes and is now a dead letter.
  * @throws what `pg` throws. Nothing is caught: the transaction is lost with the first failure.
@@ -24,7 +28,7 @@ export type Landed = 'landed' | 'duplicate' | 'conflict'
 export async function landDeliveries(
   connection: Connection,
   deliveries: readonly Delivery[],
-  options: { withoutBody?: boolean } = {},
+  options: LandOptions = {},
 ): Promise<Landed[]> {
   if (deliveries.length > 0) failpoint('worker-before-transaction')
   const rows = deliveries.map((delivery) => readDelivery(delivery, options.withoutBody ?? false))
@@ -48,13 +52,13 @@ export async function landDeliveries(
     journeyIn(journeys, row)?.landed.push(journeyEventOf(row))
     return false
   })
-  if (others.length > 0) await settleOthers(connection, others, { outcomes, journeys })
+  if (others.length > 0) await settleOthers(connection, others, { outcomes, journeys, options })
   await resolveReplayed(
     connection,
     rows.filter((row) => outcomes.get(row) !== 'conflict').flatMap((row) => row.delivery.replayOf ?? []),
   )
   const touched = [...journeys.values()].filter(({ landed, altered }) => altered || landed.length > 0)
-  await foldTouched(connection, touched)
+  await foldTouched(connection, touched, options)
   return rows.map((row) => outcomes.get(row) as Landed)
 }
 
@@ -85,7 +89,11 @@ async function keyAnonymous(connection: Connection, rows: readonly EventRow[]): 
 async function settleOthers(
   connection: Connection,
   others: readonly EventRow[],
-  { outcomes, journeys }: { outcomes: Map<EventRow, Landed>; journeys: Map<string, Touched> },
+  {
+    outcomes,
+    journeys,
+    options,
+  }: { outcomes: Map<EventRow, Landed>; journeys: Map<string, Touched>; options: FoldOptions },
 ): Promise<void> {
   const stored = await lockEvents(connection, others.map((row) => row.eventKey).sort(Buffer.compare))
   const duplicates = new Map<string, { count: number; firstAt: number }>()
@@ -123,6 +131,7 @@ async function settleOthers(
       attempts: 1,
       envelope: JSON.stringify(row.delivery.envelope),
     })),
+    options,
   )
 }
 
