@@ -56,7 +56,7 @@ export function createDrain(means: Means, worker: string): Drain {
     /** Lands what lands with others, in the transaction that takes the rows, and tells what is to come later. */
     const landCommon = (announced: boolean) =>
       db.transaction(async (connection, begunAt) => {
-        rows = await takeInbox(connection, { rows: BATCH, bytes: BATCH_BYTES, since })
+        rows = await takeInbox(connection, BATCH, { bytes: BATCH_BYTES, since })
         const look = { since, begunAt, tookMs: performance.now() - began }
         if (rows.length === 0) return { look, landed: [], later: NOTHING }
         const jobIds = rows.map(({ jobId }) => jobId)

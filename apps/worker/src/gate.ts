@@ -22,7 +22,7 @@ export type Gate = {
 } & AsyncDisposable
 
 const FAILURES_TO_SHUT = 3
-const JOB_DELAY = { baseMs: 1_000, maxMs: 15_000 }
+const JOB_DELAY = { baseMs: 1_000, maxMs: 5_000 }
 const PROBE_DELAY = { baseMs: 500, maxMs: 10_000 }
 
 export function createGate(deps: {

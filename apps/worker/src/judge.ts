@@ -5,7 +5,7 @@ import { type Comparison, type Verdict, verdictOf } from './verdict.ts'
 
 /** One comparison stands for all that fail alike within this span. */
 const SAME_MS = 1_000
-const HELD_DELAY = { baseMs: 1_000, maxMs: 10_000 }
+const HELD_DELAY = { baseMs: 1_000, maxMs: 5_000 }
 /** Shapes and comparisons that are remembered; the oldest ones are forgotten. */
 const MAX_KNOWN = 200
 

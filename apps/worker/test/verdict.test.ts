@@ -29,12 +29,21 @@ describe('what becomes of an event that fails alone', () => {
     },
   )
 
-  it.each(['55P03', '40001', '40P01', '26000', '42P05', '08P01', '57P01', '53300', '25006', '3D000', '28P01'])(
-    'with %s: it waits',
-    (code) => {
-      expect(verdict(code, true)).toEqual({ kind: 'wait' })
-    },
-  )
+  it.each([
+    '55P03',
+    '40001',
+    '40P01',
+    '26000',
+    '42P05',
+    '08P01',
+    '57P01',
+    '53300',
+    '25006',
+    '3D000',
+    '28P01',
+  ])('with %s: it waits', (code) => {
+    expect(verdict(code, true)).toEqual({ kind: 'wait' })
+  })
 
   it('with a plan that has become stale: it waits', () => {
     const stale = failing('0A000', { routine: 'RevalidateCachedQuery' })

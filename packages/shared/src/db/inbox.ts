@@ -90,12 +90,10 @@ const RETURNING = `returning job_id as "jobId", envelope, duplicates, replay_of:
   (extract(epoch from available_at) * 1000)::float8 as "availableAt"`
 
 export type TakeLimits = {
-  /** At most so many rows. */
-  readonly rows: number
-  /** Together they weigh no more than this, in bytes, but for the last one. */
-  readonly bytes: number
+  /** Together the rows weigh no more than this, in bytes, but for the last one. */
+  readonly bytes?: number
   /** Rows that were due earlier are left out, ms since 1970: dead ones would be passed over one by one. */
-  readonly since: number
+  readonly since?: number
 }
 
 // Postgres need not read a long envelope to know its length.
@@ -106,10 +104,11 @@ const LIGHT = `select ctid from (
       order by available_at limit $1 for update skip locked) as due) as weighed
   where before < $2`
 
-/** Takes rows whose time has come, the longest waiting first, in the transaction that lands them. */
+/** Takes up to `limit` rows whose time has come, the longest waiting first, in the transaction that lands them. */
 export async function takeInbox(
   connection: Connection,
-  { rows: limit, bytes, since }: TakeLimits,
+  limit: number,
+  { bytes = Number.MAX_SAFE_INTEGER, since = Number.NEGATIVE_INFINITY }: TakeLimits = {},
 ): Promise<InboxRow[]> {
   const { rows } = await connection.query<InboxRow>({
     name: 'take_inbox',
