@@ -46,25 +46,27 @@ export type Drain = (round: number) => Promise<{ taken: number; more: boolean }>
 export function createDrain(means: Means, worker: string): Drain {
   const { db, gate, metrics, judge, apart, announcer } = means
   const floor = createFloor()
+  /** As many as the last batch would have been, had it weighed as much as it may: what is left over is held by it. */
+  let limit = BATCH
   const onRead = noticing(means)
 
   return async (round) => {
     const claim = `${worker}-${round}`
-    const since = floor.next()
-    const began = performance.now()
+    const look = floor.next()
+    const most = limit
     let rows: InboxRow[] = []
     /** Lands what lands with others, in the transaction that takes the rows, and tells what is to come later. */
     const landCommon = (announced: boolean) =>
       db.transaction(async (connection, begunAt) => {
-        rows = await takeInbox(connection, BATCH, { bytes: BATCH_BYTES, since })
-        const look = { since, begunAt, tookMs: performance.now() - began }
-        if (rows.length === 0) return { look, landed: [], later: NOTHING }
+        rows = await takeInbox(connection, most, { bytes: BATCH_BYTES, since: look.since })
+        const found = { to: begunAt, tookMs: performance.now() - look.beganAt }
+        if (rows.length === 0) return { found, landed: [], later: NOTHING }
         const jobIds = rows.map(({ jobId }) => jobId)
         await noteClaim(db.pool, claim, jobIds)
         failpoint('worker-after-claim')
         const { common, later } = await sortOut(rows)
         await putBackInbox(connection, later.back)
-        return { look, landed: await landRows(connection, common, { announced, onRead }), later }
+        return { found, landed: await landRows(connection, common, { announced, onRead }), later }
       }, WHOLE)
 
     const result = await announcer(landCommon).catch((error: unknown) => ({ error }))
@@ -73,15 +75,21 @@ export function createDrain(means: Means, worker: string): Drain {
       await dropClaim(db.pool, claim).catch(() => {})
       if (rows.length === 0 || classifyFailure(result.error) === 'infrastructure') throw result.error
       await settle(rows, await isolate(rows, retake, { wholeFailed: result }))
-      return { taken: rows.length, more: isMore(rows) }
+      return { taken: rows.length, more: true }
     }
     if (rows.length > 0) failpoint('worker-after-commit')
-    const { look, landed, later } = result
-    floor.emptied({ ...look, to: isMore(rows) ? newest(rows) : look.begunAt })
+    const { found, landed, later } = result
+    const weight = rows.reduce((sum, { envelope }) => sum + envelope.length, 0)
+    const isCut = rows.length < most && weight > HEAVY_CHARACTERS
+    const more = rows.length === most || isCut
+    if (rows.length > 0)
+      limit = Math.max(1, Math.min(BATCH, Math.floor((BATCH_BYTES * rows.length) / weight)))
+    if (isCut) floor.left(newest(rows))
+    else floor.emptied(look, more ? { ...found, to: newest(rows) } : found)
     note(landed)
     if (landed.length > 0) gate.succeeded()
     if (later.back.length > 0) await takeTurns(claim, later)
-    return { taken: rows.length, more: isMore(rows) }
+    return { taken: rows.length, more }
   }
 
   /** Tells those that are not to land with the others. */
@@ -228,9 +236,4 @@ const NOTHING: Later = { back: [], turns: new Map() }
 
 function newest(rows: readonly InboxRow[]): number {
   return Math.max(...rows.map(({ availableAt }) => availableAt))
-}
-
-function isMore(rows: readonly InboxRow[]): boolean {
-  const characters = rows.reduce((sum, { envelope }) => sum + envelope.length, 0)
-  return rows.length === BATCH || characters > HEAVY_CHARACTERS
 }

@@ -10,31 +10,44 @@ const SHARE = 20
  * one looks at everything: rows that were held, or came late, or that a dead worker had taken.
  */
 export type Floor = {
-  /** Where to begin, ms since 1970 by Postgres' clock. */
-  next(): number
-  /** A look from `since` has left nothing that was due before `to`. */
-  emptied(look: { since: number; to: number; tookMs: number }): void
+  next(): Look
+  /** A look has left nothing that was due before `to`, ms since 1970 by Postgres' clock, and took so long to find it. */
+  emptied(look: Look, result: { to: number; tookMs: number }): void
+  /**
+   * A look has left some that were due after `from`: it held them, so that those which went on meanwhile did not see them.
+   */
+  left(from: number): void
   /** What was taken may be there again. */
   failed(): void
 }
 
+/** `since`: where it begins, ms since 1970 by Postgres' clock. */
+export type Look = { readonly since: number; readonly beganAt: number }
+
+const EVERYTHING = Number.NEGATIVE_INFINITY
+
 export function createFloor(now: () => number = () => performance.now()): Floor {
-  const everything = Number.NEGATIVE_INFINITY
-  let floor = everything
-  let wholeAt = everything
+  let floor = EVERYTHING
+  let wholeAt = EVERYTHING
+  let leftAt = EVERYTHING
   return {
     next() {
-      if (now() < wholeAt) return floor
-      wholeAt = now() + WHOLE_EVERY_MS
-      return everything
+      const isWhole = now() >= wholeAt
+      if (isWhole) wholeAt = now() + WHOLE_EVERY_MS
+      return { since: isWhole ? EVERYTHING : floor, beganAt: now() }
     },
-    emptied({ since, to, tookMs }) {
-      floor = Math.max(floor, to - MARGIN_MS)
-      if (since === everything) wholeAt = now() + Math.max(WHOLE_EVERY_MS, SHARE * tookMs)
+    emptied({ since, beganAt }, { to, tookMs }) {
+      if (beganAt > leftAt) floor = Math.max(floor, to - MARGIN_MS)
+      if (since === EVERYTHING) wholeAt = now() + Math.max(WHOLE_EVERY_MS, SHARE * tookMs)
+    },
+    left(from) {
+      floor = Math.min(floor, from - MARGIN_MS)
+      leftAt = now()
     },
     failed() {
-      floor = everything
-      wholeAt = everything
+      floor = EVERYTHING
+      wholeAt = EVERYTHING
+      leftAt = now()
     },
   }
 }

@@ -125,23 +125,40 @@ describe('a look into the inbox', () => {
     let now = 0
     const floor = createFloor(() => now)
     const everything = Number.NEGATIVE_INFINITY
-    expect(floor.next()).toBe(everything)
-    floor.emptied({ since: everything, to: 50_000, tookMs: 10 })
-    expect(floor.next()).toBe(49_000)
-    floor.emptied({ since: 49_000, to: 40_000, tookMs: 10 })
-    expect(floor.next()).toBe(49_000)
+    const next = () => floor.next().since
+    const begun = (since: number) => ({ since, beganAt: now })
+    expect(next()).toBe(everything)
+    floor.emptied(begun(everything), { to: 50_000, tookMs: 10 })
+    expect(next()).toBe(49_000)
+    floor.emptied(begun(49_000), { to: 40_000, tookMs: 10 })
+    expect(next()).toBe(49_000)
     floor.failed()
-    expect(floor.next()).toBe(everything)
+    expect(next()).toBe(everything)
     // One round looks at everything, the others go on.
-    floor.emptied({ since: 49_000, to: 60_000, tookMs: 10 })
-    expect(floor.next()).toBe(59_000)
+    now = 1
+    floor.emptied(begun(49_000), { to: 60_000, tookMs: 10 })
+    expect(next()).toBe(59_000)
     now = 5_000
-    expect(floor.next()).toBe(everything)
-    floor.emptied({ since: everything, to: 60_000, tookMs: 2_000 })
+    expect(next()).toBe(everything)
+    floor.emptied(begun(everything), { to: 60_000, tookMs: 2_000 })
     now = 44_000
-    expect(floor.next()).toBe(59_000)
+    expect(next()).toBe(59_000)
     now = 45_000
-    expect(floor.next()).toBe(everything)
+    expect(next()).toBe(everything)
+  })
+
+  it('does not go on past what another one has held and left', () => {
+    let now = 0
+    const floor = createFloor(() => now)
+    floor.next()
+    const beside = floor.next()
+    now = 10
+    floor.left(50_000)
+    floor.emptied(beside, { to: 60_000, tookMs: 1 })
+    expect(floor.next().since).toBe(Number.NEGATIVE_INFINITY)
+    now = 20
+    floor.emptied(floor.next(), { to: 70_000, tookMs: 1 })
+    expect(floor.next().since).toBe(69_000)
   })
 
   it('passes over what was taken before only when it looks at everything', async () => {
