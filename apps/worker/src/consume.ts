@@ -10,8 +10,9 @@ import type { HandleResult, Incoming } from '@sluice/shared/queue'
 import { createBatcher, describeError, failpoint } from '@sluice/shared/runtime'
 import { divide } from './apart.ts'
 import { countHandled } from './count.ts'
-import { isolate } from './isolate.ts'
-import { land, landAtLast, type Means, setApart, takeTurn } from './land.ts'
+import { HALVED, isolate } from './isolate.ts'
+import { land, type Means, setApart, takeTurn, tryAtLast } from './land.ts'
+import type { Verdict } from './verdict.ts'
 
 const COMPLETED: HandleResult = { kind: 'completed' }
 const UNREADABLE = 'The job carries no envelope that this version knows.'
@@ -81,18 +82,25 @@ export function createConsume(means: Means): (jobs: readonly Incoming[]) => Prom
     error: unknown,
   ): Promise<HandleResult | undefined> {
     if (!triedApart.has(delivery) && setApart(means, error, delivery)) return undefined
-    const verdict = await judge.judge(error, delivery, job.isLastAttempt)
+    const { isLastAttempt } = job
+    const verdict = await judge.judge(error, delivery, isLastAttempt)
+    if (verdict.kind !== 'bury') return act(job, verdict, error)
+    const failed = await tryAtLast(means, { delivery, isLastAttempt }, async (options) => {
+      const [outcome] = await land(means, [delivery], HALVED, options)
+      countHandled(metrics, 'redis', [{ outcome: outcome as Landed, receivedAt: delivery.envelope.at }])
+    })
+    return failed ? act(job, failed.verdict, failed.error) : COMPLETED
+  }
+
+  async function act(job: Incoming, verdict: Verdict, error: unknown): Promise<HandleResult | undefined> {
     switch (verdict.kind) {
       case 'wait':
         return undefined
       case 'retry':
         metrics.handled.inc({ via: 'redis', outcome: 'retried' })
         return { kind: 'failed', error }
-      case 'bury': {
-        const landed = await landAtLast(means, verdict, delivery)
-        if (landed) countHandled(metrics, 'redis', [{ outcome: landed, receivedAt: delivery.envelope.at }])
-        return landed ? COMPLETED : bury(job, verdict.reason, error)
-      }
+      case 'bury':
+        return bury(job, verdict.reason, error)
       default:
         return verdict satisfies never
     }

@@ -21,8 +21,9 @@ import { divide } from './apart.ts'
 import { countHandled, type Handled } from './count.ts'
 import { createFloor } from './floor.ts'
 import { HALVED, isolate, WHOLE } from './isolate.ts'
-import { type Means, noticing, setApart, takeTurn } from './land.ts'
+import { type Means, noticing, setApart, takeTurn, tryAtLast } from './land.ts'
 import { deliveryOf, landRows, letterOf } from './rows.ts'
+import type { Verdict } from './verdict.ts'
 
 const BATCH = 400
 const BATCH_BYTES = 4_000_000
@@ -183,7 +184,16 @@ export function createDrain(means: Means, worker: string): Drain {
   async function settleRow(row: InboxRow, error: unknown, isApart: boolean): Promise<unknown> {
     const delivery = deliveryOf(row) ?? ANY_EVENT
     if (!isApart && setApart(means, error, delivery)) return error
-    const verdict = await judge.judge(error, delivery, row.attempts + 1 >= ATTEMPTS)
+    const isLastAttempt = row.attempts + 1 >= ATTEMPTS
+    const verdict = await judge.judge(error, delivery, isLastAttempt)
+    if (verdict.kind !== 'bury') return act(row, verdict, error)
+    const failed = await tryAtLast(means, { delivery, isLastAttempt }, (options) =>
+      retake([row], HALVED, options),
+    )
+    return failed && act(row, failed.verdict, failed.error)
+  }
+
+  async function act(row: InboxRow, verdict: Verdict, error: unknown): Promise<unknown> {
     switch (verdict.kind) {
       case 'wait':
         return error
@@ -208,12 +218,6 @@ export function createDrain(means: Means, worker: string): Drain {
   }
 
   async function bury(row: InboxRow, reason: DeadLetterReason, error: unknown): Promise<void> {
-    if (reason === 'rejected_by_database') {
-      const landed = await retake([row], HALVED, { withoutBody: true }).catch((error: unknown) => {
-        if (['infrastructure', 'passing'].includes(classifyFailure(error))) throw error
-      })
-      if (landed) return
-    }
     const buried = await announcer((announced) =>
       db.transaction(async (connection) => {
         const taken = await retakeInbox(connection, [row.jobId])

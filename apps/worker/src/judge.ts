@@ -1,7 +1,7 @@
 import { classifyFailure, type Db, type Delivery, probeLanding, type Twin, twinOf } from '@sluice/shared/db'
 import { backoffMs, describeError, errorCode, type Log } from '@sluice/shared/runtime'
 import { NotTried } from './isolate.ts'
-import { type Comparison, type Verdict, verdictOf } from './verdict.ts'
+import { type Verdict, verdictOf } from './verdict.ts'
 
 /** One comparison stands for all that fail alike within this span. */
 const SAME_MS = 1_000
@@ -9,6 +9,12 @@ const HELD_DELAY = { baseMs: 1_000, maxMs: 5_000 }
 /** Shapes and comparisons that are remembered; the oldest ones are forgotten. */
 const MAX_KNOWN = 200
 
+type Failed = { readonly error: unknown }
+type Compared = {
+  readonly at: number
+  readonly failure: Promise<Failed | undefined>
+  next?: Promise<Failed | undefined>
+}
 /** Events of one shape that fail whatever they carry, until a made-up one of them lands. */
 type Held = { readonly twin: Twin; readonly error: unknown; tries: number; nextAt: number }
 
@@ -19,6 +25,8 @@ type Held = { readonly twin: Twin; readonly error: unknown; tries: number; nextA
 export type Judge = {
   /** Never rejects. */
   judge(error: unknown, delivery: Delivery, isLastAttempt: boolean): Promise<Verdict>
+  /** Likewise, by a comparison that begins now. */
+  judgeAnew(error: unknown, delivery: Delivery, isLastAttempt: boolean): Promise<Verdict>
   /** Some shape is held back. */
   readonly isHolding: boolean
   /** Of these, the ones that are held back, with the reason. */
@@ -26,26 +34,31 @@ export type Judge = {
 }
 
 export function createJudge({ db, log }: { db: Db; log: Log }): Judge {
-  const compared = new Map<string, { at: number; result: Promise<Comparison> }>()
+  const compared = new Map<string, Compared>()
   const held = new Map<string, Held>()
 
-  function lands(twin: Twin): Promise<boolean> {
-    const probe = (announced: boolean) => probeLanding(db, twin, { announced, again: true })
-    return probe(true).then(
-      () => true,
-      () => false,
+  function failureOf(twin: Twin): Promise<Failed | undefined> {
+    return probeLanding(db, twin, { announced: true, again: true }).then(
+      () => undefined,
+      (error: unknown) => ({ error }),
     )
   }
 
-  function compare(error: unknown, twin: Twin): Promise<Comparison> {
+  /** How a made-up event fails, tried since `after`, in the name of all that fail alike. */
+  function compare(error: unknown, twin: Twin, after: number): Promise<Failed | undefined> {
     const { constraint = '' } = error as { constraint?: string }
     const key = `${errorCode(error)} ${constraint} ${twin.shape}`
+    function start() {
+      const one = { at: performance.now(), failure: failureOf(twin) }
+      compared.delete(key)
+      remember(compared, key, one)
+      return one.failure
+    }
     const known = compared.get(key)
-    if (known && performance.now() - known.at < SAME_MS) return known.result
-    const result = lands(twin).then((isLanded): Comparison => (isLanded ? 'lands' : 'fails'))
-    compared.delete(key)
-    remember(compared, key, { at: performance.now(), result })
-    return result
+    if (!known) return start()
+    if (known.at >= after) return known.failure
+    known.next ??= known.failure.then(start)
+    return known.next
   }
 
   function holdBack(error: unknown, twin: Twin): void {
@@ -60,22 +73,26 @@ export function createJudge({ db, log }: { db: Db; log: Log }): Judge {
     if (left > 0) return left
     // Others that ask meanwhile are put off.
     one.nextAt = performance.now() + backoffMs(one.tries++, HELD_DELAY)
-    if (!(await lands(one.twin))) return one.nextAt - performance.now()
+    if (await failureOf(one.twin)) return one.nextAt - performance.now()
     held.delete(one.twin.shape)
     compared.clear()
     log.info('Postgres takes events of this kind again')
     return undefined
   }
 
+  async function judge(error: unknown, delivery: Delivery, isLastAttempt: boolean, after: number) {
+    const failure = classifyFailure(error)
+    if (error instanceof NotTried || failure === 'infrastructure') return { kind: 'wait' as const }
+    const twin = twinOf(delivery)
+    const failed = await compare(error, twin, after)
+    // One that fails otherwise tells of this moment, not of the shape.
+    if (failed && errorCode(failed.error) === errorCode(error)) holdBack(error, twin)
+    return verdictOf(failure, isLastAttempt, failed ? 'fails' : 'lands')
+  }
+
   return {
-    async judge(error, delivery, isLastAttempt) {
-      const failure = classifyFailure(error)
-      if (error instanceof NotTried || failure === 'infrastructure') return { kind: 'wait' }
-      const twin = twinOf(delivery)
-      const comparison = await compare(error, twin)
-      if (comparison === 'fails') holdBack(error, twin)
-      return verdictOf(failure, isLastAttempt, comparison)
-    },
+    judge: (error, delivery, isLast) => judge(error, delivery, isLast, performance.now() - SAME_MS),
+    judgeAnew: (error, delivery, isLast) => judge(error, delivery, isLast, performance.now()),
 
     get isHolding() {
       return held.size > 0

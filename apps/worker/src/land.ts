@@ -1,7 +1,6 @@
 import {
   classifyFailure,
   type Db,
-  type DeadLetterReason,
   type Delivery,
   isTooSlow,
   type JourneyName,
@@ -15,8 +14,9 @@ import type { Log, Metrics } from '@sluice/shared/runtime'
 import { type Announcer, createAnnouncer } from './announcer.ts'
 import { type Apart, createApart, groupOf } from './apart.ts'
 import type { Gate } from './gate.ts'
-import { HALVED, isolate } from './isolate.ts'
+import { isolate } from './isolate.ts'
 import { createJudge, type Judge } from './judge.ts'
+import type { Verdict } from './verdict.ts'
 
 /** What both ways land with, and what they know of each other's failures. */
 export type Means = {
@@ -97,18 +97,36 @@ export async function takeTurn<Item, Result>(
   }
 }
 
-/** A last try, without the column that jsonb may refuse, for what Postgres refuses. */
-export async function landAtLast(
-  means: Means,
-  { reason }: { reason: DeadLetterReason },
-  delivery: Delivery,
-): Promise<Landed | undefined> {
-  if (reason !== 'rejected_by_database') return undefined
-  try {
-    const [landed] = await land(means, [delivery], HALVED, { withoutBody: true })
-    return landed
-  } catch (error) {
-    if (['infrastructure', 'passing'].includes(classifyFailure(error))) throw error
-    return undefined
+/**
+ * Before an event is buried it is tried again: what it has failed of may have ended before the made-up event landed. Then
+ * another one is made up, since it may have begun only now. What Postgres refuses is tried without the `body` column.
+ *
+ * @param tryAlone lands the event, or throws
+ * @returns undefined where it has landed; else what becomes of it, and why
+ */
+export async function tryAtLast(
+  { judge }: Means,
+  { delivery, isLastAttempt }: { delivery: Delivery; isLastAttempt: boolean },
+  tryAlone: (options: LandOptions) => Promise<unknown>,
+): Promise<{ verdict: Verdict; error: unknown } | undefined> {
+  const error = await failureOf(tryAlone({}))
+  if (!error) return undefined
+  const verdict = await judge.judgeAnew(error.of, delivery, isLastAttempt)
+  if (verdict.kind === 'bury' && verdict.reason === 'rejected_by_database') {
+    const without = await failureOf(tryAlone({ withoutBody: true }))
+    if (!without) return undefined
+    if (isNoFaultOfIts(without.of)) return { verdict: { kind: 'wait' }, error: without.of }
   }
+  return { verdict, error: error.of }
+}
+
+function isNoFaultOfIts(error: unknown): boolean {
+  return ['infrastructure', 'passing'].includes(classifyFailure(error))
+}
+
+function failureOf(work: Promise<unknown>): Promise<{ of: unknown } | undefined> {
+  return work.then(
+    () => undefined,
+    (error: unknown) => ({ of: error }),
+  )
 }
