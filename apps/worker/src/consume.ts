@@ -1,66 +1,109 @@
 import {
-  classifyFailure,
-  type Db,
   type DeadLetterReason,
   type Delivery,
   type Landed,
-  landDeliveries,
+  type TransactionLimits,
   writeDeadLetters,
 } from '@sluice/shared/db'
 import { readEnvelope } from '@sluice/shared/idwise'
 import type { HandleResult, Incoming } from '@sluice/shared/queue'
-import { createBatcher, describeError, failpoint, type Metrics } from '@sluice/shared/runtime'
+import { createBatcher, describeError, failpoint } from '@sluice/shared/runtime'
+import { divide } from './apart.ts'
 import { countHandled } from './count.ts'
-import type { Gate } from './gate.ts'
-import { isolate } from './isolate.ts'
+import { HALVED, isolate } from './isolate.ts'
+import { land, type Means, setApart, takeTurn, tryAtLast } from './land.ts'
+import type { Verdict } from './verdict.ts'
 
 const COMPLETED: HandleResult = { kind: 'completed' }
 const UNREADABLE = 'The job carries no envelope that this version knows.'
 /** Transactions at once, whatever the number of shards. */
 const TRANSACTIONS = 4
+/** How long an event waits while others land, at least. */
+const WAIT_MS = 1_000
+
+/** `waits`: through no fault of its own, at least for so long where `ms` is given. */
+type Waits = { readonly status: 'waits'; readonly ms?: number; readonly error?: unknown }
+type Tried = PromiseSettledResult<Landed> | Waits
 
 /**
  * Handles jobs of the queue: those that come together land in one transaction. A job is completed only after its event,
  * or its dead letter, is committed; a crash in between runs it again, which changes nothing.
  */
-export function createConsume(deps: {
-  db: Db
-  gate: Gate
-  metrics: Metrics
-}): (jobs: readonly Incoming[]) => Promise<HandleResult[]> {
-  const { db, gate, metrics } = deps
+export function createConsume(means: Means): (jobs: readonly Incoming[]) => Promise<HandleResult[]> {
+  const { db, gate, metrics, judge, apart, announcer } = means
+  const run = (deliveries: readonly Delivery[], limits: TransactionLimits) => land(means, deliveries, limits)
   const turns = createBatcher<readonly Delivery[], PromiseSettledResult<Landed>[]>({
     maxItems: 1,
     concurrency: TRANSACTIONS,
-    run: (batches) => Promise.allSettled(batches.map((deliveries) => landBatch(db, deliveries))),
+    run: (batches) => Promise.allSettled(batches.map((deliveries) => isolate(deliveries, run))),
   })
+
+  /** Tries each where it belongs, and notes what came of it. */
+  async function tryAll(deliveries: readonly Delivery[], tried: Map<Delivery, Tried>): Promise<void> {
+    const held = await judge.heldBack(deliveries)
+    for (const [delivery, reason] of held) tried.set(delivery, { status: 'waits', ...reason })
+    const free = held.size > 0 ? deliveries.filter((delivery) => !held.has(delivery)) : deliveries
+    const { common, groups } = divide(apart, free, (delivery) => delivery)
+    const note = (some: readonly Delivery[], results: readonly Tried[]) => {
+      for (const [index, delivery] of some.entries()) tried.set(delivery, results[index] as Tried)
+    }
+    await Promise.all([
+      common.length > 0 && turns.add(common).then((results) => note(common, results)),
+      ...[...groups].map(async ([group, some]) => note(some, await landApart(group, some))),
+    ])
+  }
+
+  async function landApart(group: string, deliveries: readonly Delivery[]): Promise<Tried[]> {
+    const results = await takeTurn(means, group, deliveries, run)
+    if (typeof results === 'number') return deliveries.map(() => ({ status: 'waits', ms: results }))
+    for (const [index, result] of results.entries()) {
+      if (result.status === 'rejected') triedApart.add(deliveries[index] as Delivery)
+    }
+    return results
+  }
+  const triedApart = new WeakSet<Delivery>()
 
   async function bury(job: Incoming, reason: DeadLetterReason, error: unknown): Promise<HandleResult> {
     const letter = { jobId: job.jobId, reason, error: describeError(error), attempts: job.attempt }
-    await db.transaction((connection) =>
-      writeDeadLetters(connection, [{ ...letter, envelope: JSON.stringify(job.data) }]),
+    await announcer((announced) =>
+      db.transaction((connection) =>
+        writeDeadLetters(connection, [{ ...letter, envelope: JSON.stringify(job.data) }], { announced }),
+      ),
     )
     failpoint('worker-after-dead-letter')
     metrics.handled.inc({ via: 'redis', outcome: 'dead_letter' })
     return COMPLETED
   }
 
-  /** @param error why it has not landed; undefined: it carries no envelope */
-  async function settle(job: Incoming, error?: unknown): Promise<HandleResult> {
-    if (error === undefined) return bury(job, 'unreadable', new Error(UNREADABLE))
-    const failure = classifyFailure(error)
-    if (failure === 'infrastructure') throw error
-    if (failure === 'event') return bury(job, 'rejected_by_database', error)
-    if (job.isLastAttempt) return bury(job, 'attempts_exhausted', error)
-    metrics.handled.inc({ via: 'redis', outcome: 'retried' })
-    return { kind: 'failed', error }
+  /** @returns undefined where it is to wait */
+  async function settle(
+    job: Incoming,
+    delivery: Delivery,
+    error: unknown,
+  ): Promise<HandleResult | undefined> {
+    if (!triedApart.has(delivery) && setApart(means, error, delivery)) return undefined
+    const { isLastAttempt } = job
+    const verdict = await judge.judge(error, delivery, isLastAttempt)
+    if (verdict.kind !== 'bury') return act(job, verdict, error)
+    const failed = await tryAtLast(means, { delivery, isLastAttempt }, async (options) => {
+      const [outcome] = await land(means, [delivery], HALVED, options)
+      countHandled(metrics, 'redis', [{ outcome: outcome as Landed, receivedAt: delivery.envelope.at }])
+    })
+    return failed ? act(job, failed.verdict, failed.error) : COMPLETED
   }
 
-  /** Where a store is away the job waits, without using up an attempt. */
-  function putOff(error: unknown): HandleResult {
-    if (classifyFailure(error) !== 'infrastructure') return { kind: 'failed', error }
-    metrics.handled.inc({ via: 'redis', outcome: 'delayed' })
-    return { kind: 'delayed', ms: gate.failed(error) }
+  async function act(job: Incoming, verdict: Verdict, error: unknown): Promise<HandleResult | undefined> {
+    switch (verdict.kind) {
+      case 'wait':
+        return undefined
+      case 'retry':
+        metrics.handled.inc({ via: 'redis', outcome: 'retried' })
+        return { kind: 'failed', error }
+      case 'bury':
+        return bury(job, verdict.reason, error)
+      default:
+        return verdict satisfies never
+    }
   }
 
   return async (jobs) => {
@@ -72,42 +115,36 @@ export function createConsume(deps: {
         deliveries.set(job, { jobId: job.jobId, envelope, via: 'redis', duplicates: 0, replayOf: null })
       }
     }
-    const landed = deliveries.size > 0 ? await turns.add([...deliveries.values()]) : []
-    if (landed.some(({ status }) => status === 'fulfilled')) {
+    const tried = new Map<Delivery, Tried>()
+    if (deliveries.size > 0) await tryAll([...deliveries.values()], tried)
+    const landed = [...tried].flatMap(([{ envelope }, result]) =>
+      result.status === 'fulfilled' ? [{ outcome: result.value, receivedAt: envelope.at }] : [],
+    )
+    if (landed.length > 0) {
       failpoint('worker-after-commit')
       gate.succeeded()
     }
-    countHandled(
-      metrics,
-      'redis',
-      [...deliveries.values()].flatMap(({ envelope }, index) => {
-        const outcome = landed[index]
-        return outcome?.status === 'fulfilled' ? [{ outcome: outcome.value, receivedAt: envelope.at }] : []
-      }),
-    )
-    const outcomes = new Map([...deliveries.keys()].map((job, index) => [job, landed[index]]))
-    return Promise.all(
-      jobs.map((job) => {
-        const outcome = outcomes.get(job)
-        return outcome?.status === 'fulfilled' ? COMPLETED : settle(job, outcome?.reason).catch(putOff)
-      }),
-    )
-  }
-}
+    countHandled(metrics, 'redis', landed)
 
-/** One transaction for all, else the bad ones alone, and these once more without what jsonb may refuse. */
-async function landBatch(db: Db, deliveries: readonly Delivery[]): Promise<PromiseSettledResult<Landed>[]> {
-  const run = (batch: readonly Delivery[]) =>
-    db.transaction((connection, now) => landDeliveries(connection, batch, { now }))
-  const results = await isolate(deliveries, run)
-  return Promise.all(
-    results.map(async (result, index) => {
-      if (result.status === 'fulfilled' || classifyFailure(result.reason) !== 'event') return result
-      const again = [deliveries[index] as Delivery]
-      const [settled] = await isolate(again, (batch) =>
-        db.transaction((connection, now) => landDeliveries(connection, batch, { withoutBody: true, now })),
-      )
-      return settled as PromiseSettledResult<Landed>
-    }),
-  )
+    let gateMs: number | undefined
+    function wait(error: unknown, ms = WAIT_MS * (1 + Math.random())): HandleResult {
+      metrics.handled.inc({ via: 'redis', outcome: 'delayed' })
+      if (landed.length === 0 && error !== undefined) gateMs ??= gate.failed(error)
+      return { kind: 'delayed', ms: gateMs ?? ms }
+    }
+    async function resultOf(job: Incoming): Promise<HandleResult> {
+      const delivery = deliveries.get(job)
+      const result = delivery && tried.get(delivery)
+      try {
+        if (!delivery || !result) return await bury(job, 'unreadable', new Error(UNREADABLE))
+        if (result.status === 'fulfilled') return COMPLETED
+        if (result.status === 'waits') return wait(result.error, result.ms)
+        return (await settle(job, delivery, result.reason)) ?? wait(result.reason)
+      } catch (error) {
+        // What cannot be buried waits.
+        return wait(error)
+      }
+    }
+    return Promise.all(jobs.map(resultOf))
+  }
 }

@@ -1,162 +1,247 @@
 import {
-  type Connection,
+  ANY_EVENT,
   classifyFailure,
-  type Db,
   type DeadLetterReason,
   type Delivery,
+  delayInbox,
   dropClaim,
   type InboxRow,
-  type Landed,
-  landDeliveries,
+  type LandOptions,
   noteClaim,
   postponeInbox,
+  putBackInbox,
   retakeInbox,
+  type TransactionLimits,
   takeInbox,
   writeDeadLetters,
 } from '@sluice/shared/db'
-import { readEnvelope } from '@sluice/shared/idwise'
 import { ATTEMPTS, BACKOFF } from '@sluice/shared/queue'
-import { backoffMs, describeError, failpoint, type Metrics } from '@sluice/shared/runtime'
+import { backoffMs, describeError, failpoint } from '@sluice/shared/runtime'
+import { divide } from './apart.ts'
 import { countHandled, type Handled } from './count.ts'
-import { isolate } from './isolate.ts'
+import { createFloor } from './floor.ts'
+import { HALVED, isolate, WHOLE } from './isolate.ts'
+import { type Means, noticing, setApart, takeTurn, tryAtLast } from './land.ts'
+import { deliveryOf, landRows, letterOf } from './rows.ts'
+import type { Verdict } from './verdict.ts'
 
 const BATCH = 400
+const BATCH_BYTES = 4_000_000
+/** A character takes up to four bytes. */
+const HEAVY_CHARACTERS = BATCH_BYTES / 4
+/** How long what is put off waits, at least. */
+const WAIT_MS = 1_000
+/** Longer than a turn takes to begin. */
+const TURN_MS = 10_000
 
-/** As many crashes as the queue allows a job. */
-const MAX_CRASHES = 10
+/** `more` asks to be called again at once. */
+export type Drain = (round: number) => Promise<{ taken: number; more: boolean }>
 
 /**
- * Lands one batch of the inbox. Rows are taken out in the transaction that lands them, so each lands exactly once,
- * whoever dies in the middle.
+ * Lands one batch of the inbox with each call. Rows are taken out in the transaction that lands them, so each lands
+ * exactly once, whoever dies in the middle. It throws failures of the server; nothing has changed then, and no attempt is
+ * used up.
  *
- * @returns how many rows it took; fewer than `BATCH` means that the inbox is empty for now.
- * @param worker names this drain in the claims, from which a crash is told
- * @throws infrastructure failures; nothing has changed then, and no attempt is used up.
+ * @param worker names this worker in the claims, from which a crash is told
  */
-export async function drainInbox(
-  db: Db,
-  metrics: Metrics,
-  worker: string,
-): Promise<{ taken: number; more: boolean }> {
-  let rows: InboxRow[] = []
-  try {
-    const landed = await db.transaction(async (connection, now) => {
-      rows = await takeInbox(connection, BATCH)
-      if (rows.length === 0) return []
-      await noteClaim(
-        db.pool,
-        worker,
-        rows.map(({ jobId }) => jobId),
-      )
-      failpoint('worker-after-claim')
-      return landRows(connection, rows, { now })
-    })
+export function createDrain(means: Means, worker: string): Drain {
+  const { db, gate, metrics, judge, apart, announcer } = means
+  const floor = createFloor()
+  /** As many as the last batch would have been, had it weighed as much as it may: what is left over is held by it. */
+  let limit = BATCH
+  const onRead = noticing(means)
+
+  return async (round) => {
+    const claim = `${worker}-${round}`
+    const look = floor.next()
+    const most = limit
+    let rows: InboxRow[] = []
+    /** Lands what lands with others, in the transaction that takes the rows, and tells what is to come later. */
+    const landCommon = (announced: boolean) =>
+      db.transaction(async (connection, begunAt) => {
+        rows = await takeInbox(connection, most, { bytes: BATCH_BYTES, since: look.since })
+        const found = { to: begunAt, tookMs: performance.now() - look.beganAt }
+        if (rows.length === 0) return { found, landed: [], later: NOTHING }
+        const jobIds = rows.map(({ jobId }) => jobId)
+        await noteClaim(db.pool, claim, jobIds)
+        failpoint('worker-after-claim')
+        const { common, later } = await sortOut(rows)
+        await putBackInbox(connection, later.back)
+        return {
+          found,
+          landed: await landRows(connection, common, { announced, onRead, now: begunAt }),
+          later,
+        }
+      }, WHOLE)
+
+    const result = await announcer(landCommon).catch((error: unknown) => ({ error }))
+    if ('error' in result) {
+      floor.failed()
+      await dropClaim(db.pool, claim).catch(() => {})
+      if (rows.length === 0 || classifyFailure(result.error) === 'infrastructure') throw result.error
+      await settle(rows, await isolate(rows, retake, { wholeFailed: result }))
+      return { taken: rows.length, more: true }
+    }
     if (rows.length > 0) failpoint('worker-after-commit')
-    countHandled(metrics, 'inbox', landed)
-  } catch (error) {
-    await dropClaim(db.pool, worker).catch(() => {})
-    if (rows.length === 0 || classifyFailure(error) === 'infrastructure') throw error
-    await landOneByOne(db, rows, metrics)
+    const { found, landed, later } = result
+    const weight = rows.reduce((sum, { envelope }) => sum + envelope.length, 0)
+    const isCut = rows.length < most && weight > HEAVY_CHARACTERS
+    const more = rows.length === most || isCut
+    if (rows.length > 0)
+      limit = Math.max(1, Math.min(BATCH, Math.floor((BATCH_BYTES * rows.length) / weight)))
+    if (isCut) floor.left(newest(rows))
+    else floor.emptied(look, more ? { ...found, to: newest(rows) } : found)
+    note(landed)
+    if (landed.length > 0) gate.succeeded()
+    if (later.back.length > 0) await takeTurns(claim, later)
+    return { taken: rows.length, more }
   }
-  return { taken: rows.length, more: rows.length === BATCH }
-}
 
-/** Lands taken rows; those that are no envelope become dead letters. */
-async function landRows(
-  connection: Connection,
-  rows: readonly InboxRow[],
-  options: { withoutBody?: boolean; now: number },
-): Promise<Handled[]> {
-  if (rows.length === 0) return []
-  const crashed = rows.filter((row) => row.crashes > MAX_CRASHES)
-  const read = rows
-    .filter((row) => !crashed.includes(row))
-    .map((row) => ({ row, envelope: readEnvelope(parseJson(row.envelope)) }))
-  const deliveries = read.flatMap(({ row, envelope }): Delivery[] =>
-    envelope
-      ? [{ jobId: row.jobId, envelope, via: 'inbox', duplicates: row.duplicates, replayOf: row.replayOf }]
-      : [],
-  )
-  const outcomes = await landDeliveries(connection, deliveries, options)
-  const unreadable = read.filter(({ envelope }) => !envelope).map(({ row }) => row)
-  await writeDeadLetters(
-    connection,
-    crashed.map((row) =>
-      letterOf(row, 'worker_crashed', new Error(`Its worker died with it ${row.crashes} times.`)),
-    ),
-  )
-  await writeDeadLetters(
-    connection,
-    unreadable.map((row) =>
-      letterOf(row, 'unreadable', new Error('The row carries no envelope that this version knows.')),
-    ),
-  )
-  return [
-    ...deliveries.map(({ envelope }, index) => ({
-      outcome: outcomes[index] as Landed,
-      receivedAt: envelope.at,
-    })),
-    ...[...crashed, ...unreadable].map(() => ({ outcome: 'dead_letter' as const })),
-  ]
-}
-
-/** A row of the batch fails: every other one lands, the bad one is postponed or becomes a dead letter. */
-async function landOneByOne(db: Db, rows: readonly InboxRow[], metrics: Metrics): Promise<void> {
-  const land = (jobIds: readonly string[], options: { withoutBody?: boolean }) =>
-    db
-      // Another worker may have been faster in between.
-      .transaction(async (connection, now) =>
-        landRows(connection, await retakeInbox(connection, jobIds), { ...options, now }),
-      )
-      .then((landed) => {
-        countHandled(metrics, 'inbox', landed)
-        return jobIds
-      })
-  const results = await isolate(
-    rows.map(({ jobId }) => jobId),
-    (jobIds) => land(jobIds, {}),
-  )
-  for (const [index, result] of results.entries()) {
-    if (result.status === 'fulfilled') continue
-    const row = rows[index] as InboxRow
-    if (classifyFailure(result.reason) === 'infrastructure') throw result.reason
-    const [again] = await isolate([row.jobId], (jobIds) => land(jobIds, { withoutBody: true }))
-    if (again?.status === 'rejected') await postponeOrBury(db, row, again.reason, metrics)
+  /** Tells those that are not to land with the others. */
+  async function sortOut(rows: readonly InboxRow[]): Promise<{ common: readonly InboxRow[]; later: Later }> {
+    if (apart.isEmpty && !judge.isHolding) return { common: rows, later: NOTHING }
+    const deliveries = new Map(rows.map((row) => [row, deliveryOf(row)]))
+    const held = await judge.heldBack([...deliveries.values()].filter((each) => each !== undefined))
+    const heldOf = (row: InboxRow) => held.get(deliveries.get(row) as Delivery)
+    const back = rows.flatMap((row) => {
+      const waits = heldOf(row)
+      return waits ? [{ row, delayMs: waits.ms }] : []
+    })
+    const free = rows.filter((row) => !heldOf(row))
+    const { common, groups } = divide(apart, free, (row) => deliveries.get(row))
+    const turns = new Map<string, InboxRow[]>()
+    for (const [group, some] of groups) {
+      const waitMs = apart.waitMs(group, some.length)
+      if (waitMs === undefined) turns.set(group, some)
+      back.push(...some.map((row) => ({ row, delayMs: waitMs ?? TURN_MS })))
+    }
+    const [reason] = held.values()
+    return { common, later: { back, turns, error: common.length === 0 ? reason?.error : undefined } }
   }
-}
 
-async function postponeOrBury(db: Db, row: InboxRow, error: unknown, metrics: Metrics): Promise<void> {
-  const failure = classifyFailure(error)
-  if (failure === 'infrastructure') throw error
-  const isLastAttempt = row.attempts + 1 >= ATTEMPTS
-  if (failure === 'unknown' && !isLastAttempt) {
-    const delayMs = backoffMs(row.attempts, BACKOFF)
-    const message = describeError(error).message
-    const isPostponed = await postponeInbox(db.pool, { jobId: row.jobId, delayMs, error: message })
-    if (isPostponed) metrics.handled.inc({ via: 'inbox', outcome: 'retried' })
-    return
+  /** Lands groups that have their turn, which lie in the inbox again. */
+  async function takeTurns(claim: string, { turns, error }: Later): Promise<void> {
+    // The claim is for rows that are there again, through no crash.
+    await dropClaim(db.pool, claim)
+    if (error !== undefined) gate.failed(error)
+    for (const [group, rows] of turns) {
+      const jobIds = rows.map(({ jobId }) => jobId)
+      await noteClaim(db.pool, claim, jobIds)
+      const results = await takeTurn(means, group, rows, retake)
+      await dropClaim(db.pool, claim)
+      if (typeof results !== 'number') await settle(rows, results, { isApart: true })
+      else await delayInbox(db.pool, { jobIds, delayMs: results, error: null })
+    }
   }
-  const reason = failure === 'event' ? 'rejected_by_database' : 'attempts_exhausted'
-  const buried = await db.transaction(async (connection) => {
-    const taken = await retakeInbox(connection, [row.jobId])
-    await writeDeadLetters(
-      connection,
-      taken.map((each) => letterOf(each, reason, error)),
+
+  /** Takes rows again and lands them. @returns each one, in order */
+  async function retake(
+    rows: readonly InboxRow[],
+    limits: TransactionLimits,
+    options: LandOptions = {},
+  ): Promise<readonly InboxRow[]> {
+    const jobIds = rows.map(({ jobId }) => jobId)
+    const landed = await announcer((announced) =>
+      db.transaction(async (connection, now) => {
+        // Another worker may have been faster in between.
+        const taken = await retakeInbox(connection, jobIds)
+        return landRows(connection, taken, { ...options, announced, onRead, now })
+      }, limits),
     )
-    return taken.length
-  })
-  metrics.handled.inc({ via: 'inbox', outcome: 'dead_letter' }, buried)
-}
-
-function letterOf(row: InboxRow, reason: DeadLetterReason, error: unknown) {
-  const { jobId, envelope, attempts } = row
-  return { jobId, reason, error: describeError(error), attempts: attempts + 1, envelope }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
+    note(landed)
+    return rows
   }
+
+  function note(handled: readonly Handled[]): void {
+    countHandled(metrics, 'inbox', handled)
+  }
+
+  /** Every other row has landed; those that failed are put off, or become dead letters. */
+  async function settle(
+    rows: readonly InboxRow[],
+    results: readonly PromiseSettledResult<unknown>[],
+    { isApart = false } = {},
+  ): Promise<void> {
+    if (results.some(({ status }) => status === 'fulfilled')) gate.succeeded()
+    const waiting: InboxRow[] = []
+    let reason: unknown
+    for (const [index, result] of results.entries()) {
+      if (result.status === 'fulfilled') continue
+      const row = rows[index] as InboxRow
+      if (classifyFailure(result.reason) === 'infrastructure') throw result.reason
+      const error = await settleRow(row, result.reason, isApart)
+      if (error === undefined) continue
+      waiting.push(row)
+      reason ??= error
+    }
+    if (waiting.length === 0) return
+    metrics.handled.inc({ via: 'inbox', outcome: 'delayed' }, waiting.length)
+    const gateMs = waiting.length === rows.length ? gate.failed(reason) : 0
+    await delayInbox(db.pool, {
+      jobIds: waiting.map(({ jobId }) => jobId),
+      delayMs: Math.max(gateMs, WAIT_MS * (1 + Math.random())),
+      error: describeError(reason).message,
+    })
+  }
+
+  /** @returns why it waits; undefined where it does not */
+  async function settleRow(row: InboxRow, error: unknown, isApart: boolean): Promise<unknown> {
+    const delivery = deliveryOf(row) ?? ANY_EVENT
+    if (!isApart && setApart(means, error, delivery)) return error
+    const isLastAttempt = row.attempts + 1 >= ATTEMPTS
+    const verdict = await judge.judge(error, delivery, isLastAttempt)
+    if (verdict.kind !== 'bury') return act(row, verdict, error)
+    const failed = await tryAtLast(means, { delivery, isLastAttempt }, (options) =>
+      retake([row], HALVED, options),
+    )
+    return failed && act(row, failed.verdict, failed.error)
+  }
+
+  async function act(row: InboxRow, verdict: Verdict, error: unknown): Promise<unknown> {
+    switch (verdict.kind) {
+      case 'wait':
+        return error
+      case 'retry':
+        await postpone(row, error)
+        return undefined
+      case 'bury':
+        return bury(row, verdict.reason, error).then(
+          () => undefined,
+          (reason: unknown) => reason,
+        )
+      default:
+        return verdict satisfies never
+    }
+  }
+
+  async function postpone({ jobId, attempts }: InboxRow, error: unknown): Promise<void> {
+    const { message } = describeError(error)
+    const delayMs = backoffMs(attempts, BACKOFF)
+    const isPostponed = await postponeInbox(db.pool, { jobId, delayMs, error: message })
+    if (isPostponed) metrics.handled.inc({ via: 'inbox', outcome: 'retried' })
+  }
+
+  async function bury(row: InboxRow, reason: DeadLetterReason, error: unknown): Promise<void> {
+    const buried = await announcer((announced) =>
+      db.transaction(async (connection) => {
+        const taken = await retakeInbox(connection, [row.jobId])
+        const letters = taken.map((each) => letterOf(each, reason, error))
+        await writeDeadLetters(connection, letters, { announced })
+        return taken.length
+      }),
+    )
+    metrics.handled.inc({ via: 'inbox', outcome: 'dead_letter' }, buried)
+  }
+}
+
+/** Rows that lie in the inbox again: all of them, those that have their turn at once, and why all are held back. */
+type Later = {
+  readonly back: readonly { readonly row: InboxRow; readonly delayMs: number }[]
+  readonly turns: ReadonlyMap<string, readonly InboxRow[]>
+  readonly error?: unknown
+}
+const NOTHING: Later = { back: [], turns: new Map() }
+
+function newest(rows: readonly InboxRow[]): number {
+  return Math.max(...rows.map(({ availableAt }) => availableAt))
 }

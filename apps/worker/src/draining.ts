@@ -5,6 +5,7 @@ import type { Gate } from './gate.ts'
 
 const POLL_MS = 1_000
 const ROUNDS = 4
+const TELL_EVERY_MS = 60_000
 
 /**
  * Drains the inbox whenever notified, and every second as a net. Four rounds at once keep both
@@ -18,8 +19,19 @@ export function startDraining(
 ): AsyncDisposable {
   const stop = new AbortController()
   const bell = createBell()
+  const told = new Map<string, number>()
   const listener = listenInbox(databaseUrl, () => bell.ring(), deps.log)
   const rounds = Array.from({ length: ROUNDS }, (_, number) => round(number))
+
+  /** Each cause once in a while: it comes back with every look. */
+  function tell(level: 'debug' | 'error', error: unknown): void {
+    const described = describeError(error)
+    const cause = described.code ?? described.message
+    if (performance.now() < (told.get(cause) ?? 0)) return
+    told.clear()
+    told.set(cause, performance.now() + TELL_EVERY_MS)
+    deps.log[level]({ error: described }, 'draining the inbox failed')
+  }
 
   async function round(number: number): Promise<void> {
     while (!stop.signal.aborted) {
@@ -27,14 +39,13 @@ export function startDraining(
       if (stop.signal.aborted) return
       try {
         const { more } = await deps.drain(number)
-        deps.gate.succeeded()
         // One round is enough for a few events; while there are more, each brings another one.
         if (more) bell.ring()
         else if (!stop.signal.aborted) await bell.wait(POLL_MS)
       } catch (error) {
         const isAway = classifyFailure(error) === 'infrastructure'
-        deps.log[isAway ? 'debug' : 'error']({ error: describeError(error) }, 'draining the inbox failed')
-        await pause(isAway ? deps.gate.failed(error) : POLL_MS, stop.signal)
+        tell(isAway ? 'debug' : 'error', error)
+        await pause(deps.gate.failed(error), stop.signal)
       }
     }
   }

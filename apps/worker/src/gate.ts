@@ -1,9 +1,11 @@
+import { classifyFailure } from '@sluice/shared/db'
 import { backoffMs, describeError, type Log, pause } from '@sluice/shared/runtime'
 
 /**
  * Stops taking work while Postgres cannot be used, so that nothing is tried in vain, and asks again with growing delay.
  *
- * open → shut: 3 infrastructure failures without a success in between. shut → open: the probe succeeds.
+ * open → shut: 3 batches in a row of which nothing lands, by the server's fault or while the probe fails as well.
+ * shut → open: the probe succeeds.
  */
 export type Gate = {
   /** Resolves when work may be taken, or with the abort. */
@@ -11,20 +13,20 @@ export type Gate = {
   succeeded(): void
   shut(error: unknown): void
   /**
-   * Counts each failure once, however many events it was for.
+   * Counts a batch of which nothing has landed, through no fault of its events.
    *
-   * @returns how long the event should wait, ms: growing with the failures, with jitter.
+   * @returns how long they should wait, ms: growing with the failures, with jitter.
    */
   failed(error: unknown): number
   readonly isOpen: boolean
 } & AsyncDisposable
 
 const FAILURES_TO_SHUT = 3
-const JOB_DELAY = { baseMs: 1_000, maxMs: 15_000 }
+const JOB_DELAY = { baseMs: 1_000, maxMs: 5_000 }
 const PROBE_DELAY = { baseMs: 500, maxMs: 10_000 }
 
 export function createGate(deps: {
-  /** Rejects while Postgres cannot be used. */
+  /** Rejects while Postgres cannot be used, or lets nothing land. */
   probe(): Promise<unknown>
   onShut(): void
   onOpen(): void
@@ -32,7 +34,7 @@ export function createGate(deps: {
 }): Gate {
   const stop = new AbortController()
   let failures = 0
-  let lastFailure: unknown
+  let looking = false
   let reopened: Promise<void> | undefined
 
   async function probeUntilOpen(): Promise<void> {
@@ -59,6 +61,19 @@ export function createGate(deps: {
     reopened = probeUntilOpen()
   }
 
+  /** What is no failure of the server may be one of some events, while others would land. */
+  async function look(error: unknown): Promise<void> {
+    if (looking || reopened) return
+    looking = true
+    const lands = await deps.probe().then(
+      () => true,
+      () => false,
+    )
+    looking = false
+    if (lands) failures = 0
+    else shut(error)
+  }
+
   return {
     shut,
     async open(signal) {
@@ -72,9 +87,11 @@ export function createGate(deps: {
       failures = 0
     },
     failed(error) {
-      if (error !== lastFailure) failures++
-      lastFailure = error
-      if (failures >= FAILURES_TO_SHUT) shut(error)
+      failures++
+      if (failures >= FAILURES_TO_SHUT) {
+        if (classifyFailure(error) === 'infrastructure') shut(error)
+        else void look(error)
+      }
       return backoffMs(failures, JOB_DELAY)
     },
     get isOpen() {

@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import {
+  ANY_EVENT,
   announceProcess,
   checkNewSession,
   checkProcesses,
   createDb,
   describeProcess,
+  probeLanding,
   type SchemaState,
   schemaState,
+  twinOf,
 } from '@sluice/shared/db'
 import {
   createQueueReceiver,
@@ -17,9 +20,10 @@ import {
 import { type Health, type Log, type Metrics, startGuard } from '@sluice/shared/runtime'
 import type { WorkerConfig } from './config.ts'
 import { createConsume } from './consume.ts'
-import { drainInbox } from './drain.ts'
+import { createDrain } from './drain.ts'
 import { startDraining } from './draining.ts'
 import { createGate } from './gate.ts'
+import { createMeans } from './land.ts'
 import { startSweeper } from './sweep.ts'
 import { startWatchdog } from './watchdog.ts'
 
@@ -41,11 +45,17 @@ export async function startWorker(
     createDb(config.databaseUrl, { max: CONNECTIONS, statementMs: 10_000, log, name: 'worker' }),
   )
   let schema: SchemaState | 'unknown' = 'unknown'
-  async function probe(): Promise<void> {
+  async function lookAtSchema(): Promise<void> {
     schema = await schemaState(db.pool)
     if (schema === 'missing' || schema === 'older') {
       throw new Error('the database is not migrated: run `sluice migrate`')
     }
+  }
+
+  /** As an event would, but rolled back. */
+  async function probe(): Promise<void> {
+    await lookAtSchema()
+    await probeLanding(db, twinOf(ANY_EVENT), { announced: true, again: false })
   }
 
   const steward = config.queue && stack.use(createQueueSteward(config.queue, log))
@@ -76,11 +86,12 @@ export async function startWorker(
       log,
     }),
   )
-  await probe().catch((error) => gate.shut(error))
+  await lookAtSchema().catch((error) => gate.shut(error))
   // Before what takes events, so that it ends after it: its last round counts what the last jobs were.
   stack.use(startSweeper({ db, steward, log }))
+  const means = createMeans({ db, gate, metrics, log })
   if (config.queue && steward) {
-    const consume = createConsume({ db, gate, metrics })
+    const consume = createConsume(means)
     receiver = stack.use(
       createQueueReceiver(
         config.queue,
@@ -96,8 +107,7 @@ export async function startWorker(
     const oldestWaiting = () => steward.oldestWaiting(config.queue?.consume)
     stack.use(startWatchdog({ oldestWaiting, lastActiveAt: () => lastActiveAt, isFetching, onStuck }))
   }
-  const name = randomUUID()
-  const drain = (round: number) => drainInbox(db, metrics, `${name}-${round}`)
+  const drain = createDrain(means, randomUUID())
   stack.use(startDraining(config.databaseUrl, { drain, gate, log }))
   stack.use(announceProcess(db, self, log))
   log.info({ queue: config.queue ? 'redis' : 'inbox' }, 'worker takes events')

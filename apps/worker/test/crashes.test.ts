@@ -1,10 +1,12 @@
 import { countCrashes, noteClaim, takeInbox } from '@sluice/shared/db'
-import { createMetrics } from '@sluice/shared/runtime'
+import { createLog, createMetrics } from '@sluice/shared/runtime'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createSolo } from '../../../packages/shared/src/queue/solo.ts'
 import { finishedJourney } from '../../../test/support/event.ts'
 import { createWorld, type Door, openDoor, type World } from '../../../test/support/world.ts'
-import { drainInbox } from '../src/drain.ts'
+import { createDrain, type Drain } from '../src/drain.ts'
+import { createGate } from '../src/gate.ts'
+import { createMeans } from '../src/land.ts'
 
 describe('rows of the inbox that were under way when their worker crashed', () => {
   let world: World
@@ -19,6 +21,11 @@ describe('rows of the inbox that were under way when their worker crashed', () =
   })
   afterEach(() => stack.disposeAsync())
 
+  function openDrain(): Drain {
+    const log = createLog('test', 'error')
+    const gate = createGate({ probe: async () => {}, onShut() {}, onOpen() {}, log })
+    return createDrain(createMeans({ db: world.db, gate, metrics: createMetrics(), log }), 'test')
+  }
   const jobIds = async () =>
     (await world.rows<{ job_id: string }>('select job_id from inbox order by job_id')).map(
       (row) => row.job_id,
@@ -54,17 +61,18 @@ describe('rows of the inbox that were under way when their worker crashed', () =
     const ids = await jobIds()
     await crashWith(ids.slice(0, 2))
     await crashWith(ids.slice(0, 2))
-    const drain = () => drainInbox(world.db, createMetrics(), 'test')
-    expect((await drain()).taken).toBe(3)
-    expect((await drain()).taken).toBe(1)
-    expect((await drain()).taken).toBe(1)
+    const drain = openDrain()
+    expect((await drain(0)).taken).toBe(3)
+    expect((await drain(0)).taken).toBe(1)
+    expect((await drain(0)).taken).toBe(1)
     expect((await world.rows('select 1 from events')).length).toBe(5)
   })
 
   it('become dead letters after more than ten, and their neighbours land', async () => {
     const [poison] = (await jobIds()) as [string]
     for (let i = 0; i < 11; i++) await crashWith([poison])
-    for (let i = 0; i < 3; i++) await drainInbox(world.db, createMetrics(), 'test')
+    const drain = openDrain()
+    for (let i = 0; i < 3; i++) await drain(0)
     expect(await world.rows('select reason, job_id from dead_letters')).toEqual([
       { reason: 'worker_crashed', job_id: poison },
     ])

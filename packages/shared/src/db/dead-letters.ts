@@ -3,8 +3,8 @@ import { rawBytes, readEnvelope } from '../idwise/envelope.ts'
 import { type IdwiseEvent, parseEvent } from '../idwise/event.ts'
 import { eventKey } from '../idwise/identity.ts'
 import { cleanText } from '../idwise/json.ts'
-import { classifyFailure } from './failure.ts'
-import { foldJourneyOf } from './journeys.ts'
+import { classifyFailure, isTooSlow } from './failure.ts'
+import { type FoldOptions, foldJourneyOf } from './journeys.ts'
 import type { Connection } from './pool.ts'
 
 /**
@@ -24,7 +24,7 @@ export type DeadLetterReason =
   | 'worker_crashed'
 
 export type NewDeadLetter = {
-  /** A replay's suffix is dropped: one event has one dead letter, however often it is replayed. */
+  /** What was appended is dropped: one event has one dead letter, however often it is replayed. */
   readonly jobId: string
   readonly reason: DeadLetterReason
   readonly error: { readonly name: string; readonly code?: string; readonly message: string }
@@ -33,7 +33,8 @@ export type NewDeadLetter = {
   readonly envelope: string
 }
 
-const REPLAY_SUFFIX = /-r\d+$/
+/** What is appended to a job id: by a replay, and by `insertInbox` where a row cannot be reached. */
+const SUFFIX = /-r\d+$|(?<=^e-[0-9a-f]{64})-d[\w-]+$/
 
 /** The job under which a dead letter's envelope is sent again for the n-th time. */
 export function replayJobId(jobId: string, replay: number): string {
@@ -60,6 +61,7 @@ on conflict (job_id) do update set
 export async function writeDeadLetters(
   connection: Connection,
   letters: readonly NewDeadLetter[],
+  options: FoldOptions = {},
 ): Promise<void> {
   const write = (values: unknown[]) => connection.query({ name: 'write_dead_letter', text: UPSERT, values })
   for (const letter of letters.toSorted((a, b) => (a.jobId < b.jobId ? -1 : 1))) {
@@ -68,9 +70,11 @@ export async function writeDeadLetters(
       const values = valuesOf(letter, parseEvent)
       await write(values)
       // It may have been a conflict until now, which marks the journey of the stored event. Conflicts fold it themselves.
-      if (letter.reason !== 'conflict') await foldJourneyOf(connection, values[1] as Buffer | null)
+      if (letter.reason !== 'conflict') {
+        await foldJourneyOf(connection, values[1] as Buffer | null, options)
+      }
     } catch (error) {
-      if (classifyFailure(error) === 'infrastructure') throw error
+      if (['infrastructure', 'passing'].includes(classifyFailure(error)) || isTooSlow(error)) throw error
       await connection.query('rollback to savepoint dead_letter')
       await write(valuesOf(letter, () => undefined))
     }
@@ -110,7 +114,7 @@ function valuesOf(
 
 /** Our own job ids are short; one that somebody else has made need not fit the index. */
 function keyOfJob(jobId: string): string {
-  const base = cleanText(jobId.replace(REPLAY_SUFFIX, ''))
+  const base = cleanText(jobId.replace(SUFFIX, ''))
   return base.length <= 200 ? base : `x-${hash('sha256', jobId, 'hex')}`
 }
 

@@ -1,35 +1,49 @@
 import { errorCode } from '../runtime/errors.ts'
 
 /**
- * What a failed statement says about the event that it was for.
+ * What a failed statement is about, as far as its code tells. It is a first guess: any of these may be the same for
+ * every event, which only a comparison shows (`probeLanding`).
  *
- * - `infrastructure`: Postgres is away, overloaded, read-only or not migrated; the event is fine and waits.
+ * - `infrastructure`: the connection or the server; every event fails, and waits.
+ * - `passing`: something that others do at this moment; the event fails, and waits.
  * - `event`: Postgres refuses this row, today and tomorrow.
- * - `unknown`: neither; worth some more tries.
+ * - `unknown`: none of these; worth some more tries.
  */
-export type Failure = 'infrastructure' | 'event' | 'unknown'
+export type Failure = 'infrastructure' | 'passing' | 'event' | 'unknown'
 
 // SQLSTATEs by their first two characters ("PostgreSQL Error Codes"), the exceptions by all five.
-const INFRASTRUCTURE_CLASSES = ['08', '28', '40', '53', '55', '57', '58', 'XX']
-const EVENT_CLASSES = ['22', '23', '21', '54', '0A', 'P0']
+const CLASSES: Readonly<Record<string, Failure>> = {
+  // Poolers answer with 08P01 while their server is away.
+  '08': 'infrastructure',
+  '28': 'infrastructure',
+  '3D': 'infrastructure',
+  '53': 'infrastructure',
+  '57': 'infrastructure',
+  '40': 'passing',
+  '55': 'passing',
+  '0A': 'event',
+  '21': 'event',
+  '22': 'event',
+  '23': 'event',
+  '54': 'event',
+  P0: 'event',
+}
 const EXCEPTIONS: Readonly<Record<string, Failure>> = {
-  // Sent with more parameters than the protocol counts, or a bug of ours: waiting would never end.
-  '08P01': 'event',
-  '42804': 'event',
-  // Schema, database, rights or read-only mode: an operator's doing, and over when he is done.
+  // A read-only server, and sessions that it has ended.
   '25006': 'infrastructure',
   '25P03': 'infrastructure',
   '25P04': 'infrastructure',
-  '3D000': 'infrastructure',
-  '3F000': 'infrastructure',
-  '42501': 'infrastructure',
-  '42P01': 'infrastructure',
-  '42P02': 'infrastructure',
-  '42703': 'infrastructure',
-  '42883': 'infrastructure',
+  '40003': 'infrastructure',
+  // Prepared statements that a pooler has lost, or mixed up.
+  '26000': 'passing',
+  '42P05': 'passing',
+  // A statement that took too long, and one that somebody has cancelled.
+  '57014': 'unknown',
   // A row that another transaction has not committed yet may be the one that is referred to.
   '23503': 'unknown',
 }
+/** Where Postgres finds that a prepared statement's columns have changed, a case of 0A000. */
+const STALE_PLAN = 'RevalidateCachedQuery'
 
 const NETWORK = new Set([
   'ECONNREFUSED',
@@ -54,10 +68,17 @@ export function classifyFailure(error: unknown): Failure {
     return error instanceof Error && MESSAGES.test(error.message) ? 'infrastructure' : 'unknown'
   }
   if (NETWORK.has(code)) return 'infrastructure'
-  const exception = EXCEPTIONS[code]
-  if (exception) return exception
   if (!/^[0-9A-Z]{5}$/.test(code)) return 'unknown'
-  const sqlClass = code.slice(0, 2)
-  if (INFRASTRUCTURE_CLASSES.includes(sqlClass)) return 'infrastructure'
-  return EVENT_CLASSES.includes(sqlClass) ? 'event' : 'unknown'
+  if (code === '0A000' && (error as { routine?: unknown }).routine === STALE_PLAN) return 'passing'
+  return EXCEPTIONS[code] ?? CLASSES[code.slice(0, 2)] ?? 'unknown'
+}
+
+/** Whether it failed since a lock or a statement took longer than it may. */
+export function isTooSlow(error: unknown): boolean {
+  return ['55P03', '57014'].includes(errorCode(error) ?? '')
+}
+
+/** Whether a commit may have failed since nothing more can be announced: a listener does not read what it is sent. */
+export function isFullOfNotifications(error: unknown): boolean {
+  return errorCode(error) === '54000'
 }

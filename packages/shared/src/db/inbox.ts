@@ -1,3 +1,4 @@
+import { errorCode } from '../runtime/errors.ts'
 import { textArray } from './array.ts'
 import type { Connection } from './pool.ts'
 
@@ -14,30 +15,66 @@ export type InboxRow = {
   readonly attempts: number
   /** Crashes of its worker so far. */
   readonly crashes: number
+  /** Since when it has been due, ms since 1970. */
+  readonly availableAt: number
 }
 
 /** A row that was under way in this many crashes may be their cause: it is taken alone. */
 const SUSPECT_AFTER = 2
 
+type InboxEvent = { readonly jobId: string; readonly envelope: string }
+
+/** A worker that is frozen may hold a row for as long as Postgres lets it. */
+const HELD_MS = 100
+
 /**
  * Inserts events; a job that waits already counts one more delivery. Rows are sorted by job, so that two ingests
- * with the same duplicates cannot deadlock.
+ * with the same duplicates cannot deadlock. Where somebody holds a row it is not waited for.
+ *
+ * @param connection outside of a transaction
  */
-export async function insertInbox(
-  connection: Connection,
-  events: readonly { jobId: string; envelope: string }[],
-): Promise<void> {
+export async function insertInbox(connection: Connection, events: readonly InboxEvent[]): Promise<void> {
   const groups = [...Map.groupBy(events, (event) => event.jobId)].sort(([a], [b]) => (a < b ? -1 : 1))
+  const values = [
+    textArray(groups.map(([jobId]) => jobId)),
+    textArray(groups.map(([, [first]]) => first?.envelope ?? null)),
+    groups.map(([, group]) => group.length - 1),
+  ]
+  try {
+    await connection.query({
+      name: 'insert_inbox',
+      text: `insert into inbox (job_id, envelope, duplicates)
+        select given.* from set_config('lock_timeout', '${HELD_MS}', true),
+          unnest($1::text[], $2::text[], $3::int[]) as given
+        on conflict (job_id) do update set duplicates = inbox.duplicates + excluded.duplicates + 1`,
+      values,
+    })
+  } catch (error) {
+    if (errorCode(error) !== '55P03') throw error
+    await insertBesideHeld(connection, groups, values)
+  }
+}
+
+/**
+ * Counts on the rows that nobody holds; what is left waits under a job id of its own, and lands as the same event. It
+ * waits for nobody.
+ */
+async function insertBesideHeld(
+  connection: Connection,
+  groups: readonly (readonly [jobId: string, group: readonly InboxEvent[]])[],
+  values: readonly unknown[],
+): Promise<void> {
+  const own = groups.map(([jobId, [first]]) => `${jobId}-d${JSON.parse(first?.envelope ?? '{}').arrival}`)
   await connection.query({
-    name: 'insert_inbox',
-    text: `insert into inbox (job_id, envelope, duplicates)
-      select * from unnest($1::text[], $2::text[], $3::int[])
-      on conflict (job_id) do update set duplicates = inbox.duplicates + excluded.duplicates + 1`,
-    values: [
-      textArray(groups.map(([jobId]) => jobId)),
-      textArray(groups.map(([, [first]]) => first?.envelope ?? null)),
-      groups.map(([, group]) => group.length - 1),
-    ],
+    name: 'insert_beside_held',
+    text: `with given as (
+        select * from unnest($1::text[], $2::text[], $3::int[], $4::text[]) as t(job_id, envelope, more, own)),
+      free as (select job_id from inbox where job_id = any($1::text[]) for update skip locked),
+      counted as (update inbox set duplicates = inbox.duplicates + given.more + 1 from given, free
+        where inbox.job_id = free.job_id and given.job_id = free.job_id returning inbox.job_id)
+      insert into inbox (job_id, envelope, duplicates)
+      select own, envelope, more from given where job_id not in (select job_id from counted)`,
+    values: [...values, textArray(own)],
   })
 }
 
@@ -49,15 +86,34 @@ export async function notifyInbox(connection: Connection): Promise<void> {
 /** Rows that no other worker has taken. */
 const free = (which: string) =>
   `ctid = any(array(select ctid from inbox where ${which} for update skip locked))`
-const RETURNING = `returning job_id as "jobId", envelope, duplicates, replay_of::float8 as "replayOf", attempts, crashes`
+const RETURNING = `returning job_id as "jobId", envelope, duplicates, replay_of::float8 as "replayOf", attempts, crashes,
+  (extract(epoch from available_at) * 1000)::float8 as "availableAt"`
 
-/** Takes rows whose time has come, the longest waiting first, in the transaction that lands them. */
-export async function takeInbox(connection: Connection, limit: number): Promise<InboxRow[]> {
-  const due = `available_at <= now() and crashes < ${SUSPECT_AFTER} order by available_at limit $1`
+export type TakeLimits = {
+  /** Together the rows weigh no more than this, in bytes, but for the last one. */
+  readonly bytes?: number
+  /** Rows that were due earlier are left out, ms since 1970: dead ones would be passed over one by one. */
+  readonly since?: number
+}
+
+// Postgres need not read a long envelope to know its length.
+const LIGHT = `select ctid from (
+    select ctid, sum(size) over (order by available_at, ctid rows unbounded preceding) - size as before from (
+      select ctid, available_at, octet_length(envelope) as size from inbox
+      where available_at >= to_timestamp($3::float8 / 1000) and available_at <= now() and crashes < ${SUSPECT_AFTER}
+      order by available_at limit $1 for update skip locked) as due) as weighed
+  where before < $2`
+
+/** Takes up to `limit` rows whose time has come, the longest waiting first, in the transaction that lands them. */
+export async function takeInbox(
+  connection: Connection,
+  limit: number,
+  { bytes = Number.MAX_SAFE_INTEGER, since = Number.NEGATIVE_INFINITY }: TakeLimits = {},
+): Promise<InboxRow[]> {
   const { rows } = await connection.query<InboxRow>({
     name: 'take_inbox',
-    text: `delete from inbox where ${free(due)} ${RETURNING}`,
-    values: [limit],
+    text: `delete from inbox where ctid = any(array(${LIGHT})) ${RETURNING}`,
+    values: [limit, bytes, since],
   })
   return rows.length > 0 ? rows : takeSuspect(connection)
 }
@@ -106,6 +162,45 @@ export async function dropClaim(connection: Connection, worker: string): Promise
   await connection.query('delete from inbox_claims where worker = $1', [worker])
 }
 
+/** Puts taken rows back as they were, in the transaction that has taken them, to be due again after `delayMs`. */
+export async function putBackInbox(
+  connection: Connection,
+  back: readonly { readonly row: InboxRow; readonly delayMs: number }[],
+): Promise<void> {
+  if (back.length === 0) return
+  const rows = back.map(({ row }) => row)
+  await connection.query({
+    name: 'put_back_inbox',
+    text: `insert into inbox (job_id, envelope, duplicates, replay_of, attempts, crashes, available_at)
+      select j, e, d, r, a, c, now() + ms * interval '1 millisecond'
+      from unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::int[], $6::int[], $7::float8[])
+        as t(j, e, d, r, a, c, ms)`,
+    values: [
+      textArray(rows.map(({ jobId }) => jobId)),
+      textArray(rows.map(({ envelope }) => envelope)),
+      rows.map(({ duplicates }) => duplicates),
+      rows.map(({ replayOf }) => replayOf),
+      rows.map(({ attempts }) => attempts),
+      rows.map(({ crashes }) => crashes),
+      back.map(({ delayMs }) => delayMs),
+    ],
+  })
+}
+
+/** Moves the time of rows on, without counting a try; those that another worker has by now are left alone. */
+export async function delayInbox(
+  connection: Connection,
+  { jobIds, delayMs, error }: { jobIds: readonly string[]; delayMs: number; error: string | null },
+): Promise<void> {
+  if (jobIds.length === 0) return
+  await connection.query({
+    name: 'delay_inbox',
+    text: `update inbox set last_error = coalesce($3, last_error), available_at = now() + $2::float8 * interval '1 millisecond'
+      where ${free('job_id = any($1::text[])')}`,
+    values: [textArray(jobIds), delayMs, error],
+  })
+}
+
 /**
  * Counts a crash on the rows that a dead worker had taken: claims older than any transaction may get, on rows that
  * nobody holds.
@@ -113,8 +208,10 @@ export async function dropClaim(connection: Connection, worker: string): Promise
 export async function countCrashes(connection: Connection, olderThanMs: number): Promise<number> {
   const { rowCount } = await connection.query(
     `with dead as (delete from inbox_claims where claimed_at < now() - $1::float8 * interval '1 millisecond' returning job_ids),
-      held as (select i.job_id from inbox i where i.job_id in (select unnest(job_ids) from dead) for update skip locked)
-    update inbox set crashes = crashes + 1 from held where inbox.job_id = held.job_id`,
+      under_way as (select array(select unnest(job_ids) from dead) as ids)
+    update inbox set crashes = crashes + 1
+    where job_id = any((select ids from under_way)::text[])
+      and ${free('job_id = any((select ids from under_way)::text[])')}`,
     [olderThanMs],
   )
   return rowCount ?? 0

@@ -3,10 +3,11 @@ export { checkNewSession, checkPostgres } from './check.ts'
 export { type DeadLetterReason, type NewDeadLetter, writeDeadLetters } from './dead-letters.ts'
 export type { Delivery } from './delivery.ts'
 export { addCollapsed, type Collapsed } from './duplicates.ts'
-export { classifyFailure, type Failure } from './failure.ts'
+export { classifyFailure, type Failure, isFullOfNotifications, isTooSlow } from './failure.ts'
 export { databaseUrl, placeOf } from './hosts.ts'
 export {
   countCrashes,
+  delayInbox,
   dropClaim,
   type InboxRow,
   inboxBacklog,
@@ -14,6 +15,7 @@ export {
   noteClaim,
   notifyInbox,
   postponeInbox,
+  putBackInbox,
   retakeInbox,
   takeInbox,
 } from './inbox.ts'
@@ -26,9 +28,9 @@ export {
   rebuildJourneys,
   type StoredJourney,
 } from './journey-queries.ts'
-export type { JourneyName } from './journey-rows.ts'
+export { type JourneyName, nameOf } from './journey-rows.ts'
 export { JOURNEY_CHANNEL, type JourneyChange } from './journeys.ts'
-export { type Landed, landDeliveries } from './landing.ts'
+export { type Landed, type LandOptions, landDeliveries } from './landing.ts'
 export { withLease } from './lease.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export {
@@ -46,3 +48,4 @@ export {
 export { pingPostgres } from './ping.ts'
 export { type Connection, createDb, type Db, type TransactionLimits } from './pool.ts'
 export { announceProcess, checkProcesses, describeProcess } from './processes.ts'
+export { ANY_EVENT, probeLanding, type Twin, twinOf } from './twin.ts'

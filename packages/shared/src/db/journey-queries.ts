@@ -1,6 +1,7 @@
 import { and, asc, desc, eq, getTableColumns, isNull, or, type SQL, sql } from 'drizzle-orm'
 import { type EventDetails, type EventKind, storedId } from '../idwise/event.ts'
 import type { JourneyEvent } from '../idwise/journey.ts'
+import { transactionAnnounced } from './announce.ts'
 import { finalAlone, readEarlierEvents } from './journey-events.ts'
 import type { JourneyName } from './journey-rows.ts'
 import { foldJourneys } from './journeys.ts'
@@ -136,7 +137,9 @@ export async function rebuildJourneys(
   let folded = 0
   let changed = 0
   for (let page = await nextPage(db); page.length > 0; page = await nextPage(db, page.at(-1))) {
-    changed += (await db.transaction((connection) => foldJourneys(connection, page))).length
+    changed += (
+      await transactionAnnounced(db, (connection, options) => foldJourneys(connection, page, options))
+    ).length
     folded += page.length
     onProgress(folded)
   }

@@ -37,6 +37,14 @@ export function touch(name: JourneyName): Touched {
   return { name, key: nameOf(name), before: 'unknown', landed: [], altered: false }
 }
 
+/** How a transaction folds. */
+export type FoldOptions = {
+  /** False: changes are not announced, since nothing can be; listeners find them by `updated_at`. */
+  readonly announced?: boolean
+  /** Is told of a journey so many of whose events had to be read. */
+  readonly onRead?: (name: JourneyName, events: number) => void
+}
+
 /** Notes what the rows of these journeys are now. */
 export async function lookUp(connection: Connection, touched: readonly Touched[]): Promise<void> {
   const rows = await readJourneys(
@@ -50,10 +58,11 @@ export async function lookUp(connection: Connection, touched: readonly Touched[]
 export async function foldJourneys(
   connection: Connection,
   names: readonly JourneyName[],
+  options: FoldOptions = {},
 ): Promise<JourneyChange[]> {
   const touched = names.map((name) => ({ ...touch(name), altered: true }))
   await lookUp(connection, touched)
-  return foldTouched(connection, touched)
+  return foldTouched(connection, touched, options)
 }
 
 /**
@@ -67,10 +76,12 @@ export async function foldJourneys(
 export async function foldTouched(
   connection: Connection,
   touched: readonly Touched[],
+  options: FoldOptions = {},
 ): Promise<JourneyChange[]> {
   if (touched.length === 0) return []
   const sorted = touched.toSorted((a, b) => (a.key < b.key ? -1 : 1))
-  const changes = (await foldAsRead(connection, sorted)) ?? (await foldLocked(connection, sorted))
+  const changes =
+    (await foldAsRead(connection, sorted, options)) ?? (await foldLocked(connection, sorted, options))
   return changes.map(({ name, changed }) => ({ ...name, changed }))
 }
 
@@ -78,6 +89,7 @@ export async function foldTouched(
 async function foldAsRead(
   connection: Connection,
   touched: readonly Touched[],
+  { announced }: FoldOptions,
 ): Promise<Change[] | undefined> {
   const fresh: Change[] = []
   const updated: Update[] = []
@@ -94,14 +106,18 @@ async function foldAsRead(
     connection.query('savepoint journeys'),
     makeJourneys(connection, fresh),
     updateJourneys(connection, updated),
-    announce(connection, changes),
+    announced === false ? undefined : announce(connection, changes),
   ])
   if (made.every(Boolean) && count === updated.length) return changes
   await connection.query('rollback to journeys')
   return undefined
 }
 
-async function foldLocked(connection: Connection, touched: readonly Touched[]): Promise<Change[]> {
+async function foldLocked(
+  connection: Connection,
+  touched: readonly Touched[],
+  { announced, onRead }: FoldOptions,
+): Promise<Change[]> {
   const fresh = touched.filter(({ before }) => typeof before === 'string').map(freshChange)
   const made = await makeJourneys(connection, fresh)
   const complete = fresh.filter(({ journey }, index) => made[index] && journey.events > 0)
@@ -116,6 +132,7 @@ async function foldLocked(connection: Connection, touched: readonly Touched[]): 
   const unknown = others.flatMap(({ name }, index) =>
     before[index] ? [] : [{ ...name, events: rows[index]?.events ?? 0 }],
   )
+  for (const { events, ...name } of unknown) onRead?.(name, events)
   const stored = await readEvents(connection, unknown)
   const updated = others
     .map((each, index) => {
@@ -125,17 +142,24 @@ async function foldLocked(connection: Connection, touched: readonly Touched[]): 
     })
     .filter((update) => update.journey.events > 0 && (isChanged(update) || update.isNews))
   const changes = [...complete, ...updated].filter(isChanged)
-  await Promise.all([updateJourneys(connection, updated), announce(connection, changes)])
+  await Promise.all([
+    updateJourneys(connection, updated),
+    announced === false ? undefined : announce(connection, changes),
+  ])
   return changes
 }
 
 /** Folds the journey of a stored event, where there is one. */
-export async function foldJourneyOf(connection: Connection, eventKey: Buffer | null): Promise<void> {
+export async function foldJourneyOf(
+  connection: Connection,
+  eventKey: Buffer | null,
+  options: FoldOptions = {},
+): Promise<void> {
   const { rows } = await connection.query<JourneyName>(
     `select environment, journey_id as "journeyId" from events where event_key = $1 and journey_id is not null`,
     [eventKey],
   )
-  await foldJourneys(connection, rows)
+  await foldJourneys(connection, rows, options)
 }
 
 type Change = JourneyState & { readonly of: Touched; readonly changed: readonly (keyof Journey)[] }

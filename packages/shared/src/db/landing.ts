@@ -15,10 +15,20 @@ import {
 import { countDuplicates, insertEvents, lockEvents, newestAnonymous, readCompressed } from './events.ts'
 import { classifyFailure } from './failure.ts'
 import { nameOf } from './journey-rows.ts'
-import { foldTouched, lookUp, type Touched, touch } from './journeys.ts'
+import { type FoldOptions, foldTouched, lookUp, type Touched, touch } from './journeys.ts'
 import type { Connection } from './pool.ts'
 
 export type Landed = 'landed' | 'duplicate' | 'conflict'
+
+export type LandOptions = FoldOptions & {
+  /**
+   * A last try for a document that jsonb refuses: as JavaScript writes it, and if it is refused again without it, the
+   * `body` column left empty.
+   */
+  readonly withoutBody?: boolean
+  /** Postgres' clock, ms since 1970: nothing has arrived later, whatever an ingest's clock said. */
+  readonly now?: number
+}
 
 /**
  * Lands deliveries in the caller's transaction: each event once, by its key.
@@ -26,9 +36,6 @@ export type Landed = 'landed' | 'duplicate' | 'conflict'
  * Locks are taken in one order by everybody, or concurrent batches deadlock: bodies without event id first, then the
  * inserts sorted by key, then the rows that exist already, sorted by key, then the journeys, sorted by name.
  *
- * @param options.withoutBody a last try for a document that jsonb refuses: as JavaScript writes it, and if it is refused
- * again without it, the `body` column left empty
- * @param options.now Postgres' clock, ms since 1970: nothing has arrived later, whatever an ingest's clock said
  * @returns for each delivery, in order: `landed` made the row; `duplicate` was there with the same bytes; `conflict`
  * was there with other bytes and is now a dead letter.
  * @throws what `pg` throws. Nothing else is caught: the transaction is lost with the first failure.
@@ -36,7 +43,7 @@ export type Landed = 'landed' | 'duplicate' | 'conflict'
 export async function landDeliveries(
   connection: Connection,
   deliveries: readonly Delivery[],
-  options: { withoutBody?: boolean; now?: number } = {},
+  options: LandOptions = {},
 ): Promise<Landed[]> {
   if (deliveries.length > 0) failpoint('worker-before-transaction')
   // Whole milliseconds, as a journey's events are read.
@@ -45,6 +52,7 @@ export async function landDeliveries(
     landRows(
       connection,
       deliveries.map((delivery) => readDelivery(delivery, bodyAs, now)),
+      options,
     )
   if (!options.withoutBody) return land('sent')
   await connection.query('savepoint rewritten')
@@ -58,7 +66,11 @@ export async function landDeliveries(
   }
 }
 
-async function landRows(connection: Connection, rows: readonly EventRow[]): Promise<Landed[]> {
+async function landRows(
+  connection: Connection,
+  rows: readonly EventRow[],
+  options: FoldOptions,
+): Promise<Landed[]> {
   await keyAnonymous(connection, rows)
 
   const byKey = Map.groupBy(rows, (row) => row.eventKey.toString('latin1'))
@@ -79,13 +91,13 @@ async function landRows(connection: Connection, rows: readonly EventRow[]): Prom
     journeyIn(journeys, row)?.landed.push(journeyEventOf(row))
     return false
   })
-  if (others.length > 0) await settleOthers(connection, others, { outcomes, journeys })
+  if (others.length > 0) await settleOthers(connection, others, { outcomes, journeys, options })
   await resolveReplayed(
     connection,
     rows.filter((row) => outcomes.get(row) !== 'conflict').flatMap((row) => row.delivery.replayOf ?? []),
   )
   const touched = [...journeys.values()].filter(({ landed, altered }) => altered || landed.length > 0)
-  await foldTouched(connection, touched)
+  await foldTouched(connection, touched, options)
   return rows.map((row) => outcomes.get(row) as Landed)
 }
 
@@ -118,7 +130,11 @@ async function keyAnonymous(connection: Connection, rows: readonly EventRow[]): 
 async function settleOthers(
   connection: Connection,
   others: readonly EventRow[],
-  { outcomes, journeys }: { outcomes: Map<EventRow, Landed>; journeys: Map<string, Touched> },
+  {
+    outcomes,
+    journeys,
+    options,
+  }: { outcomes: Map<EventRow, Landed>; journeys: Map<string, Touched>; options: FoldOptions },
 ): Promise<void> {
   const stored = await lockEvents(connection, others.map((row) => row.eventKey).sort(Buffer.compare))
   const isSame = await compareBodies(connection, others, stored)
@@ -158,6 +174,7 @@ async function settleOthers(
       attempts: 1,
       envelope: JSON.stringify(row.delivery.envelope),
     })),
+    options,
   )
 }
 

@@ -1,5 +1,6 @@
 import { and, desc, eq, getTableColumns, isNull, lt, or, sql } from 'drizzle-orm'
 import { failpoint } from '../runtime/failpoint.ts'
+import { transactionAnnounced } from './announce.ts'
 import { replayJobId } from './dead-letters.ts'
 import { notifyInbox } from './inbox.ts'
 import { foldJourneyOf } from './journeys.ts'
@@ -74,11 +75,11 @@ const MAY_ACT = `(state = 'open' or (state = 'replaying' and not exists
  * Sends a dead letter's event through landing again. The mark and the inbox row are one transaction, so a replay
  * needs no Redis, cannot be half done, and of two at once one wins.
  */
-export function replayDeadLetter(
+export async function replayDeadLetter(
   db: Db,
   act: { id: number; actor: string; reason?: string },
 ): Promise<ActOutcome> {
-  return db.transaction(async (connection) => {
+  const outcome = await db.transaction(async (connection): Promise<ActOutcome> => {
     const { rows } = await connection.query(
       `update dead_letters set state = 'replaying', replays = replays + 1 where id = $1 and ${MAY_ACT}
         returning job_id, envelope, replays`,
@@ -93,9 +94,11 @@ export function replayDeadLetter(
       act.id,
     ])
     await record(connection, 'replay', act)
-    await notifyInbox(connection)
     return { kind: 'done' }
   })
+  // Apart from it: one that cannot be sent costs a poll's delay.
+  if (outcome.kind === 'done') await notifyInbox(db.pool).catch(() => {})
+  return outcome
 }
 
 /** Ends a dead letter without landing its event, which stays findable. */
@@ -103,7 +106,7 @@ export function discardDeadLetter(
   db: Db,
   act: { id: number; actor: string; reason?: string },
 ): Promise<ActOutcome> {
-  return db.transaction(async (connection) => {
+  return transactionAnnounced(db, async (connection, options) => {
     const { rows } = await connection.query(
       `update dead_letters set state = 'discarded' where id = $1 and ${MAY_ACT} returning event_key`,
       [act.id],
@@ -111,7 +114,7 @@ export function discardDeadLetter(
     if (!rows[0]) return whyNot(connection, act.id)
     await record(connection, 'discard', act)
     // A conflict that somebody has decided about needs no attention any more.
-    await foldJourneyOf(connection, rows[0].event_key)
+    await foldJourneyOf(connection, rows[0].event_key, options)
     return { kind: 'done' }
   })
 }
