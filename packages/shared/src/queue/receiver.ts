@@ -2,13 +2,15 @@ import type { Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { pause, withDeadline } from '../runtime/backoff.ts'
 import type { Log } from '../runtime/log.ts'
+import { createWorkerBackend } from './backend.ts'
 import { type Arrived, type HandleAll, type HandleResult, type Incoming, processBatch } from './batch.ts'
+import { createCompletedLimit } from './completed-limit.ts'
 import { connectRedis } from './connection.ts'
 import { EventWorker } from './event-worker.ts'
 import { QUEUE_NAME, shardPrefix, WORKER_OPTIONS } from './options.ts'
 import type { QueueLocation } from './sender.ts'
 import { createSolo, SUSPECT_AFTER } from './solo.ts'
-import { createJobTaker, passingOver } from './take.ts'
+import { createJobTaker } from './take.ts'
 
 export type QueueReceiver = {
   /** Stops fetching until as many calls of `resume`; jobs under way go on. */
@@ -46,10 +48,12 @@ export function createQueueReceiver(
     },
   }
   const handleAll = handleBySuspicion(createSolo(fetching), handle)
+  const mostCompleted = createCompletedLimit(client, location.shards)
   const shards = location.consume ?? Array.from({ length: location.shards }, (_, shard) => shard)
   const workers = shards.map((shard) => {
     const prefix = shardPrefix(location.prefix, shard)
-    const taker = createJobTaker(client, prefix)
+    const taker = createJobTaker(client, prefix, { mostCompleted, log })
+    const closing = new AbortController()
     const completed = new Set<string>()
     const turn = createTurns(SPACING_MS)
     const worker: EventWorker = new EventWorker(
@@ -59,8 +63,9 @@ export function createQueueReceiver(
         if (await processBatch(batch, job, batchSize, handleAll)) completed.add(String(job.id))
       },
       { connection: client, prefix, concurrency: batches, ...WORKER_OPTIONS },
-      passingOver(completed),
+      createWorkerBackend({ completed, taker, closing: closing.signal }),
     )
+    worker.on('closing', () => closing.abort())
     worker.on('error', (error) =>
       log[client.status === 'ready' ? 'warn' : 'debug']({ err: error, shard }, 'queue worker'),
     )

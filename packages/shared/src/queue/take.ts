@@ -1,25 +1,33 @@
-import { type BackendFactory, createRedisBackend, type RedisQueueBackend } from 'bullmq'
+import type { Log } from '../runtime/log.ts'
 import type { RedisClient } from './connection.ts'
-import { JOB_OPTIONS, QUEUE_NAME, WORKER_OPTIONS } from './options.ts'
+import { JOB_OPTIONS, NO_KEY, QUEUE_NAME, WORKER_OPTIONS } from './options.ts'
 import { createScript } from './script.ts'
 
 /**
  * Does for many jobs what BullMQ's own script `moveToActive` (6.7) does for one that waits: a lock, and a place among the
  * active ones. Whatever is unusual is left to that one: a queue that is paused or limited, and delayed jobs. An id whose
- * key is gone, or no hash any more, is dropped: nothing is left of its job, and the others must not be lost with it.
+ * key is gone, or no hash any more, is set aside; see `rescue.ts`. One that is finished is dropped.
+ *
+ * Redis takes nothing back when a script ends in the middle, so ids leave the waiting ones only when they stand elsewhere.
  */
 const TAKE = `
 local call = redis.call
-local wait, active, meta = unpack(KEYS)
+local wait, active, meta, missing, none = unpack(KEYS)
 local prefix, now, lockMs, token, count = unpack(ARGV)
 local queue = call('HMGET', meta, 'paused', 'concurrency', 'max')
 if queue[1] or queue[2] or queue[3] then return { 0 } end
-local ids, jobs = {}, {}
-for _, id in ipairs(call('RPOP', wait, count) or {}) do
+call('DEL', none)
+local last = call('LRANGE', wait, -count, -1)
+local ids, jobs, gone = {}, {}, {}
+for i = #last, 1, -1 do
+  local id = last[i]
   local key = prefix .. id
-  local job = redis.pcall('HMGET', key, 'data', 'atm', 'stc', 'defa', 'ats')
-  local data, attempts, stalled, failure, started = unpack(job)
-  if not job.err and (data or call('EXISTS', key) == 1) then
+  local job = redis.pcall('HMGET', key, 'data', 'atm', 'stc', 'defa', 'ats', 'finishedOn')
+  local data, attempts, stalled, failure, started, finished = unpack(job)
+  if job.err or not (data or call('EXISTS', key) == 1) then
+    gone[#gone + 1] = now
+    gone[#gone + 1] = id
+  elseif not finished then
     call('SET', key .. ':lock', token, 'PX', lockMs)
     call('HSET', key, 'processedOn', now, 'ats', (tonumber(started) or 0) + 1)
     ids[#ids + 1] = id
@@ -27,6 +35,8 @@ for _, id in ipairs(call('RPOP', wait, count) or {}) do
   end
 end
 if #ids > 0 then call('LPUSH', active, unpack(ids)) end
+if #gone > 0 then call('ZADD', missing, unpack(gone)) end
+if #last > 0 then call('LTRIM', wait, 0, -#last - 1) end
 return { call('LLEN', wait), unpack(jobs) }`
 
 /**
@@ -34,41 +44,57 @@ return { call('LLEN', wait), unpack(jobs) }`
  * the active ones go, it joins the completed ones, and old ones of these go. It takes the body off as well: finished jobs
  * stay only to let redeliveries collapse. It leaves out what jobs here never have (parents, limits of their own) and the
  * entries of the event stream, which nothing reads. It answers which jobs are not under this lock any more.
+ *
+ * Where it ends in the middle, each job is completed or still among the active ones, and handed out anew when its lock
+ * expires. Completed ones are at most so many, and at most so many bytes by estimate where Redis tells its limit.
  */
 const FINISH = `
 local call = redis.call
-local active, completed, stalled = unpack(KEYS)
-local prefix, now, keepMs, token = unpack(ARGV, 1, 4)
+local active, completed, stalled, none = unpack(KEYS)
+local prefix, now, keepMs, most, token = unpack(ARGV, 1, 5)
 local ids, attempts, locks = {}, {}, {}
-for i = 5, #ARGV, 2 do
+for i = 6, #ARGV, 2 do
   ids[#ids + 1] = ARGV[i]
   attempts[#attempts + 1] = ARGV[i + 1]
   locks[#locks + 1] = prefix .. ARGV[i] .. ':lock'
 end
 local holders = call('MGET', unpack(locks))
-local done, doneLocks, scores, lost = {}, {}, {}, {}
+local stored, done, doneLocks, scores, lost = {}, {}, {}, {}, {}
 for i, id in ipairs(ids) do
-  local key = prefix .. id
-  if holders[i] ~= token or call('LREM', active, -1, id) == 0 then
+  if holders[i] ~= token then
     lost[#lost + 1] = id
   else
     done[#done + 1] = id
     doneLocks[#doneLocks + 1] = locks[i]
-    if call('EXISTS', key) == 1 then
-      call('HSET', key, 'data', '{}', 'finishedOn', now, 'atm', attempts[i])
+    if call('EXISTS', prefix .. id) == 1 then
+      stored[#stored + 1] = i
       scores[#scores + 1] = now
       scores[#scores + 1] = id
     end
   end
 end
-if #done > 0 then
-  call('DEL', unpack(doneLocks))
-  call('SREM', stalled, unpack(done))
-end
+call('DEL', none)
 if #scores > 0 then call('ZADD', completed, unpack(scores)) end
+for _, i in ipairs(stored) do call('HSET', prefix .. ids[i], 'data', '{}', 'finishedOn', now, 'atm', attempts[i]) end
+for _, id in ipairs(done) do call('LREM', active, -1, id) end
+if #done > 0 then
+  call('SREM', stalled, unpack(done))
+  call('DEL', unpack(doneLocks))
+end
 local old = call('ZRANGEBYSCORE', completed, '-inf', now - keepMs, 'LIMIT', 0, 200)
-for _, id in ipairs(old) do call('DEL', prefix .. id, prefix .. id .. ':logs') end
-if #old > 0 then call('ZREM', completed, unpack(old)) end
+if #old == 0 then
+  local over = call('ZCARD', completed) - most
+  if over > 0 then old = call('ZRANGE', completed, 0, math.min(over, 200) - 1) end
+end
+if #old > 0 then
+  local keys = {}
+  for _, id in ipairs(old) do
+    keys[#keys + 1] = prefix .. id
+    keys[#keys + 1] = prefix .. id .. ':logs'
+  end
+  call('DEL', unpack(keys))
+  call('ZREM', completed, unpack(old))
+end
 return lost`
 
 /** A script this long holds up others for about a millisecond, and for as long as it takes to send fifty bodies. */
@@ -100,20 +126,33 @@ export type JobTaker = {
   finish(token: string, jobs: readonly EndedJob[]): Promise<string[]>
 }
 
-const take = createScript<[waiting: number, ...jobs: (string | number)[]]>(TAKE, 3)
-const finish = createScript<string[]>(FINISH, 3)
+const take = createScript<[waiting: number, ...jobs: (string | number)[]]>(TAKE, 5)
+const finish = createScript<string[]>(FINISH, 4)
 
 /**
  * @param client a connection that nothing blocks
  * @param prefix of the shard
+ * @param mostCompleted how many completed jobs may stay
  */
-export function createJobTaker(client: RedisClient, prefix: string): JobTaker {
+export function createJobTaker(
+  client: RedisClient,
+  prefix: string,
+  { mostCompleted, log }: { mostCompleted(): number; log?: Log },
+): JobTaker {
   const queue = `${prefix}:${QUEUE_NAME}:`
-  const forTake = ['wait', 'active', 'meta'].map((name) => queue + name)
-  const forFinish = ['active', 'completed', 'stalled'].map((name) => queue + name)
+  const forTake = ['wait', 'active', 'meta', 'missing', NO_KEY].map((name) => queue + name)
+  const forFinish = ['active', 'completed', 'stalled', NO_KEY].map((name) => queue + name)
   const { lockDuration } = WORKER_OPTIONS
   const keepMs = JOB_OPTIONS.removeOnComplete.age * 1_000
   let waiting = 0
+  const told = new Set<string>()
+  /** Each kind of refusal once: what Redis says of a script names no job. */
+  function tell(error: Error): void {
+    const said = error.message.replace(/,? (script:|on @|Error running script).*/s, '')
+    if (told.has(said)) return
+    told.add(said)
+    log?.warn({ said }, 'jobs cannot be taken in batches; those that wait stay there')
+  }
   return {
     async take(token, count) {
       const asked: ReturnType<typeof take>[] = []
@@ -122,9 +161,11 @@ export function createJobTaker(client: RedisClient, prefix: string): JobTaker {
         asked.push(take(client, [...forTake, queue, Date.now(), lockDuration, token, most]))
       }
       // What one command has taken is not lost because another fails.
-      const taken = (await Promise.allSettled(asked)).flatMap((each) =>
-        each.status === 'fulfilled' ? [each.value] : [],
-      )
+      const taken = (await Promise.allSettled(asked)).flatMap((each) => {
+        if (each.status === 'fulfilled') return [each.value]
+        tell(each.reason)
+        return []
+      })
       waiting = taken.at(-1)?.[0] ?? 0
       return taken.flatMap(jobsOf)
     },
@@ -138,7 +179,7 @@ export function createJobTaker(client: RedisClient, prefix: string): JobTaker {
       const lost: Promise<string[]>[] = []
       for (let at = 0; at < jobs.length; at += MAX_JOBS) {
         const some = jobs.slice(at, at + MAX_JOBS).flatMap(({ id, attempts }) => [id, attempts])
-        lost.push(finish(client, [...forFinish, queue, Date.now(), keepMs, token, ...some]))
+        lost.push(finish(client, [...forFinish, queue, Date.now(), keepMs, mostCompleted(), token, ...some]))
       }
       return (await Promise.all(lost)).flat()
     },
@@ -157,24 +198,4 @@ function jobsOf([_waiting, ...values]: readonly (string | number)[]): TakenJob[]
     })
   }
   return jobs
-}
-
-/**
- * BullMQ's Redis backend for a worker, which leaves alone what is completed already, and only fetches the next job.
- *
- * @param completed ids; each is taken out when its turn comes
- */
-export function passingOver(completed: Set<string>): BackendFactory<RedisQueueBackend> {
-  return (name, opts, flags) => {
-    const backend = createRedisBackend(name, opts, flags)
-    const completeOne = backend.moveToCompleted.bind(backend)
-    backend.moveToCompleted = async (job, value, keep, token, fetchNext) => {
-      if (!completed.delete(String(job.id))) return completeOne(job, value, keep, token, fetchNext)
-      const finishedOn = Date.now()
-      // Whatever goes wrong with the next one must not look as if this one were not completed.
-      const result = fetchNext ? await backend.moveToActive(token).catch(() => undefined) : undefined
-      return { result, finishedOn }
-    }
-    return backend
-  }
 }
