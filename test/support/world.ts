@@ -28,9 +28,13 @@ export type World = AsyncDisposable & {
 
 const log = createLog('test', process.env.TEST_LOG_LEVEL ?? 'error')
 
-export async function createWorld(way: Way): Promise<World> {
+/** @param servers another Redis than that of all tests */
+export async function createWorld(
+  way: Way,
+  servers: { redisUrl?: string; shards?: number } = {},
+): Promise<World> {
   const postgresUrl = inject('postgresUrl')
-  const redisUrl = inject('redisUrl')
+  const { redisUrl = inject('redisUrl'), shards = 1 } = servers
   const name = `t_${randomUUID().replaceAll('-', '')}`
   const admin = createDb(postgresUrl, { max: 1, statementMs: 30_000, log, name: 'tests' })
   await admin.pool.query(`create database ${name} template ${inject('template')}`)
@@ -38,7 +42,7 @@ export async function createWorld(way: Way): Promise<World> {
   url.pathname = `/${name}`
   const databaseUrl = url.href
   const db = createDb(databaseUrl, { max: 3, statementMs: 30_000, log, name: 'tests' })
-  const queue = way === 'redis' ? { url: redisUrl, prefix: name, shards: 1 } : undefined
+  const queue = way === 'redis' ? { url: redisUrl, prefix: name, shards } : undefined
   const common = {
     host: '127.0.0.1',
     port: 0,
@@ -56,7 +60,7 @@ export async function createWorld(way: Way): Promise<World> {
     db,
     env: {
       DATABASE_URL: databaseUrl,
-      ...(queue && { REDIS_URL: redisUrl, QUEUE_PREFIX: name }),
+      ...(queue && { REDIS_URL: redisUrl, QUEUE_PREFIX: name, QUEUE_SHARDS: String(shards) }),
       IDWISE_LIVE_CREDENTIALS: `bearer:${LIVE_TOKEN}`,
       IDWISE_SANDBOX_CREDENTIALS: `bearer:${SANDBOX_TOKEN}`,
       INGEST_PORT: '0',

@@ -1,0 +1,54 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { finishedJourney } from './support/event.ts'
+import { createRedisCluster, moveSlot } from './support/redis-cluster.ts'
+import { createWorld, eventually, openDoor, openWorker } from './support/world.ts'
+
+const SENDERS = 4
+const BACKLOG = 400
+
+describe('a Redis Cluster whose slots move while jobs wait in them', async () => {
+  const stack = new AsyncDisposableStack()
+  const dir = await mkdtemp(join(tmpdir(), 'sluice-moving-'))
+  stack.defer(() => rm(dir, { recursive: true }))
+  afterAll(() => stack.disposeAsync())
+
+  it('loses nothing that was answered 200', async () => {
+    const cluster = stack.use(await createRedisCluster(dir, { masters: 3 }))
+    const world = stack.use(await createWorld('redis', { redisUrl: cluster.url, shards: 2 }))
+    const door = stack.use(await openDoor(world))
+    const answered: string[] = []
+    async function send(): Promise<void> {
+      const { eventId, bytes } = finishedJourney()
+      if ((await door.post(bytes)).status === 200) answered.push(eventId)
+    }
+    let isSending = true
+    const senders = Array.from({ length: SENDERS }, async () => {
+      while (isSending) await send()
+    })
+    await eventually(() => answered.length >= BACKLOG)
+    stack.use(await openWorker(world))
+
+    for (const shard of [0, 1, 0]) {
+      const slot = await cluster.slotOf(`{${world.queuePrefix}-${shard}}`)
+      const from = await cluster.ownerOf(slot)
+      const to = cluster.nodes.find((node) => node !== from)
+      if (to) await moveSlot(cluster, slot, to, { keys: 5, betweenMs: 2 })
+      const before = answered.length
+      await eventually(() => answered.length > before + 50)
+    }
+    isSending = false
+    await Promise.all(senders)
+
+    const lost = async () => {
+      const landed = new Set(
+        (await world.rows<{ event_id: string }>('select event_id from events')).map((row) => row.event_id),
+      )
+      return answered.filter((id) => !landed.has(id))
+    }
+    await eventually(async () => (await lost()).length === 0, 45_000)
+    expect(await world.rows('select reason from dead_letters')).toEqual([])
+  }, 120_000)
+})
