@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createRedisServer, type RedisServer } from '../../../chaos/stores/redis.ts'
@@ -71,38 +72,45 @@ describe('a worker whose Redis refuses', () => {
     await eventually(() => handled.size === 3)
   })
 
-  it('asks less and less while it may not take jobs, ends at once, and goes on when it may', async () => {
-    const acl = (...rules: string[]) => redis.call('ACL', 'SETUSER', 'less', ...rules)
-    await acl(
-      'on',
-      '>secret',
-      'resetchannels',
-      '~*',
-      '+@all',
-      '-@dangerous',
-      '-evalsha',
-      '-eval',
-      '-bzpopmin',
-    )
-    await createAdd(redis, '{less-0}')(jobs(3))
-    const url = `redis://less:secret@127.0.0.1:${server.port}`
-    const handled = new Set<string>()
-    const calls = async () => {
-      const stats = await redis.info('commandstats')
-      return [...stats.matchAll(/rejected_calls=(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0)
-    }
-    const before = await calls()
+  const acl = (...rules: string[]) => redis.call('ACL', 'SETUSER', 'less', ...rules)
+  const scripts = ['evalsha', 'eval', 'bzpopmin']
+  it.each([
     {
-      await using _ending = receive(url, 'less', handled)
-      await eventually(async () => (await calls()) - before >= 6)
-    }
+      name: 'NOPERM',
+      refuse: () => acl(...scripts.map((command) => `-${command}`)),
+      allow: () => acl(...scripts.map((command) => `+${command}`)),
+    },
     {
-      await using _receiver = receive(url, 'less', handled)
-      await eventually(async () => (await calls()) - before >= 12)
+      name: 'NOREPLICAS',
+      refuse: () => server.configure('min-replicas-to-write', 1),
+      allow: () => server.configure('min-replicas-to-write', 0),
+    },
+  ])(
+    'is asked less and less, closed meanwhile, and goes on when it may: $name',
+    async ({ name, refuse, allow }) => {
+      await acl('on', '>secret', 'resetchannels', '~*', '+@all', '-@dangerous')
+      await createAdd(redis, `{${name}-0}`)(jobs(3))
+      await refuse()
+      const url = `redis://less:secret@127.0.0.1:${server.port}`
+      const handled = new Set<string>()
+      async function refused(): Promise<number> {
+        const stats = await redis.info('commandstats')
+        const counts = stats.matchAll(/(?:rejected|failed)_calls=(\d+)/g)
+        return [...counts].reduce((sum, [, count]) => sum + Number(count), 0)
+      }
+      const before = await refused()
+      {
+        await using _closed = receive(url, name, handled)
+        await eventually(async () => (await refused()) > before)
+      }
+      await using _receiver = receive(url, name, handled)
+      // Asked again at once, it would refuse thousands of times.
+      await pause(2_000)
+      expect((await refused()) - before).toBeLessThan(100)
       expect(handled.size).toBe(0)
-      await acl('+evalsha', '+eval', '+bzpopmin')
+
+      await allow()
       await eventually(() => handled.size === 3)
-    }
-    expect((await calls()) - before).toBeLessThan(100)
-  })
+    },
+  )
 })
