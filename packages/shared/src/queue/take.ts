@@ -1,4 +1,5 @@
 import type { Log } from '../runtime/log.ts'
+import { createCompletedLimit } from './completed-limit.ts'
 import type { RedisClient } from './connection.ts'
 import { JOB_OPTIONS, NO_KEY, QUEUE_NAME, WORKER_OPTIONS } from './options.ts'
 import { createScript } from './script.ts'
@@ -132,12 +133,12 @@ const finish = createScript<string[]>(FINISH, 4)
 /**
  * @param client a connection that nothing blocks
  * @param prefix of the shard
- * @param mostCompleted how many completed jobs may stay
+ * @param deps.mostCompleted how many completed jobs may stay; by default what one shard may have of Redis
  */
 export function createJobTaker(
   client: RedisClient,
   prefix: string,
-  { mostCompleted, log }: { mostCompleted(): number; log?: Log },
+  { mostCompleted = createCompletedLimit(client, 1), log }: { mostCompleted?: () => number; log?: Log } = {},
 ): JobTaker {
   const queue = `${prefix}:${QUEUE_NAME}:`
   const forTake = ['wait', 'active', 'meta', 'missing', NO_KEY].map((name) => queue + name)
