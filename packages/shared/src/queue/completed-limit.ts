@@ -4,8 +4,8 @@ import { MOST_COMPLETED } from './options.ts'
 const ASK_EVERY_MS = 60_000
 /** Completed jobs may have this share of the memory that Redis is limited to. */
 const SHARE = 0.15
-/** What one takes at most, by estimate. */
-const BYTES_PER_JOB = 500
+/** What one takes whose body was large: half of that where it was small. */
+const BYTES_PER_JOB = 900
 
 /**
  * How many completed jobs a shard may keep: less where Redis has little memory. The limit of Redis is asked for beside
