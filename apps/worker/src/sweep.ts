@@ -5,6 +5,7 @@ import { describeError, type Log, pause } from '@sluice/shared/runtime'
 const COLLAPSED_EVERY_MS = 1_000
 const FAILED_EVERY_MS = 15_000
 const OLD_EVERY_MS = 60_000
+const RESCUE_EVERY_MS = 30_000
 
 /** Longer than any transaction of a worker may last. */
 const CLAIM_IS_DEAD_MS = 20_000
@@ -12,8 +13,8 @@ const CRASHES_EVERY_MS = 5_000
 
 /**
  * Rounds beside the flow of events: deliveries that collapsed in the queue are counted on their events' rows, and
- * what BullMQ failed by itself is copied to `dead_letters`, then removed; jobs that ended an hour ago go; crashes are counted on the rows of the inbox
- * that were under way. One worker at a time does each.
+ * what BullMQ failed by itself is copied to `dead_letters`, then removed; jobs that are in no list wait again; jobs that
+ * ended an hour ago go; crashes are counted on the rows of the inbox that were under way. One worker at a time does each.
  */
 export function startSweeper({
   db,
@@ -32,6 +33,7 @@ export function startSweeper({
       ? [
           round(COLLAPSED_EVERY_MS, () => countCollapsed({ db, steward })),
           round(FAILED_EVERY_MS, () => sweepFailed({ db, steward, log })),
+          round(RESCUE_EVERY_MS, () => rescueLost({ db, steward, log })),
           round(OLD_EVERY_MS, () => withLease(db, 'sluice old jobs', () => steward.removeOldJobs())),
         ]
       : []),
@@ -70,6 +72,14 @@ function sweepFailed({ db, steward, log }: { db: Db; steward: QueueSteward; log:
       db.transaction((connection) => writeDeadLetters(connection, [letterOf(job)])),
     )
     if (swept > 0) log.warn({ jobs: swept }, 'jobs that the queue gave up are dead letters now')
+  })
+}
+
+function rescueLost({ db, steward, log }: { db: Db; steward: QueueSteward; log: Log }): Promise<void> {
+  return withLease(db, 'sluice lost jobs', async () => {
+    const { back, forgotten } = await steward.rescueLost()
+    if (back > 0) log.warn({ jobs: back }, 'jobs that were in no list of the queue wait again')
+    if (forgotten > 0) log.warn({ jobs: forgotten }, 'jobs were listed in the queue whose hashes are gone')
   })
 }
 

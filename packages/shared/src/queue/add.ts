@@ -1,5 +1,5 @@
 import type { RedisClient } from './connection.ts'
-import { QUEUE_NAME } from './options.ts'
+import { NO_KEY, QUEUE_NAME } from './options.ts'
 import { createScript } from './script.ts'
 
 /** A job as it is added. */
@@ -17,39 +17,37 @@ export type NewJob = {
  * automatic ids, options that are the same for every job, and two entries in the event stream, which nothing would
  * cut while a backlog grows. A job that exists is left alone; the answer tells which ones another arrival had made.
  *
- * Redis takes back nothing of a script that ends in the middle, as it does where a cluster moves the slot. So the ids come
- * first: an id without a hash is set aside by the one who takes it, a hash in no list would swallow its redeliveries.
+ * It reads before it writes, and lists ids before it writes their hashes: Redis takes nothing back when a script ends
+ * in the middle, and a hash outside of every list would take in redeliveries for ever.
  */
 const ADD = `
-local call = redis.call
-local new, known, collapsed, ids = {}, {}, {}, {}
+local fresh, ids, names, collapsed = {}, {}, {}, {}
 for i = 3, #ARGV, 3 do
   local id = ARGV[i]
-  local name = known[id] or call('HGET', ARGV[1] .. id, 'name')
+  local name = names[id] or redis.call('HGET', ARGV[1] .. id, 'name')
   if not name then
-    new[#new + 1] = i
+    fresh[#fresh + 1] = i
     ids[#ids + 1] = id
-    known[id] = ARGV[i + 1]
+    names[id] = ARGV[i + 1]
   elseif name ~= ARGV[i + 1] then
     collapsed[#collapsed + 1] = i / 3 - 1
   end
 end
 if #ids > 0 then
-  call('LPUSH', KEYS[1], unpack(ids))
-  for _, i in ipairs(new) do
-    call('HSET', ARGV[1] .. ARGV[i], 'name', ARGV[i + 1], 'data', ARGV[i + 2], 'timestamp', ARGV[2])
+  local queue = redis.call('HMGET', KEYS[2], 'paused', 'concurrency')
+  local full = queue[2] and redis.call('LLEN', KEYS[3]) >= tonumber(queue[2])
+  redis.call('LPUSH', KEYS[1], unpack(ids))
+  for _, i in ipairs(fresh) do
+    redis.call('HSET', ARGV[1] .. ARGV[i], 'name', ARGV[i + 1], 'data', ARGV[i + 2], 'timestamp', ARGV[2])
   end
-  local queue = call('HMGET', KEYS[2], 'paused', 'concurrency')
-  if not queue[1] and not (queue[2] and call('LLEN', KEYS[3]) >= tonumber(queue[2])) then
-    call('ZADD', KEYS[4], 0, '0')
-  end
+  if not queue[1] and not full then redis.call('ZADD', KEYS[4], 0, '0') end
 end
 return collapsed`
 
 /** As many as Lua unpacks with room to spare. */
 export const MAX_JOBS_PER_ADD = 200
 
-const add = createScript<number[]>(ADD, 4)
+const add = createScript<number[]>(ADD, 5)
 
 /**
  * Adds jobs to one shard's queue in one command, which Redis runs as a whole or not at all.
@@ -62,7 +60,7 @@ export function createAdd(
   name: string = QUEUE_NAME,
 ): (jobs: readonly NewJob[]) => Promise<number[]> {
   const queue = `${prefix}:${name}:`
-  const keys = ['wait', 'meta', 'active', 'marker'].map((key) => queue + key)
+  const keys = ['wait', 'meta', 'active', 'marker', NO_KEY].map((key) => queue + key)
   return (jobs) => {
     const args: (string | number)[] = [...keys, queue, Date.now()]
     for (const { jobId, name, data } of jobs) args.push(jobId, name, data)

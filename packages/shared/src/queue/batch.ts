@@ -53,6 +53,8 @@ export async function processBatch(
 ): Promise<boolean> {
   const { worker, token } = batch
   const id = String(first.id)
+  // Finished already, and in the list only since a script ended in the middle.
+  if (first.finishedOn) return (await complete(batch, [{ id, attempts: first.attemptsMade }])).includes(id)
   const taken = await takeOthers(batch, size - 1)
   using _held = worker.hold(taken, token)
   await failGivenUp(batch, taken.filter(isGivenUp))

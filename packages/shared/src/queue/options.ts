@@ -20,6 +20,9 @@ export const JOB_OPTIONS = {
   stackTraceLimit: 2,
 } satisfies DefaultJobOptions
 
+/** Completed jobs of a shard that stay, the newest ones: at high rates less than an hour's. */
+export const MOST_COMPLETED = 200_000
+
 /** BullMQ caps its event stream at this length; nothing of ours reads it. */
 export const EVENT_STREAM_LENGTH = 1_000
 
@@ -31,12 +34,15 @@ export const WORKER_OPTIONS = {
   // A crash stalls every job that its worker held, so innocents gain counts together.
   maxStalledCount: 10,
   drainDelay: 5,
-  // The checks look at the version; BullMQ's own question needs a right (INFO) that an application's user often lacks.
-  skipVersionCheck: true,
 }
 
 /** Each shard is a queue of its own under a hash tag of its own, so that a Redis Cluster can spread them. */
 export const QUEUE_NAME = 'events'
-/** Ours, beside BullMQ's lists: ids of jobs whose hash was not there, by the time at which that was seen. */
-export const MISSING = 'missing'
 export const shardPrefix = (prefix: string, shard: number) => `{${prefix}-${shard}}`
+
+/**
+ * The end of a key that never exists. A script that names it is refused as a whole while its slot moves between nodes of
+ * a cluster: it would find some of its keys here and miss others. Deleting it makes the first write of a script need no
+ * memory, and a Redis that is full lets a script go on that has written.
+ */
+export const NO_KEY = 'none'

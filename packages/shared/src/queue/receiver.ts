@@ -2,13 +2,15 @@ import type { Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { pause, withDeadline } from '../runtime/backoff.ts'
 import type { Log } from '../runtime/log.ts'
+import { createWorkerBackend } from './backend.ts'
 import { type Arrived, type HandleAll, type HandleResult, type Incoming, processBatch } from './batch.ts'
+import { createCompletedLimit } from './completed-limit.ts'
 import { connectRedis } from './connection.ts'
 import { EventWorker } from './event-worker.ts'
 import { QUEUE_NAME, shardPrefix, WORKER_OPTIONS } from './options.ts'
 import type { QueueLocation } from './sender.ts'
 import { createSolo, SUSPECT_AFTER } from './solo.ts'
-import { createJobTaker, passingOver } from './take.ts'
+import { createJobTaker } from './take.ts'
 
 export type QueueReceiver = {
   /** Stops fetching until as many calls of `resume`; jobs under way go on. */
@@ -20,7 +22,6 @@ const BATCHES = 4
 const CLOSE_LIMIT_MS = 20_000
 /** How far apart batches of a shard begin, at least: at a steady trickle each would be for one job, and cost as much as one for many. */
 const SPACING_MS = 20
-const SAID_AGAIN_MS = 300_000
 
 /**
  * The worker's side of the queue: waits for Redis for ever and handles up to `concurrency` jobs of each shard at once, in
@@ -37,16 +38,6 @@ export function createQueueReceiver(
   const { client, disconnect } = connectForWorkers(location.url, log)
   const batches = Math.min(BATCHES, concurrency)
   const batchSize = Math.floor(concurrency / batches)
-  const stop = new AbortController()
-  const known = new Set<string>()
-  /** Said once for each kind, and for all of them again when some minutes have passed. */
-  function refused(error: unknown): void {
-    const kind = (error as Error).message.split(/[\s:]/, 1)[0] ?? ''
-    if (known.has(kind)) return
-    known.add(kind)
-    setTimeout(() => known.delete(kind), SAID_AGAIN_MS).unref()
-    log.warn({ err: error }, 'Redis does not hand out jobs; they wait')
-  }
   let holds = 0
   const fetching = {
     hold() {
@@ -57,10 +48,12 @@ export function createQueueReceiver(
     },
   }
   const handleAll = handleBySuspicion(createSolo(fetching), handle)
+  const mostCompleted = createCompletedLimit(client, location.shards)
   const shards = location.consume ?? Array.from({ length: location.shards }, (_, shard) => shard)
   const workers = shards.map((shard) => {
     const prefix = shardPrefix(location.prefix, shard)
-    const taker = createJobTaker(client, prefix, { onError: refused })
+    const taker = createJobTaker(client, prefix, { mostCompleted, onRefused: onceOfEach(log) })
+    const closing = new AbortController()
     const completed = new Set<string>()
     const turn = createTurns(SPACING_MS)
     const worker: EventWorker = new EventWorker(
@@ -70,24 +63,34 @@ export function createQueueReceiver(
         if (await processBatch(batch, job, batchSize, handleAll)) completed.add(String(job.id))
       },
       { connection: client, prefix, concurrency: batches, ...WORKER_OPTIONS },
-      passingOver(completed, { taker, stop: stop.signal }),
+      createWorkerBackend({ completed, taker, closing: closing.signal }),
     )
-    worker.on('error', (error) => {
-      if (client.status === 'ready') refused(error)
-      log.debug({ err: error, shard }, 'queue worker')
-    })
+    worker.on('closing', () => closing.abort())
+    worker.on('error', (error) =>
+      log[client.status === 'ready' ? 'warn' : 'debug']({ err: error, shard }, 'queue worker'),
+    )
     return worker
   })
   return {
     pause: fetching.hold,
     resume: fetching.release,
     async [Symbol.asyncDispose]() {
-      stop.abort()
       // Without Redis there is nothing to hand back, and BullMQ would wait for a connection.
       const limitMs = client.status === 'ready' ? CLOSE_LIMIT_MS : 500
       await Promise.all(workers.map((worker) => closeWorker(worker, limitMs, log)))
       disconnect()
     },
+  }
+}
+
+/** Tells each kind of refusal once: what Redis says of a script names no job. */
+function onceOfEach(log: Log): (error: Error) => void {
+  const told = new Set<string>()
+  return ({ message }) => {
+    const said = message.replace(/,? (script:|on @|Error running script).*/s, '')
+    if (told.has(said)) return
+    told.add(said)
+    log.warn({ said }, 'jobs cannot be taken in batches; those that wait stay there')
   }
 }
 

@@ -23,6 +23,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   lpush: ['0'],
   lrange: ['0', '0'],
   lrem: ['0', '0'],
+  ltrim: ['0', '0'],
   mget: [],
   rpop: [],
   rpush: ['0'],

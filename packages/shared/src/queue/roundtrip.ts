@@ -50,7 +50,7 @@ export async function tryQueue(client: RedisClient, prefix: string): Promise<voi
   const name = `${QUEUE_NAME}:probe-${randomUUID()}`
   const key = (suffix: string) => `${prefix}:${name}:${suffix}`
   const errors: Error[] = []
-  const taker = createJobTaker(client, prefix, { name, onError: (error) => errors.push(error) })
+  const taker = createJobTaker(client, prefix, { name, onRefused: (error) => errors.push(error) })
   try {
     await createAdd(client, prefix, name)([{ jobId: 'e-probe', name: 'probe', data: '{}' }])
     await client.bzpopmin(key('marker'), 1)

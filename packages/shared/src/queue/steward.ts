@@ -5,6 +5,7 @@ import type { Log } from '../runtime/log.ts'
 import { type CollapsedCount, collapsedKey, moveCollapsed } from './collapsed.ts'
 import { connectRedis, readyWithin } from './connection.ts'
 import { EVENT_STREAM_LENGTH, JOB_OPTIONS, QUEUE_NAME, shardPrefix } from './options.ts'
+import { createRescue, type Rescued } from './rescue.ts'
 import type { QueueLocation } from './sender.ts'
 
 export type QueueCounts = {
@@ -30,6 +31,8 @@ export type QueueSteward = {
   counts(): Promise<QueueCounts>
   /** Removes completed jobs whose hour is over; finishing does that too, but somebody must when nothing is finished. */
   removeOldJobs(): Promise<void>
+  /** Puts back jobs that are in no list any more; see `createRescue`. */
+  rescueLost(): Promise<Rescued>
   /** Hands each job of the failed sets to `take`, and removes it once that has resolved. */
   sweepFailed(take: (job: FailedJob) => Promise<void>): Promise<number>
   /** Hands deliveries that collapsed in the queue to `record`; see `moveCollapsed`. */
@@ -56,6 +59,7 @@ export function createQueueSteward({ url, prefix, shards }: QueueLocation, log: 
     queue.on('error', () => {})
     return queue
   })
+  const rescues = prefixes.map((shard) => createRescue(client, shard))
   return {
     ready: (ms) => readyWithin(client, ms),
     async counts() {
@@ -79,6 +83,18 @@ export function createQueueSteward({ url, prefix, shards }: QueueLocation, log: 
           if (removed.length < REMOVE_PAGE) break
         }
       }
+    },
+    async rescueLost() {
+      const rescued = { back: 0, forgotten: 0 }
+      for (const rescue of rescues) {
+        const { back, forgotten } = await rescue().catch((error) => {
+          log.debug({ err: error }, 'a shard cannot be searched for lost jobs; others are')
+          return { back: 0, forgotten: 0 }
+        })
+        rescued.back += back
+        rescued.forgotten += forgotten
+      }
+      return rescued
     },
     async sweepFailed(take) {
       let swept = 0
