@@ -1,7 +1,7 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { checkPostgres, createDb, migrateSchema, withLease } from '@sluice/shared/db'
+import { checkPostgres, createDb, migrateSchema, replayDeadLetter, withLease } from '@sluice/shared/db'
 import { createLog } from '@sluice/shared/runtime'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 import { createPostgresServer } from '../chaos/stores/postgres.ts'
@@ -59,6 +59,35 @@ describe.skipIf(!program('pgbouncer')).each(['session', 'transaction'] as const)
       })
       await withLease(other, 'duty', async () => void done.push('afterwards'))
       expect(done).toEqual(['one', 'afterwards'])
+    })
+
+    it('a dead letter is replayed, and the checks say that a pooler is in between', async () => {
+      const world = stack.use(await createWorld('inbox'))
+      const databaseUrl = through(world.databaseUrl)
+      const door = stack.use(await openDoor(world, { databaseUrl }))
+      stack.use(await openWorker(world, { databaseUrl }))
+      for (const systemDecision of ['Complete', 'Refer']) {
+        const event = {
+          event: 'Finished Journey',
+          body: { eventId: 'again', journeyId: 'j', systemDecision },
+        }
+        expect((await door.post(JSON.stringify(event))).status).toBe(200)
+      }
+      const letters = () =>
+        world.rows<{ id: number; state: string }>('select id::int, state from dead_letters')
+      const [letter] = await eventually(async () => {
+        const found = await letters()
+        return found.length > 0 && found
+      })
+      await world.rows('delete from events')
+      const db = stack.use(createDb(databaseUrl, { max: 2, statementMs: 10_000, log, name: 'test' }))
+      expect(await replayDeadLetter(db, { id: letter?.id ?? 0, actor: 'test' })).toEqual({ kind: 'done' })
+      await eventually(async () => (await letters())[0]?.state === 'resolved')
+      const checks = await checkPostgres(db)
+      expect(checks.filter(({ level }) => level === 'fail')).toEqual([])
+      expect(checks).toContainEqual(
+        expect.objectContaining({ text: expect.stringContaining('behind a pooler') }),
+      )
     })
 
     it('a migration keeps the limits that it has set, through the transaction that it is in', async () => {
