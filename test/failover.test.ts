@@ -5,10 +5,11 @@ import { checkPostgres, createDb, migrateSchema, pingPostgres } from '@sluice/sh
 import { createLog } from '@sluice/shared/runtime'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { createPrimaryFinder } from '../packages/shared/src/db/hosts.ts'
 import { createPrimaryAndStandby } from './support/standby.ts'
 import { createWorld, eventually, openDoor, openWorker, WAYS } from './support/world.ts'
 
-const log = createLog('test', 'fatal')
+const LIMITS = { max: 2, statementMs: 10_000, log: createLog('test', 'fatal'), name: 'test' }
 
 let stack: AsyncDisposableStack
 let dir: string
@@ -26,7 +27,7 @@ it.each(WAYS)(
     const { primary, standby } = stack.use(await createPrimaryAndStandby(dir, { synchronous: true }))
     const [first, second] = [standby, primary].map(({ url }) => new URL(url).host)
     const databaseUrl = primary.url.replace(/@[^/]+/, `@${first},${second}`)
-    const admin = stack.use(createDb(databaseUrl, { max: 2, statementMs: 10_000, log, name: 'test' }))
+    const admin = stack.use(createDb(databaseUrl, LIMITS))
     await migrateSchema(admin)
     await pingPostgres(databaseUrl)
     const world = stack.use(await createWorld(way))
@@ -57,16 +58,25 @@ it.each(WAYS)(
       return rows.length === acknowledged.length
     })
     expect((await admin.pool.query('select 1 from dead_letters')).rows).toEqual([])
+    // It knows of no promotion, and takes writes.
+    await primary.start()
+    expect((await createPrimaryFinder(databaseUrl)?.find())?.port).toBe(standby.port)
   },
 )
 
-it('a standby that nobody waits for is unsafe, one that is waited for is not', async () => {
-  const { primary } = stack.use(await createPrimaryAndStandby(dir, { synchronous: false }))
-  await using db = createDb(primary.url, { max: 1, statementMs: 10_000, log, name: 'test' })
+it('a standby that nobody waits for is unsafe, one that is waited for is not; standbys alone are of no use', async () => {
+  const { primary, standby } = stack.use(await createPrimaryAndStandby(dir, { synchronous: false }))
+  await using db = createDb(primary.url, LIMITS)
   const found = async () => (await checkPostgres(db)).filter(({ unsafe }) => unsafe)
   await eventually(async () => (await found()).length > 0)
   expect(await found()).toMatchObject([{ unsafe: 'Postgres', text: expect.stringContaining('standby') }])
   await db.pool.query(`alter system set synchronous_standby_names = '*'`)
   await db.pool.query('select pg_reload_conf()')
   await eventually(async () => (await found()).length === 0)
+
+  const { host } = new URL(standby.url)
+  await using standbys = createDb(standby.url.replace(host, `${host},${host}`), LIMITS)
+  expect(await checkPostgres(standbys)).toMatchObject([
+    { level: 'fail', text: 'cannot be used: none of the 2 hosts can be written to (a standby) (57P03)' },
+  ])
 })

@@ -1,6 +1,10 @@
-import { createDb, migrateSchema, withLease } from '@sluice/shared/db'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { checkPostgres, createDb, migrateSchema, replayDeadLetter, withLease } from '@sluice/shared/db'
 import { createLog } from '@sluice/shared/runtime'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
+import { createPostgresServer } from '../chaos/stores/postgres.ts'
 import { startPgBouncer } from './support/pgbouncer.ts'
 import { program } from './support/programs.ts'
 import { createWorld, eventually, openDoor, openWorker, WAYS, type World } from './support/world.ts'
@@ -57,6 +61,49 @@ describe.skipIf(!program('pgbouncer')).each(['session', 'transaction'] as const)
       expect(done).toEqual(['one', 'afterwards'])
     })
 
+    it('a dead letter is replayed, and the checks say that a pooler is in between', async () => {
+      const world = stack.use(await createWorld('inbox'))
+      const databaseUrl = through(world.databaseUrl)
+      const door = stack.use(await openDoor(world, { databaseUrl }))
+      stack.use(await openWorker(world, { databaseUrl }))
+      for (const systemDecision of ['Complete', 'Refer']) {
+        const event = {
+          event: 'Finished Journey',
+          body: { eventId: 'again', journeyId: 'j', systemDecision },
+        }
+        expect((await door.post(JSON.stringify(event))).status).toBe(200)
+      }
+      const letters = () =>
+        world.rows<{ id: number; state: string }>('select id::int, state from dead_letters')
+      const [letter] = await eventually(async () => {
+        const found = await letters()
+        return found.length > 0 && found
+      })
+      await world.rows('delete from events')
+      const db = stack.use(createDb(databaseUrl, { max: 2, statementMs: 10_000, log, name: 'test' }))
+      expect(await replayDeadLetter(db, { id: letter?.id ?? 0, actor: 'test' })).toEqual({ kind: 'done' })
+      await eventually(async () => (await letters())[0]?.state === 'resolved')
+      const checks = await checkPostgres(db)
+      expect(checks.filter(({ level }) => level === 'fail')).toEqual([])
+      expect(checks).toContainEqual(
+        expect.objectContaining({ text: expect.stringContaining('behind a pooler') }),
+      )
+    })
+
+    it('a migration keeps the limits that it has set, through the transaction that it is in', async () => {
+      const world = stack.use(await createWorld('inbox'))
+      const db = stack.use(
+        createDb(through(world.databaseUrl), { max: 1, statementMs: 10_000, log, name: 'test' }),
+      )
+      await db.pool.query('select 1')
+      const client = await db.pool.connect()
+      await client.query('begin; set local statement_timeout = 0')
+      await client.query('begin')
+      expect((await client.query('show statement_timeout')).rows).toEqual([{ statement_timeout: '0' }])
+      await client.query('rollback')
+      client.release()
+    })
+
     it('limits hold for a statement by itself and in a transaction, and stay with nobody else', async () => {
       const world = stack.use(await createWorld('inbox'))
       const db = stack.use(
@@ -76,6 +123,73 @@ describe.skipIf(!program('pgbouncer')).each(['session', 'transaction'] as const)
     })
   },
 )
+
+it.skipIf(!program('pgbouncer')).each(WAYS)(
+  'by the %s events wait, and land, when the Postgres behind a PgBouncer dies and comes back',
+  async (way) => {
+    await using stack = new AsyncDisposableStack()
+    const dir = await mkdtemp(join(tmpdir(), 'sluice-pooled-'))
+    stack.defer(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }))
+    await chmod(dir, 0o711)
+    const postgres = stack.use(await createPostgresServer({ dir }))
+    const settings = { server_login_retry: 1, query_wait_timeout: 2 }
+    const binary = program('pgbouncer') ?? ''
+    const pooler = stack.use(await startPgBouncer(binary, postgres.url, 'transaction', settings))
+    const databaseUrl = pooler.through(postgres.url)
+    const db = stack.use(createDb(databaseUrl, { max: 1, statementMs: 10_000, log, name: 'test' }))
+    await migrateSchema(db)
+    const world = stack.use(await createWorld(way))
+    const door = stack.use(await openDoor(world, { databaseUrl }))
+    stack.use(await openWorker(world, { databaseUrl }))
+    const acknowledged: string[] = []
+    let sent = 0
+    async function send(): Promise<boolean> {
+      const body = eventOf(sent++)
+      const { status } = await door.post(body)
+      if (status === 200) acknowledged.push(JSON.parse(body).body.eventId)
+      return status === 200
+    }
+    const stored = async () =>
+      (await db.pool.query('select event_id from events').catch(() => undefined))?.rows
+    for (let n = 0; n < 20; n++) await send()
+    await postgres.kill()
+    for (let n = 0; n < 5; n++) await send()
+    expect(await checkPostgres(db)).toMatchObject([
+      { level: 'fail', text: expect.stringMatching(/: .{10,}/) },
+    ])
+    await postgres.start()
+    await eventually(send)
+    await eventually(async () => (await stored())?.length === acknowledged.length)
+    expect((await db.pool.query('select 1 from dead_letters')).rows).toEqual([])
+  },
+)
+
+it('a lease lasts as long as the work, and is taken over when its holder has died', async () => {
+  await using world = await createWorld('inbox')
+  const [held] = await world.rows<{ until: Date }>(
+    `insert into leases (name, holder, expires_at) values ('duty', 'dead', now() + interval '300 milliseconds')
+      returning expires_at as until`,
+  )
+  const done: string[] = []
+  const expiry = async () => (await world.rows<{ at: Date }>('select expires_at as at from leases'))[0]?.at
+  await eventually(async () => {
+    await withLease(
+      world.db,
+      'duty',
+      async () => {
+        const first = await expiry()
+        await eventually(async () => Number(await expiry()) > Number(first))
+        await withLease(world.db, 'duty', async () => void done.push('second'))
+        done.push('first')
+      },
+      300,
+    )
+    return done.length > 0
+  })
+  expect(done).toEqual(['first'])
+  expect(Date.now()).toBeGreaterThan(Number(held?.until))
+  expect(await world.rows('select 1 from leases')).toEqual([])
+})
 
 describe('a role that brings settings along', () => {
   const BROUGHT = {

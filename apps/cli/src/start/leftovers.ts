@@ -35,8 +35,10 @@ export async function leftovers(stateDir: string, served: ServedStore[]): Promis
 
 /** `host:port/database` of a store's URL, without credentials and options. */
 export function whereIs(url: string): string {
-  const [address = ''] = url.replace(/^[^:]*:\/\//, '').split('?')
-  const at = address.slice(address.lastIndexOf('@') + 1)
+  const [address = '', options] = url.replace(/^[^:]*:\/\//, '').split('?')
+  const named = address.slice(address.lastIndexOf('@') + 1)
+  // A socket stands among the options.
+  const at = named.startsWith('/') ? `${new URLSearchParams(options).get('host') ?? ''}${named}` : named
   // An unescaped "?" in the password would leave a part of it in front.
   return url.includes('@') && !address.includes('@') ? 'another server' : at
 }

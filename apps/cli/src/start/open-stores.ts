@@ -29,9 +29,8 @@ export async function openPostgres(
 ): Promise<OpenedStore> {
   if (url) {
     await pingPostgres(url).catch((error) => {
-      const { code, message } = describeError(error)
       throw new UserError(
-        `Postgres at ${whereIs(url)} does not answer (${code ?? message}). Start it or correct DATABASE_URL; unset, Sluice runs its own.`,
+        `Postgres at ${whereIs(url)} does not answer (${describeError(error).message}). Start it or correct DATABASE_URL; unset, Sluice runs its own.`,
       )
     })
     return external(url, { kind: 'external postgres', at: whereIs(url) }, `Postgres at ${whereIs(url)}`)

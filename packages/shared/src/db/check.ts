@@ -6,6 +6,7 @@ import { schemaState } from './migrate.ts'
 import { createDb, type Db } from './pool.ts'
 
 const MIN_VERSION = 130_000
+const MAX_CAUSE = 200
 
 /**
  * `checkPostgres` on a session of its own: what a role, a database or the server sets reaches new sessions first, while a
@@ -47,7 +48,12 @@ export async function checkPostgres(db: Db): Promise<Check[]> {
         : ok(name, `durable (fsync on, synchronous_commit ${server.commit})`),
       ...checkStandbys(server),
       ...(db.isPooled
-        ? [ok(name, 'behind a pooler: workers look for new rows of the inbox once a second')]
+        ? [
+            ok(
+              name,
+              'behind a pooler: statements have no names, and workers look into the inbox once a second',
+            ),
+          ]
         : []),
       server.used > 0.8 * server.max
         ? warn(
@@ -75,12 +81,16 @@ export async function checkPostgres(db: Db): Promise<Check[]> {
     const { code, message } = describeError(error)
     const cause = networkCause(error, 'DATABASE_URL')
     if (cause) return [fail(name, `does not answer: ${cause.text}`, cause.advice)]
-    return [fail(name, `does not answer (${code ?? message})`, 'Start it, or correct DATABASE_URL.')]
+    const text = `cannot be used: ${message.slice(0, MAX_CAUSE)}${code ? ` (${code})` : ''}`
+    return [fail(name, text, 'Start it, or correct DATABASE_URL.')]
   }
 }
 
-/** Who may see nothing else of pg_stat_replication sees its rows. Subscribers to some tables do not take over. */
-const STANDBYS = `select count(*)::int from pg_stat_replication where pid not in (
+/**
+ * Who may see nothing else of pg_stat_replication sees its rows. Subscribers to some tables do not take over, nor does a
+ * backup that is being made.
+ */
+const STANDBYS = `select count(*)::int from pg_stat_replication where state is distinct from 'backup' and pid not in (
   select active_pid from pg_replication_slots where slot_type = 'logical' and active_pid is not null)`
 
 function checkStandbys(server: { standbys: number; synchronous: string; commit: string }): Check[] {

@@ -4,6 +4,8 @@ import type { PrimaryFinder } from './hosts.ts'
 import { openingOfTransaction, openingStatement, type SessionLimits } from './session.ts'
 
 const LOOK_EVERY_MS = 500
+const BEGIN = /^\s*(begin|start\s+transaction)\b/i
+const END = /^\s*(commit|end|rollback)\s*;?\s*$/i
 
 export type ClientOptions = SessionLimits & {
   /** Where there are several hosts. */
@@ -27,11 +29,11 @@ export type ClientOptions = SessionLimits & {
  */
 export function limitedClient({ finder, connected, ...limits }: ClientOptions): typeof pg.Client {
   const { answerMs = limits.statementMs + 2_000 } = limits
-  const beginning = openingOfTransaction(limits)
   return class LimitedClient extends pg.Client {
     readonly #socket: Socket
     #waitingSince: number | undefined
-    #isPooled = false
+    /** Behind a pooler: what each transaction begins with. */
+    #beginning: string | undefined
     #isInTransaction = false
 
     constructor(config?: pg.ClientConfig) {
@@ -41,6 +43,8 @@ export function limitedClient({ finder, connected, ...limits }: ClientOptions): 
       this.on('drain', () => {
         this.#waitingSince = undefined
       })
+      // Unheard, it would end the process, also while the connection is still being set up.
+      this.on('error', () => finder?.forget())
       const timer = setInterval(() => this.#look(), LOOK_EVERY_MS).unref()
       socket.once('close', () => clearInterval(timer))
     }
@@ -56,17 +60,23 @@ export function limitedClient({ finder, connected, ...limits }: ClientOptions): 
     }
 
     async #open(): Promise<void> {
-      const place = await finder?.find()
-      if (place) Object.assign(this, place)
+      this.#waitingSince = performance.now()
       try {
+        const place = await finder?.find()
+        // Who asked has given up; connecting anew would bring the socket back to life.
+        if (this.#socket.destroyed) throw new Error('Connection terminated: no host was found in time')
+        if (place) Object.assign(this, place)
         await super.connect()
         const processId = (this as unknown as { processID: number }).processID
-        const { rows } = await super.query(openingStatement(processId, limits))
-        const [{ direct, writable }] = rows as [{ direct: boolean; writable: boolean }]
+        const { rows } = await this.#run(openingStatement(processId, limits))
+        const { direct, writable, version } = rows[0] as {
+          direct: boolean
+          writable: boolean
+          version: number
+        }
         if (finder && !writable) throw Object.assign(new Error('a standby answers'), { code: '25006' })
-        this.#isPooled = !direct
-        connected?.(this.#isPooled)
-        this.on('error', () => finder?.forget())
+        if (!direct) this.#beginning = openingOfTransaction(limits, version)
+        connected?.(!direct)
       } catch (error) {
         finder?.forget()
         this.#socket.destroy()
@@ -81,7 +91,7 @@ export function limitedClient({ finder, connected, ...limits }: ClientOptions): 
 
     override query(config: any, values?: any, callback?: any): any {
       this.#waitingSince ??= performance.now()
-      if (this.#isPooled) return this.#queryPooled(config, values, callback)
+      if (this.#beginning !== undefined) return this.#queryPooled(this.#beginning, config, values, callback)
       const isPromised = !callback && typeof values !== 'function' && typeof config?.submit !== 'function'
       if (!isPromised) return super.query(config, values, callback)
       // Given by the driver itself, the callback would be one of those functions.
@@ -96,11 +106,11 @@ export function limitedClient({ finder, connected, ...limits }: ClientOptions): 
       })
     }
 
-    #queryPooled(config: any, values?: any, callback?: any): Promise<any> | undefined {
+    #queryPooled(beginning: string, config: any, values?: any, callback?: any): Promise<any> | undefined {
       const told = typeof values === 'function' ? values : callback
       const given = typeof values === 'function' ? undefined : values
-      const { name: _, ...unnamed } = typeof config === 'string' ? { text: config, values: given } : config
-      const result = this.#runPooled(given && !unnamed.values ? { ...unnamed, values: given } : unnamed)
+      const { name: _, ...unnamed } = typeof config === 'string' ? { text: config } : config
+      const result = this.#runPooled(beginning, given ? { ...unnamed, values: given } : unnamed)
       if (!told) return result
       result.then(
         (value) => told(null, value),
@@ -109,16 +119,14 @@ export function limitedClient({ finder, connected, ...limits }: ClientOptions): 
       return undefined
     }
 
-    #runPooled(config: { text: string }): Promise<any> {
-      if (/^\s*(begin|start\s+transaction)\b/i.test(config.text)) {
-        this.#isInTransaction = true
-        return this.#run({
-          ...config,
-          text: config.text.replace(/^\s*(begin|start\s+transaction)\b/i, beginning),
-        })
-      }
+    #runPooled(beginning: string, config: { text: string }): Promise<any> {
       const isInside = this.#isInTransaction
-      if (/^\s*(commit|end|rollback)\s*;?\s*$/i.test(config.text)) this.#isInTransaction = false
+      if (BEGIN.test(config.text)) {
+        this.#isInTransaction = true
+        // One more `begin` changes nothing; its settings would undo those that the first one has made.
+        return this.#run(isInside ? config : { ...config, text: config.text.replace(BEGIN, beginning) })
+      }
+      if (END.test(config.text)) this.#isInTransaction = false
       if (isInside) return this.#run(config)
       // They travel together. A statement that fails makes a rollback of the commit.
       const all = Promise.all([this.#run(beginning), this.#run(config), this.#run('commit')])

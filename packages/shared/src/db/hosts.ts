@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import * as z from 'zod'
 import { describeError } from '../runtime/errors.ts'
@@ -59,22 +60,28 @@ export function placeOf(url: string): string {
     .join(', ')
 }
 
+type Place = { host: string; port: number }
+
 /** Knows which of several hosts can be written to. */
 export type PrimaryFinder = {
   /** @throws where none can be written to */
-  find(): Promise<{ host: string; port: number }>
+  find(): Promise<Place>
   /** The one that was found is not it any more, or does not answer. */
   forget(): void
 }
 
-const ASK_MS = 2_000
+/** Less than a connection may take, so that who asks hears why none was found. */
+const ASK_MS = 1_500
+/** How long the others may still answer once one has. */
+const OTHERS_MS = 250
 const WRITABLE = `select not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off' as writable`
+const TIMELINE = `select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int as timeline`
 
 /** @returns undefined for a single host, which needs no finding */
 export function createPrimaryFinder(url: string): PrimaryFinder | undefined {
   const hosts = hostsIn(url)
   if (hosts.length === 1) return undefined
-  let found: Promise<{ host: string; port: number }> | undefined
+  let found: Promise<Place> | undefined
   return {
     find() {
       found ??= askAll(hosts).catch((error) => {
@@ -89,10 +96,21 @@ export function createPrimaryFinder(url: string): PrimaryFinder | undefined {
   }
 }
 
-/** Side by side, so that one that hangs does not hold up the others. */
-async function askAll(hosts: readonly string[]): Promise<{ host: string; port: number }> {
+/**
+ * Side by side, so that one that hangs does not hold up the others. An old primary that has come back takes writes too, and
+ * must not be taken by some processes: the timeline of the one that was promoted last is the highest.
+ */
+async function askAll(hosts: readonly string[]): Promise<Place> {
+  const asked = hosts.map(ask)
+  const writable: { place: Place; timeline: number }[] = []
+  for (const answer of asked) {
+    answer.then(
+      (one) => writable.push(one),
+      () => {},
+    )
+  }
   try {
-    return await Promise.any(hosts.map(ask))
+    await Promise.any(asked)
   } catch (error) {
     const causes = (error as AggregateError).errors.map((each) => describeError(each).message)
     // As a server says that takes no connections now.
@@ -101,9 +119,11 @@ async function askAll(hosts: readonly string[]): Promise<{ host: string; port: n
       { code: '57P03' },
     )
   }
+  await Promise.race([Promise.allSettled(asked), delay(OTHERS_MS, undefined, { ref: false })])
+  return writable.reduce((best, one) => (one.timeline > best.timeline ? one : best)).place
 }
 
-async function ask(url: string): Promise<{ host: string; port: number }> {
+async function ask(url: string): Promise<{ place: Place; timeline: number }> {
   const client = new pg.Client({
     connectionString: url,
     application_name: 'sluice',
@@ -115,7 +135,12 @@ async function ask(url: string): Promise<{ host: string; port: number }> {
     await client.connect()
     const { rows } = await client.query(WRITABLE)
     if (!rows[0]?.writable) throw new Error('a standby')
-    return { host: client.host, port: client.port }
+    // Servers that are no plain Postgres may not know it.
+    const timeline = await client.query(TIMELINE).then(
+      (result) => result.rows[0]?.timeline ?? 0,
+      () => 0,
+    )
+    return { place: { host: client.host, port: client.port }, timeline }
   } finally {
     client.end().catch(() => {})
   }

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import type { Db } from './pool.ts'
 
 const LASTS_MS = 30_000
-const RENEWED_EVERY_MS = 10_000
 
 const TAKE = `
 insert into leases (name, holder, expires_at) values ($1, $2, now() + $3::float8 * interval '1 millisecond')
@@ -14,13 +13,20 @@ const RENEW = `update leases set expires_at = now() + $3::float8 * interval '1 m
  * Does the work while it holds the lease of this name, which it renews until the work is done; where another one holds it,
  * nothing is done. A holder that dies is followed when its lease has expired, after 30 s. A row, and no lock of the session:
  * behind a pooler a session belongs to nobody.
+ *
+ * @param lastsMs unless it is renewed, which is done three times as often
  */
-export async function withLease(db: Db, name: string, work: () => Promise<void>): Promise<void> {
+export async function withLease(
+  db: Db,
+  name: string,
+  work: () => Promise<void>,
+  lastsMs = LASTS_MS,
+): Promise<void> {
   const holder = randomUUID()
-  const { rowCount } = await db.pool.query(TAKE, [name, holder, LASTS_MS])
+  const { rowCount } = await db.pool.query(TAKE, [name, holder, lastsMs])
   if (rowCount !== 1) return
-  const renew = () => void db.pool.query(RENEW, [name, holder, LASTS_MS]).catch(() => {})
-  const timer = setInterval(renew, RENEWED_EVERY_MS)
+  const renew = () => void db.pool.query(RENEW, [name, holder, lastsMs]).catch(() => {})
+  const timer = setInterval(renew, lastsMs / 3)
   try {
     await work()
   } finally {

@@ -59,9 +59,8 @@ export function createDb(
     pipeline: true,
     allowExitOnIdle: false,
   })
-  // A killed connection emits on the pool when idle and on the client when checked out; unheard, either ends the process.
+  // Unheard, it would end the process.
   pool.on('error', (error) => log.warn({ err: error }, 'idle Postgres connection lost'))
-  pool.on('connect', (client) => client.on('error', () => {}))
   return {
     pool,
     query: drizzle(pool),
@@ -105,7 +104,8 @@ async function transaction<T>(
     await client.query('commit')
     return result
   } catch (error) {
-    broken = !OF_THE_ROW.test(errorCode(error) ?? '') || (await rollbackFailed(client))
+    const code = errorCode(error)
+    broken = (code !== undefined && !OF_THE_ROW.test(code)) || (await rollbackFailed(client))
     throw error
   } finally {
     client.release(broken)

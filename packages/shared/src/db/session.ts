@@ -27,6 +27,9 @@ const RELIED_ON: Readonly<Record<string, string>> = {
   plan_cache_mode: 'auto',
   jit: 'off',
   enable_indexscan: 'on',
+  enable_indexonlyscan: 'on',
+  enable_bitmapscan: 'on',
+  enable_tidscan: 'on',
   enable_nestloop: 'on',
   enable_sort: 'on',
 }
@@ -35,6 +38,9 @@ const RELIED_ON: Readonly<Record<string, string>> = {
 const OF_TRANSACTION = ['transaction_isolation']
 /** Takes effect with the next transaction. */
 const OF_SESSION = ['default_transaction_isolation', 'default_transaction_deferrable']
+/** Limits that end what may last, by the version that brought them; a pooler's idle sessions are its own. */
+const ENDS_SESSIONS = { name: 'idle_session_timeout', since: 140_000 }
+const ENDS_TRANSACTIONS = { name: 'transaction_timeout', since: 170_000 }
 
 function limitsOf({ statementMs, lockMs, idleInTransactionMs }: SessionLimits): Record<string, string> {
   return {
@@ -54,14 +60,25 @@ export function openingStatement(processId: number, limits: SessionLimits): stri
   const settings = Object.entries({ ...RELIED_ON, ...limitsOf(limits) })
     .filter(([name]) => !OF_TRANSACTION.includes(name))
     .map(([name, value]) => `set_config('${name}', '${value}', false)`)
+  const newer = [ENDS_SESSIONS, ENDS_TRANSACTIONS].map(
+    ({ name, since }) => `case when ${VERSION} >= ${since} then set_config('${name}', '0', false) end`,
+  )
   const isDirect = `pg_backend_pid() = ${Math.trunc(processId)}`
-  return `select ${isDirect} as direct, not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off' as writable,
-    case when ${isDirect} then length(concat(${settings.join(', ')})) end`
+  return `select ${isDirect} as direct, ${VERSION} as version,
+    not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off' as writable,
+    case when ${isDirect} then length(concat(${[...settings, ...newer].join(', ')})) end`
 }
 
-/** Begins a transaction with the same settings, which end with it. */
-export function openingOfTransaction(limits: SessionLimits): string {
-  const settings = Object.entries({ ...RELIED_ON, ...limitsOf(limits) })
+const VERSION = `current_setting('server_version_num')::int`
+
+/**
+ * Begins a transaction with the same settings, which end with it.
+ *
+ * @param version of the server, such as 150018
+ */
+export function openingOfTransaction(limits: SessionLimits, version: number): string {
+  const newer = version >= ENDS_TRANSACTIONS.since ? { [ENDS_TRANSACTIONS.name]: '0' } : {}
+  const settings = Object.entries({ ...RELIED_ON, ...limitsOf(limits), ...newer })
     .filter(([name]) => !OF_SESSION.includes(name))
     .map(([name, value]) => `set local ${name} = ${name === 'search_path' ? value : `'${value}'`}`)
   return `begin; ${settings.join('; ')}`

@@ -1,0 +1,103 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { connect, createServer } from 'node:net'
+import { expect, inject, it } from 'vitest'
+import { createDb } from '../src/db/index.ts'
+import { createLog } from '../src/runtime/index.ts'
+
+const log = createLog('test', 'fatal')
+const LIMITS = { max: 1, statementMs: 5_000, log, name: 'test' }
+const QUERY = 'Q'.charCodeAt(0)
+
+it('a connection that breaks before it is set up fails what asked for it, and nothing else', async () => {
+  await using relay = await startRelay((bytes, reset) => {
+    if (bytes[0] === QUERY) reset()
+  })
+  await using db = createDb(relay.url, LIMITS)
+  await expect(db.pool.query('select 1')).rejects.toThrow(/ECONNRESET|terminated/)
+  relay.pass()
+  expect((await db.pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+})
+
+it('whatever a session brings along, statements rely on their own settings', async () => {
+  const brought = {
+    enable_tidscan: 'off',
+    timezone: 'Asia/Kathmandu',
+    idle_session_timeout: '60000',
+    jit: 'on',
+  }
+  const options = Object.entries(brought).map(([name, value]) => `-c ${name}=${value}`)
+  const url = `${inject('postgresUrl')}?options=${encodeURIComponent(options.join(' '))}`
+  await using db = createDb(url, LIMITS)
+  const { rows } = await db.pool.query('select name, setting from pg_settings where lower(name) = any($1)', [
+    Object.keys(brought),
+  ])
+  expect(Object.fromEntries(rows.map(({ name, setting }) => [name.toLowerCase(), setting]))).toEqual({
+    enable_tidscan: 'on',
+    timezone: 'UTC',
+    idle_session_timeout: '0',
+    jit: 'off',
+  })
+})
+
+it.each(['0A000', '26000', '42P05', '55000', '25006', '08P01', 'XX000'])(
+  'after %s the connection is not used again',
+  async (code) => expect(await isUsedAgainAfter(code)).toBe(false),
+)
+
+it.each(['23505', '22P02', '40P01', 'P0001', '57014', undefined])(
+  'after %s, which tells of the row, or a rollback on purpose it is',
+  async (code) => expect(await isUsedAgainAfter(code)).toBe(true),
+)
+
+async function isUsedAgainAfter(code: string | undefined): Promise<boolean> {
+  await using db = createDb(inject('postgresUrl'), LIMITS)
+  const backend = async () => (await db.pool.query('select pg_backend_pid() as pid')).rows[0].pid
+  const before = await backend()
+  const failing = db.transaction(async (connection) => {
+    if (code === undefined) throw new Error('on purpose')
+    await connection.query(`do $$ begin raise exception using errcode = '${code}'; end $$`)
+  })
+  await expect(failing).rejects.toThrow()
+  return (await backend()) === before
+}
+
+it('a plan of a table that has changed goes with its connection', async () => {
+  await using db = createDb(inject('postgresUrl'), LIMITS)
+  await db.pool.query('create table planned (id int)')
+  const read = { name: 'read_planned', text: 'select * from planned' }
+  await db.pool.query(read)
+  await db.pool.query('alter table planned alter column id type bigint')
+  await expect(db.pool.query(read)).rejects.toMatchObject({ code: '0A000' })
+  expect((await db.pool.query(read)).rows).toEqual([])
+  await db.pool.query('drop table planned')
+})
+
+/** Stands before Postgres and shows each message to `look`, which may reset the connection instead. */
+async function startRelay(look: (bytes: Buffer, reset: () => void) => void) {
+  const url = new URL(inject('postgresUrl'))
+  const upstreamPort = Number(url.port)
+  let isLooking = true
+  const server = createServer((client) => {
+    const upstream = connect(upstreamPort, '127.0.0.1')
+    client.on('error', () => {}).on('close', () => upstream.destroy())
+    upstream.on('error', () => {}).on('close', () => client.destroy())
+    upstream.pipe(client)
+    client.on('data', (bytes) => {
+      if (isLooking) look(bytes, () => client.resetAndDestroy())
+      if (!client.destroyed) upstream.write(bytes)
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  return {
+    url: url.href,
+    pass() {
+      isLooking = false
+    },
+    async [Symbol.asyncDispose]() {
+      server.close()
+    },
+  }
+}
