@@ -28,6 +28,8 @@ export type RedisServer = AsyncDisposable & {
 
 export type RedisOptions = {
   dir: string
+  /** By default any that is free. */
+  port?: number
   /** Lines of redis.conf that stand instead of the usual ones. */
   settings?: Readonly<Record<string, string>>
   /** For its process, such as LD_PRELOAD. */
@@ -50,6 +52,7 @@ const USUAL = {
 /** Starts it at once. */
 export async function createRedisServer({
   dir,
+  port: preferred,
   settings = {},
   env = {},
 }: RedisOptions): Promise<RedisServer> {
@@ -57,7 +60,7 @@ export async function createRedisServer({
   if ('reason' in found) throw new UserError(`This needs redis-server 6.2 or later: ${found.reason}.`)
   const binary = found.path
   await mkdir(dir, { recursive: true })
-  const port = await freePort()
+  const port = await freePort(preferred)
   await writeFile(join(dir, 'port'), String(port))
   const url = `redis://:${PASSWORD}@127.0.0.1:${port}`
   const lines = Object.entries({ ...USUAL, ...settings, port }).map(([name, value]) => `${name} ${value}\n`)

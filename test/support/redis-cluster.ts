@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createRedisServer, type RedisServer } from '../../chaos/stores/redis.ts'
@@ -40,7 +41,7 @@ export async function createRedisCluster(
   }
   const nodes: RedisServer[] = []
   for (let n = 0; n < masters * (1 + replicas); n++) {
-    nodes.push(stack.use(await createRedisServer({ dir: join(dir, `node-${n}`), settings: clustered })))
+    nodes.push(stack.use(await createNode(join(dir, `node-${n}`), clustered)))
   }
   const [first] = nodes as [RedisServer]
   for (const [n, node] of nodes.slice(0, masters).entries()) {
@@ -84,6 +85,17 @@ export async function createRedisCluster(
     cutOff: async (node) => bus.cut(node.port, String(await node.command('CLUSTER', 'MYID'))),
     restore: bus.restore,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
+  }
+}
+
+/** A node's bus is 10,000 ports above it, and must not meet the ports that the system gives to outgoing connections. */
+async function createNode(dir: string, settings: Record<string, string>): Promise<RedisServer> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await createRedisServer({ dir, port: randomInt(15_000, 22_000), settings })
+    } catch (error) {
+      if (tries === 5) throw error
+    }
   }
 }
 
