@@ -1,11 +1,15 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { createQueueSteward } from '@sluice/shared/queue'
+import { createLog } from '@sluice/shared/runtime'
 import { candidate, fill, startIngest, startWorker } from '../candidates.ts'
 import { newTag } from '../load.ts'
 import { median, residentMegabytes } from '../machine.ts'
 import type { World } from '../world.ts'
 
-/** What an event costs in Redis, bytes: its body is about 200. */
+/** What an event costs in Redis, bytes: its body is about 200. Finished: in the hour after its body is gone. */
 export type RedisBytes = { readonly id: string; readonly waiting: number; readonly finished: number }
+
+const log = createLog('bench', 'silent')
 
 export async function measureRedisBytes(world: World, id: string, count: number): Promise<RedisBytes> {
   await world.clear()
@@ -17,6 +21,11 @@ export async function measureRedisBytes(world: World, id: string, count: number)
   await using _worker = await startWorker(tested, world)
   while (((await tested.waiting?.(world)) ?? 0) > 0) await pause(100)
   await pause(3_000)
+  if (id === 'S') {
+    await using steward = createQueueSteward({ url: world.redis.url, prefix: 'bench', shards: 1 }, log)
+    await steward.ready(3_000)
+    await steward.stripBodies(0)
+  }
   const finished = (await usedMemory(world)) - empty
   return { id, waiting: waiting / count, finished: finished / count }
 }

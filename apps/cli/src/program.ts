@@ -4,6 +4,7 @@ import { doctorCommand } from './commands/doctor.ts'
 import { eventCommand } from './commands/event.ts'
 import { journeyCommand } from './commands/journey.ts'
 import { migrateCommand } from './commands/migrate.ts'
+import { relandCommand } from './commands/reland.ts'
 import { simulateCommand } from './commands/simulate.ts'
 import { startCommand } from './commands/start.ts'
 import { verifyCommand } from './commands/verify.ts'
@@ -25,6 +26,7 @@ export function createProgram(): Command {
     .addCommand(eventCommand())
     .addCommand(journeyCommand())
     .addCommand(deadCommand())
+    .addCommand(relandCommand())
     .addCommand(simulateCommand())
     .addCommand(verifyCommand())
 }

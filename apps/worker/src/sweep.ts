@@ -6,6 +6,7 @@ const COLLAPSED_EVERY_MS = 1_000
 const FAILED_EVERY_MS = 15_000
 const OLD_EVERY_MS = 60_000
 const RESCUE_EVERY_MS = 30_000
+const BODIES_EVERY_MS = 10_000
 
 /** Longer than any transaction of a worker may last. */
 const CLAIM_IS_DEAD_MS = 20_000
@@ -13,8 +14,8 @@ const CRASHES_EVERY_MS = 5_000
 
 /**
  * Rounds beside the flow of events: deliveries that collapsed in the queue are counted on their events' rows, and
- * what BullMQ failed by itself is copied to `dead_letters`, then removed; jobs that are in no list wait again; jobs that
- * ended an hour ago go; crashes are counted on the rows of the inbox that were under way. One worker at a time does each.
+ * what BullMQ failed by itself is copied to `dead_letters`, then removed; jobs that are in no list wait again; the bodies
+ * of jobs go ten minutes after their end, the jobs an hour after it; crashes are counted on the rows of the inbox that were under way. One worker at a time does each.
  */
 export function startSweeper({
   db,
@@ -34,6 +35,7 @@ export function startSweeper({
           round(COLLAPSED_EVERY_MS, () => countCollapsed({ db, steward })),
           round(FAILED_EVERY_MS, () => sweepFailed({ db, steward, log })),
           round(RESCUE_EVERY_MS, () => rescueLost({ db, steward, log })),
+          round(BODIES_EVERY_MS, () => withLease(db, 'sluice bodies', () => steward.stripBodies())),
           round(OLD_EVERY_MS, () => withLease(db, 'sluice old jobs', () => steward.removeOldJobs())),
         ]
       : []),

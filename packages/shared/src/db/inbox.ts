@@ -78,6 +78,21 @@ async function insertBesideHeld(
   })
 }
 
+/**
+ * Puts jobs that have landed once through landing again; what waits already is left alone. What is stored is told by its
+ * arrival, and counts no delivery more.
+ */
+export async function relandInbox(
+  connection: Connection,
+  jobs: readonly { jobId: string; envelope: string }[],
+): Promise<void> {
+  const sorted = jobs.toSorted((a, b) => (a.jobId < b.jobId ? -1 : 1))
+  await connection.query(
+    `insert into inbox (job_id, envelope) select * from unnest($1::text[], $2::text[]) on conflict (job_id) do nothing`,
+    [textArray(sorted.map(({ jobId }) => jobId)), textArray(sorted.map(({ envelope }) => envelope))],
+  )
+}
+
 /** Wakes the workers that listen. */
 export async function notifyInbox(connection: Connection): Promise<void> {
   await connection.query({ name: 'notify_inbox', text: `select pg_notify('${INBOX_CHANNEL}', '')` })

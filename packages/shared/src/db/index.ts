@@ -16,6 +16,7 @@ export {
   notifyInbox,
   postponeInbox,
   putBackInbox,
+  relandInbox,
   retakeInbox,
   takeInbox,
 } from './inbox.ts'
@@ -42,6 +43,7 @@ export {
   findEvent,
   getDeadLetter,
   listDeadLetters,
+  recordReland,
   replayDeadLetter,
   type StoredEvent,
 } from './operate.ts'

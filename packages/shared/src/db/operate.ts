@@ -124,6 +124,17 @@ async function whyNot(connection: Connection, id: number): Promise<ActOutcome> {
   return rows[0] ? { kind: 'not_open', state: rows[0].state } : { kind: 'not_found' }
 }
 
+/** Notes that completed jobs were sent through landing again. */
+export async function recordReland(
+  connection: Connection,
+  { actor, sent, since, reason }: { actor: string; sent: number; since: Date; reason?: string },
+): Promise<void> {
+  await connection.query(
+    'insert into operator_actions (actor, action, target, reason) values ($1, $2, $3, $4)',
+    [actor, 'reland', `${sent} jobs completed since ${since.toISOString()}`, reason ?? null],
+  )
+}
+
 async function record(
   connection: Connection,
   action: 'replay' | 'discard',

@@ -1,4 +1,5 @@
 export type { HandleResult, Incoming } from './batch.ts'
+export { BODIES_STAY_MS, type CompletedJob } from './bodies.ts'
 export { createRedisCheck } from './check.ts'
 export type { CollapsedCount } from './collapsed.ts'
 export { lastErrorOf } from './connection.ts'

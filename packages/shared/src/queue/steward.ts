@@ -2,6 +2,7 @@ import { Queue } from 'bullmq'
 import { withDeadline } from '../runtime/backoff.ts'
 import { failpoint } from '../runtime/failpoint.ts'
 import type { Log } from '../runtime/log.ts'
+import { BODIES_STAY_MS, type CompletedJob, createBodies } from './bodies.ts'
 import { type CollapsedCount, collapsedKey, moveCollapsed } from './collapsed.ts'
 import { connectRedis, readyWithin } from './connection.ts'
 import { EVENT_STREAM_LENGTH, JOB_OPTIONS, QUEUE_NAME, shardPrefix } from './options.ts'
@@ -31,6 +32,10 @@ export type QueueSteward = {
   counts(): Promise<QueueCounts>
   /** Removes completed jobs whose hour is over; finishing does that too, but somebody must when nothing is finished. */
   removeOldJobs(): Promise<void>
+  /** Takes the bodies off completed jobs that ended so long ago, ms. */
+  stripBodies(olderThanMs?: number): Promise<void>
+  /** The jobs that were completed within so many ms. */
+  completedSince(ms: number): AsyncGenerator<CompletedJob>
   /** Puts back jobs that are in no list any more; see `createRescue`. */
   rescueLost(): Promise<Rescued>
   /** Hands each job of the failed sets to `take`, and removes it once that has resolved. */
@@ -59,6 +64,7 @@ export function createQueueSteward({ url, prefix, shards }: QueueLocation, log: 
     queue.on('error', () => {})
     return queue
   })
+  const bodies = prefixes.map((shard) => createBodies(client, shard))
   const rescues = prefixes.map((shard) => createRescue(client, shard))
   return {
     ready: (ms) => readyWithin(client, ms),
@@ -83,6 +89,12 @@ export function createQueueSteward({ url, prefix, shards }: QueueLocation, log: 
           if (removed.length < REMOVE_PAGE) break
         }
       }
+    },
+    async stripBodies(olderThanMs = BODIES_STAY_MS) {
+      for (const each of bodies) await each.strip(olderThanMs)
+    },
+    async *completedSince(ms) {
+      for (const each of bodies) yield* each.since(ms)
     },
     async rescueLost() {
       const rescued = { back: 0, forgotten: 0 }

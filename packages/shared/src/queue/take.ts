@@ -41,8 +41,8 @@ return { call('LLEN', wait), unpack(jobs) }`
 
 /**
  * Does for many jobs what BullMQ's `moveToFinished` (6.7) does for one that is completed: its lock and its place among
- * the active ones go, it joins the completed ones, and old ones of these go. It takes the body off as well: finished jobs
- * stay only to let redeliveries collapse. It leaves out what jobs here never have (parents, limits of their own) and the
+ * the active ones go, it joins the completed ones, and old ones of these go. Its body stays for a while (`bodies.ts`), and
+ * the job itself to let redeliveries collapse. It leaves out what jobs here never have (parents, limits of their own) and the
  * entries of the event stream, which nothing reads. It answers which jobs are not under this lock any more.
  *
  * Where it ends in the middle, each job is completed or still among the active ones, and handed out anew when its lock
@@ -75,7 +75,7 @@ for i, id in ipairs(ids) do
 end
 call('DEL', none)
 if #scores > 0 then call('ZADD', completed, unpack(scores)) end
-for _, i in ipairs(stored) do call('HSET', prefix .. ids[i], 'data', '{}', 'finishedOn', now, 'atm', attempts[i]) end
+for _, i in ipairs(stored) do call('HSET', prefix .. ids[i], 'finishedOn', now, 'atm', attempts[i]) end
 for _, id in ipairs(done) do call('LREM', active, -1, id) end
 if #done > 0 then
   call('SREM', stalled, unpack(done))
