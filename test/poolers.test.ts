@@ -97,11 +97,10 @@ describe.skipIf(!program('pgbouncer')).each(['session', 'transaction'] as const)
       )
       await db.pool.query('select 1')
       const client = await db.pool.connect()
+      stack.defer(() => client.release(true))
       await client.query('begin; set local statement_timeout = 0')
       await client.query('begin')
       expect((await client.query('show statement_timeout')).rows).toEqual([{ statement_timeout: '0' }])
-      await client.query('rollback')
-      client.release()
     })
 
     it('limits hold for a statement by itself and in a transaction, and stay with nobody else', async () => {
