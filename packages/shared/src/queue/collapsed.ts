@@ -1,12 +1,15 @@
 import type { RedisClient } from './connection.ts'
+import { NO_KEY } from './options.ts'
 import { createScript } from './script.ts'
 
+// A full Redis lets a script go on that has written: so the first write needs no memory (`NO_KEY`).
 const TAKE = `
+redis.call('DEL', KEYS[2])
 for i = 1, #ARGV, 2 do
   if redis.call('HINCRBY', KEYS[1], ARGV[i], -ARGV[i + 1]) <= 0 then redis.call('HDEL', KEYS[1], ARGV[i]) end
 end`
 
-const take = createScript<null>(TAKE, 1)
+const take = createScript<null>(TAKE, 2)
 
 /** Deliveries that collapsed onto the job of one body of one event. */
 export type CollapsedCount = {
@@ -58,7 +61,7 @@ export async function moveCollapsed(
       finished[index] ? [{ field, count: Number(page[2 * index + 1]) }] : [],
     )
     if (taken.length === 0) continue
-    await take(client, [key, ...taken.flatMap(({ field, count }) => [field, count])])
+    await take(client, [key, `${key}:${NO_KEY}`, ...taken.flatMap(({ field, count }) => [field, count])])
     try {
       await record(taken.map(({ field, count }) => parseField(field, count)))
     } catch (error) {
