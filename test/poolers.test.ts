@@ -157,10 +157,12 @@ it.skipIf(!program('pgbouncer')).each(WAYS)(
       { level: 'fail', text: expect.stringMatching(/: .{10,}/) },
     ])
     await postgres.start()
-    await eventually(send)
-    await eventually(async () => (await stored())?.length === acknowledged.length)
+    await eventually(send, 60_000)
+    // The pooler, the gate and each row that was put off wait in their turn.
+    await eventually(async () => (await stored())?.length === acknowledged.length, 60_000)
     expect((await db.pool.query('select 1 from dead_letters')).rows).toEqual([])
   },
+  150_000,
 )
 
 it('a lease lasts as long as the work, and is taken over when its holder has died', async () => {
