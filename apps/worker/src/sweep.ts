@@ -15,7 +15,8 @@ const CRASHES_EVERY_MS = 5_000
 /**
  * Rounds beside the flow of events: deliveries that collapsed in the queue are counted on their events' rows, and
  * what BullMQ failed by itself is copied to `dead_letters`, then removed; jobs that are in no list wait again; the bodies
- * of jobs go ten minutes after their end, the jobs an hour after it; crashes are counted on the rows of the inbox that were under way. One worker at a time does each.
+ * of jobs go ten minutes after their end, the jobs an hour after it; crashes are counted on the rows of the inbox that
+ * were under way. One worker at a time does each.
  */
 export function startSweeper({
   db,

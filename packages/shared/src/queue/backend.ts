@@ -8,9 +8,6 @@ import {
 import { backoffMs, pause } from '../runtime/backoff.ts'
 import type { JobTaker } from './take.ts'
 
-// What BullMQ takes a Redis for whose version it does not ask: an older one could not wait for less than a second.
-RedisConnection.minimumVersion = '6.2.0'
-
 /** How long to wait before Redis is asked again that has refused: twice as long each time, until it allows it. */
 const REFUSED = { baseMs: 200, maxMs: 10_000 }
 
@@ -30,6 +27,8 @@ export function createWorkerBackend({
   taker: JobTaker
   closing: AbortSignal
 }): BackendFactory<RedisQueueBackend> {
+  // What BullMQ takes a Redis for whose version it does not ask: an older one could not wait for less than a second.
+  RedisConnection.minimumVersion = '6.2.0'
   return (name, opts, flags) => {
     // Which version of Redis it is the checks tell, and they say so where this user may not ask.
     const backend = createRedisBackend(name, { ...opts, skipVersionCheck: true }, flags)
