@@ -148,8 +148,12 @@ it.skipIf(!program('pgbouncer')).each(WAYS)(
       if (status === 200) acknowledged.push(JSON.parse(body).body.eventId)
       return status === 200
     }
-    const stored = async () =>
-      (await db.pool.query('select event_id from events').catch(() => undefined))?.rows
+    /** One that was refused may have been inserted all the same, when its answer came too late. */
+    const missing = async () => {
+      const stored = await db.pool.query('select event_id from events').catch(() => undefined)
+      const ids = new Set(stored?.rows.map((row) => row.event_id))
+      return acknowledged.filter((id) => !ids.has(id))
+    }
     for (let n = 0; n < 20; n++) await send()
     await postgres.kill()
     for (let n = 0; n < 5; n++) await send()
@@ -159,7 +163,7 @@ it.skipIf(!program('pgbouncer')).each(WAYS)(
     await postgres.start()
     await eventually(send, 60_000)
     // The pooler, the gate and each row that was put off wait in their turn.
-    await eventually(async () => (await stored())?.length === acknowledged.length, 60_000)
+    await eventually(async () => (await missing()).length === 0, 60_000)
     expect((await db.pool.query('select 1 from dead_letters')).rows).toEqual([])
   },
   150_000,
