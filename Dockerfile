@@ -7,6 +7,8 @@ COPY scripts/pnpm scripts/pnpm
 COPY apps/cli/package.json apps/cli/
 COPY apps/ingest/package.json apps/ingest/
 COPY apps/worker/package.json apps/worker/
+COPY apps/scheduler/package.json apps/scheduler/
+COPY packages/embedded/package.json packages/embedded/
 COPY packages/shared/package.json packages/shared/
 COPY packages/simulator/package.json packages/simulator/
 # The optional dependencies are the embedded Postgres, which only `sluice start` runs, and native code that makes

@@ -1,4 +1,4 @@
-import { type Running, run } from '../test/support/process.ts'
+import { type Running, run } from '@sluice/testkit/process'
 import type { World } from './world.ts'
 
 /** A way to receive webhooks, as processes of its own. */

@@ -1,4 +1,4 @@
-import { aligned, machine, markdown } from '../test/support/report.ts'
+import { aligned, machine, markdown } from '@sluice/testkit/report'
 import { NAMES } from './candidates.ts'
 import type { Results } from './measure.ts'
 import type { Plan } from './plan.ts'

@@ -24,7 +24,7 @@ export type SenderOptions = {
 }
 
 export type Sent = {
-  /** Requests that were counted, by status; `broken` where there was none. */
+  /** UpdateRequests that were counted, by status; `broken` where there was none. */
   readonly answers: Readonly<Record<string, number>>
   readonly perSecond: number
   readonly p50: number

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createDb, type Db, migrateSchema } from '@sluice/shared/db'
 import { createLog } from '@sluice/shared/runtime'
-import { createPostgresServer, type PostgresServer } from '../chaos/stores/postgres.ts'
-import { createRedisServer, type RedisServer } from '../chaos/stores/redis.ts'
+import { createPostgresServer, type PostgresServer } from '@sluice/testkit/postgres-server'
+import { createRedisServer, type RedisServer } from '@sluice/testkit/redis-server'
 import { createLoad, type Load } from './load.ts'
 
 /** The stores that every candidate runs on in turn, with the settings that Sluice asks for. */

@@ -3,9 +3,9 @@ export type Evidence = {
   /** Events that landed by each way. */
   viaRedis: number
   viaInbox: number
-  /** Requests that Sluice refused, mostly with 503. */
+  /** UpdateRequests that Sluice refused, mostly with 503. */
   refused: number
-  /** Requests of which the sender does not know whether they arrived. */
+  /** UpdateRequests of which the sender does not know whether they arrived. */
   ambiguous: number
   /** Events that the sender sent again because it had no 200. */
   redelivered: number

@@ -47,9 +47,9 @@ export async function drain(world: World): Promise<number> {
  * Events that wait anywhere, failed jobs that nobody has swept and counts on their way to the rows included; infinitely
  * many where a store does not tell.
  */
-async function waiting({ db, steward, uncounted }: World): Promise<number> {
+async function waiting({ db, admin, uncounted }: World): Promise<number> {
   try {
-    const { waiting, active, delayed, failed } = await steward.counts()
+    const { waiting, active, delayed, failed } = await admin.counts()
     const inbox = await inboxBacklog(db.pool)
     return waiting + active + delayed + failed + inbox.waiting + (await uncounted())
   } catch {

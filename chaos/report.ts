@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises'
-import { machine, markdown } from '../test/support/report.ts'
+import { machine, markdown } from '@sluice/testkit/report'
 import type { Options } from './options.ts'
 import type { Result } from './run.ts'
 import { isFailure, rowsOf } from './table.ts'

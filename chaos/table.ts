@@ -1,4 +1,4 @@
-import { aligned } from '../test/support/report.ts'
+import { aligned } from '@sluice/testkit/report'
 import type { Result } from './run.ts'
 
 const COLUMNS = [

@@ -2,14 +2,14 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createDb, type Db, migrateSchema } from '@sluice/shared/db'
-import { createQueueSteward, type QueueSteward } from '@sluice/shared/queue'
+import { createQueueAdmin, type QueueAdmin } from '@sluice/shared/queue'
 import { createLog } from '@sluice/shared/runtime'
-import { createRedisCluster, type RedisCluster } from '../test/support/redis-cluster.ts'
+import { type Fleet, startFleet } from '@sluice/testkit/fleet'
+import { createPostgresServer, type PostgresServer } from '@sluice/testkit/postgres-server'
+import { startProxy, type TcpProxy } from '@sluice/testkit/proxy'
+import { createRedisCluster, type RedisCluster } from '@sluice/testkit/redis-cluster'
+import { createRedisServer, type RedisServer } from '@sluice/testkit/redis-server'
 import type { Trace } from './faults/fault.ts'
-import { type Fleet, startFleet } from './fleet.ts'
-import { startProxy, type TcpProxy } from './proxy.ts'
-import { createPostgresServer, type PostgresServer } from './stores/postgres.ts'
-import { createRedisServer, type RedisServer } from './stores/redis.ts'
 
 export const LIVE_TOKEN = 'live-token-of-the-chaos'
 export const SANDBOX_TOKEN = 'sandbox-token-of-the-chaos'
@@ -50,7 +50,7 @@ export type World = AsyncDisposable & {
   readonly door: TcpProxy & { readonly url: string }
   /** Straight to Postgres. */
   readonly db: Db
-  readonly steward: QueueSteward
+  readonly admin: QueueAdmin
   readonly fleet: Fleet
   /** 0 to 1, the same numbers for the same seed. */
   random(): number
@@ -91,7 +91,7 @@ export async function createWorld(options: WorldOptions, seed: number): Promise<
   const proxied = (store: 'redis' | 'postgres') => options.behindProxy?.includes(store) ?? false
   const redisUrl = cluster?.url ?? at(redis.url, options.host, proxied('redis') ? redisProxy.port : undefined)
   const shards = cluster ? CLUSTER_SHARDS : 1
-  const steward = stack.use(createQueueSteward({ url: redisUrl, prefix: QUEUE_PREFIX, shards }, log))
+  const admin = stack.use(createQueueAdmin({ url: redisUrl, prefix: QUEUE_PREFIX, shards }, log))
   const env = {
     REDIS_URL: redisUrl,
     QUEUE_SHARDS: String(shards),
@@ -124,7 +124,7 @@ export async function createWorld(options: WorldOptions, seed: number): Promise<
     postgresProxy,
     door: Object.assign(door, { url: `http://127.0.0.1:${door.port}` }),
     db,
-    steward,
+    admin,
     get fleet() {
       if (!fleet) throw new Error('the processes have not been started')
       return fleet

@@ -1,6 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   createWorld,
   type Door,
@@ -10,7 +9,8 @@ import {
   type PostInit,
   WAYS,
   type World,
-} from './support/world.ts'
+} from '@sluice/testkit/world'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const LIMIT = 256 * 1024
 const json = (value: unknown) => Buffer.from(JSON.stringify(value))

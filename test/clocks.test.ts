@@ -1,27 +1,28 @@
 import { randomUUID } from 'node:crypto'
-import { type Delivery, insertInbox, landDeliveries, rebuildJourneys } from '@sluice/shared/db'
-import { encodeRaw, identify, parseNames } from '@sluice/shared/idwise'
-import { createQueueSender } from '@sluice/shared/queue'
+import { insertInbox, type Job, landJobs, rebuildJourneys } from '@sluice/shared/db'
+import { encodeRaw, writeEnvelope } from '@sluice/shared/envelope'
+import { identify, parseNames } from '@sluice/shared/idwise'
+import { createQueueProducer } from '@sluice/shared/queue'
 import { createLog } from '@sluice/shared/runtime'
+import { createWorld, eventually, openDoor, openWorker, WAYS, type World } from '@sluice/testkit/world'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createWorld, eventually, openDoor, openWorker, WAYS, type World } from './support/world.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const NOON = Date.UTC(2026, 5, 1, 12)
 
-let arrivals = 0
+let deliveries = 0
 
-function deliveryOf(raw: Buffer, at: number): Delivery {
+function jobOf(raw: Buffer, at: number): Job {
   const { jobId } = identify('live', raw, parseNames(raw), at)
-  const envelope = { v: 1, env: 'live', at, arrival: `c${arrivals++}`, ...encodeRaw(raw) } as const
+  const envelope = { v: 1, env: 'live', at, deliveryId: `c${deliveries++}`, ...encodeRaw(raw) } as const
   return { jobId, envelope, via: 'inbox', duplicates: 0, replayOf: null }
 }
 
-function review(journeyId: string, decision: string, at: number): Delivery {
+function review(journeyId: string, decision: string, at: number): Job {
   const decisions = { systemDecision: 'Refer', manualDecision: decision, finalDecision: decision }
   const body = { eventId: randomUUID(), journeyId, referenceNo: 'R', ...decisions }
-  return deliveryOf(Buffer.from(JSON.stringify({ event: 'Updated Journey', body })), at)
+  return jobOf(Buffer.from(JSON.stringify({ event: 'Updated Journey', body })), at)
 }
 
 describe('an arrival that is later than it can be, since the clock of an ingest is ahead', () => {
@@ -32,8 +33,8 @@ describe('an arrival that is later than it can be, since the clock of an ingest 
   afterAll(() => world[Symbol.asyncDispose]())
 
   /** Lands at this time of Postgres. */
-  const land = (delivery: Delivery, now: number) =>
-    world.db.transaction((connection) => landDeliveries(connection, [delivery], { now }))
+  const land = (delivery: Job, now: number) =>
+    world.db.transaction((connection) => landJobs(connection, [delivery], { now }))
   const rows = (sql: string) => world.rows(sql)
 
   async function journey(journeyId: string): Promise<Record<string, unknown>> {
@@ -83,7 +84,7 @@ describe('an arrival that is later than it can be, since the clock of an ingest 
     await land(first, NOON + MINUTE)
     const again = (at: number) => ({
       ...first,
-      envelope: { ...first.envelope, at, arrival: `c${arrivals++}` },
+      envelope: { ...first.envelope, at, deliveryId: `c${deliveries++}` },
     })
     await land(again(NOON + 2 * HOUR), NOON + 2 * MINUTE)
     await land(again(NOON - MINUTE), NOON + 3 * MINUTE)
@@ -95,9 +96,9 @@ describe('an arrival that is later than it can be, since the clock of an ingest 
 
   it('of an event without id counts in the hour within which the same bytes are the same event', async () => {
     const raw = Buffer.from(JSON.stringify({ event: 'Step Submitted', body: { stepId: 'anonymous' } }))
-    const first = deliveryOf(raw, NOON + 3 * HOUR)
+    const first = jobOf(raw, NOON + 3 * HOUR)
     await land(first, NOON)
-    await land(deliveryOf(raw, NOON + 50 * MINUTE), NOON + 50 * MINUTE)
+    await land(jobOf(raw, NOON + 50 * MINUTE), NOON + 50 * MINUTE)
     // Its worker died before the job was completed; the job runs again after the hour.
     await land(first, NOON + 61 * MINUTE)
 
@@ -113,10 +114,10 @@ describe.each(WAYS)('an arrival in the future of Postgres, by the %s', (way) => 
     stack.use(await openWorker(world))
     const { jobId, envelope } = review('future', 'Approved', Date.now() + 2 * HOUR)
     if (way === 'inbox') {
-      await insertInbox(world.db.pool, [{ jobId, envelope: JSON.stringify(envelope) }])
+      await insertInbox(world.db.pool, [{ jobId, envelope: writeEnvelope(envelope) }])
     } else {
       const location = { url: world.redisUrl, prefix: world.queuePrefix, shards: 1 }
-      const queue = stack.use(createQueueSender(location, createLog('test', 'error')))
+      const queue = stack.use(createQueueProducer(location, createLog('test', 'error')))
       await queue.ready(10_000)
       await queue.add({ jobId, envelope, eventKey: null, bodySha256: '', journeyId: 'future' })
     }

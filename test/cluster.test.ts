@@ -2,12 +2,12 @@ import { hash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createQueueSender } from '@sluice/shared/queue'
+import { createQueueProducer } from '@sluice/shared/queue'
 import { createLog } from '@sluice/shared/runtime'
+import { finishedJourney } from '@sluice/testkit/event'
+import { createRedisCluster } from '@sluice/testkit/redis-cluster'
+import { createWorld, type Door, eventually, openDoor, openWorker } from '@sluice/testkit/world'
 import { expect, test } from 'vitest'
-import { finishedJourney } from './support/event.ts'
-import { createRedisCluster } from './support/redis-cluster.ts'
-import { createWorld, type Door, eventually, openDoor, openWorker } from './support/world.ts'
 
 const SHARDS = 6
 
@@ -43,7 +43,7 @@ test('a master that dies takes its own shards to the inbox, the others go on, an
   const world = stack.use(await createWorld('redis', { redisUrl: cluster.url, shards: SHARDS }))
   const door = stack.use(await openDoor(world))
   const queue = { url: cluster.url, prefix: world.queuePrefix, shards: SHARDS }
-  const observer = stack.use(createQueueSender(queue, createLog('test', 'silent')))
+  const observer = stack.use(createQueueProducer(queue, createLog('test', 'silent')))
   await eventually(() => observer.health === 'up')
   const owners = await Promise.all(
     Array.from({ length: SHARDS }, async (_, shard) =>

@@ -1,7 +1,7 @@
+import { finishedJourney, inParallel } from '@sluice/testkit/event'
+import { addressOf, type Running, runIngest, runWorker } from '@sluice/testkit/process'
+import { createWorld, eventually, openDoor, openWorker, post, WAYS, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { finishedJourney, inParallel } from './support/event.ts'
-import { addressOf, type Running, runIngest, runWorker } from './support/process.ts'
-import { createWorld, eventually, openDoor, openWorker, post, WAYS, type World } from './support/world.ts'
 
 describe.each(WAYS)('processes that are killed or stopped, by the %s', (way) => {
   let world: World

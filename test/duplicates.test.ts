@@ -1,7 +1,4 @@
-import { Queue } from 'bullmq'
-import { Redis } from 'ioredis'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { finishedJourney, inParallel, shuffled } from './support/event.ts'
+import { finishedJourney, inParallel, shuffled } from '@sluice/testkit/event'
 import {
   createWorld,
   type Door,
@@ -10,7 +7,10 @@ import {
   openWorker,
   WAYS,
   type World,
-} from './support/world.ts'
+} from '@sluice/testkit/world'
+import { Queue } from 'bullmq'
+import { Redis } from 'ioredis'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 const HOUR_MS = 60 * 60 * 1000
 const OLD_SHAPE = Buffer.from(

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { checkPostgres, createDb, migrateSchema, pingPostgres } from '@sluice/shared/db'
 import { createLog } from '@sluice/shared/runtime'
+import { createPrimaryAndStandby } from '@sluice/testkit/standby'
+import { createWorld, eventually, openDoor, openWorker, WAYS } from '@sluice/testkit/world'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { createPrimaryFinder } from '../packages/shared/src/db/hosts.ts'
-import { createPrimaryAndStandby } from './support/standby.ts'
-import { createWorld, eventually, openDoor, openWorker, WAYS } from './support/world.ts'
 
 const LIMITS = { max: 2, statementMs: 10_000, log: createLog('test', 'fatal'), name: 'test' }
 

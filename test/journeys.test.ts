@@ -2,15 +2,17 @@ import {
   discardDeadLetter,
   findJourneys,
   type JourneyChange,
-  landDeliveries,
+  landJobs,
   readJourneyStory,
   rebuildJourneys,
 } from '@sluice/shared/db'
-import { type Environment, encodeRaw, identify, parseEvent, tellJourney } from '@sluice/shared/idwise'
+import { type Environment, encodeRaw } from '@sluice/shared/envelope'
+import { identify, parseEvent } from '@sluice/shared/idwise'
+import { journeyTimeline } from '@sluice/shared/journey'
+import { createWorld, eventually, type World } from '@sluice/testkit/world'
 import fc from 'fast-check'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createWorld, eventually, type World } from './support/world.ts'
 
 const MINUTE = 60_000
 const START = Date.UTC(2026, 5, 1)
@@ -24,7 +26,7 @@ afterAll(() => world[Symbol.asyncDispose]())
 /** An event of a journey: what it says, and when it arrived and arrived again, minutes after the start. */
 type Told = { event: string; body: Record<string, unknown>; at: number; again: number[] }
 
-let arrivals = 0
+let sent = 0
 
 function deliveries(journeyId: string, told: readonly Told[]) {
   return told.flatMap(({ event, body, at, again }, index) => {
@@ -39,7 +41,7 @@ function deliveries(journeyId: string, told: readonly Told[]) {
           v: 1 as const,
           env: 'live' as Environment,
           at: receivedAt,
-          arrival: `a${arrivals++}`,
+          deliveryId: `a${sent++}`,
           ...encodeRaw(raw),
         },
         via: 'inbox' as const,
@@ -57,7 +59,7 @@ async function land(batches: readonly ReturnType<typeof deliveries>[], width: nu
     Array.from({ length: width }, async () => {
       for (let batch = queue.shift(); batch; batch = queue.shift()) {
         const next = batch
-        await world.db.transaction((connection) => landDeliveries(connection, next))
+        await world.db.transaction((connection) => landJobs(connection, next))
       }
     }),
   )
@@ -288,7 +290,7 @@ describe('a journey', () => {
     const { promise: isLanded, resolve: landed } = Promise.withResolvers<void>()
     const { promise: mayCommit, resolve: commit } = Promise.withResolvers<void>()
     const first = world.db.transaction(async (connection) => {
-      await landDeliveries(connection, all.slice(earlier, earlier + 1))
+      await landJobs(connection, all.slice(earlier, earlier + 1))
       landed()
       await mayCommit
     })
@@ -363,11 +365,11 @@ describe('a journey', () => {
     expect(story).toMatchObject({ total: 1_006 })
     expect(story.events).toHaveLength(1_000)
     expect(story.events.at(-1)).toMatchObject({ amlVersion: 1 })
-    const timeline = tellJourney(story.events, story.earlier)
+    const timeline = journeyTimeline(story.events, story.earlier)
     expect(timeline[0]?.changed).toEqual([])
     expect(timeline.at(-1)).toMatchObject({
       changed: [],
-      notStanding: 'AML version 1 is older than version 2',
+      supersededBecause: 'AML version 1 is older than version 2',
     })
   })
 

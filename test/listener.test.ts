@@ -3,10 +3,11 @@ import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { landDeliveries } from '@sluice/shared/db'
-import { encodeRaw, identify, parseEvent } from '@sluice/shared/idwise'
+import { landJobs } from '@sluice/shared/db'
+import { encodeRaw } from '@sluice/shared/envelope'
+import { identify, parseEvent } from '@sluice/shared/idwise'
+import { createWorld, eventually, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { createWorld, eventually, type World } from './support/world.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
@@ -48,9 +49,9 @@ async function finish(journeyId: string, systemDecision: string): Promise<void> 
   const raw = Buffer.from(JSON.stringify({ event: 'Finished Journey', body }))
   const at = Date.now()
   const { jobId } = identify('live', raw, parseEvent(raw), at)
-  const envelope = { v: 1 as const, env: 'live' as const, at, arrival: jobId, ...encodeRaw(raw) }
+  const envelope = { v: 1 as const, env: 'live' as const, at, deliveryId: jobId, ...encodeRaw(raw) }
   const delivery = { jobId, envelope, via: 'inbox' as const, duplicates: 0, replayOf: null }
-  await world.db.transaction((connection) => landDeliveries(connection, [delivery]))
+  await world.db.transaction((connection) => landJobs(connection, [delivery]))
 }
 
 const listener = `from pg_stat_activity where datname = current_database() and query ~ '^(listen|select \\* from journeys)'`

@@ -1,14 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { finishedJourney } from '@sluice/testkit/event'
+import { createRedisCluster, moveSlot, type RedisCluster } from '@sluice/testkit/redis-cluster'
+import type { RedisServer } from '@sluice/testkit/redis-server'
+import { createWorld, eventually, openDoor, openWorker } from '@sluice/testkit/world'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { RedisServer } from '../chaos/stores/redis.ts'
-import { createAdd } from '../packages/shared/src/queue/add.ts'
+import { createAdd } from '../packages/shared/src/queue/bullmq/add.ts'
+import { createJobClaimer } from '../packages/shared/src/queue/bullmq/claim.ts'
 import { connectRedis } from '../packages/shared/src/queue/connection.ts'
-import { createJobTaker } from '../packages/shared/src/queue/take.ts'
-import { finishedJourney } from './support/event.ts'
-import { createRedisCluster, moveSlot, type RedisCluster } from './support/redis-cluster.ts'
-import { createWorld, eventually, openDoor, openWorker } from './support/world.ts'
 
 const SENDERS = 4
 const BACKLOG = 400
@@ -29,11 +29,11 @@ describe('a Redis Cluster whose slots move while jobs wait in them', async () =>
   ])('gives out no job of a shard that %s, and all of them afterwards', async (_, moved) => {
     const prefix = `{moving-${moved.length}}`
     const client = stack.adopt(connectRedis(cluster.url, 'worker'), (opened) => opened.disconnect())
-    const taker = createJobTaker(client, prefix, { mostCompleted: () => 1_000 })
+    const claimer = createJobClaimer(client, prefix, { mostCompleted: () => 1_000 })
     const add = createAdd(client, prefix)
     await add(['e-1', 'e-2', 'e-3'].map((jobId) => ({ jobId, name: 'a', data: '{}' })))
     await client.hset(`${prefix}:events:meta`, 'opts.maxLenEvents', '1000')
-    expect((await taker.take('token', 1)).map(({ id }) => id)).toEqual(['e-1'])
+    expect((await claimer.take('token', 1)).map(({ id }) => id)).toEqual(['e-1'])
     const slot = await cluster.slotOf(prefix)
     const from = await cluster.ownerOf(slot)
     const to = cluster.nodes.find((node) => node !== from) as RedisServer
@@ -44,13 +44,13 @@ describe('a Redis Cluster whose slots move while jobs wait in them', async () =>
     const args = ['127.0.0.1', to.port, '', 0, 5_000, 'AUTH', password, 'KEYS', ...keys]
     if (keys.length > 0) await from.command('MIGRATE', ...args)
 
-    expect(await taker.take('token', 5)).toEqual([])
+    expect(await claimer.take('token', 5)).toEqual([])
     await expect(add([{ jobId: 'e-1', name: 'b', data: '{}' }])).rejects.toThrow()
 
     await moveSlot(cluster, slot, to)
-    expect((await taker.take('token', 5)).map(({ id }) => id)).toEqual(['e-2', 'e-3'])
+    expect((await claimer.take('token', 5)).map(({ id }) => id)).toEqual(['e-2', 'e-3'])
     const ended = ['e-1', 'e-2', 'e-3'].map((id) => ({ id, attempts: 1 }))
-    expect(await taker.finish('token', ended)).toEqual([])
+    expect(await claimer.finish('token', ended)).toEqual([])
   })
 
   it('loses nothing that was answered 200', async () => {

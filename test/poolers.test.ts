@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { checkPostgres, createDb, migrateSchema, replayDeadLetter, withLease } from '@sluice/shared/db'
 import { createLog } from '@sluice/shared/runtime'
+import { startPgBouncer } from '@sluice/testkit/pgbouncer'
+import { createPostgresServer } from '@sluice/testkit/postgres-server'
+import { program } from '@sluice/testkit/programs'
+import { createWorld, eventually, openDoor, openWorker, WAYS, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
-import { createPostgresServer } from '../chaos/stores/postgres.ts'
-import { startPgBouncer } from './support/pgbouncer.ts'
-import { program } from './support/programs.ts'
-import { createWorld, eventually, openDoor, openWorker, WAYS, type World } from './support/world.ts'
 
 const log = createLog('test', 'fatal')
 

@@ -1,8 +1,8 @@
-import { createQueueSteward } from '@sluice/shared/queue'
+import { createQueueAdmin } from '@sluice/shared/queue'
 import { createLog } from '@sluice/shared/runtime'
+import { run } from '@sluice/testkit/process'
+import { createWorld, eventually, openDoor, openWorker } from '@sluice/testkit/world'
 import { expect, it } from 'vitest'
-import { run } from './support/process.ts'
-import { createWorld, eventually, openDoor, openWorker } from './support/world.ts'
 
 const log = createLog('test', 'fatal')
 
@@ -33,11 +33,11 @@ it('what Postgres has lost after it had landed lands again from Redis, and nothi
     { actor: 'me', action: 'reland' },
   ])
 
-  const steward = stack.use(
-    createQueueSteward({ url: world.redisUrl, prefix: world.queuePrefix, shards: 1 }, log),
+  const admin = stack.use(
+    createQueueAdmin({ url: world.redisUrl, prefix: world.queuePrefix, shards: 1 }, log),
   )
-  await steward.ready(3_000)
-  await steward.stripBodies(0)
+  await admin.ready(3_000)
+  await admin.stripBodies(0)
   const again = stack.use(run('apps/cli/src/main.ts', ['reland', '--json'], world.env))
   expect(await again.exited).toBe(0)
   expect(JSON.parse(again.output())).toEqual({ sent: 0, withoutBody: 30 })

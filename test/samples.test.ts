@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   createWorld,
   type Door,
@@ -9,7 +8,8 @@ import {
   openWorker,
   WAYS,
   type World,
-} from './support/world.ts'
+} from '@sluice/testkit/world'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const FOLDER = new URL('../packages/shared/samples/', import.meta.url)
 const SAMPLES = readdirSync(FOLDER)

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createAudit } from '@sluice/shared/db'
 import { parseMix, type Report, readLedger, simulate, verify } from '@sluice/simulator'
+import { addressOf, type Running, runIngest, runWorker } from '@sluice/testkit/process'
+import { createWorld, eventually, LIVE_TOKEN, SANDBOX_TOKEN, WAYS, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { addressOf, type Running, runIngest, runWorker } from './support/process.ts'
-import { createWorld, eventually, LIVE_TOKEN, SANDBOX_TOKEN, WAYS, type World } from './support/world.ts'
 
 let world: World
 let folder: string

@@ -1,9 +1,10 @@
 import { gzipSync } from 'node:zlib'
-import { type Delivery, landDeliveries, replayDeadLetter } from '@sluice/shared/db'
-import { encodeRaw, identify, parseNames } from '@sluice/shared/idwise'
+import { type Job, landJobs, replayDeadLetter } from '@sluice/shared/db'
+import { encodeRaw } from '@sluice/shared/envelope'
+import { identify, parseNames } from '@sluice/shared/idwise'
+import { createWorld, eventually, openWorker, type World } from '@sluice/testkit/world'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createWorld, eventually, openWorker, type World } from './support/world.ts'
 
 let world: World
 beforeAll(async () => {
@@ -14,23 +15,21 @@ beforeAll(async () => {
 })
 afterAll(() => world[Symbol.asyncDispose]())
 
-let arrivals = 0
+let deliveries = 0
 
-function deliveryOf(raw: Buffer, encoded: ReturnType<typeof encodeRaw> = encodeRaw(raw)): Delivery {
+function jobOf(raw: Buffer, encoded: ReturnType<typeof encodeRaw> = encodeRaw(raw)): Job {
   const at = Date.now()
   return {
     jobId: identify('live', raw, parseNames(raw), at).jobId,
-    envelope: { v: 1, env: 'live', at, arrival: `s${arrivals++}`, ...encoded },
+    envelope: { v: 1, env: 'live', at, deliveryId: `s${deliveries++}`, ...encoded },
     via: 'inbox',
     duplicates: 0,
     replayOf: null,
   }
 }
 
-function land(deliveries: readonly Delivery[], options: { withoutBody?: boolean } = {}) {
-  return world.db.transaction((connection, now) =>
-    landDeliveries(connection, deliveries, { ...options, now }),
-  )
+function land(deliveries: readonly Job[], options: { withoutBody?: boolean } = {}) {
+  return world.db.transaction((connection, now) => landJobs(connection, deliveries, { ...options, now }))
 }
 
 const eventOf = (eventId: string, document: string) =>
@@ -113,7 +112,7 @@ const mark = fc.oneof(
 const sent = fc
   .tuple(mark, document, fc.boolean())
   .map(([before, inner, isEvent]) => {
-    const eventId = `generated-${arrivals++}`
+    const eventId = `generated-${deliveries++}`
     return before + (isEvent ? eventOf(eventId, inner) : inner)
   })
   .filter((body) => Buffer.byteLength(body) <= 256 * 1024)
@@ -141,7 +140,7 @@ describe('what is stored of a body', () => {
             return { text, plain, raw, encoded }
           })
 
-          await land(bodies.map(({ raw, encoded }) => deliveryOf(raw, encoded)))
+          await land(bodies.map(({ raw, encoded }) => jobOf(raw, encoded)))
 
           for (const { text, plain, raw } of bodies) {
             const [row] = await world.rows(
@@ -168,7 +167,7 @@ describe('what is stored of a body', () => {
     ['one that is too fine', '[25.5e-16384,1e-20000,-1e-9]', '[0.(16382 zeros)2, 0, -0.000000001]'],
     ['a zero that is too fine', '[0e-16384,0.0,0e1073741824]', '[0, 0.0, 0]'],
   ])('differs from what was sent by %s alone', async (name, document, kept) => {
-    await land([deliveryOf(Buffer.from(eventOf(name, document)))])
+    await land([jobOf(Buffer.from(eventOf(name, document)))])
 
     const { body, sent } = await bodyOf(name)
     expect(body?.replaceAll(/0{100,}/g, (zeros) => `(${zeros.length} zeros)`)).toBe(kept)
@@ -178,8 +177,8 @@ describe('what is stored of a body', () => {
   it('can be read again, however many digits its numbers would have', async () => {
     const numbers = (count: number) => `[1.5,${Array.from({ length: count }, () => '1e131071').join()}]`
     await land([
-      deliveryOf(Buffer.from(eventOf('hundred', numbers(100)))),
-      deliveryOf(Buffer.from(eventOf('thousands', numbers(29_000)))),
+      jobOf(Buffer.from(eventOf('hundred', numbers(100)))),
+      jobOf(Buffer.from(eventOf('thousands', numbers(29_000)))),
     ])
 
     const hundred = await bodyOf('hundred')
@@ -195,7 +194,7 @@ describe('what is stored of a body', () => {
       `alter table events add constraint refused check (body::text not similar to '%(1.500|poison)%')`,
     )
     const given = ['rewritten', 'left-out'].map((eventId, index) =>
-      deliveryOf(Buffer.from(eventOf(eventId, ['1.500', '"poison"'][index] as string))),
+      jobOf(Buffer.from(eventOf(eventId, ['1.500', '"poison"'][index] as string))),
     )
     for (const delivery of given) {
       await expect(land([delivery])).rejects.toThrow('refused')
@@ -209,8 +208,8 @@ describe('what is stored of a body', () => {
 
   it('is the same when it lands by a replay', async () => {
     const exact = '[1e400, 1.10, "\\ud83d\\ude00", {"a":1,"a":-0.0}]'
-    await land([deliveryOf(Buffer.from(eventOf('replayed', 'null')))])
-    await land([deliveryOf(Buffer.from(eventOf('replayed', exact)))])
+    await land([jobOf(Buffer.from(eventOf('replayed', 'null')))])
+    await land([jobOf(Buffer.from(eventOf('replayed', exact)))])
     await world.rows(`delete from events where event_id = 'replayed'`)
     const [letter] = await world.rows<{ id: string }>('select id from dead_letters')
     await using _worker = await openWorker(world)

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { createQueueSteward } from '@sluice/shared/queue'
+import { createQueueAdmin } from '@sluice/shared/queue'
 import { createLog } from '@sluice/shared/runtime'
 import { candidate, fill, startIngest, startWorker } from '../candidates.ts'
 import { newTag } from '../load.ts'
@@ -22,9 +22,9 @@ export async function measureRedisBytes(world: World, id: string, count: number)
   while (((await tested.waiting?.(world)) ?? 0) > 0) await pause(100)
   await pause(3_000)
   if (id === 'S') {
-    await using steward = createQueueSteward({ url: world.redis.url, prefix: 'bench', shards: 1 }, log)
-    await steward.ready(3_000)
-    await steward.stripBodies(0)
+    await using admin = createQueueAdmin({ url: world.redis.url, prefix: 'bench', shards: 1 }, log)
+    await admin.ready(3_000)
+    await admin.stripBodies(0)
   }
   const finished = (await usedMemory(world)) - empty
   return { id, waiting: waiting / count, finished: finished / count }

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { createDb, insertInbox } from '@sluice/shared/db'
-import { type Envelope, encodeRaw, identify, parseNames } from '@sluice/shared/idwise'
-import { createQueueSender, type Outgoing } from '@sluice/shared/queue'
+import { type Envelope, encodeRaw, writeEnvelope } from '@sluice/shared/envelope'
+import { identify, parseNames } from '@sluice/shared/idwise'
+import { createQueueProducer, type NewJob } from '@sluice/shared/queue'
 import { createLog } from '@sluice/shared/runtime'
 import { eventOf } from '../events.ts'
 
@@ -12,7 +13,7 @@ const log = createLog('bench', 'warn')
 const AT_ONCE = 400
 
 if (REDIS_URL) {
-  const sender = createQueueSender({ url: REDIS_URL, prefix: QUEUE_PREFIX, shards: 1 }, log)
+  const sender = createQueueProducer({ url: REDIS_URL, prefix: QUEUE_PREFIX, shards: 1 }, log)
   await sender.ready(3_000)
   for (let n = 0; n < Number(count); n += AT_ONCE) {
     await Promise.all(outgoing(n).map((event) => sender.add(event)))
@@ -22,13 +23,13 @@ if (REDIS_URL) {
   for (let n = 0; n < Number(count); n += AT_ONCE) {
     await insertInbox(
       db.pool,
-      outgoing(n).map(({ jobId, envelope }) => ({ jobId, envelope: JSON.stringify(envelope) })),
+      outgoing(n).map(({ jobId, envelope }) => ({ jobId, envelope: writeEnvelope(envelope) })),
     )
   }
 }
 process.exit(0)
 
-function outgoing(first: number): Outgoing[] {
+function outgoing(first: number): NewJob[] {
   return Array.from({ length: AT_ONCE }, (_, i) => {
     const raw = Buffer.from(JSON.stringify(eventOf(tag, first + i)))
     const names = parseNames(raw)
@@ -37,7 +38,7 @@ function outgoing(first: number): Outgoing[] {
       v: 1,
       env: 'live',
       at,
-      arrival: randomUUID().slice(0, 16),
+      deliveryId: randomUUID().slice(0, 16),
       ip: '127.0.0.1',
       type: 'application/json',
       ...encodeRaw(raw),

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { moveSlot } from '../../test/support/redis-cluster.ts'
-import type { RedisServer } from '../stores/redis.ts'
+import { moveSlot } from '@sluice/testkit/redis-cluster'
+import type { RedisServer } from '@sluice/testkit/redis-server'
 import { QUEUE_PREFIX, type World } from '../world.ts'
 import type { Fault } from './fault.ts'
 

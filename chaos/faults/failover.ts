@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { startProxy, type TcpProxy } from '../proxy.ts'
-import { createRedisServer, type RedisServer } from '../stores/redis.ts'
+import { startProxy, type TcpProxy } from '@sluice/testkit/proxy'
+import { createRedisServer, type RedisServer } from '@sluice/testkit/redis-server'
 import type { World } from '../world.ts'
 import type { Fault } from './fault.ts'
 

@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { migrateSchema } from '@sluice/shared/db'
 import type { Failpoint } from '@sluice/shared/runtime'
+import type { Member } from '@sluice/testkit/fleet'
+import { run } from '@sluice/testkit/process'
 import { Queue } from 'bullmq'
-import { run } from '../../test/support/process.ts'
-import type { Member } from '../fleet.ts'
 import { QUEUE_PREFIX, type World } from '../world.ts'
 import type { Fault } from './fault.ts'
 

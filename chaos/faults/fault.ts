@@ -11,7 +11,7 @@ export type Fault = {
   readonly beforeStart?: true
   /** Why it cannot be tried on this machine; undefined where it can. */
   impossible?(): string | undefined
-  /** Requests may fail: both stores are away, or the ingests themselves are hurt. One store alone is no excuse. */
+  /** UpdateRequests may fail: both stores are away, or the ingests themselves are hurt. One store alone is no excuse. */
   readonly mayFail?: true
   /** What was counted on its way to the rows may be counted again: a replica that lagged does not know of it. */
   readonly mayOvercount?: true

@@ -2,7 +2,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { Mode, TcpProxy } from '../proxy.ts'
+import type { Mode, TcpProxy } from '@sluice/testkit/proxy'
 import type { World } from '../world.ts'
 import type { Fault } from './fault.ts'
 

@@ -56,7 +56,7 @@ export const powerCut: Fault = {
     // Jobs must wait in Redis, or there is nothing that a cut could take.
     for (const worker of world.fleet.workers()) worker.running.kill('SIGSTOP')
     await pause(2_500)
-    world.trace('waitingAtCut', (await world.steward.counts()).waiting)
+    world.trace('waitingAtCut', (await world.admin.counts()).waiting)
     await world.redis.kill()
     await cut(world)
     await world.redis.start()

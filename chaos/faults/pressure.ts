@@ -125,10 +125,10 @@ export const pressureFaults: readonly Fault[] = [
     id: 'F51',
     name: 'nobody lands for 10 s (both workers stopped by SIGSTOP)',
     seconds: 11,
-    async inject({ fleet, steward, trace }) {
+    async inject({ fleet, admin, trace }) {
       for (const worker of fleet.workers()) worker.running.kill('SIGSTOP')
       await pause(10_000)
-      trace('waiting', (await steward.counts()).waiting)
+      trace('waiting', (await admin.counts()).waiting)
     },
     heal: async ({ fleet }) => fleet.workers().forEach((worker) => void worker.running.kill('SIGCONT')),
     bites: { waiting: 300 },

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Member } from '../fleet.ts'
+import type { Member } from '@sluice/testkit/fleet'
 import type { World } from '../world.ts'
 import type { Fault } from './fault.ts'
 

@@ -1,5 +1,5 @@
-import { createDb, landDeliveries, writeDeadLetters } from '@sluice/shared/db'
-import { readEnvelope } from '@sluice/shared/idwise'
+import { createDb, landJobs, writeDeadLetters } from '@sluice/shared/db'
+import { readEnvelope } from '@sluice/shared/envelope'
 import { createLog, describeError } from '@sluice/shared/runtime'
 import { Worker } from 'bullmq'
 import { Redis } from 'ioredis'
@@ -25,7 +25,7 @@ const worker = new Worker(
     const envelope = readEnvelope(job.data)
     if (!envelope) throw new Error('no envelope')
     const delivery = { jobId: String(job.id), envelope, via: 'redis', duplicates: 0, replayOf: null } as const
-    await db.transaction((connection, now) => landDeliveries(connection, [delivery], { now }))
+    await db.transaction((connection, now) => landJobs(connection, [delivery], { now }))
   },
   {
     connection: redis,

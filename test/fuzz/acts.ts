@@ -1,5 +1,5 @@
+import type { Way } from '@sluice/testkit/world'
 import fc from 'fast-check'
-import type { Way } from '../support/world.ts'
 import { BODIES } from './bodies.ts'
 
 /** What may happen to a Sluice. An act that does not apply at its moment does nothing. */

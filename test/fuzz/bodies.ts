@@ -1,4 +1,4 @@
-import type { Environment } from '@sluice/shared/idwise'
+import type { Environment } from '@sluice/shared/envelope'
 
 /** A body that a sequence may send. Bodies of one `key` are the same event; of these only one can land. */
 export type Body = {

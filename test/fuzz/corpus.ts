@@ -19,7 +19,7 @@ export const LIVE = '/webhooks/idwise/live'
 export const GOOD_HEADERS = { authorization: `Bearer ${TOKEN}` }
 const LIMIT = 256 * 1024
 
-/** Whole requests to begin with. Strangers' carry no secret, `valid` ones are answered 200, large ones are for rare use. */
+/** Whole requests to begin with. ConnectionLimit' carry no secret, `valid` ones are answered 200, large ones are for rare use. */
 export type Corpus = { welcome: string[]; valid: string[]; strangers: string[]; large: string[] }
 
 export function createCorpus(): Corpus {

@@ -3,11 +3,11 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
+import { startPostgres } from '@sluice/embedded'
 import { createDb, type Db, migrateSchema, pingPostgres } from '@sluice/shared/db'
 import { createLog } from '@sluice/shared/runtime'
-import { startPostgres } from '../../apps/cli/src/start/postgres.ts'
-import { createRandom } from '../../packages/simulator/src/random.ts'
-import { addressOf, runIngest } from '../support/process.ts'
+import { addressOf, runIngest } from '@sluice/testkit/process'
+import { createRandom } from '../../packages/simulator/src/send/random.ts'
 import { CREDENTIALS, createCorpus, SECRETS } from './corpus.ts'
 import { type Exchanged, exchange, type Manner } from './exchange.ts'
 import { type GoodClient, startGoodClient } from './good-client.ts'
@@ -53,7 +53,7 @@ const MAX_GROWTH_MB = 100
 const WARM_UP = 0.2
 
 /**
- * Sends mutated requests beside a well-behaved client and compares answers and inbox. Strangers come first: while they
+ * Sends mutated requests beside a well-behaved client and compares answers and inbox. ConnectionLimit come first: while they
  * do, nothing but the well-behaved client's events may be stored. Request n is the same for the same seed.
  */
 export async function fuzz(options: FuzzOptions): Promise<Report> {

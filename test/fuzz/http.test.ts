@@ -1,6 +1,6 @@
+import { addressOf, runIngest } from '@sluice/testkit/process'
+import { createWorld } from '@sluice/testkit/world'
 import { expect, it } from 'vitest'
-import { addressOf, runIngest } from '../support/process.ts'
-import { createWorld } from '../support/world.ts'
 import { CREDENTIALS } from './corpus.ts'
 import { fuzz } from './http-fuzz.ts'
 

@@ -1,4 +1,4 @@
-import type { Way } from '../support/world.ts'
+import type { Way } from '@sluice/testkit/world'
 import { BODIES, type Body } from './bodies.ts'
 
 /**
@@ -46,7 +46,7 @@ export function createModel(way: Way) {
     }),
   )
   const mended = new Set<string>()
-  const isRefused = ({ poison }: Body) => poison !== null && !mended.has(poison)
+  const blocksUse = ({ poison }: Body) => poison !== null && !mended.has(poison)
   const acted = { replay: 0, discard: 0 }
   // A conflict that turns into a refusal by the database leaves its journey marked until the next fold.
 
@@ -55,7 +55,7 @@ export function createModel(way: Way) {
     for (const group of Map.groupBy(standings, ({ body }) => body.key).values()) {
       const moving = group.filter((standing) => standing.waiting || standing.letter?.state === 'replaying')
       if (!group.some(({ landed }) => landed)) {
-        const candidates = moving.filter(({ body }) => !isRefused(body))
+        const candidates = moving.filter(({ body }) => !blocksUse(body))
         const winner = candidates.find(({ body }) => hasLanded(body))
         if (candidates.length > 0 && !winner) throw new Error(`not landed: ${candidates[0]?.body.key}`)
         if (winner) land(winner)
@@ -92,9 +92,9 @@ export function createModel(way: Way) {
     const bury = (...reasons: string[]) => {
       standing.letter = { state: 'open', reasons, replays: letter?.replays ?? 0 }
     }
-    if (isRefused(body)) {
+    if (blocksUse(body)) {
       // Beside another body of its event it may be told by the key alone, before the database sees it.
-      const hasCompany = moving.some((other) => !isRefused(other.body))
+      const hasCompany = moving.some((other) => !blocksUse(other.body))
       bury('rejected_by_database', ...(hasCompany ? ['conflict'] : []))
     } else if (!landed) bury('conflict')
     else if (letter?.state === 'replaying') letter.state = 'resolved'

@@ -1,4 +1,4 @@
-import type { Random } from '../../packages/simulator/src/random.ts'
+import type { Random } from '../../packages/simulator/src/send/random.ts'
 import { HEADERS } from './corpus.ts'
 
 const MAX_BYTES = 600_000

@@ -1,6 +1,6 @@
+import { createWorld, WAYS, type Way, type World } from '@sluice/testkit/world'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createWorld, WAYS, type Way, type World } from '../support/world.ts'
 import { type Act, sequences } from './acts.ts'
 import { POISONS } from './bodies.ts'
 import { compare } from './compare.ts'

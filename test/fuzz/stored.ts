@@ -1,5 +1,6 @@
 import type { Db } from '@sluice/shared/db'
-import { identify, parseNames, rawBytes, readEnvelope } from '@sluice/shared/idwise'
+import { rawBytes, readEnvelope } from '@sluice/shared/envelope'
+import { identify, parseNames } from '@sluice/shared/idwise'
 
 export type StoredBody = { raw: Buffer; deliveries: number }
 

@@ -2,12 +2,12 @@ import assert from 'node:assert'
 import { randomUUID } from 'node:crypto'
 import { startIngest } from '@sluice/ingest'
 import { identify, parseNames } from '@sluice/shared/idwise'
-import { createQueueSteward } from '@sluice/shared/queue'
+import { createQueueAdmin } from '@sluice/shared/queue'
 import { createLog, createMetrics } from '@sluice/shared/runtime'
+import { runWorker } from '@sluice/testkit/process'
+import { eventually, openWorker, post, type World } from '@sluice/testkit/world'
 import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
-import { runWorker } from '../support/process.ts'
-import { eventually, openWorker, post, type World } from '../support/world.ts'
 import type { Body } from './bodies.ts'
 
 const log = createLog('test', process.env.TEST_LOG_LEVEL ?? 'error')
@@ -108,17 +108,17 @@ async function empty(world: World): Promise<void> {
 }
 
 function openQueue(location: { url: string; prefix: string; shards: number }) {
-  const steward = createQueueSteward(location, log)
+  const admin = createQueueAdmin(location, log)
   const client = new Redis(location.url)
   const prefix = `{${location.prefix}-0}`
   const queue = new Queue('events', { connection: client, prefix })
   return {
     async isIdle(): Promise<boolean> {
-      const { waiting, active, delayed, failed } = await steward.counts()
+      const { waiting, active, delayed, failed } = await admin.counts()
       return waiting + active + delayed + failed === 0
     },
     async left() {
-      const { completed: _, ...counts } = await steward.counts()
+      const { completed: _, ...counts } = await admin.counts()
       return { ...counts, collapsed: await client.hlen(`${prefix}:collapsed`) }
     },
     /** Does what BullMQ does to a job that has stalled too often. */
@@ -128,7 +128,7 @@ function openQueue(location: { url: string; prefix: string; shards: number }) {
       await client.zadd(queue.toKey('failed'), Date.now(), jobId)
     },
     async [Symbol.asyncDispose]() {
-      await steward[Symbol.asyncDispose]()
+      await admin[Symbol.asyncDispose]()
       await queue.close()
       client.disconnect()
     },

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { createDb, type Db, databaseUrl, placeOf } from '@sluice/shared/db'
-import { createQueueSteward, type QueueLocation, type QueueSteward } from '@sluice/shared/queue'
+import { createQueueAdmin, type QueueAdmin, type QueueLocation } from '@sluice/shared/queue'
 import {
   createLog,
   describeError,
@@ -17,7 +17,7 @@ import { readEnv } from './start/env-file.ts'
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 
 /** What a command works on. */
-export type Stores = { db: Db; queue: QueueSteward | undefined; location: QueueLocation | undefined }
+export type Stores = { db: Db; queue: QueueAdmin | undefined; location: QueueLocation | undefined }
 
 const SETTINGS = z.object({ ...queueSettings, DATABASE_URL: databaseUrl })
 const log = createLog('sluice', 'fatal')
@@ -69,7 +69,7 @@ export async function withStores<T>(work: (stores: Stores) => Promise<T>): Promi
         acks: settings.REDIS_ACKS,
       }
     : undefined
-  const queue = location && stack.use(createQueueSteward(location, log))
+  const queue = location && stack.use(createQueueAdmin(location, log))
   try {
     return await work({ db, queue, location })
   } catch (error) {

@@ -6,9 +6,9 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { readIngestConfig } from '@sluice/ingest'
+import { makeRoot } from '@sluice/testkit/sandbox'
 import { expect, it } from 'vitest'
 import { banner, curlConfig } from '../src/start/banner.ts'
-import { makeRoot } from './sandbox.ts'
 
 const TOKEN = 'a-token-of-this-test-with-"-and-\\-and-\''
 

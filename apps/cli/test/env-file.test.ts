@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeRoot } from '@sluice/testkit/sandbox'
 import { expect, it } from 'vitest'
 // @ts-expect-error plain JavaScript, since it runs before anything is installed
 import { readEnvFile } from '../../../scripts/env-file.mjs'
-import { makeRoot } from './sandbox.ts'
 
 const LINES = 'FIRST=bearer:abc#def\nSECOND=b # a comment\n'
 const VALUES = { FIRST: 'bearer:abc#def', SECOND: 'b' }

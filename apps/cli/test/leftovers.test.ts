@@ -1,6 +1,6 @@
+import { makeRoot } from '@sluice/testkit/sandbox'
 import { expect, test } from 'vitest'
 import { leftovers, recordLeft, recordServed, type ServedStore, whereIs } from '../src/start/leftovers.ts'
-import { makeRoot } from './sandbox.ts'
 
 const queue = { prefix: 'sluice', shards: 1 }
 const privateRedis: ServedStore = { kind: 'private redis', queue }

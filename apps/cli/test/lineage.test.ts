@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { makeRoot, waitUntil } from '@sluice/testkit/sandbox'
 import { expect, it, onTestFinished } from 'vitest'
-import { makeRoot, waitUntil } from './sandbox.ts'
 
 const LINEAGE = fileURLToPath(new URL('../../../scripts/lineage.mjs', import.meta.url))
 

@@ -1,15 +1,8 @@
 import { spawn } from 'node:child_process'
 import { openSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { createWorld, type Door, eventually, openDoor, openWorker, type World } from '@sluice/testkit/world'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  createWorld,
-  type Door,
-  eventually,
-  openDoor,
-  openWorker,
-  type World,
-} from '../../../test/support/world.ts'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 /** What a sender may write into any text: a line of its own, colours, an overwritten line, turned text, a C1 escape. */

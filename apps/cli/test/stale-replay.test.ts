@@ -1,6 +1,6 @@
 import { discardDeadLetter, replayDeadLetter } from '@sluice/shared/db'
+import { createWorld, eventually, openWorker, type World } from '@sluice/testkit/world'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { createWorld, eventually, openWorker, type World } from '../../../test/support/world.ts'
 
 let world: World
 const stack = new AsyncDisposableStack()

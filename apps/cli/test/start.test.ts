@@ -18,9 +18,9 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { finishedJourney, inParallel } from '@sluice/testkit/event'
+import { eventually } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { finishedJourney, inParallel } from '../../../test/support/event.ts'
-import { eventually } from '../../../test/support/world.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const run = promisify(execFile)

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeRoot, runModule } from '@sluice/testkit/sandbox'
 import { afterEach, expect, test } from 'vitest'
 import { ensureSecrets, readEnv, writeEnv } from '../src/start/env-file.ts'
 import { openState } from '../src/start/state.ts'
-import { makeRoot, runModule } from './sandbox.ts'
 
 const home = process.cwd()
 afterEach(() => process.chdir(home))
@@ -71,6 +71,6 @@ test('a shell and Node.js read the env file alike', async () => {
 })
 
 function tryToOpen(root: string): string {
-  return `import { openState } from 'start/state.ts'
+  return `import { openState } from 'apps/cli/src/start/state.ts'
     await openState(${JSON.stringify(root)}).then(() => console.log('opened'), (error) => console.log(error.message))`
 }

@@ -1,8 +1,9 @@
-import { type Envelope, type Environment, encodeRaw, identify, parseNames } from '@sluice/shared/idwise'
-import type { Outgoing } from '@sluice/shared/queue'
+import { type Envelope, type Environment, encodeRaw } from '@sluice/shared/envelope'
+import { identify, parseNames } from '@sluice/shared/idwise'
+import type { NewJob } from '@sluice/shared/queue'
 
 /** An authenticated request whose body is complete. */
-export type Delivery = {
+export type WebhookRequest = {
   readonly environment: Environment
   readonly raw: Buffer
   /** Undefined where a trusted proxy names something that is no address. */
@@ -20,7 +21,7 @@ export type Outcome =
   | { readonly kind: 'accepted'; readonly id: string }
   | { readonly kind: 'unavailable'; readonly retryAfterSeconds: number }
 
-export type Accept = (delivery: Delivery) => Promise<Outcome>
+export type Accept = (delivery: WebhookRequest) => Promise<Outcome>
 
 const RETRY_AFTER_SECONDS = 10
 /** W3C Trace Context, version 00; anything else is dropped. */
@@ -29,9 +30,9 @@ const MAX_HEADER = 256
 
 /** Builds the envelope and hands it to a store. It knows nothing of journeys or decisions. */
 export function createAccept(deps: {
-  enqueue(event: Outgoing): Promise<unknown>
+  enqueue(event: NewJob): Promise<unknown>
   now(): number
-  nextArrival(): string
+  nextDeliveryId(): string
   onRefused(error: unknown): void
 }): Accept {
   return async (delivery) => {
@@ -40,7 +41,7 @@ export function createAccept(deps: {
     const encoded = encodeRaw(raw)
     const event = parseNames(encoded.raw ?? raw)
     const identity = identify(environment, raw, event, at)
-    const envelope = { ...envelopeOf(delivery, at, deps.nextArrival()), ...encoded }
+    const envelope = { ...envelopeOf(delivery, at, deps.nextDeliveryId()), ...encoded }
     try {
       await deps.enqueue({ ...identity, journeyId: event.journeyId, envelope })
     } catch (error) {
@@ -51,13 +52,13 @@ export function createAccept(deps: {
   }
 }
 
-function envelopeOf(delivery: Delivery, at: number, arrival: string): Envelope {
+function envelopeOf(delivery: WebhookRequest, at: number, deliveryId: string): Envelope {
   const { environment, sourceAddress, contentType, userAgent, traceparent } = delivery
   return {
     v: 1,
     env: environment,
     at,
-    arrival,
+    deliveryId,
     ...(sourceAddress && { ip: sourceAddress }),
     ...(contentType && { type: contentType.slice(0, MAX_HEADER) }),
     ...(userAgent && { agent: userAgent.slice(0, MAX_HEADER) }),

@@ -1,20 +1,20 @@
 import { STATUS_CODES } from 'node:http'
 import type { BlockList, Socket } from 'node:net'
 import { isIPv4 } from 'node:net'
-import { ENVIRONMENTS, type Environment } from '@sluice/shared/idwise'
+import { ENVIRONMENTS, type Environment } from '@sluice/shared/envelope'
 import { blockList, brief, failpoint, type Health } from '@sluice/shared/runtime'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Accept } from './accept.ts'
 import { addressIn } from './address.ts'
 import type { Authenticate } from './authenticate.ts'
-import { createFailedTries, type FailedTries } from './failed-tries.ts'
-import { type Strangers, watchStrangers } from './strangers.ts'
+import { type ConnectionLimit, limitConnections } from './connection-limit.ts'
+import { type CredentialThrottle, createCredentialThrottle } from './credential-throttle.ts'
 
 export const BODY_LIMIT_BYTES = 256 * 1024
 const MAX_HEADERS = 100
 /** What every body is read as; Fastify finds the parser of a type that it knows faster than the one for all others. */
 const BYTES = 'application/octet-stream'
-/** Requests whose body is read or whose event is stored: beyond it memory would grow with whoever sends. */
+/** UpdateRequests whose body is read or whose event is stored: beyond it memory would grow with whoever sends. */
 const MAX_IN_FLIGHT = 2_000
 
 const MAX_CONNECTIONS = 5_000
@@ -71,12 +71,15 @@ export function createApp(deps: AppDeps): FastifyInstance {
     },
   })
   const proxies = blockList(deps.trustedProxies)
-  const strangers = watchStrangers(app.server, {
+  const strangers = limitConnections(app.server, {
     most: MAX_CONNECTIONS,
     mostOfAnAddress: MAX_STRANGERS_OF_AN_ADDRESS,
     isProxy: (address) => isIn(proxies, address),
   })
-  const failedTries = createFailedTries({ now: () => performance.now(), onMany: deps.onManyFailures })
+  const credentialThrottle = createCredentialThrottle({
+    now: () => performance.now(),
+    onMany: deps.onManyFailures,
+  })
   app.server.maxHeadersCount = MAX_HEADERS + 1
   // A client that has nothing more to say still gets its answer.
   Object.assign(app.server, { httpAllowHalfOpen: true })
@@ -110,13 +113,14 @@ export function createApp(deps: AppDeps): FastifyInstance {
     const health = deps.health()
     return reply.code(health.ready ? 200 : 503).send(brief(health))
   })
-  for (const environment of ENVIRONMENTS) webhook(app, environment, { ...deps, strangers, failedTries })
+  for (const environment of ENVIRONMENTS)
+    webhook(app, environment, { ...deps, strangers, credentialThrottle })
   return app
 }
 
 const PATH = /^\/webhooks\/idwise\/(live|sandbox)$/
 
-type WebhookDeps = AppDeps & { strangers: Strangers; failedTries: FailedTries }
+type WebhookDeps = AppDeps & { strangers: ConnectionLimit; credentialThrottle: CredentialThrottle }
 
 function webhook(app: FastifyInstance, environment: Environment, deps: WebhookDeps): void {
   let inFlight = 0
@@ -130,7 +134,7 @@ function webhook(app: FastifyInstance, environment: Environment, deps: WebhookDe
   function objection(request: FastifyRequest): [status: number, kind: AnswerKind] | undefined {
     if (request.raw.rawHeaders.length > 2 * MAX_HEADERS) return [431, 'bad_request']
     if (!deps.authenticate[environment](request.raw) || !isAllowed(request.ip, deps.allowedIps)) {
-      return [deps.failedTries.note(request.ip) ? 429 : 401, 'unauthorised']
+      return [deps.credentialThrottle.note(request.ip) ? 429 : 401, 'unauthorised']
     }
     deps.strangers.welcome(request.raw.socket)
     return inFlight < MAX_IN_FLIGHT ? undefined : [429, 'too_many']

@@ -1,5 +1,6 @@
 import { databaseUrl } from '@sluice/shared/db'
-import { type Credential, type Environment, parseCredentials } from '@sluice/shared/idwise'
+import type { Environment } from '@sluice/shared/envelope'
+import { type Credential, parseCredentials } from '@sluice/shared/idwise'
 import type { QueueLocation } from '@sluice/shared/queue'
 import {
   type Env,

@@ -1,5 +1,5 @@
 import { type Db, insertInbox, notifyInbox } from '@sluice/shared/db'
-import type { Envelope } from '@sluice/shared/idwise'
+import { type Envelope, writeEnvelope } from '@sluice/shared/envelope'
 import { createBatcher, DeadlineError } from '@sluice/shared/runtime'
 
 export type InboxWriter = {
@@ -33,7 +33,7 @@ export function createInboxWriter(db: Db): InboxWriter {
       return events.map(() => ({ status: 'fulfilled', value: undefined }))
     },
   })
-  return { add: ({ jobId, envelope }) => batcher.add({ jobId, envelope: JSON.stringify(envelope) }) }
+  return { add: ({ jobId, envelope }) => batcher.add({ jobId, envelope: writeEnvelope(envelope) }) }
 }
 
 /**

@@ -9,7 +9,7 @@ import {
   describeProcess,
   schemaState,
 } from '@sluice/shared/db'
-import { createQueueSender, createRedisCheck } from '@sluice/shared/queue'
+import { createQueueProducer, createRedisCheck } from '@sluice/shared/queue'
 import {
   blockList,
   describeError,
@@ -18,7 +18,7 @@ import {
   listenError,
   type Metrics,
   pause,
-  startGuard,
+  startStoreChecks,
 } from '@sluice/shared/runtime'
 import type { FastifyInstance } from 'fastify'
 import { createAccept } from './accept.ts'
@@ -48,7 +48,7 @@ export async function startIngest(
   const db = stack.use(
     createDb(config.databaseUrl, { max: 5, statementMs: 1_200, connectMs: 1_200, log, name: 'ingest' }),
   )
-  const queue = config.queue && stack.use(createQueueSender(config.queue, log))
+  const queue = config.queue && stack.use(createQueueProducer(config.queue, log))
   const clock = createClock()
   const schema = stack.use(watchSchema(db, log))
   const summary = stack.use(createSummary(log, metrics))
@@ -59,7 +59,7 @@ export async function startIngest(
   }
 
   const self = describeProcess('ingest', config.queue)
-  const starting = startGuard({
+  const starting = startStoreChecks({
     looks: {
       Postgres: async () => clock.heard(await checkNewSession(config.databaseUrl, { log, name: 'ingest' })),
       ...(config.queue && { Redis: createRedisCheck(config.queue) }),
@@ -73,14 +73,14 @@ export async function startIngest(
     changed: () => queue?.isReady,
     ...(checkEveryMs && { everyMs: checkEveryMs }),
   })
-  const [guard] = await Promise.all([starting, queue?.ready(REDIS_BOOT_WAIT_MS)])
-  stack.use(guard)
+  const [storeChecks] = await Promise.all([starting, queue?.ready(REDIS_BOOT_WAIT_MS)])
+  stack.use(storeChecks)
   if (queue && !queue.isReady) {
     log.warn('Redis does not answer; events go to the inbox in Postgres until it does')
   }
   const enqueue = createEnqueue({
     queue,
-    isRefused: guard.isRefused,
+    blocksUse: storeChecks.blocksUse,
     inbox: createInboxWriter(db),
     enqueued: summary.enqueued,
     log,
@@ -89,18 +89,18 @@ export async function startIngest(
   const health = (): Health => ({
     ready:
       !closing &&
-      ((schema.usable && !guard.isRefused('Postgres')) ||
-        (queue?.isReady === true && !guard.isRefused('Redis'))),
+      ((schema.usable && !storeChecks.blocksUse('Postgres')) ||
+        (queue?.isReady === true && !storeChecks.blocksUse('Redis'))),
     ...(closing && { closing }),
     postgres: schema.state,
     redis: queue?.health ?? 'not configured',
-    problems: guard.problems(),
+    problems: storeChecks.problems(),
   })
   const app = createApp({
     accept: createAccept({
       enqueue,
       now: clock.now,
-      nextArrival: createArrivals(),
+      nextDeliveryId: createDeliveryIds(),
       onRefused: (error) => log.debug({ error: describeError(error) }, 'no store took an event'),
     }),
     authenticate: {
@@ -140,7 +140,7 @@ async function closeGently(app: FastifyInstance): Promise<void> {
 }
 
 /** Ids unique over all ingests: a random part per process, then a count. */
-function createArrivals(): () => string {
+function createDeliveryIds(): () => string {
   const process = randomBytes(9).toString('base64url')
   let count = 0
   return () => `${process}${(count++).toString(36)}`

@@ -1,4 +1,4 @@
-import type { Environment } from '@sluice/shared/idwise'
+import type { Environment } from '@sluice/shared/envelope'
 import type { Log, Metrics } from '@sluice/shared/runtime'
 import type { AnswerKind } from './app.ts'
 

@@ -1,8 +1,7 @@
 import { startIngest } from '@sluice/ingest'
 import { createLog, createMetrics, serveMetrics } from '@sluice/shared/runtime'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { finishedJourney } from '../../../test/support/event.ts'
-import { exchange } from '../../../test/support/raw-http.ts'
+import { finishedJourney } from '@sluice/testkit/event'
+import { exchange } from '@sluice/testkit/raw-http'
 import {
   createWorld,
   type Door,
@@ -12,7 +11,8 @@ import {
   openWorker,
   SANDBOX_TOKEN,
   type World,
-} from '../../../test/support/world.ts'
+} from '@sluice/testkit/world'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const PATH = '/webhooks/idwise/live'
 const RIGHT = { authorization: `Bearer ${LIVE_TOKEN}` }

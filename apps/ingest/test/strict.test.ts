@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startIngest } from '@sluice/ingest'
 import { createLog, createMetrics, type Metrics } from '@sluice/shared/runtime'
+import { finishedJourney } from '@sluice/testkit/event'
+import { createRedisServer, type RedisServer } from '@sluice/testkit/redis-server'
+import { createWorld, eventually, post, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createRedisServer, type RedisServer } from '../../../chaos/stores/redis.ts'
-import { finishedJourney } from '../../../test/support/event.ts'
-import { createWorld, eventually, post, type World } from '../../../test/support/world.ts'
 
 const log = createLog('test', 'silent')
 

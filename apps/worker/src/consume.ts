@@ -1,17 +1,17 @@
 import {
   type DeadLetterReason,
-  type Delivery,
-  type Landed,
+  type Job,
+  type LandingOutcome,
   type TransactionLimits,
   writeDeadLetters,
 } from '@sluice/shared/db'
-import { readEnvelope } from '@sluice/shared/idwise'
-import type { HandleResult, Incoming } from '@sluice/shared/queue'
+import { readEnvelope } from '@sluice/shared/envelope'
+import type { HandleResult, QueueJob } from '@sluice/shared/queue'
 import { createBatcher, describeError, failpoint } from '@sluice/shared/runtime'
-import { divide } from './apart.ts'
+import { bisect, HALVED } from './bisect.ts'
 import { countHandled } from './count.ts'
-import { HALVED, isolate } from './isolate.ts'
 import { land, type Means, setApart, takeTurn, tryAtLast } from './land.ts'
+import { divide } from './slow-journeys.ts'
 import type { Verdict } from './verdict.ts'
 
 const COMPLETED: HandleResult = { kind: 'completed' }
@@ -23,28 +23,28 @@ const WAIT_MS = 1_000
 
 /** `waits`: through no fault of its own, at least for so long where `ms` is given. */
 type Waits = { readonly status: 'waits'; readonly ms?: number; readonly error?: unknown }
-type Tried = PromiseSettledResult<Landed> | Waits
+type Tried = PromiseSettledResult<LandingOutcome> | Waits
 
 /**
  * Handles jobs of the queue: those that come together land in one transaction. A job is completed only after its event,
  * or its dead letter, is committed; a crash in between runs it again, which changes nothing.
  */
-export function createConsume(means: Means): (jobs: readonly Incoming[]) => Promise<HandleResult[]> {
+export function createConsume(means: Means): (jobs: readonly QueueJob[]) => Promise<HandleResult[]> {
   const { db, gate, metrics, judge, apart, announcer } = means
-  const run = (deliveries: readonly Delivery[], limits: TransactionLimits) => land(means, deliveries, limits)
-  const turns = createBatcher<readonly Delivery[], PromiseSettledResult<Landed>[]>({
+  const run = (deliveries: readonly Job[], limits: TransactionLimits) => land(means, deliveries, limits)
+  const turns = createBatcher<readonly Job[], PromiseSettledResult<LandingOutcome>[]>({
     maxItems: 1,
     concurrency: TRANSACTIONS,
-    run: (batches) => Promise.allSettled(batches.map((deliveries) => isolate(deliveries, run))),
+    run: (batches) => Promise.allSettled(batches.map((deliveries) => bisect(deliveries, run))),
   })
 
   /** Tries each where it belongs, and notes what came of it. */
-  async function tryAll(deliveries: readonly Delivery[], tried: Map<Delivery, Tried>): Promise<void> {
+  async function tryAll(deliveries: readonly Job[], tried: Map<Job, Tried>): Promise<void> {
     const held = await judge.heldBack(deliveries)
     for (const [delivery, reason] of held) tried.set(delivery, { status: 'waits', ...reason })
     const free = held.size > 0 ? deliveries.filter((delivery) => !held.has(delivery)) : deliveries
     const { common, groups } = divide(apart, free, (delivery) => delivery)
-    const note = (some: readonly Delivery[], results: readonly Tried[]) => {
+    const note = (some: readonly Job[], results: readonly Tried[]) => {
       for (const [index, delivery] of some.entries()) tried.set(delivery, results[index] as Tried)
     }
     await Promise.all([
@@ -53,17 +53,17 @@ export function createConsume(means: Means): (jobs: readonly Incoming[]) => Prom
     ])
   }
 
-  async function landApart(group: string, deliveries: readonly Delivery[]): Promise<Tried[]> {
+  async function landApart(group: string, deliveries: readonly Job[]): Promise<Tried[]> {
     const results = await takeTurn(means, group, deliveries, run)
     if (typeof results === 'number') return deliveries.map(() => ({ status: 'waits', ms: results }))
     for (const [index, result] of results.entries()) {
-      if (result.status === 'rejected') triedApart.add(deliveries[index] as Delivery)
+      if (result.status === 'rejected') triedApart.add(deliveries[index] as Job)
     }
     return results
   }
-  const triedApart = new WeakSet<Delivery>()
+  const triedApart = new WeakSet<Job>()
 
-  async function bury(job: Incoming, reason: DeadLetterReason, error: unknown): Promise<HandleResult> {
+  async function bury(job: QueueJob, reason: DeadLetterReason, error: unknown): Promise<HandleResult> {
     const letter = { jobId: job.jobId, reason, error: describeError(error), attempts: job.attempt }
     await announcer((announced) =>
       db.transaction((connection) =>
@@ -76,23 +76,21 @@ export function createConsume(means: Means): (jobs: readonly Incoming[]) => Prom
   }
 
   /** @returns undefined where it is to wait */
-  async function settle(
-    job: Incoming,
-    delivery: Delivery,
-    error: unknown,
-  ): Promise<HandleResult | undefined> {
+  async function settle(job: QueueJob, delivery: Job, error: unknown): Promise<HandleResult | undefined> {
     if (!triedApart.has(delivery) && setApart(means, error, delivery)) return undefined
     const { isLastAttempt } = job
     const verdict = await judge.judge(error, delivery, isLastAttempt)
     if (verdict.kind !== 'bury') return act(job, verdict, error)
     const failed = await tryAtLast(means, { delivery, isLastAttempt }, async (options) => {
       const [outcome] = await land(means, [delivery], HALVED, options)
-      countHandled(metrics, 'redis', [{ outcome: outcome as Landed, receivedAt: delivery.envelope.at }])
+      countHandled(metrics, 'redis', [
+        { outcome: outcome as LandingOutcome, receivedAt: delivery.envelope.at },
+      ])
     })
     return failed ? act(job, failed.verdict, failed.error) : COMPLETED
   }
 
-  async function act(job: Incoming, verdict: Verdict, error: unknown): Promise<HandleResult | undefined> {
+  async function act(job: QueueJob, verdict: Verdict, error: unknown): Promise<HandleResult | undefined> {
     switch (verdict.kind) {
       case 'wait':
         return undefined
@@ -108,14 +106,14 @@ export function createConsume(means: Means): (jobs: readonly Incoming[]) => Prom
 
   return async (jobs) => {
     failpoint('worker-after-claim')
-    const deliveries = new Map<Incoming, Delivery>()
+    const deliveries = new Map<QueueJob, Job>()
     for (const job of jobs) {
       const envelope = readEnvelope(job.data)
       if (envelope) {
         deliveries.set(job, { jobId: job.jobId, envelope, via: 'redis', duplicates: 0, replayOf: null })
       }
     }
-    const tried = new Map<Delivery, Tried>()
+    const tried = new Map<Job, Tried>()
     if (deliveries.size > 0) await tryAll([...deliveries.values()], tried)
     const landed = [...tried].flatMap(([{ envelope }, result]) =>
       result.status === 'fulfilled' ? [{ outcome: result.value, receivedAt: envelope.at }] : [],
@@ -132,7 +130,7 @@ export function createConsume(means: Means): (jobs: readonly Incoming[]) => Prom
       if (landed.length === 0 && error !== undefined) gateMs ??= gate.failed(error)
       return { kind: 'delayed', ms: gateMs ?? ms }
     }
-    async function resultOf(job: Incoming): Promise<HandleResult> {
+    async function resultOf(job: QueueJob): Promise<HandleResult> {
       const delivery = deliveries.get(job)
       const result = delivery && tried.get(delivery)
       try {

@@ -1,8 +1,8 @@
-import type { Landed } from '@sluice/shared/db'
+import type { LandingOutcome } from '@sluice/shared/db'
 import type { Metrics } from '@sluice/shared/runtime'
 
 /** What became of an event, and when it was received (ms since 1970) where that is known. */
-export type Handled = { readonly outcome: Landed | 'dead_letter'; readonly receivedAt?: number }
+export type Handled = { readonly outcome: LandingOutcome | 'dead_letter'; readonly receivedAt?: number }
 
 export function countHandled(metrics: Metrics, via: 'redis' | 'inbox', handled: readonly Handled[]): void {
   for (const [outcome, group] of Map.groupBy(handled, (each) => each.outcome)) {

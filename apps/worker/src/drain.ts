@@ -2,10 +2,10 @@ import {
   ANY_EVENT,
   classifyFailure,
   type DeadLetterReason,
-  type Delivery,
   delayInbox,
   dropClaim,
   type InboxRow,
+  type Job,
   type LandOptions,
   noteClaim,
   postponeInbox,
@@ -17,12 +17,12 @@ import {
 } from '@sluice/shared/db'
 import { ATTEMPTS, BACKOFF } from '@sluice/shared/queue'
 import { backoffMs, describeError, failpoint } from '@sluice/shared/runtime'
-import { divide } from './apart.ts'
+import { bisect, HALVED, WHOLE } from './bisect.ts'
 import { countHandled, type Handled } from './count.ts'
-import { createFloor } from './floor.ts'
-import { HALVED, isolate, WHOLE } from './isolate.ts'
+import { createFloor } from './inbox-scan.ts'
 import { type Means, noticing, setApart, takeTurn, tryAtLast } from './land.ts'
-import { deliveryOf, landRows, letterOf } from './rows.ts'
+import { landRows, letterOf, readInboxJob } from './rows.ts'
+import { divide } from './slow-journeys.ts'
 import type { Verdict } from './verdict.ts'
 
 const BATCH = 400
@@ -79,7 +79,7 @@ export function createDrain(means: Means, worker: string): Drain {
       floor.failed()
       await dropClaim(db.pool, claim).catch(() => {})
       if (rows.length === 0 || classifyFailure(result.error) === 'infrastructure') throw result.error
-      await settle(rows, await isolate(rows, retake, { wholeFailed: result }))
+      await settle(rows, await bisect(rows, retake, { wholeFailed: result }))
       return { taken: rows.length, more: true }
     }
     if (rows.length > 0) failpoint('worker-after-commit')
@@ -100,9 +100,9 @@ export function createDrain(means: Means, worker: string): Drain {
   /** Tells those that are not to land with the others. */
   async function sortOut(rows: readonly InboxRow[]): Promise<{ common: readonly InboxRow[]; later: Later }> {
     if (apart.isEmpty && !judge.isHolding) return { common: rows, later: NOTHING }
-    const deliveries = new Map(rows.map((row) => [row, deliveryOf(row)]))
+    const deliveries = new Map(rows.map((row) => [row, readInboxJob(row)]))
     const held = await judge.heldBack([...deliveries.values()].filter((each) => each !== undefined))
-    const heldOf = (row: InboxRow) => held.get(deliveries.get(row) as Delivery)
+    const heldOf = (row: InboxRow) => held.get(deliveries.get(row) as Job)
     const back = rows.flatMap((row) => {
       const waits = heldOf(row)
       return waits ? [{ row, delayMs: waits.ms }] : []
@@ -186,7 +186,7 @@ export function createDrain(means: Means, worker: string): Drain {
 
   /** @returns why it waits; undefined where it does not */
   async function settleRow(row: InboxRow, error: unknown, isApart: boolean): Promise<unknown> {
-    const delivery = deliveryOf(row) ?? ANY_EVENT
+    const delivery = readInboxJob(row) ?? ANY_EVENT
     if (!isApart && setApart(means, error, delivery)) return error
     const isLastAttempt = row.attempts + 1 >= ATTEMPTS
     const verdict = await judge.judge(error, delivery, isLastAttempt)

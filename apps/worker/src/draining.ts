@@ -1,7 +1,7 @@
 import { classifyFailure, listenInbox } from '@sluice/shared/db'
 import { describeError, type Log, pause } from '@sluice/shared/runtime'
-import { createBell } from './bell.ts'
 import type { Gate } from './gate.ts'
+import { createWakeUp } from './wake-up.ts'
 
 const POLL_MS = 1_000
 const ROUNDS = 4
@@ -18,7 +18,7 @@ export function startDraining(
   deps: { drain(round: number): Promise<{ more: boolean }>; gate: Gate; log: Log },
 ): AsyncDisposable {
   const stop = new AbortController()
-  const bell = createBell()
+  const bell = createWakeUp()
   const told = new Map<string, number>()
   const listener = listenInbox(databaseUrl, () => bell.ring(), deps.log)
   const rounds = Array.from({ length: ROUNDS }, (_, number) => round(number))

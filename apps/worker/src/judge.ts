@@ -1,6 +1,6 @@
-import { classifyFailure, type Db, type Delivery, probeLanding, type Twin, twinOf } from '@sluice/shared/db'
+import { classifyFailure, type Db, type Job, probeLanding, type Twin, twinOf } from '@sluice/shared/db'
 import { backoffMs, describeError, errorCode, type Log } from '@sluice/shared/runtime'
-import { NotTried } from './isolate.ts'
+import { NotTried } from './bisect.ts'
 import { type Verdict, verdictOf } from './verdict.ts'
 
 /** One comparison stands for all that fail alike within this span. */
@@ -24,13 +24,13 @@ type Held = { readonly twin: Twin; readonly error: unknown; tries: number; nextA
  */
 export type Judge = {
   /** Never rejects. */
-  judge(error: unknown, delivery: Delivery, isLastAttempt: boolean): Promise<Verdict>
+  judge(error: unknown, delivery: Job, isLastAttempt: boolean): Promise<Verdict>
   /** Likewise, by a comparison that begins now. */
-  judgeAnew(error: unknown, delivery: Delivery, isLastAttempt: boolean): Promise<Verdict>
+  judgeAnew(error: unknown, delivery: Job, isLastAttempt: boolean): Promise<Verdict>
   /** Some shape is held back. */
   readonly isHolding: boolean
   /** Of these, the ones that are held back, with the reason. */
-  heldBack(deliveries: readonly Delivery[]): Promise<Map<Delivery, { ms: number; error: unknown }>>
+  heldBack(deliveries: readonly Job[]): Promise<Map<Job, { ms: number; error: unknown }>>
 }
 
 export function createJudge({ db, log }: { db: Db; log: Log }): Judge {
@@ -80,7 +80,7 @@ export function createJudge({ db, log }: { db: Db; log: Log }): Judge {
     return undefined
   }
 
-  async function judge(error: unknown, delivery: Delivery, isLastAttempt: boolean, after: number) {
+  async function judge(error: unknown, delivery: Job, isLastAttempt: boolean, after: number) {
     const failure = classifyFailure(error)
     if (error instanceof NotTried || failure === 'infrastructure') return { kind: 'wait' as const }
     const twin = twinOf(delivery)
@@ -99,7 +99,7 @@ export function createJudge({ db, log }: { db: Db; log: Log }): Judge {
     },
 
     async heldBack(deliveries) {
-      const waiting = new Map<Delivery, { ms: number; error: unknown }>()
+      const waiting = new Map<Job, { ms: number; error: unknown }>()
       if (held.size === 0) return waiting
       for (const delivery of deliveries) {
         const one = held.get(twinOf(delivery).shape)

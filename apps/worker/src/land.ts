@@ -1,21 +1,21 @@
 import {
   classifyFailure,
   type Db,
-  type Delivery,
   isTooSlow,
+  type Job,
   type JourneyName,
-  type Landed,
+  type LandingOutcome,
   type LandOptions,
-  landDeliveries,
+  landJobs,
   nameOf,
   type TransactionLimits,
 } from '@sluice/shared/db'
 import type { Log, Metrics } from '@sluice/shared/runtime'
-import { type Announcer, createAnnouncer } from './announcer.ts'
-import { type Apart, createApart, groupOf } from './apart.ts'
+import { type Announcer, createAnnouncer } from './announce.ts'
+import { bisect } from './bisect.ts'
 import type { Gate } from './gate.ts'
-import { isolate } from './isolate.ts'
 import { createJudge, type Judge } from './judge.ts'
+import { type Apart, createApart, groupOf } from './slow-journeys.ts'
 import type { Verdict } from './verdict.ts'
 
 /** What both ways land with, and what they know of each other's failures. */
@@ -41,7 +41,7 @@ const MANY_EVENTS = 500
 /** What one such landing, or one failed one, is thought to take. */
 const SLOW_MS = 100
 
-/** For `landDeliveries`: sets a journey apart which is long to read. */
+/** For `landJobs`: sets a journey apart which is long to read. */
 export function noticing({ apart }: Means): (name: JourneyName, events: number) => void {
   return (name, events) => {
     if (events > MANY_EVENTS) apart.add(nameOf(name), SLOW_MS)
@@ -49,7 +49,7 @@ export function noticing({ apart }: Means): (name: JourneyName, events: number) 
 }
 
 /** An event that fails alone by a lock or by time lands apart from now on. */
-export function setApart({ apart }: Means, error: unknown, delivery: Delivery): boolean {
+export function setApart({ apart }: Means, error: unknown, delivery: Job): boolean {
   if (!isTooSlow(error)) return false
   apart.add(groupOf(delivery), SLOW_MS)
   return true
@@ -58,14 +58,14 @@ export function setApart({ apart }: Means, error: unknown, delivery: Delivery): 
 /** Lands deliveries in a transaction of their own. */
 export function land(
   means: Means,
-  deliveries: readonly Delivery[],
+  deliveries: readonly Job[],
   limits: TransactionLimits,
   options: LandOptions = {},
-): Promise<Landed[]> {
+): Promise<LandingOutcome[]> {
   const onRead = noticing(means)
   return means.announcer((announced) =>
     means.db.transaction(
-      (connection, now) => landDeliveries(connection, deliveries, { ...options, announced, onRead, now }),
+      (connection, now) => landJobs(connection, deliveries, { ...options, announced, onRead, now }),
       limits,
     ),
   )
@@ -89,7 +89,7 @@ export async function takeTurn<Item, Result>(
   let hasFailed = true
   try {
     // What fails at once by a lock of its journey, fails in halves as well, but for a short while.
-    const results = await isolate(items, run, { budgetMs: APART_BUDGET_MS })
+    const results = await bisect(items, run, { budgetMs: APART_BUDGET_MS })
     hasFailed = results.some(({ status }) => status === 'rejected')
     return results
   } finally {
@@ -106,7 +106,7 @@ export async function takeTurn<Item, Result>(
  */
 export async function tryAtLast(
   { judge }: Means,
-  { delivery, isLastAttempt }: { delivery: Delivery; isLastAttempt: boolean },
+  { delivery, isLastAttempt }: { delivery: Job; isLastAttempt: boolean },
   tryAlone: (options: LandOptions) => Promise<unknown>,
 ): Promise<{ verdict: Verdict; error: unknown } | undefined> {
   const error = await failureOf(tryAlone({}))

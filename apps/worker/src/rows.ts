@@ -1,14 +1,14 @@
 import {
   type Connection,
   type DeadLetterReason,
-  type Delivery,
   type InboxRow,
-  type Landed,
+  type Job,
+  type LandingOutcome,
   type LandOptions,
-  landDeliveries,
+  landJobs,
   writeDeadLetters,
 } from '@sluice/shared/db'
-import { readEnvelope } from '@sluice/shared/idwise'
+import { readEnvelope } from '@sluice/shared/envelope'
 import { describeError } from '@sluice/shared/runtime'
 import type { Handled } from './count.ts'
 
@@ -23,9 +23,11 @@ export async function landRows(
 ): Promise<Handled[]> {
   if (rows.length === 0) return []
   const crashed = rows.filter((row) => row.crashes > MAX_CRASHES)
-  const read = rows.filter((row) => !crashed.includes(row)).map((row) => ({ row, delivery: deliveryOf(row) }))
+  const read = rows
+    .filter((row) => !crashed.includes(row))
+    .map((row) => ({ row, delivery: readInboxJob(row) }))
   const deliveries = read.flatMap(({ delivery }) => delivery ?? [])
-  const outcomes = await landDeliveries(connection, deliveries, options)
+  const outcomes = await landJobs(connection, deliveries, options)
   const unreadable = read.filter(({ delivery }) => !delivery).map(({ row }) => row)
   await writeDeadLetters(
     connection,
@@ -43,7 +45,7 @@ export async function landRows(
   )
   return [
     ...deliveries.map(({ envelope }, index) => ({
-      outcome: outcomes[index] as Landed,
+      outcome: outcomes[index] as LandingOutcome,
       receivedAt: envelope.at,
     })),
     ...[...crashed, ...unreadable].map(() => ({ outcome: 'dead_letter' as const })),
@@ -51,7 +53,7 @@ export async function landRows(
 }
 
 /** Undefined where the row is no envelope. */
-export function deliveryOf({ jobId, envelope, duplicates, replayOf }: InboxRow): Delivery | undefined {
+export function readInboxJob({ jobId, envelope, duplicates, replayOf }: InboxRow): Job | undefined {
   const read = readEnvelope(parseJson(envelope))
   return read && { jobId, envelope: read, via: 'inbox', duplicates, replayOf }
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { startSweeper } from '@sluice/scheduler'
 import {
   ANY_EVENT,
   announceProcess,
@@ -12,19 +13,18 @@ import {
   twinOf,
 } from '@sluice/shared/db'
 import {
-  createQueueReceiver,
-  createQueueSteward,
+  createQueueAdmin,
+  createQueueConsumer,
   createRedisCheck,
-  type QueueReceiver,
+  type QueueConsumer,
 } from '@sluice/shared/queue'
-import { type Health, type Log, type Metrics, startGuard } from '@sluice/shared/runtime'
+import { type Health, type Log, type Metrics, startStoreChecks } from '@sluice/shared/runtime'
 import type { WorkerConfig } from './config.ts'
 import { createConsume } from './consume.ts'
 import { createDrain } from './drain.ts'
 import { startDraining } from './draining.ts'
 import { createGate } from './gate.ts'
 import { createMeans } from './land.ts'
-import { startSweeper } from './sweep.ts'
 import { startWatchdog } from './watchdog.ts'
 
 /** Four batches of the queue, four of the inbox with a note of each, and two for what goes on beside them. */
@@ -58,10 +58,10 @@ export async function startWorker(
     await probeLanding(db, twinOf(ANY_EVENT), { announced: true, again: false })
   }
 
-  const steward = config.queue && stack.use(createQueueSteward(config.queue, log))
+  const admin = config.queue && stack.use(createQueueAdmin(config.queue, log))
   const self = describeProcess('worker', config.queue)
-  const guard = stack.use(
-    await startGuard({
+  const storeChecks = stack.use(
+    await startStoreChecks({
       looks: {
         Postgres: () => checkNewSession(config.databaseUrl, { log, name: 'worker' }),
         ...(config.queue && { Redis: createRedisCheck(config.queue) }),
@@ -73,7 +73,7 @@ export async function startWorker(
     }),
   )
 
-  let receiver: QueueReceiver | undefined
+  let receiver: QueueConsumer | undefined
   let lastActiveAt = performance.now()
   const gate = stack.use(
     createGate({
@@ -88,12 +88,12 @@ export async function startWorker(
   )
   await lookAtSchema().catch((error) => gate.shut(error))
   // Before what takes events, so that it ends after it: its last round counts what the last jobs were.
-  stack.use(startSweeper({ db, steward, log }))
+  stack.use(startSweeper({ db, admin, log }))
   const means = createMeans({ db, gate, metrics, log })
-  if (config.queue && steward) {
+  if (config.queue && admin) {
     const consume = createConsume(means)
     receiver = stack.use(
-      createQueueReceiver(
+      createQueueConsumer(
         config.queue,
         (jobs) => {
           lastActiveAt = performance.now()
@@ -103,8 +103,8 @@ export async function startWorker(
       ),
     )
     if (!gate.isOpen) receiver.pause()
-    const isFetching = () => gate.isOpen && guard.isUsable('Redis')
-    const oldestWaiting = () => steward.oldestWaiting(config.queue?.consume)
+    const isFetching = () => gate.isOpen && storeChecks.isUsable('Redis')
+    const oldestWaiting = () => admin.oldestWaiting(config.queue?.consume)
     stack.use(startWatchdog({ oldestWaiting, lastActiveAt: () => lastActiveAt, isFetching, onStuck }))
   }
   const drain = createDrain(means, randomUUID())
@@ -114,10 +114,10 @@ export async function startWorker(
   const running = stack.move()
   return {
     health: () => ({
-      ready: gate.isOpen && !guard.isRefused('Postgres'),
+      ready: gate.isOpen && !storeChecks.blocksUse('Postgres'),
       postgres: gate.isOpen ? 'up' : 'down',
       schema,
-      problems: guard.problems(),
+      problems: storeChecks.problems(),
     }),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { startPostgres } from '@sluice/embedded'
 import {
   createDb,
   type Db,
@@ -9,12 +10,11 @@ import {
   pingPostgres,
   replayDeadLetter,
 } from '@sluice/shared/db'
-import type { Incoming } from '@sluice/shared/queue'
+import type { QueueJob } from '@sluice/shared/queue'
 import { createLog, createMetrics } from '@sluice/shared/runtime'
+import { finishedJourney } from '@sluice/testkit/event'
 import pg from 'pg'
 import { expect, it } from 'vitest'
-import { finishedJourney } from '../../../test/support/event.ts'
-import { startPostgres } from '../../cli/src/start/postgres.ts'
 import { createConsume } from '../src/consume.ts'
 import { createGate } from '../src/gate.ts'
 import { createMeans } from '../src/land.ts'
@@ -67,7 +67,7 @@ it('events land, are buried, replayed and discarded although nothing can be anno
   await fillNotifications(db, url, stack)
   const gate = createGate({ probe: async () => {}, onShut() {}, onOpen() {}, log })
   const consume = createConsume(createMeans({ db, gate, metrics: createMetrics(), log }))
-  const jobOf = (raw: string): Incoming => ({
+  const jobOf = (raw: string): QueueJob => ({
     jobId: crypto.randomUUID(),
     data: { v: 1, env: 'live', at: Date.now(), arrival: crypto.randomUUID(), raw },
     attempt: 1,

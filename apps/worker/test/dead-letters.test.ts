@@ -1,8 +1,5 @@
 import { discardDeadLetter, replayDeadLetter } from '@sluice/shared/db'
-import { Queue } from 'bullmq'
-import { Redis } from 'ioredis'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { finishedJourney } from '../../../test/support/event.ts'
+import { finishedJourney } from '@sluice/testkit/event'
 import {
   createWorld,
   type Door,
@@ -11,7 +8,10 @@ import {
   openWorker,
   WAYS,
   type World,
-} from '../../../test/support/world.ts'
+} from '@sluice/testkit/world'
+import { Queue } from 'bullmq'
+import { Redis } from 'ioredis'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 /** Refuses rows with this reference, as a constraint of the user's own would. */
 const REFUSE = `alter table events add constraint no_poison check (reference_no <> 'poison')`

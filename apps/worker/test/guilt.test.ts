@@ -1,7 +1,4 @@
-import { Queue } from 'bullmq'
-import { Redis } from 'ioredis'
-import { afterEach, describe, expect, it } from 'vitest'
-import { finishedJourney } from '../../../test/support/event.ts'
+import { finishedJourney } from '@sluice/testkit/event'
 import {
   createWorld,
   type Door,
@@ -11,7 +8,10 @@ import {
   WAYS,
   type Way,
   type World,
-} from '../../../test/support/world.ts'
+} from '@sluice/testkit/world'
+import { Queue } from 'bullmq'
+import { Redis } from 'ioredis'
+import { afterEach, describe, expect, it } from 'vitest'
 
 let world: World
 let door: Door

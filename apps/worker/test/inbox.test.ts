@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { insertInbox, takeInbox } from '@sluice/shared/db'
 import { createLog, createMetrics } from '@sluice/shared/runtime'
+import { finishedJourney } from '@sluice/testkit/event'
+import { createWorld, eventually, openDoor, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { finishedJourney } from '../../../test/support/event.ts'
-import { createWorld, eventually, openDoor, type World } from '../../../test/support/world.ts'
 import { createDrain } from '../src/drain.ts'
-import { createFloor } from '../src/floor.ts'
 import { createGate } from '../src/gate.ts'
+import { createFloor } from '../src/inbox-scan.ts'
 import { createMeans } from '../src/land.ts'
 
 let stack: AsyncDisposableStack

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { createQueueSteward } from '@sluice/shared/queue'
+import { createQueueAdmin } from '@sluice/shared/queue'
 import { createLog } from '@sluice/shared/runtime'
+import { eventually } from '@sluice/testkit/world'
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
-import { eventually } from '../../../test/support/world.ts'
 import { startWatchdog } from '../src/watchdog.ts'
 
 describe('a worker that takes nothing although a job waits', () => {
@@ -23,16 +23,16 @@ describe('a worker that takes nothing although a job waits', () => {
   async function watch(
     options: { shards?: readonly number[]; isFetching?: () => boolean; lastActiveAt?: () => number } = {},
   ) {
-    const steward = stack.use(
-      createQueueSteward({ url: inject('redisUrl'), prefix, shards: 2 }, createLog('test', 'silent')),
+    const admin = stack.use(
+      createQueueAdmin({ url: inject('redisUrl'), prefix, shards: 2 }, createLog('test', 'silent')),
     )
-    await steward.ready(3_000)
+    await admin.ready(3_000)
     const seen = { told: [] as string[], looks: 0 }
     stack.use(
       startWatchdog({
         oldestWaiting() {
           seen.looks++
-          return steward.oldestWaiting(options.shards)
+          return admin.oldestWaiting(options.shards)
         },
         lastActiveAt: options.lastActiveAt ?? (() => Number.NEGATIVE_INFINITY),
         isFetching: options.isFetching ?? (() => true),

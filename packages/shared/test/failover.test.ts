@@ -4,14 +4,13 @@ import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createQueueSender, type Outgoing, type QueueSender } from '@sluice/shared/queue'
+import { findRedis, freePort } from '@sluice/embedded'
+import { createQueueProducer, type NewJob, type QueueProducer } from '@sluice/shared/queue'
 import { createLog } from '@sluice/shared/runtime'
+import { startProxy, type TcpProxy } from '@sluice/testkit/proxy'
+import { createRedisServer, type RedisServer } from '@sluice/testkit/redis-server'
+import { eventually } from '@sluice/testkit/world'
 import { expect, test } from 'vitest'
-import { freePort } from '../../../apps/cli/src/start/port.ts'
-import { findRedis } from '../../../apps/cli/src/start/redis.ts'
-import { startProxy, type TcpProxy } from '../../../chaos/proxy.ts'
-import { createRedisServer, type RedisServer } from '../../../chaos/stores/redis.ts'
-import { eventually } from '../../../test/support/world.ts'
 
 const log = createLog('test', 'silent')
 /** Redis looks at the limit of a WAIT every 100 ms, so that the command's own may come first. */
@@ -26,7 +25,7 @@ type Pair = AsyncDisposable & {
   url: string
   attach(port?: number): Promise<void>
   promote(): Promise<void>
-  sender(acks?: number): QueueSender
+  sender(acks?: number): QueueProducer
 }
 
 async function createPair(): Promise<Pair> {
@@ -59,7 +58,7 @@ async function createPair(): Promise<Pair> {
       front.cut()
     },
     sender(acks) {
-      const sender = createQueueSender(
+      const sender = createQueueProducer(
         { url, prefix: 'failover', shards: 1, ...(acks !== undefined && { acks }) },
         log,
       )
@@ -70,13 +69,13 @@ async function createPair(): Promise<Pair> {
   }
 }
 
-function event(jobId: string = randomUUID()): Outgoing {
-  const envelope = { v: 1, env: 'live', at: 0, arrival: randomUUID(), raw: '{}' } as const
+function event(jobId: string = randomUUID()): NewJob {
+  const envelope = { v: 1, env: 'live', at: 0, deliveryId: randomUUID(), raw: '{}' } as const
   return { jobId, eventKey: null, bodySha256: '', journeyId: null, envelope }
 }
 
 /** Adds events all the time; tells which ones Redis has acknowledged, and how many went elsewhere. */
-function load(sender: QueueSender) {
+function load(sender: QueueProducer) {
   const acknowledged: string[] = []
   let refused = 0
   const timer = setInterval(() => {
@@ -191,7 +190,7 @@ test('after a failover by Sentinel events go to the new master, which has all th
   await using pair = await createPair()
   await pair.attach(pair.master.port)
   await using sentinel = await startSentinel(pair)
-  await using sender = createQueueSender({ url: sentinel.url, prefix: 'failover', shards: 1 }, log)
+  await using sender = createQueueProducer({ url: sentinel.url, prefix: 'failover', shards: 1 }, log)
   await eventually(() => sender.health === 'up')
   using stream = load(sender)
   await eventually(() => stream.acknowledged.length > 300)

@@ -1,12 +1,12 @@
-import { foldJourney, type JourneyEvent, tellJourney } from '@sluice/shared/idwise'
+import { foldJourney, type JourneyEvent, journeyTimeline } from '@sluice/shared/journey'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { alphabetical, contested, inWords } from '../src/idwise/attention.ts'
-import { contradicting, overtaken } from '../src/idwise/doubts.ts'
-import { foldGathered, gathered } from '../src/idwise/journey.ts'
-import { createReplaced } from '../src/idwise/replaced.ts'
-import { createRequests } from '../src/idwise/requests.ts'
-import { standing } from '../src/idwise/standing.ts'
+import { alphabetical, contested, inWords } from '../src/journey/attention.ts'
+import { standing } from '../src/journey/claims.ts'
+import { contradicting, overtaken } from '../src/journey/contradictions.ts'
+import { coalesce, foldCoalesced } from '../src/journey/fold.ts'
+import { createReplaced } from '../src/journey/replaced.ts'
+import { findUpdateRequests } from '../src/journey/update-requests.ts'
 import {
   plainContradicting,
   plainOvertaken,
@@ -25,7 +25,7 @@ const NOTHING: JourneyEvent = {
   systemDecision: null,
   manualDecision: null,
   finalDecision: null,
-  finalAlone: false,
+  finalWithoutManual: false,
   action: null,
   trigger: null,
   previousSystemDecision: null,
@@ -66,7 +66,7 @@ const eventOf = (kind: fc.Arbitrary<JourneyEvent['kind']>) =>
         systemDecision: decision,
         manualDecision: review,
         finalDecision: fc.oneof(decision, review),
-        finalAlone: fc.boolean(),
+        finalWithoutManual: fc.boolean(),
         action: fc.constantFrom(
           null,
           'Step Update',
@@ -102,10 +102,10 @@ const journey = fc
     fc.array(kind, { minLength: 2, maxLength: 3 }).map((kinds) => fc.constantFrom(...kinds)),
   )
   .chain((kind) => fc.array(eventOf(kind), { minLength: 1, maxLength: 9 }))
-  .map(gathered)
+  .map(coalesce)
 
 describe('a rule that looks at the newest or earliest events alone says what comparing all of them says', () => {
-  test('which claims no other overrules', () => {
+  test('which claims no other supersedes', () => {
     const claim = fc.record({
       value: fc.constantFrom('Complete', 'Refer', 'Approved', 'other', 'another'),
       rank: fc.constantFrom(3, 4, 4.5, 5),
@@ -121,7 +121,7 @@ describe('a rule that looks at the newest or earliest events alone says what com
 
   test('what is requested, and what answers it', () => {
     const check = (events: readonly JourneyEvent[]) => {
-      const requests = createRequests(events)
+      const requests = findUpdateRequests(events)
       const plain = plainRequests(events)
       for (const event of events) {
         const marks = [requests, plain].map((of) => ({
@@ -171,7 +171,7 @@ test('a fold does not depend on the order of the events that it is given', () =>
     fc.tuple(fc.constant(events), fc.shuffledSubarray(events, { minLength: events.length })),
   )
   const check = ([events, other]: JourneyEvent[][]) => {
-    expect(foldGathered(other as JourneyEvent[])).toEqual(foldGathered(events as JourneyEvent[]))
+    expect(foldCoalesced(other as JourneyEvent[])).toEqual(foldCoalesced(events as JourneyEvent[]))
   }
   fc.assert(fc.property(inTwoOrders, check), { numRuns: 3_000 })
 })
@@ -181,7 +181,7 @@ test('a timeline tells what each event has changed in the fold of the events unt
   const check = (events: readonly JourneyEvent[], told: number) => {
     const arrived = events.toSorted((a, b) => a.lastAt - b.lastAt)
     const begin = told % events.length
-    const timeline = tellJourney(arrived.slice(begin), arrived.slice(0, begin))
+    const timeline = journeyTimeline(arrived.slice(begin), arrived.slice(0, begin))
     const state: Record<string, unknown> = begin > 0 ? { ...foldJourney(arrived.slice(0, begin)) } : {}
     for (const [index, { event, changed }] of timeline.entries()) {
       expect(event).toBe(arrived[begin + index])
@@ -300,7 +300,7 @@ describe('of very many events that all say something else', () => {
 
   test.each(shapesInTime)('%s within %s are looked at a few times each', (_, __, spanMs, says) => {
     const [few, many] = [200, 2_000].map((count) =>
-      looks(gathered(within(spanMs, count, says)), foldGathered),
+      looks(coalesce(within(spanMs, count, says)), foldCoalesced),
     )
     expect(many).toBeLessThan(1.5 * (few as number))
   })
@@ -320,6 +320,6 @@ describe('of very many events that all say something else', () => {
 
   test('five hundred are told', () => {
     const [, says] = shapes.at(-1) as [string, Saying]
-    expect(tellJourney(within(29 * M, 500, says))).toHaveLength(500)
+    expect(journeyTimeline(within(29 * M, 500, says))).toHaveLength(500)
   })
 })

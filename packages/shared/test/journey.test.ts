@@ -1,4 +1,4 @@
-import { foldJourney, type Journey, type JourneyEvent, tellJourney } from '@sluice/shared/idwise'
+import { foldJourney, type Journey, type JourneyEvent, journeyTimeline } from '@sluice/shared/journey'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
@@ -14,7 +14,7 @@ function told(kind: JourneyEvent['kind'], at: number, says: Partial<JourneyEvent
     systemDecision: null,
     manualDecision: null,
     finalDecision: null,
-    finalAlone: false,
+    finalWithoutManual: false,
     action: null,
     trigger: null,
     previousSystemDecision: null,
@@ -257,7 +257,7 @@ describe('a review', () => {
       manualDecision: null,
       needsAttention: 'a final decision "Complete" does not follow from the decisions beside it',
     })
-    const oldest = { systemDecision: 'Refer', finalDecision: 'Approved', finalAlone: true }
+    const oldest = { systemDecision: 'Refer', finalDecision: 'Approved', finalWithoutManual: true }
     expect(fold(told('manually_reviewed', 0, oldest))).toMatchObject({
       stage: 'reviewed',
       manualDecision: 'Approved',
@@ -309,7 +309,7 @@ test('a timeline that begins late is told as the end of the whole one', () => {
     monitored(2 * D, 1, 'Complete', 'Complete'),
     reviewed(3 * D, 'Approved'),
   ]
-  expect(tellJourney(events.slice(2), events.slice(0, 2))).toEqual(tellJourney(events).slice(2))
+  expect(journeyTimeline(events.slice(2), events.slice(0, 2))).toEqual(journeyTimeline(events).slice(2))
 })
 
 describe('for events of any kind, the row', () => {
@@ -319,7 +319,7 @@ describe('for events of any kind, the row', () => {
     systemDecision: decision,
     manualDecision: review,
     finalDecision: fc.option(fc.constantFrom('Complete', 'Approved', 'Refer'), { freq: 1 }),
-    finalAlone: fc.boolean(),
+    finalWithoutManual: fc.boolean(),
     action: fc.option(fc.constantFrom('Step Update', 'Manual Review', 'AML OGM Update', 'AML Amend')),
     trigger: fc.constantFrom('KYC Renewal', 'Manual Review'),
   })

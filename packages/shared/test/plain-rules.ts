@@ -1,3 +1,4 @@
+import type { Claim } from '../src/journey/claims.ts'
 import {
   contradictsItself,
   decides,
@@ -9,10 +10,9 @@ import {
   surelyAfter,
   tooClose,
   VERDICTS,
-} from '../src/idwise/journey-event.ts'
-import { RANKS } from '../src/idwise/rank.ts'
-import type { Requests } from '../src/idwise/requests.ts'
-import type { Claim } from '../src/idwise/standing.ts'
+} from '../src/journey/event.ts'
+import { PRECEDENCE } from '../src/journey/precedence.ts'
+import type { UpdateRequests } from '../src/journey/update-requests.ts'
 
 /** The rules of a fold as they are thought of: each event is compared with each other one. */
 
@@ -23,12 +23,12 @@ const sentAfter = (event: JourneyEvent, other: JourneyEvent) =>
 const action = (event: JourneyEvent) => event.action?.trim().toLowerCase() ?? ''
 
 export function plainStanding(claims: readonly Claim[]): { value: string | null; contested: string[] } {
-  const overrules = (claim: Claim, other: Claim) => {
+  const supersedes = (claim: Claim, other: Claim) => {
     if (surelyAfter(claim, other) || surelyAfter(other, claim)) return claim.lastAt > other.lastAt
     if (claim.rank !== other.rank) return claim.rank > other.rank
     return claim.replaces && other.isReplaced && claim.value !== other.value
   }
-  const unruled = claims.filter((claim) => !claims.some((other) => overrules(other, claim)))
+  const unruled = claims.filter((claim) => !claims.some((other) => supersedes(other, claim)))
   const highest = claims.filter((claim) => claims.every(({ rank }) => rank <= claim.rank))
   const values = (unruled.length > 0 ? unruled : highest).map(({ value }) => value)
   const ordered = [...new Set(values)].sort(
@@ -37,7 +37,7 @@ export function plainStanding(claims: readonly Claim[]): { value: string | null;
   return { value: ordered[0] ?? null, contested: ordered.length > 1 ? ordered : [] }
 }
 
-export function plainRequests(events: readonly JourneyEvent[]): Requests {
+export function plainRequests(events: readonly JourneyEvent[]): UpdateRequests {
   const asked = events.filter(({ kind }) => kind === 'verification_update_required')
   const renewals = asked.filter(({ trigger }) => /^kyc[\s_-]*renewal$/i.test(trigger?.trim() ?? ''))
   const deadlines = events.filter(({ kind }) => kind === 'kyc_renewal_deadline_exceeded')
@@ -126,7 +126,11 @@ export function plainRequests(events: readonly JourneyEvent[]): Requests {
   }
 }
 
-export function plainReplaced(events: readonly JourneyEvent[], requests: Requests, event: JourneyEvent) {
+export function plainReplaced(
+  events: readonly JourneyEvent[],
+  requests: UpdateRequests,
+  event: JourneyEvent,
+) {
   const { systemDecision } = event
   const sources = events.filter((source) => decides(source) && source.systemDecision === systemDecision)
   const isQuote =
@@ -141,10 +145,12 @@ export function plainReplaced(events: readonly JourneyEvent[], requests: Request
 export function plainOvertaken(
   events: readonly JourneyEvent[],
   value: string | null,
-  requests: Requests,
+  requests: UpdateRequests,
   isReplaced: (event: JourneyEvent) => boolean,
 ): JourneyEvent[] {
-  const later = events.filter(({ kind, systemDecision }) => (RANKS[kind] ?? 0) > 3 && systemDecision !== null)
+  const later = events.filter(
+    ({ kind, systemDecision }) => (PRECEDENCE[kind] ?? 0) > 3 && systemDecision !== null,
+  )
   const mayBeNews = (event: JourneyEvent) =>
     requests.isSecondCompletion(event) ||
     (!requests.isQuoted(event) && (requests.mayFollowAnother(event) || requests.isCloseToRequest(event)))
@@ -162,7 +168,7 @@ export function plainOvertaken(
 
 export function plainContradicting(events: readonly JourneyEvent[]): JourneyEvent[] {
   const telling = events.filter(
-    ({ kind, finalDecision }) => RANKS[kind] !== undefined && finalDecision !== null,
+    ({ kind, finalDecision }) => PRECEDENCE[kind] !== undefined && finalDecision !== null,
   )
   return telling.filter(
     (event) =>

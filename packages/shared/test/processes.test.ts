@@ -1,5 +1,5 @@
+import { createWorld, eventually, openDoor, openWorker, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createWorld, eventually, openDoor, openWorker, type World } from '../../../test/support/world.ts'
 import { announceProcess, checkProcesses, describeProcess } from '../src/db/index.ts'
 import { createLog } from '../src/runtime/index.ts'
 

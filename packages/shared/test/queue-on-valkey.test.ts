@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { startRedis } from '@sluice/embedded'
+import { program } from '@sluice/testkit/programs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startRedis } from '../../../apps/cli/src/start/redis.ts'
-import { program } from '../../../test/support/programs.ts'
 import { createRedisCheck, pingRedis } from '../src/queue/index.ts'
 import { queueServerUrl, useQueueServer } from './queue-server.ts'
 

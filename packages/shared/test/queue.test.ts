@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
+import { eventually } from '@sluice/testkit/world'
 import { Queue, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { eventually } from '../../../test/support/world.ts'
-import { createAdd } from '../src/queue/add.ts'
+import { createAdd } from '../src/queue/bullmq/add.ts'
 import {
-  createQueueReceiver,
-  createQueueSteward,
+  createQueueAdmin,
+  createQueueConsumer,
   type HandleResult,
-  type Incoming,
+  type QueueJob,
 } from '../src/queue/index.ts'
 import { createLog } from '../src/runtime/index.ts'
 import { queueServerUrl } from './queue-server.ts'
@@ -112,14 +112,14 @@ describe('jobs that are taken and completed together', () => {
   })
   afterAll(() => stack.disposeAsync())
 
-  type Handle = (job: Incoming) => Promise<HandleResult>
+  type Handle = (job: QueueJob) => Promise<HandleResult>
   function open(handle: Handle, concurrency = 50) {
     const location = { url: queueServerUrl(), prefix: randomUUID(), shards: 1 }
     const prefix = `{${location.prefix}-0}`
     const queue = stack.adopt(new Queue('events', { connection, prefix }), (opened) => opened.close())
     const log = createLog('test', 'silent')
-    const handleAll = (jobs: readonly Incoming[]) => Promise.all(jobs.map(handle))
-    stack.use(createQueueReceiver(location, handleAll, { concurrency, log }))
+    const handleAll = (jobs: readonly QueueJob[]) => Promise.all(jobs.map(handle))
+    stack.use(createQueueConsumer(location, handleAll, { concurrency, log }))
     const add = createAdd(connection, prefix)
     return {
       location,
@@ -172,10 +172,10 @@ describe('jobs that are taken and completed together', () => {
     await add(...ids(3))
     await eventually(async () => (await queue.getCompletedCount()) === 3)
     await connection.zadd(key('completed'), Date.now() - 3_601_000, 'e-0', Date.now() - 3_601_000, 'e-1')
-    const steward = stack.use(createQueueSteward(location, createLog('test', 'silent')))
-    await steward.ready(3_000)
+    const admin = stack.use(createQueueAdmin(location, createLog('test', 'silent')))
+    await admin.ready(3_000)
 
-    await steward.removeOldJobs()
+    await admin.removeOldJobs()
 
     expect((await queue.getCompleted()).map(({ id }) => id)).toEqual(['e-2'])
     expect(await connection.exists(key('e-0'), key('e-1'))).toBe(0)

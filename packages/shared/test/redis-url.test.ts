@@ -1,8 +1,8 @@
 import { lastErrorOf, pingRedis } from '@sluice/shared/queue'
 import { parseRedisUrl } from '@sluice/shared/runtime'
+import { eventually } from '@sluice/testkit/world'
 import type { Redis } from 'ioredis'
 import { expect, inject, test } from 'vitest'
-import { eventually } from '../../../test/support/world.ts'
 import { connectRedis } from '../src/queue/connection.ts'
 
 test.for([

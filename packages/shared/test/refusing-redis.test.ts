@@ -2,12 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { createRedisServer, type RedisServer } from '@sluice/testkit/redis-server'
+import { eventually } from '@sluice/testkit/world'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createRedisServer, type RedisServer } from '../../../chaos/stores/redis.ts'
-import { eventually } from '../../../test/support/world.ts'
-import { createAdd } from '../src/queue/add.ts'
-import { createQueueReceiver, type HandleResult, type Incoming } from '../src/queue/index.ts'
+import { createAdd } from '../src/queue/bullmq/add.ts'
+import { createQueueConsumer, type HandleResult, type QueueJob } from '../src/queue/index.ts'
 import { createLog } from '../src/runtime/index.ts'
 
 describe('a worker whose Redis refuses', () => {
@@ -25,11 +25,11 @@ describe('a worker whose Redis refuses', () => {
   afterAll(() => stack.disposeAsync())
 
   function receive(url: string, prefix: string, handled: Set<string>) {
-    const handle = async (jobs: readonly Incoming[]) => {
+    const handle = async (jobs: readonly QueueJob[]) => {
       for (const { jobId } of jobs) handled.add(jobId)
       return jobs.map((): HandleResult => ({ kind: 'completed' }))
     }
-    return createQueueReceiver({ url, prefix, shards: 1 }, handle, { concurrency: 200, log })
+    return createQueueConsumer({ url, prefix, shards: 1 }, handle, { concurrency: 200, log })
   }
   const jobs = (count: number, from = 0) =>
     Array.from({ length: count }, (_, n) => ({

@@ -1,6 +1,6 @@
-import type { Report } from './report.ts'
-import type { Summary } from './simulate.ts'
-import type { Progress } from './stats.ts'
+import type { Summary } from './send/simulate.ts'
+import type { Progress } from './send/stats.ts'
+import type { Report } from './verify/report.ts'
 
 /** One line for a terminal, short enough to be written over itself. */
 export function describeProgress(progress: Progress): string {

@@ -2,9 +2,9 @@ import { hash } from 'node:crypto'
 import { createReadStream, writeSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
-import type { Environment } from '@sluice/shared/idwise'
+import type { Environment } from '@sluice/shared/envelope'
 import { UserError } from '@sluice/shared/runtime'
-import type { Answer } from './send.ts'
+import type { Answer } from './send/send.ts'
 
 /**
  * What the sender has done, one JSON object per line, only ever appended. Each line ends with a checksum over itself

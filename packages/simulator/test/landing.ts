@@ -1,4 +1,5 @@
-import { foldJourney, type JourneyEvent, parseEvent } from '@sluice/shared/idwise'
+import { parseEvent } from '@sluice/shared/idwise'
+import { foldJourney, type JourneyEvent } from '@sluice/shared/journey'
 import type { DeadLetterRow, EventRow, JourneyRow } from '../src/index.ts'
 import type { Received } from './receiver.ts'
 
@@ -47,7 +48,7 @@ export function toldBy(bytes: Buffer, at: number): JourneyEvent {
   const { action, trigger, previousSystemDecision, updatedAMLVersionNumber } = event.details ?? {}
   return {
     ...event,
-    finalAlone: event.finalDecision !== null && !/"manualDecision"/.test(bytes.toString()),
+    finalWithoutManual: event.finalDecision !== null && !/"manualDecision"/.test(bytes.toString()),
     action: action ?? null,
     trigger: trigger ?? null,
     previousSystemDecision: previousSystemDecision ?? null,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { readFacts } from '../src/facts.ts'
-import { expectedJourney } from '../src/model.ts'
+import { readFacts } from '../src/verify/facts.ts'
+import { expectedJourney } from '../src/verify/model.ts'
 
 /** Events in the order in which they happened. */
 function journey(...happened: (readonly [event: string, fields: object])[]) {

@@ -1,11 +1,11 @@
-import { foldJourney, type JourneyEvent } from '@sluice/shared/idwise'
+import { foldJourney, type JourneyEvent } from '@sluice/shared/journey'
 import { expect, test } from 'vitest'
-import { readFacts } from '../src/facts.ts'
-import { compareJourney } from '../src/journeys.ts'
-import { parseMix } from '../src/mix.ts'
-import { expectedJourney } from '../src/model.ts'
-import { createRandom, type Random } from '../src/random.ts'
-import { createJourney, type PlannedEvent } from '../src/scenario.ts'
+import { parseMix } from '../src/send/mix.ts'
+import { createRandom, type Random } from '../src/send/random.ts'
+import { createJourney, type PlannedEvent } from '../src/send/scenario.ts'
+import { readFacts } from '../src/verify/facts.ts'
+import { compareJourney } from '../src/verify/journeys.ts'
+import { expectedJourney } from '../src/verify/model.ts'
 import { rowOf, toldBy } from './landing.ts'
 
 const MINUTE = 60_000
@@ -111,8 +111,14 @@ test('events are folded alike each alone and together with their like, whenever 
 function together(events: readonly JourneyEvent[]): JourneyEvent[] {
   const sayings = Map.groupBy(events, (event) => {
     const { kind, systemDecision, manualDecision, finalDecision, action, trigger, amlVersion } = event
-    const { event: name, referenceNo, previousSystemDecision, finalAlone } = event
-    const decisions = [systemDecision, manualDecision, finalDecision, finalAlone, previousSystemDecision]
+    const { event: name, referenceNo, previousSystemDecision, finalWithoutManual } = event
+    const decisions = [
+      systemDecision,
+      manualDecision,
+      finalDecision,
+      finalWithoutManual,
+      previousSystemDecision,
+    ]
     return JSON.stringify([kind, name, referenceNo, decisions, action, trigger, amlVersion])
   })
   return [...sayings.values()].map((alike) => ({

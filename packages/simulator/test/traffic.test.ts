@@ -1,8 +1,8 @@
 import { UserError } from '@sluice/shared/runtime'
 import { expect, test } from 'vitest'
 import { parseMix } from '../src/index.ts'
-import type { PlannedEvent } from '../src/scenario.ts'
-import { createTraffic } from '../src/traffic.ts'
+import type { PlannedEvent } from '../src/send/scenario.ts'
+import { createTraffic } from '../src/send/traffic.ts'
 
 const ENVIRONMENTS = ['live', 'sandbox'] as const
 

@@ -88,7 +88,7 @@ function showCommand(): Command {
       const letter = await withStores(({ db }) => getDeadLetter(db, id))
       if (!letter) throw new UserError(`There is no dead letter ${id}.`)
       if (json) return printJson(letter)
-      const { raw, envelope: _envelope, arrival: _arrival, ...fields } = letter
+      const { raw, envelope: _envelope, deliveryId: _deliveryId, ...fields } = letter
       printFields({ ...fields, bytes: raw.length })
       printBody(decodeBody(raw) ?? raw)
     })

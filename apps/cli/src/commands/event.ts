@@ -43,7 +43,7 @@ function notFound(id: string, { inbox, queue }: Waiting): string {
 
 function printEvent(event: StoredEvent): void {
   print(`${event.event ?? '(no event name)'} · ${event.environment}`)
-  const { raw, body: _body, eventKey, bodySha256, request, arrival: _arrival, ...fields } = event
+  const { raw, body: _body, eventKey, bodySha256, request, deliveryId: _deliveryId, ...fields } = event
   printFields({ ...fields, eventKey, bodySha256, request, bytes: raw.length })
   printBody(decodeBody(raw) ?? raw)
   print()

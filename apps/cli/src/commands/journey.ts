@@ -6,7 +6,7 @@ import {
   rebuildJourneys,
   type StoredJourney,
 } from '@sluice/shared/db'
-import { type TimelineEntry, tellJourney } from '@sluice/shared/idwise'
+import { journeyTimeline, type TimelineEntry } from '@sluice/shared/journey'
 import { Command } from 'commander'
 import { complain, print, printFields, printJson, printProgress } from '../output.ts'
 import { withStores } from '../stores.ts'
@@ -65,14 +65,14 @@ function rebuildCommand(): Command {
 function tell({ events, earlier }: JourneyStory): TimelineEntry<JourneyStoryEvent>[] {
   const attached = events.filter((event) => event.attachedByReference)
   const entries = [
-    ...tellJourney(
+    ...journeyTimeline(
       events.filter((event) => !event.attachedByReference),
       earlier,
     ),
     ...attached.map((event) => ({
       event,
       changed: [],
-      notStanding: 'attached by reference: it has no journey id',
+      supersededBecause: 'attached by reference: it has no journey id',
     })),
   ]
   return entries.sort((a, b) => a.event.lastAt - b.event.lastAt)
@@ -84,14 +84,14 @@ function printStory({ journey, timeline, total }: Story): void {
   printFields(fields)
   print()
   if (timeline.length < total) print(`  The last ${grouped(timeline.length)} of ${grouped(total)} events:`)
-  for (const { event, changed, notStanding } of timeline) {
+  for (const { event, changed, supersededBecause } of timeline) {
     const duplicates = event.duplicates > 0 ? `, ${event.duplicates} duplicates` : ''
     const action = event.action ?? event.trigger
     print(
       `  ${new Date(event.lastAt).toISOString()}  ${event.event}${action ? ` (${action})` : ''}${duplicates}`,
     )
     for (const { field, from, to } of changed) print(`      ${field}: ${from ?? '-'} → ${to ?? '-'}`)
-    if (notStanding) print(`      ${notStanding}`)
+    if (supersededBecause) print(`      ${supersededBecause}`)
     print(`      sluice event ${event.eventId ?? event.eventKey}`)
   }
   print()

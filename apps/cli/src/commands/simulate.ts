@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { ENVIRONMENTS, parseCredentials } from '@sluice/shared/idwise'
+import { ENVIRONMENTS } from '@sluice/shared/envelope'
+import { parseCredentials } from '@sluice/shared/idwise'
 import { UserError } from '@sluice/shared/runtime'
 import { describeProgress, describeSummary, parseMix, simulate } from '@sluice/simulator'
 import { Command, InvalidArgumentError } from 'commander'

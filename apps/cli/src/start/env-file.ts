@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { open, readFile, rename } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
+import { writeWhole } from '@sluice/embedded'
 import { errorCode, UserError } from '@sluice/shared/runtime'
 
 /** What the first start makes up, kept for every later one in `.sluice/secrets`; a start may be given others. */
@@ -51,19 +52,6 @@ export async function ensureSecrets(stateDir: string): Promise<Secrets> {
   const all = { ...known, ...Object.fromEntries(missing.map(([name, make]) => [name, make()])) }
   if (missing.length > 0) await writeEnv(stateDir, all, 'secrets')
   return all as Secrets
-}
-
-/** Writes to a temporary file, syncs and renames it. Mode 0600. */
-export async function writeWhole(path: string, text: string): Promise<void> {
-  const temporary = `${path}.new`
-  const file = await open(temporary, 'w', 0o600)
-  try {
-    await file.writeFile(text)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(temporary, path)
 }
 
 function secret(): string {

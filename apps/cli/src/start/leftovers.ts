@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { writeWhole } from '@sluice/embedded'
 import { errorCode } from '@sluice/shared/runtime'
-import { writeWhole } from './env-file.ts'
 
 /** A store as a person knows it. `at` is `host:port/database`, never with credentials: see `whereIs`. */
 export type ServedStore =

@@ -1,11 +1,9 @@
+import { findRedis, type Store, startPostgres, startRedis } from '@sluice/embedded'
 import { pingPostgres } from '@sluice/shared/db'
 import { pingRedis } from '@sluice/shared/queue'
 import { describeError, pause, UserError } from '@sluice/shared/runtime'
 import type { Secrets } from './env-file.ts'
 import { type QueueName, type ServedStore, whereIs } from './leftovers.ts'
-import { startPostgres } from './postgres.ts'
-import { findRedis, startRedis } from './redis.ts'
-import type { Store } from './server.ts'
 
 /** A store that this start serves; disposing stops it where it is our own. */
 export type OpenedStore = AsyncDisposable & {

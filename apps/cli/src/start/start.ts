@@ -1,7 +1,8 @@
 import { join } from 'node:path'
+import { writeWhole } from '@sluice/embedded'
 import { readIngestConfig, startIngest } from '@sluice/ingest'
 import { createDb, type Db, inboxBacklog, migrateSchema } from '@sluice/shared/db'
-import { createQueueSteward } from '@sluice/shared/queue'
+import { createQueueAdmin } from '@sluice/shared/queue'
 import {
   createMetrics,
   errorCode,
@@ -14,7 +15,7 @@ import {
 import { readWorkerConfig, startWorker } from '@sluice/worker'
 import { ROOT, withoutEmpty, withoutGiven } from '../stores.ts'
 import { banner, curlConfig } from './banner.ts'
-import { ensureSecrets, writeEnv, writeWhole } from './env-file.ts'
+import { ensureSecrets, writeEnv } from './env-file.ts'
 import { leftovers, recordLeft, recordServed } from './leftovers.ts'
 import { type OpenedStore, openPostgres, openRedis, whenRedisAnswers } from './open-stores.ts'
 import { credentialsIn, readStores } from './settings.ts'
@@ -139,9 +140,9 @@ async function recordWhatIsLeft(
   try {
     await recordLeft(stateDir, postgres.store, (await inboxBacklog(db.pool)).waiting)
     if (!redis || !queue) return
-    await using steward = createQueueSteward(queue, log)
-    if (!(await steward.ready(1_000))) return
-    const { waiting, active, delayed, failed } = await steward.counts()
+    await using admin = createQueueAdmin(queue, log)
+    if (!(await admin.ready(1_000))) return
+    const { waiting, active, delayed, failed } = await admin.counts()
     await recordLeft(stateDir, redis.store, waiting + active + delayed + failed)
   } catch {
     // Unknown then, which the next start says.

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { rawBytes, readEnvelope } from '../idwise/envelope.ts'
+import { rawBytes, readEnvelope } from '../envelope.ts'
 import { type IdwiseEvent, parseEvent } from '../idwise/event.ts'
 import { eventKey } from '../idwise/identity.ts'
 import { cleanText } from '../idwise/json.ts'
@@ -107,7 +107,7 @@ function valuesOf(
     attempts,
     raw,
     cleanText(envelope),
-    read?.arrival ?? null,
+    read?.deliveryId ?? null,
     read?.at ?? null,
   ]
 }

@@ -1,8 +1,8 @@
-import type { Environment } from '../idwise/envelope.ts'
+import type { Environment } from '../envelope.ts'
 import { ANONYMOUS_WINDOW_MS } from '../idwise/identity.ts'
 import { cleaned } from '../idwise/json.ts'
 import { byteaArray, float8Array, textArray } from './array.ts'
-import { bodySha256, type EventRow } from './delivery.ts'
+import { bodySha256, type EventRow } from './event-row.ts'
 import type { Connection } from './pool.ts'
 
 /** Keys travel as latin1 strings, so that they can be compared and looked up. */
@@ -52,7 +52,7 @@ export async function insertEvents(connection: Connection, rows: readonly EventR
       bytes((row) => row.body.bytes),
       texts((row) => row.body.text),
       texts(requests()),
-      texts((row) => row.delivery.envelope.arrival),
+      texts((row) => row.delivery.envelope.deliveryId),
       float8Array(rows.map((row) => row.at)),
       float8Array(rows.map((row) => row.delivery.duplicates)),
       texts((row) => (row.delivery.replayOf === null ? row.delivery.via : 'replay')),
@@ -90,7 +90,7 @@ function requests(): (row: EventRow) => string | null {
 /** What tells a duplicate from a conflict and from a second run of the same job, and whose journey is concerned. */
 export type LockedEvent = {
   readonly bodySha256: Buffer
-  readonly arrival: string
+  readonly deliveryId: string
   readonly environment: Environment
   readonly journeyId: string | null
   /** ms since 1970 */
@@ -104,7 +104,7 @@ export async function lockEvents(
 ): Promise<Map<KeyText, LockedEvent>> {
   const { rows } = await connection.query({
     name: 'lock_events',
-    text: `select event_key as key, body_sha256 as "bodySha256", arrival, environment, journey_id as "journeyId",
+    text: `select event_key as key, body_sha256 as "bodySha256", arrival as "deliveryId", environment, journey_id as "journeyId",
         round(extract(epoch from received_at) * 1000)::float8 as "receivedAt"
       from events where event_key = any($1::bytea[]) order by event_key for no key update`,
     values: [byteaArray(keys)],

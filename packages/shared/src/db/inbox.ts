@@ -1,3 +1,4 @@
+import { readEnvelope } from '../envelope.ts'
 import { errorCode } from '../runtime/errors.ts'
 import { textArray } from './array.ts'
 import type { Connection } from './pool.ts'
@@ -64,7 +65,9 @@ async function insertBesideHeld(
   groups: readonly (readonly [jobId: string, group: readonly InboxEvent[]])[],
   values: readonly unknown[],
 ): Promise<void> {
-  const own = groups.map(([jobId, [first]]) => `${jobId}-d${JSON.parse(first?.envelope ?? '{}').arrival}`)
+  const own = groups.map(
+    ([jobId, [first]]) => `${jobId}-d${readEnvelope(JSON.parse(first?.envelope ?? '{}'))?.deliveryId}`,
+  )
   await connection.query({
     name: 'insert_beside_held',
     text: `with given as (

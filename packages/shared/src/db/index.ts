@@ -1,8 +1,7 @@
 export { createAudit } from './audit.ts'
 export { checkNewSession, checkPostgres } from './check.ts'
 export { type DeadLetterReason, type NewDeadLetter, writeDeadLetters } from './dead-letters.ts'
-export type { Delivery } from './delivery.ts'
-export { addCollapsed, type Collapsed } from './duplicates.ts'
+export type { Job } from './event-row.ts'
 export { classifyFailure, type Failure, isFullOfNotifications, isTooSlow } from './failure.ts'
 export { databaseUrl, placeOf } from './hosts.ts'
 export {
@@ -31,7 +30,7 @@ export {
 } from './journey-queries.ts'
 export { type JourneyName, nameOf } from './journey-rows.ts'
 export { JOURNEY_CHANNEL, type JourneyChange } from './journeys.ts'
-export { type Landed, type LandOptions, landDeliveries } from './landing.ts'
+export { type LandingOutcome, type LandOptions, landJobs } from './landing.ts'
 export { withLease } from './lease.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export {
@@ -49,5 +48,6 @@ export {
 } from './operate.ts'
 export { pingPostgres } from './ping.ts'
 export { type Connection, createDb, type Db, type TransactionLimits } from './pool.ts'
+export { ANY_EVENT, probeLanding, type Twin, twinOf } from './probe.ts'
 export { announceProcess, checkProcesses, describeProcess } from './processes.ts'
-export { ANY_EVENT, probeLanding, type Twin, twinOf } from './twin.ts'
+export { countRedeliveries, type Redeliveries } from './redeliveries.ts'

@@ -1,16 +1,16 @@
-import type { JourneyEvent } from '../idwise/journey.ts'
+import type { JourneyEvent } from '../journey/fold.ts'
 import { columnsOf, type JourneyName, nameOf, WANTED } from './journey-rows.ts'
 import type { Connection } from './pool.ts'
 
 /** SQL: whether the body of a row of `events` has a final decision and no manual one at all, not even null. */
-export function finalAlone(events: string): string {
+export function finalWithoutManual(events: string): string {
   return `case when ${events}.final_decision is not null and ${events}.manual_decision is null then coalesce(
     jsonb_typeof(${events}.body->'body') = 'object' and not ${events}.body->'body' ? 'manualDecision', false) else false end`
 }
 
 const COLUMNS = ` e.environment, e.journey_id as "journeyId", e.kind, e.event, e.reference_no as "referenceNo",
   e.system_decision as "systemDecision", e.manual_decision as "manualDecision", e.final_decision as "finalDecision",
-  ${finalAlone('e')} as "finalAlone", e.details->>'action' as action, e.details->>'trigger' as trigger,
+  ${finalWithoutManual('e')} as "finalWithoutManual", e.details->>'action' as action, e.details->>'trigger' as trigger,
   e.details->>'previousSystemDecision' as "previousSystemDecision",
   (e.details->>'updatedAMLVersionNumber')::float8 as "amlVersion",
   exists (select from dead_letters d where d.event_key = e.event_key and d.reason = 'conflict'

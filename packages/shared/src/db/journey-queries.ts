@@ -1,14 +1,14 @@
 import { and, asc, desc, eq, getTableColumns, isNull, or, type SQL, sql } from 'drizzle-orm'
 import { type EventDetails, type EventKind, storedId } from '../idwise/event.ts'
-import type { JourneyEvent } from '../idwise/journey.ts'
+import type { JourneyEvent } from '../journey/fold.ts'
 import { transactionAnnounced } from './announce.ts'
-import { finalAlone, readEarlierEvents } from './journey-events.ts'
+import { finalWithoutManual, readEarlierEvents } from './journey-events.ts'
 import type { JourneyName } from './journey-rows.ts'
 import { foldJourneys } from './journeys.ts'
 import type { Db } from './pool.ts'
 import { deadLetters, events, journeys } from './schema.ts'
 
-type EventOfStory = { event: typeof events.$inferSelect; conflict: boolean; finalAlone: boolean }
+type EventOfStory = { event: typeof events.$inferSelect; conflict: boolean; finalWithoutManual: boolean }
 
 const { told: _, ...SHOWN } = getTableColumns(journeys)
 
@@ -88,7 +88,11 @@ async function newestEvents(
   const conflict = sql<boolean>`exists (select from ${deadLetters} d where d.event_key = ${events.eventKey}
     and d.reason = 'conflict' and d.state in ('open', 'replaying'))`
   const newest = await db.query
-    .select({ event: events, conflict, finalAlone: sql<boolean>`${sql.raw(finalAlone('events'))}` })
+    .select({
+      event: events,
+      conflict,
+      finalWithoutManual: sql<boolean>`${sql.raw(finalWithoutManual('events'))}`,
+    })
     .from(events)
     .where(which)
     .orderBy(desc(events.receivedAt), desc(events.eventKey))
@@ -97,7 +101,7 @@ async function newestEvents(
   return { events: newest.reverse().map(told), total }
 }
 
-function told({ event, conflict, finalAlone }: EventOfStory): JourneyStoryEvent {
+function told({ event, conflict, finalWithoutManual }: EventOfStory): JourneyStoryEvent {
   const details = (event.details ?? {}) as EventDetails
   return {
     kind: event.kind as EventKind,
@@ -106,7 +110,7 @@ function told({ event, conflict, finalAlone }: EventOfStory): JourneyStoryEvent 
     systemDecision: event.systemDecision,
     manualDecision: event.manualDecision,
     finalDecision: event.finalDecision,
-    finalAlone,
+    finalWithoutManual,
     action: details.action ?? null,
     trigger: details.trigger ?? null,
     previousSystemDecision: details.previousSystemDecision ?? null,

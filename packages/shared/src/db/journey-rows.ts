@@ -1,5 +1,5 @@
-import type { Environment } from '../idwise/envelope.ts'
-import type { Journey } from '../idwise/journey.ts'
+import type { Environment } from '../envelope.ts'
+import type { Journey } from '../journey/fold.ts'
 import { float8Array, textArray } from './array.ts'
 import type { Connection } from './pool.ts'
 

@@ -1,4 +1,5 @@
-import { foldGathered, gathered, type Journey, type JourneyEvent } from '../idwise/journey.ts'
+import { readDigest, writeDigest } from '../journey/digest.ts'
+import { coalesce, foldCoalesced, type Journey, type JourneyEvent } from '../journey/fold.ts'
 import { textArray } from './array.ts'
 import { readEvents } from './journey-events.ts'
 import {
@@ -12,7 +13,6 @@ import {
   updateJourneys,
 } from './journey-rows.ts'
 import type { Connection } from './pool.ts'
-import { readTold, writeTold } from './told.ts'
 
 /** Applications listen here; see docs/architecture.md. */
 export const JOURNEY_CHANNEL = 'sluice_journeys'
@@ -175,7 +175,7 @@ const isChanged = ({ changed }: Change) => changed.length > 0
 /** What the events before said, by the row; undefined where they must be read. */
 function toldBefore({ altered, before }: Touched, row: JourneyRow | 'new' | 'unknown') {
   if (altered || before === 'unknown') return undefined
-  return typeof row === 'string' ? [] : readTold(row)
+  return typeof row === 'string' ? [] : readDigest(row)
 }
 
 function freshChange(touched: Touched): Change {
@@ -191,9 +191,9 @@ function updateOf(of: Touched, row: JourneyRow, events: readonly JourneyEvent[])
 function changeOf(of: Touched, before: Journey | undefined, events: readonly JourneyEvent[]): Change {
   const { name } = of
   if (events.length === 0) return { of, name, journey: STUB, told: null, changed: [] }
-  const all = gathered(events)
-  const journey = foldGathered(all)
-  return { of, name, journey, told: writeTold(all), changed: changedFields(before, journey) }
+  const all = coalesce(events)
+  const journey = foldCoalesced(all)
+  return { of, name, journey, told: writeDigest(all), changed: changedFields(before, journey) }
 }
 
 /** The row of a journey whose events are not known yet, so that there is something to lock. */

@@ -1,5 +1,5 @@
+import { type Environment, writeEnvelope } from '../envelope.ts'
 import { decodeBody, isGzip } from '../idwise/decode.ts'
-import type { Environment } from '../idwise/envelope.ts'
 import { ANONYMOUS_WINDOW_MS, anonymousEventKey } from '../idwise/identity.ts'
 import { failpoint } from '../runtime/failpoint.ts'
 import { resolveReplayed, writeDeadLetters } from './dead-letters.ts'
@@ -7,18 +7,18 @@ import {
   type BodyAs,
   bodySha256,
   bytesOf,
-  type Delivery,
   type EventRow,
+  type Job,
   journeyEventOf,
-  readDelivery,
-} from './delivery.ts'
+  readJob,
+} from './event-row.ts'
 import { countDuplicates, insertEvents, lockEvents, newestAnonymous, readCompressed } from './events.ts'
 import { classifyFailure } from './failure.ts'
 import { nameOf } from './journey-rows.ts'
 import { type FoldOptions, foldTouched, lookUp, type Touched, touch } from './journeys.ts'
 import type { Connection } from './pool.ts'
 
-export type Landed = 'landed' | 'duplicate' | 'conflict'
+export type LandingOutcome = 'landed' | 'duplicate' | 'conflict'
 
 export type LandOptions = FoldOptions & {
   /**
@@ -40,18 +40,18 @@ export type LandOptions = FoldOptions & {
  * was there with other bytes and is now a dead letter.
  * @throws what `pg` throws. Nothing else is caught: the transaction is lost with the first failure.
  */
-export async function landDeliveries(
+export async function landJobs(
   connection: Connection,
-  deliveries: readonly Delivery[],
+  deliveries: readonly Job[],
   options: LandOptions = {},
-): Promise<Landed[]> {
+): Promise<LandingOutcome[]> {
   if (deliveries.length > 0) failpoint('worker-before-transaction')
   // Whole milliseconds, as a journey's events are read.
   const now = Math.floor(options.now ?? Number.POSITIVE_INFINITY)
   const land = (bodyAs: BodyAs) =>
     landRows(
       connection,
-      deliveries.map((delivery) => readDelivery(delivery, bodyAs, now)),
+      deliveries.map((delivery) => readJob(delivery, bodyAs, now)),
       options,
     )
   if (!options.withoutBody) return land('sent')
@@ -70,7 +70,7 @@ async function landRows(
   connection: Connection,
   rows: readonly EventRow[],
   options: FoldOptions,
-): Promise<Landed[]> {
+): Promise<LandingOutcome[]> {
   await keyAnonymous(connection, rows)
 
   const byKey = Map.groupBy(rows, (row) => row.eventKey.toString('latin1'))
@@ -82,7 +82,7 @@ async function landRows(
   ])
 
   if (rows.length > 0) failpoint('worker-in-transaction')
-  const outcomes = new Map<EventRow, Landed>()
+  const outcomes = new Map<EventRow, LandingOutcome>()
   const others = rows.filter((row) => {
     const key = row.eventKey.toString('latin1')
     const landed = !known.has(key) && byKey.get(key)?.[0] === row
@@ -98,7 +98,7 @@ async function landRows(
   )
   const touched = [...journeys.values()].filter(({ landed, altered }) => altered || landed.length > 0)
   await foldTouched(connection, touched, options)
-  return rows.map((row) => outcomes.get(row) as Landed)
+  return rows.map((row) => outcomes.get(row) as LandingOutcome)
 }
 
 /**
@@ -134,7 +134,7 @@ async function settleOthers(
     outcomes,
     journeys,
     options,
-  }: { outcomes: Map<EventRow, Landed>; journeys: Map<string, Touched>; options: FoldOptions },
+  }: { outcomes: Map<EventRow, LandingOutcome>; journeys: Map<string, Touched>; options: FoldOptions },
 ): Promise<void> {
   const stored = await lockEvents(connection, others.map((row) => row.eventKey).sort(Buffer.compare))
   const isSame = await compareBodies(connection, others, stored)
@@ -145,7 +145,7 @@ async function settleOthers(
     const there = stored.get(key)
     if (!there) throw new Error('an event that was there is gone')
     const { at } = row
-    const { arrival } = row.delivery.envelope
+    const { deliveryId } = row.delivery.envelope
     const isConflict = !isSame(row)
     outcomes.set(row, isConflict ? 'conflict' : 'duplicate')
     if (isConflict) conflicts.push(row)
@@ -156,7 +156,7 @@ async function settleOthers(
     // The same arrival again is a job that ran twice (its worker died, or its add was repeated), not a redelivery;
     // neither is a replay, which is ours.
     if (isConflict || row.delivery.replayOf !== null) continue
-    const further = (there.arrival === arrival ? 0 : 1) + row.delivery.duplicates
+    const further = (there.deliveryId === deliveryId ? 0 : 1) + row.delivery.duplicates
     if (further === 0) continue
     const known = duplicates.get(key)
     duplicates.set(key, {
@@ -172,7 +172,7 @@ async function settleOthers(
       reason: 'conflict' as const,
       error: CONFLICT,
       attempts: 1,
-      envelope: JSON.stringify(row.delivery.envelope),
+      envelope: writeEnvelope(row.delivery.envelope),
     })),
     options,
   )

@@ -3,7 +3,7 @@ import type { Db } from './pool.ts'
 
 const LASTS_MS = 30_000
 
-const TAKE = `
+const CLAIM = `
 insert into leases (name, holder, expires_at) values ($1, $2, now() + $3::float8 * interval '1 millisecond')
 on conflict (name) do update set holder = excluded.holder, expires_at = excluded.expires_at
 where leases.expires_at < now()`
@@ -23,7 +23,7 @@ export async function withLease(
   lastsMs = LASTS_MS,
 ): Promise<void> {
   const holder = randomUUID()
-  const { rowCount } = await db.pool.query(TAKE, [name, holder, lastsMs])
+  const { rowCount } = await db.pool.query(CLAIM, [name, holder, lastsMs])
   if (rowCount !== 1) return
   const renew = () => void db.pool.query(RENEW, [name, holder, lastsMs]).catch(() => {})
   const timer = setInterval(renew, lastsMs / 3)

@@ -42,7 +42,7 @@ export const events = pgTable(
      * ingest's clock that was ahead (`claimedAt`). */
     request: jsonb('request'),
     /** The delivery that made this row: a second run of the same job is no duplicate. */
-    arrival: text('arrival').notNull(),
+    deliveryId: text('arrival').notNull(),
     receivedAt: time('received_at').notNull(),
     processedAt: time('processed_at').notNull().defaultNow(),
     duplicates: integer('duplicates').notNull().default(0),
@@ -81,7 +81,7 @@ export const journeys = pgTable(
     firstEventAt: time('first_event_at').notNull(),
     lastEventAt: time('last_event_at').notNull(),
     needsAttention: text('needs_attention'),
-    /** What its events say (`writeTold`), for the next fold alone; null where they must be read. */
+    /** What its events say (`writeDigest`), for the next fold alone; null where they must be read. */
     told: text('told'),
     /** When the row last changed. Without an index: with one, no change of a row could stay on its page. */
     updatedAt: time('updated_at').notNull().defaultNow(),
@@ -122,7 +122,7 @@ export const deadLetters = pgTable(
     raw: bytea('raw').notNull(),
     /** The job's data as it was, which a replay sends again. */
     envelope: text('envelope').notNull(),
-    arrival: text('arrival'),
+    deliveryId: text('arrival'),
     receivedAt: time('received_at'),
     firstFailedAt: time('first_failed_at').notNull().defaultNow(),
     lastFailedAt: time('last_failed_at').notNull().defaultNow(),

@@ -42,7 +42,7 @@ export type IdwiseEvent = {
   readonly manualDecision: string | null
   readonly finalDecision: string | null
   /** It has a final decision and no manual one at all, not even null: the oldest shape. */
-  readonly finalAlone: boolean
+  readonly finalWithoutManual: boolean
   /** What only some event types carry, under the sender's own names; null where there is nothing. */
   readonly details: EventDetails | null
   /** The whole document as text for a `jsonb` column; null where the body is not JSON. */
@@ -92,7 +92,7 @@ export function parseEvent(raw: Buffer | string): IdwiseEvent {
     systemDecision: body?.text('systemDecision') ?? null,
     manualDecision,
     finalDecision,
-    finalAlone: finalDecision !== null && manualDecision === null && hasNoManualDecision(document),
+    finalWithoutManual: finalDecision !== null && manualDecision === null && hasNoManualDecision(document),
     details: body ? detailsOf(body) : null,
     json: toJsonb(document.text),
   }
@@ -123,7 +123,7 @@ const UNREADABLE: IdwiseEvent = {
   systemDecision: null,
   manualDecision: null,
   finalDecision: null,
-  finalAlone: false,
+  finalWithoutManual: false,
   details: null,
   json: null,
 }

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { Environment } from './envelope.ts'
+import type { Environment } from '../envelope.ts'
 import type { IdwiseEvent } from './event.ts'
 
 /** A body without event id is the same event when it comes again within this span of its first arrival. */

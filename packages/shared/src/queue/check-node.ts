@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis'
 import { type Check, checkClock, fail, ok, unsafe, warn } from '../runtime/check.ts'
-import { redisCause } from './cause.ts'
 import { checkReplicas, type Replication } from './check-replicas.ts'
 import type { Master } from './nodes.ts'
+import { redisCause } from './refusal.ts'
 
 type Info = Readonly<Record<string, string>>
 

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { type Check, fail, ok, warn } from '../runtime/check.ts'
 import { describeError } from '../runtime/errors.ts'
+import { QUEUE_NAME, shardPrefix } from './bullmq/options.ts'
 import type { RedisClient } from './connection.ts'
 import type { Master } from './nodes.ts'
-import { QUEUE_NAME, shardPrefix } from './options.ts'
-import { missingRights } from './rights.ts'
-import { tryQueue } from './roundtrip.ts'
+import { missingRights } from './permissions.ts'
+import { tryQueue } from './trial.ts'
 
 /** What is known of the shards from look to look. */
 export type ShardMemory = {

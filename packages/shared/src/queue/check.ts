@@ -1,11 +1,11 @@
 import { withDeadline } from '../runtime/backoff.ts'
 import { type Check, fail, ok, unusable } from '../runtime/check.ts'
-import { redisCause } from './cause.ts'
 import { checkNode, nameOf } from './check-node.ts'
 import type { Replication } from './check-replicas.ts'
 import { checkShards, createShardMemory } from './check-shards.ts'
 import { connected, findMasters, type Master, withRedis } from './nodes.ts'
-import type { QueueLocation } from './sender.ts'
+import type { QueueLocation } from './producer.ts'
+import { redisCause } from './refusal.ts'
 
 /** Longer than a node that hangs keeps its own look. */
 const LIMIT_MS = 8_000

@@ -3,7 +3,6 @@ export { type Batcher, type BatcherOptions, createBatcher } from './batch.ts'
 export { type Check, fail, ok, type StoreName, warn } from './check.ts'
 export { describeError, errorCode, UserError } from './errors.ts'
 export { armFailpoint, FAILPOINTS, type Failpoint, failpoint } from './failpoint.ts'
-export { type Guard, type Looks, startGuard } from './guard.ts'
 export { runUntilSignal } from './lifecycle.ts'
 export { createLog, type Log } from './log.ts'
 export { createMetrics, type Metrics } from './metrics.ts'
@@ -22,3 +21,4 @@ export {
   settingsProblems,
   wholeNumber,
 } from './settings.ts'
+export { type Looks, type StoreChecks, startStoreChecks } from './store-checks.ts'

@@ -1,0 +1,1 @@
+export { startSweeper } from './sweep.ts'

@@ -1,0 +1,99 @@
+import { readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { freePort, type Store, startPostgres } from '@sluice/embedded'
+import { pingPostgres } from '@sluice/shared/db'
+
+/** A Postgres that can be hurt. It keeps its port and its data from start to start. */
+export type PostgresServer = AsyncDisposable & {
+  readonly port: number
+  readonly url: string
+  readonly dir: string
+  /** Where its data lies. */
+  readonly data: string
+  readonly isRunning: boolean
+  start(): Promise<void>
+  /** In an orderly way. */
+  stop(): Promise<void>
+  /** SIGKILL for the postmaster and all of its processes, and waits until they are gone. */
+  kill(): Promise<void>
+  /** SIGSTOP or SIGCONT for the postmaster and all of its processes. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void
+}
+
+const PASSWORD = 'of-the-chaos-only'
+
+/** Starts it at once, on an empty database. */
+export async function createPostgresServer({ dir }: { dir: string }): Promise<PostgresServer> {
+  await mkdir(dir, { recursive: true })
+  const port = await freePort()
+  await writeFile(join(dir, 'postgres.port'), String(port))
+  let running: Store | undefined
+
+  async function start(): Promise<void> {
+    const store = await startPostgres({
+      stateDir: dir,
+      password: PASSWORD,
+      ping: pingPostgres,
+      report: () => {},
+    })
+    running = store
+    void store.exited.then(() => {
+      if (running === store) running = undefined
+    })
+  }
+  function signal(name: NodeJS.Signals): void {
+    const pidFile = join(realpathSync(join(dir, 'postgres')), 'postmaster.pid')
+    const postmaster = Number.parseInt(readFileSync(pidFile, 'utf8'), 10)
+    // The postmaster first: it answers the death of a child by starting another.
+    for (const pid of [postmaster, ...childrenOf(postmaster)]) {
+      try {
+        process.kill(pid, name)
+      } catch {
+        // Gone meanwhile.
+      }
+    }
+  }
+  await start()
+
+  return {
+    port,
+    url: `postgres://sluice:${PASSWORD}@127.0.0.1:${port}/sluice`,
+    dir,
+    data: realpathSync(join(dir, 'postgres')),
+    get isRunning() {
+      return running !== undefined
+    },
+    start,
+    async stop() {
+      const store = running
+      await store?.stop(10_000)
+      running = undefined
+    },
+    async kill() {
+      const store = running
+      if (!store) return
+      signal('SIGKILL')
+      await store.exited
+    },
+    signal,
+    async [Symbol.asyncDispose]() {
+      await running?.stop(5_000)
+    },
+  }
+}
+
+function childrenOf(parent: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        // "pid (name) state parent …"; the name may hold anything but the last parenthesis.
+        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+        return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === parent
+      } catch {
+        return false
+      }
+    })
+}
