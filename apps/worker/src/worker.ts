@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { startSweeper } from '@sluice/scheduler'
+import { startScheduler } from '@sluice/scheduler'
 import {
   ANY_EVENT,
   announceProcess,
@@ -87,8 +87,8 @@ export async function startWorker(
     }),
   )
   await lookAtSchema().catch((error) => gate.shut(error))
-  // Before what takes events, so that it ends after it: its last round counts what the last jobs were.
-  stack.use(startSweeper({ db, admin, log }))
+  // Before the consumer, so that it ends later: it does some duties once more for the last jobs.
+  if (config.scheduler) stack.use(startScheduler({ db, admin, log }))
   const means = createMeans({ db, gate, metrics, log })
   if (config.queue && admin) {
     const consume = createConsume(means)
