@@ -66,7 +66,7 @@ async function repeat(
 function noteRedeliveries({ db, admin }: { db: Db; admin: QueueAdmin }): Promise<void> {
   return withLease(db, 'sluice collapsed', async () => {
     await admin.moveRedeliveries((counts) =>
-      db.transaction((connection) => countRedeliveries(connection, counts)),
+      db.landingTransaction((connection) => countRedeliveries(connection, counts)),
     )
   })
 }
@@ -74,7 +74,7 @@ function noteRedeliveries({ db, admin }: { db: Db; admin: QueueAdmin }): Promise
 function sweepFailed({ db, admin, log }: { db: Db; admin: QueueAdmin; log: Log }): Promise<void> {
   return withLease(db, 'sluice sweep', async () => {
     const swept = await admin.sweepFailed((job) =>
-      db.transaction((connection) => writeDeadLetters(connection, [letterOf(job)])),
+      db.landingTransaction((connection) => writeDeadLetters(connection, [letterOf(job)])),
     )
     if (swept > 0) log.warn({ jobs: swept }, 'jobs that the queue gave up are dead letters now')
   })
