@@ -1,6 +1,6 @@
 import { countCrashes, countRedeliveries, type Db, withLease, writeDeadLetters } from '@sluice/shared/db'
 import type { FailedJob, QueueAdmin } from '@sluice/shared/queue'
-import { describeError, type Log, pause } from '@sluice/shared/runtime'
+import { describeError, every, type Log } from '@sluice/shared/runtime'
 
 const COLLAPSED_EVERY_MS = 1_000
 const FAILED_EVERY_MS = 15_000
@@ -27,8 +27,8 @@ export function startSweeper({
   admin: QueueAdmin | undefined
   log: Log
 }): AsyncDisposable {
-  const stop = new AbortController()
-  const round = (everyMs: number, work: () => Promise<void>) => repeat(everyMs, stop.signal, log, work)
+  const onError = (error: unknown) => log.debug({ error: describeError(error) }, 'sweep failed; trying again')
+  const round = (everyMs: number, work: () => Promise<void>) => every(everyMs, work, { onError })
   const rounds = [
     round(CRASHES_EVERY_MS, async () => void (await countCrashes(db.pool, CLAIM_IS_DEAD_MS))),
     ...(admin
@@ -43,23 +43,10 @@ export function startSweeper({
   ]
   return {
     async [Symbol.asyncDispose]() {
-      stop.abort()
-      await Promise.all(rounds)
+      await Promise.all(rounds.map((each) => each[Symbol.asyncDispose]()))
       // What was landed by the last jobs of this process, if both stores still answer.
       if (admin) await noteRedeliveries({ db, admin }).catch(() => {})
     },
-  }
-}
-
-async function repeat(
-  everyMs: number,
-  stop: AbortSignal,
-  log: Log,
-  round: () => Promise<void>,
-): Promise<void> {
-  while (!stop.aborted) {
-    await round().catch((error) => log.debug({ error: describeError(error) }, 'sweep failed; trying again'))
-    await pause(everyMs * (0.8 + Math.random() * 0.4), stop)
   }
 }
 

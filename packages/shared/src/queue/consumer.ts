@@ -1,6 +1,7 @@
 import type { Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { pause, withDeadline } from '../runtime/backoff.ts'
+import { withDeadline } from '../runtime/backoff.ts'
+import { pause } from '../runtime/every.ts'
 import type { Log } from '../runtime/log.ts'
 import { createWorkerBackend } from './bullmq/backend.ts'
 import {

@@ -1,6 +1,6 @@
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq'
-import { pause } from '../../runtime/backoff.ts'
 import { describeError } from '../../runtime/errors.ts'
+import { pause } from '../../runtime/every.ts'
 import type { Log } from '../../runtime/log.ts'
 import { type ClaimedJob, type EndedJob, type JobClaimer, MAX_JOBS } from './claim.ts'
 import type { EventWorker } from './event-worker.ts'
