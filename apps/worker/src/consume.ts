@@ -66,7 +66,7 @@ export function createConsume(means: Means): (jobs: readonly QueueJob[]) => Prom
   async function bury(job: QueueJob, reason: DeadLetterReason, error: unknown): Promise<HandleResult> {
     const letter = { jobId: job.jobId, reason, error: describeError(error), attempts: job.attempt }
     await announcer((announced) =>
-      db.transaction((connection) =>
+      db.landingTransaction((connection) =>
         writeDeadLetters(connection, [{ ...letter, envelope: JSON.stringify(job.data) }], { announced }),
       ),
     )

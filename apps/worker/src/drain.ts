@@ -58,7 +58,7 @@ export function createDrain(means: Means, worker: string): Drain {
     let rows: InboxRow[] = []
     /** Lands what lands with others, in the transaction that takes the rows, and tells what is to come later. */
     const landCommon = (announced: boolean) =>
-      db.transaction(async (connection, begunAt) => {
+      db.landingTransaction(async (connection, begunAt) => {
         rows = await takeInbox(connection, most, { bytes: BATCH_BYTES, since: look.since })
         const found = { to: begunAt, tookMs: performance.now() - look.beganAt }
         if (rows.length === 0) return { found, landed: [], later: NOTHING }
@@ -142,7 +142,7 @@ export function createDrain(means: Means, worker: string): Drain {
   ): Promise<readonly InboxRow[]> {
     const jobIds = rows.map(({ jobId }) => jobId)
     const landed = await announcer((announced) =>
-      db.transaction(async (connection, now) => {
+      db.landingTransaction(async (connection, now) => {
         // Another worker may have been faster in between.
         const taken = await retakeInbox(connection, jobIds)
         return landRows(connection, taken, { ...options, announced, onRead, now })
@@ -223,7 +223,7 @@ export function createDrain(means: Means, worker: string): Drain {
 
   async function bury(row: InboxRow, reason: DeadLetterReason, error: unknown): Promise<void> {
     const buried = await announcer((announced) =>
-      db.transaction(async (connection) => {
+      db.landingTransaction(async (connection) => {
         const taken = await retakeInbox(connection, [row.jobId])
         const letters = taken.map((each) => letterOf(each, reason, error))
         await writeDeadLetters(connection, letters, { announced })

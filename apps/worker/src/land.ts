@@ -64,7 +64,7 @@ export function land(
 ): Promise<LandingOutcome[]> {
   const onRead = noticing(means)
   return means.announcer((announced) =>
-    means.db.transaction(
+    means.db.landingTransaction(
       (connection, now) => landJobs(connection, deliveries, { ...options, announced, onRead, now }),
       limits,
     ),

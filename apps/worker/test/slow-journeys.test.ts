@@ -27,9 +27,9 @@ beforeEach(async () => {
   const gate = createGate({ probe: async () => {}, onShut() {}, onOpen() {}, log })
   const db: World['db'] = {
     ...world.db,
-    transaction(work, limits) {
+    landingTransaction(work, limits) {
       begun++
-      return world.db.transaction(work, limits).catch((error) => {
+      return world.db.landingTransaction(work, limits).catch((error) => {
         failed++
         throw error
       })

@@ -9,7 +9,7 @@ export const failedJobs = ({ db, admin, log }: QueueDutyDeps): Duty => ({
   lease: 'sluice sweep',
   async run() {
     const swept = await admin.sweepFailed((job) =>
-      db.transaction((connection) => writeDeadLetters(connection, [letterOf(job)])),
+      db.landingTransaction((connection) => writeDeadLetters(connection, [letterOf(job)])),
     )
     if (swept > 0) log.warn({ jobs: swept }, 'jobs that the queue gave up are dead letters now')
   },

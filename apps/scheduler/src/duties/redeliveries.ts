@@ -10,7 +10,7 @@ export const redeliveries = ({ db, admin }: QueueDutyDeps): Duty => ({
   isDoneAtEnd: true,
   async run() {
     await admin.moveRedeliveries((counts) =>
-      db.transaction((connection) => countRedeliveries(connection, counts)),
+      db.landingTransaction((connection) => countRedeliveries(connection, counts)),
     )
   },
 })

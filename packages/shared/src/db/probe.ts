@@ -135,7 +135,7 @@ export async function probeLanding(
     await connection.query('set constraints all immediate')
     throw done
   }
-  await db.transaction(land, LIMITS).catch((error: unknown) => {
+  await db.landingTransaction(land, LIMITS).catch((error: unknown) => {
     if (error !== done) throw error
   })
 }
