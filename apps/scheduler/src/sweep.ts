@@ -1,4 +1,12 @@
-import { countCrashes, countRedeliveries, type Db, withLease, writeDeadLetters } from '@sluice/shared/db'
+import {
+  countCrashes,
+  countRedeliveries,
+  type Db,
+  letterOf,
+  withLease,
+  writeDeadLetters,
+} from '@sluice/shared/db'
+import { reasonOfFailedJob } from '@sluice/shared/disposition'
 import type { FailedJob, QueueAdmin } from '@sluice/shared/queue'
 import { describeError, type Log, pause } from '@sluice/shared/runtime'
 
@@ -74,7 +82,7 @@ function noteRedeliveries({ db, admin }: { db: Db; admin: QueueAdmin }): Promise
 function sweepFailed({ db, admin, log }: { db: Db; admin: QueueAdmin; log: Log }): Promise<void> {
   return withLease(db, 'sluice sweep', async () => {
     const swept = await admin.sweepFailed((job) =>
-      db.transaction((connection) => writeDeadLetters(connection, [letterOf(job)])),
+      db.transaction((connection) => writeDeadLetters(connection, [letterOfFailed(job)])),
     )
     if (swept > 0) log.warn({ jobs: swept }, 'jobs that the queue gave up are dead letters now')
   })
@@ -88,13 +96,8 @@ function rescueLost({ db, admin, log }: { db: Db; admin: QueueAdmin; log: Log })
   })
 }
 
-function letterOf({ jobId, data, reason, attempts }: FailedJob) {
-  const stalled = reason.includes('stalled')
-  return {
-    jobId,
-    reason: stalled ? ('worker_crashed' as const) : ('attempts_exhausted' as const),
-    error: { name: stalled ? 'WorkerCrashed' : 'JobFailed', message: reason },
-    attempts,
-    envelope: data,
-  }
+function letterOfFailed({ jobId, data, reason, attempts }: FailedJob) {
+  const hasCrashed = reason.includes('stalled')
+  const error = Object.assign(new Error(reason), { name: hasCrashed ? 'WorkerCrashed' : 'JobFailed' })
+  return letterOf({ jobId, envelope: data, attempts }, reasonOfFailedJob({ hasCrashed }), error)
 }
