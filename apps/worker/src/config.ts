@@ -4,6 +4,7 @@ import {
   type Env,
   port,
   processSettings,
+  queueLocation,
   queueSettings,
   readSettings,
   wholeNumber,
@@ -25,7 +26,8 @@ export type WorkerConfig = Readonly<{
 
 /** @throws UserError that lists every wrong setting. */
 export function readWorkerConfig(env: Env): WorkerConfig {
-  const settings = readSettings(env, SETTINGS, ['DATABASE_URL', 'REDIS_URL'])
+  const settings = readSettings(env, workerSettings)
+  const queue = queueLocation(settings)
   const consume = settings.WORKER_SHARDS
   return {
     probesHost: settings.PROBES_HOST,
@@ -34,20 +36,12 @@ export function readWorkerConfig(env: Env): WorkerConfig {
     logLevel: settings.LOG_LEVEL,
     strict: settings.SLUICE_DURABILITY === 'strict',
     databaseUrl: settings.DATABASE_URL,
-    queue: settings.REDIS_URL
-      ? {
-          url: settings.REDIS_URL,
-          prefix: settings.QUEUE_PREFIX,
-          shards: settings.QUEUE_SHARDS,
-          acks: settings.REDIS_ACKS,
-          ...(consume && { consume }),
-        }
-      : undefined,
+    queue: queue && { ...queue, ...(consume && { consume }) },
     concurrency: settings.WORKER_CONCURRENCY,
   }
 }
 
-const SETTINGS = z
+export const workerSettings = z
   .object({
     ...processSettings,
     ...queueSettings,
