@@ -40,6 +40,7 @@ export type Summary = Progress & {
   readonly complete: boolean
 }
 
+/** A copy of what IDWise documents, on purpose: the simulator must not repeat a mistake of the product. */
 const REDELIVERY_MINUTES = [5, 10, 15]
 const PROGRESS_EVERY_MS = 500
 

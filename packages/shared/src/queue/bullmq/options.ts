@@ -1,4 +1,5 @@
 import type { DefaultJobOptions } from 'bullmq'
+import { REDELIVERY_WINDOW_MS } from '../../idwise/schedule.ts'
 
 /** Tries of an event before it becomes a dead letter, on the queue and in the inbox alike. */
 export const ATTEMPTS = 8
@@ -13,8 +14,8 @@ export const BACKOFF = { baseMs: 1_000, maxMs: 60_000 }
 export const JOB_OPTIONS = {
   attempts: ATTEMPTS,
   backoff: { type: 'exponential', delay: BACKOFF.baseMs, jitter: 0.5 },
-  // Finished jobs stay an hour, longer than IDWise redelivers, so that redeliveries collapse here.
-  removeOnComplete: { age: 3_600 },
+  // Finished jobs stay as long as IDWise may redeliver them, so that a redelivery meets its job. Seconds.
+  removeOnComplete: { age: REDELIVERY_WINDOW_MS / 1_000 },
   // The failed set is a net: only the sweeper takes from it, once the dead letter is written.
   removeOnFail: false,
   stackTraceLimit: 2,
