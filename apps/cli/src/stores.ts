@@ -1,11 +1,14 @@
 import { fileURLToPath } from 'node:url'
 import { createDb, type Db, databaseUrl, placeOf } from '@sluice/shared/db'
+import { ENVIRONMENTS } from '@sluice/shared/envelope'
 import { createQueueAdmin, type QueueAdmin, type QueueLocation } from '@sluice/shared/queue'
 import {
   createLog,
+  credentialsSetting,
   describeError,
   type Env,
   errorCode,
+  queueLocation,
   queueSettings,
   readSettings,
   UserError,
@@ -31,7 +34,7 @@ export async function settingsOfStart(env: Env = process.env): Promise<Env> {
   return { ...withoutGiven(await readEnv(`${ROOT}/.sluice`), env), ...withoutEmpty(env) }
 }
 
-const SENDING = ['IDWISE_LIVE_CREDENTIALS', 'IDWISE_SANDBOX_CREDENTIALS', 'INGEST_PORT']
+const SENDING: readonly string[] = [...ENVIRONMENTS.map(credentialsSetting), 'INGEST_PORT']
 
 /** What it takes to send to the ingest of this clone, whatever database the environment names. */
 export async function settingsForSending(env: Env = process.env, root = ROOT): Promise<Env> {
@@ -58,17 +61,10 @@ export function withoutEmpty(env: Env): Env {
 export async function withStores<T>(work: (stores: Stores) => Promise<T>): Promise<T> {
   const env = await settingsOfStart()
   if (!hasDatabase(env)) throw new UserError(NO_DATABASE)
-  const settings = readSettings(env, SETTINGS, ['DATABASE_URL', 'REDIS_URL'])
+  const settings = readSettings(env, SETTINGS)
   await using stack = new AsyncDisposableStack()
   const db = stack.use(createDb(settings.DATABASE_URL, { max: 3, statementMs: 60_000, log, name: 'cli' }))
-  const location = settings.REDIS_URL
-    ? {
-        url: settings.REDIS_URL,
-        prefix: settings.QUEUE_PREFIX,
-        shards: settings.QUEUE_SHARDS,
-        acks: settings.REDIS_ACKS,
-      }
-    : undefined
+  const location = queueLocation(settings)
   const queue = location && stack.use(createQueueAdmin(location, log))
   try {
     return await work({ db, queue, location })

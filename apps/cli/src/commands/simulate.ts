@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { ENVIRONMENTS } from '@sluice/shared/envelope'
-import { parseCredentials } from '@sluice/shared/idwise'
-import { UserError } from '@sluice/shared/runtime'
+import { credentialsSetting, parseCredentials, UserError } from '@sluice/shared/runtime'
 import { describeProgress, describeSummary, parseMix, simulate } from '@sluice/simulator'
 import { Command, InvalidArgumentError } from 'commander'
 import { print, printJson, printProgress } from '../output.ts'
@@ -84,7 +83,7 @@ function baseOf(url: string): string {
 function credentialsIn(env: Readonly<Record<string, string | undefined>>) {
   return Object.fromEntries(
     ENVIRONMENTS.flatMap((environment) => {
-      const name = `IDWISE_${environment.toUpperCase()}_CREDENTIALS`
+      const name = credentialsSetting(environment)
       const text = env[name]
       if (!text) return []
       const { credentials, problems } = parseCredentials(text)

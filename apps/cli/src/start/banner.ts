@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IngestConfig } from '@sluice/ingest'
-import type { Credential } from '@sluice/shared/idwise'
+import type { Credential } from '@sluice/shared/runtime'
 import type { OpenedStore } from './open-stores.ts'
 
 /** What a person needs after a start: where to post, a line to paste, where the event can be found. */

@@ -3,12 +3,12 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { writeWhole } from '@sluice/embedded'
-import { errorCode, UserError } from '@sluice/shared/runtime'
+import { ENVIRONMENTS } from '@sluice/shared/envelope'
+import { credentialSettings, errorCode, UserError } from '@sluice/shared/runtime'
 
 /** What the first start makes up, kept for every later one in `.sluice/secrets`; a start may be given others. */
 const SECRETS = {
-  IDWISE_LIVE_CREDENTIALS: () => `bearer:${secret()}`,
-  IDWISE_SANDBOX_CREDENTIALS: () => `bearer:${secret()}`,
+  ...credentialSettings(ENVIRONMENTS, () => `bearer:${secret()}`),
   SLUICE_POSTGRES_PASSWORD: secret,
   SLUICE_REDIS_PASSWORD: secret,
 }

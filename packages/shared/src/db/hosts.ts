@@ -29,13 +29,16 @@ export function hostsIn(url: string): string[] {
 }
 
 /** The setting DATABASE_URL. */
-export const databaseUrl = z.string().superRefine((url, context) => {
-  try {
-    hostsIn(url)
-  } catch (error) {
-    context.issues.push({ code: 'custom', message: (error as Error).message, input: undefined })
-  }
-})
+export const databaseUrl = z
+  .string()
+  .superRefine((url, context) => {
+    try {
+      hostsIn(url)
+    } catch (error) {
+      context.issues.push({ code: 'custom', message: (error as Error).message, input: undefined })
+    }
+  })
+  .meta({ fromFile: true })
 
 /** The driver reads it without connecting, and throws where it cannot. */
 function readByDriver(url: string): pg.Client {
