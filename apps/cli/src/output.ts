@@ -1,5 +1,6 @@
-// Every line for people passes through `plain`, because names, ids and messages come from others. A control character acts
-// on a terminal, a line break forges a line, and a character that is invisible or reverses the direction of text hides text.
+// Every line for people passes through `plain`, because names, ids and messages come from others. A control character
+// acts on a terminal, a line break forges a line, and a character that is invisible or reverses the direction of text
+// hides text.
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 
 /** Makes text one line that is safe to print. Each character that would act is shown as its escape. */
@@ -24,8 +25,9 @@ export function complain(line: string): void {
 const CLOSED_PIPE = 141
 
 /**
- * Sets the exit code if the output cannot be written. A closed pipe (`| head`) is no error: nothing is said, and the exit
- * code is that of a program that SIGPIPE has ended. Anything else is an error. The command finishes its work in both cases.
+ * Sets the exit code if the output cannot be written. A closed pipe (`| head`) is no error: nothing is said, and the
+ * exit code is that of a program that SIGPIPE has ended. Anything else is an error. The command finishes its work in
+ * both cases.
  */
 export function outputFailed(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EPIPE' && process.exitCode !== 1)
@@ -43,7 +45,9 @@ export function printBody(raw: Buffer): void {
   for (const line of raw.toString('utf8').split(/\r?\n/)) print(`  | ${line}`)
 }
 
-/** Prints one JSON document, with bytes as base64. The escapes of `plain` are JSON's own, so the value stays the same. */
+/**
+ * Prints one JSON document, with bytes as base64. The escapes of `plain` are JSON's own, so the value stays the same.
+ */
 export function printJson(value: unknown): void {
   const text = JSON.stringify(
     value,

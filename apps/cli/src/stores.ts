@@ -21,8 +21,8 @@ const SETTINGS = z.object({ ...queueSettings, DATABASE_URL: databaseUrl })
 const log = createLog('sluice', 'fatal')
 
 /**
- * The settings of the environment. If they name no database, the settings of this clone's last start are used too, so that
- * commands work at once while `npm start` runs.
+ * The settings of the environment. If they name no database, the settings of this clone's last start are used too, so
+ * that commands work at once while `npm start` runs.
  */
 export async function settingsOfStart(env: Env = process.env): Promise<Env> {
   if (hasDatabase(env)) return env
@@ -31,7 +31,10 @@ export async function settingsOfStart(env: Env = process.env): Promise<Env> {
 
 const SENDING = ['IDWISE_LIVE_CREDENTIALS', 'IDWISE_SANDBOX_CREDENTIALS', 'INGEST_PORT']
 
-/** The settings for sending to the ingest of this clone. They do not depend on the database that the environment names. */
+/**
+ * The settings for sending to the ingest of this clone. They do not depend on the database that the environment
+ * names.
+ */
 export async function settingsForSending(env: Env = process.env, root = ROOT): Promise<Env> {
   const ofClone = Object.entries(await readEnv(`${root}/.sluice`)).filter(([name]) => SENDING.includes(name))
   return { ...withoutGiven(Object.fromEntries(ofClone), env), ...withoutEmpty(env) }

@@ -5,7 +5,10 @@ import { parseEnv } from 'node:util'
 import { writeWhole } from '@sluice/embedded'
 import { errorCode, UserError } from '@sluice/shared/runtime'
 
-/** The secrets that the first start generates and keeps in `.sluice/secrets`. The settings of a start may override them. */
+/**
+ * The secrets that the first start generates and keeps in `.sluice/secrets`. The settings of a start may override
+ * them.
+ */
 const SECRETS = {
   IDWISE_LIVE_CREDENTIALS: () => `bearer:${secret()}`,
   IDWISE_SANDBOX_CREDENTIALS: () => `bearer:${secret()}`,
@@ -18,8 +21,8 @@ export type Secrets = Record<keyof typeof SECRETS, string>
 type File = 'env' | 'secrets'
 
 /**
- * Reads `.sluice/env`, which has the values of the last start, or `.sluice/secrets`. Without the file there are no values.
- * `node --env-file` and `sh` can read both files too.
+ * Reads `.sluice/env`, which has the values of the last start, or `.sluice/secrets`. Without the file there are no
+ * values. `node --env-file` and `sh` can read both files too.
  */
 export async function readEnv(stateDir: string, name: File = 'env'): Promise<Record<string, string>> {
   const file = join(stateDir, name)

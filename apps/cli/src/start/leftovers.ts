@@ -29,8 +29,8 @@ export async function recordLeft(stateDir: string, store: ServedStore, waiting: 
 }
 
 /**
- * Finds the stores that earlier starts served, that this one does not, and that may still hold events, and describes each
- * in one line. Decision 21 says why.
+ * Finds the stores that earlier starts served, that this one does not, and that may still hold events, and describes
+ * each in one line. Decision 21 says why.
  */
 export async function leftovers(stateDir: string, served: readonly ServedStore[]): Promise<string[]> {
   return (await read(stateDir)).filter(({ store }) => !isAmong(served, store)).map(describe)

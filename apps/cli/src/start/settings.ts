@@ -44,8 +44,8 @@ const GIVEN_CREDENTIALS = z.object({
 })
 
 /**
- * The credentials in force, as quoted lines of `.sluice/env` can hold them: separated by single blanks, and with each quote
- * percent-encoded.
+ * The credentials in force, as quoted lines of `.sluice/env` can hold them: separated by single blanks, and with each
+ * quote percent-encoded.
  */
 export function credentialsForEnvFile(env: Env): Record<string, string> {
   const given = readSettings(env, GIVEN_CREDENTIALS, CREDENTIALS)

@@ -25,7 +25,8 @@ import { openState } from './state.ts'
 /**
  * Runs ingest and worker in this process. Stores that the settings do not name are started too.
  *
- * @throws UserError whose message is one line: a second start, a store that does not answer, a taken port, a missing right
+ * @throws UserError whose message is one line: a second start, a store that does not answer, a taken port, a missing
+ * right
  */
 export async function startHere(options: {
   stop: AbortController

@@ -17,8 +17,8 @@ const ANSWER_LIMIT_MS = 2_000
 const TAKEOVER_MS = 100
 
 /**
- * Creates `.sluice` under `root` if needed, and locks it against a second start until it is disposed or this process ends.
- * Changes the working directory to `root`.
+ * Creates `.sluice` under `root` if needed, and locks it against a second start until it is disposed or this process
+ * ends. Changes the working directory to `root`.
  *
  * @throws UserError if another start runs here, or the directory cannot be written
  */
@@ -42,8 +42,8 @@ export async function openState(root: string): Promise<State> {
 }
 
 /**
- * The lock is a socket that the process listens on. The kernel releases it when the process ends; a killed process leaves
- * only a file on which nothing answers.
+ * The lock is a socket that the process listens on. The kernel releases it when the process ends; a killed process
+ * leaves only a file on which nothing answers.
  */
 async function lock(): Promise<Server> {
   await refuseIfTaken()

@@ -30,8 +30,9 @@ export type ActOutcome =
   | { kind: 'not_open'; state: DeadLetterState }
   | { kind: 'not_found' }
 
-// A replay whose inbox row is gone (deleted by hand, or missing in a restored backup) has ended without a result, so it may
-// be acted on. A row that a worker has claimed is gone only in the transaction of that worker, which also ends the replay.
+// A replay whose inbox row is gone (deleted by hand, or missing in a restored backup) has ended without a result, so
+// it may be acted on. A row that a worker has claimed is gone only in the transaction of that worker, which also ends
+// the replay.
 const MAY_ACT = `(state = 'open' or (state = 'replaying' and not exists
   (select from inbox where inbox.replay_of = dead_letters.id)))`
 

@@ -10,8 +10,8 @@ const MOST = 100
 /**
  * Finds events and dead letters, newest first, at most 100 of each.
  *
- * @param id an event id, an event key, or the SHA-256 of a body without event id. Key and hash are 64 hex digits, as the
- * ingest answers them.
+ * @param id an event id, an event key, or the SHA-256 of a body without event id. Key and hash are 64 hex digits, as
+ * the ingest answers them.
  */
 export async function findEvent(
   db: Db,

@@ -6,8 +6,8 @@ import type { Stores } from './stores.ts'
 const LOOK_EVERY_MS = 250
 
 /**
- * Waits until no event is on its way to the database, or `waitMs` have passed, and then hands out the audit. An event that
- * has not landed by then is missing in it.
+ * Waits until no event is on its way to the database, or `waitMs` have passed, and then hands out the audit. An event
+ * that has not landed by then is missing in it.
  */
 export async function auditOnceLanded(stores: Stores, waitMs: number): Promise<Audit> {
   const limit = Date.now() + waitMs

@@ -11,8 +11,8 @@ export type RelandOutcome =
   | { readonly kind: 'redis_silent' }
 
 /**
- * Puts events into the inbox whose jobs have completed and whose bodies are still in Redis. An event that is stored lands
- * once all the same.
+ * Puts events into the inbox whose jobs have completed and whose bodies are still in Redis. An event that is stored
+ * lands once all the same.
  *
  * @param sinceMs of the jobs that completed within this time
  */
