@@ -88,12 +88,11 @@ function rescueLost({ db, admin, log }: { db: Db; admin: QueueAdmin; log: Log })
   })
 }
 
-function letterOf({ jobId, data, reason, attempts }: FailedJob) {
-  const stalled = reason.includes('stalled')
+function letterOf({ jobId, data, reason, isStalled, attempts }: FailedJob) {
   return {
     jobId,
-    reason: stalled ? ('worker_crashed' as const) : ('attempts_exhausted' as const),
-    error: { name: stalled ? 'WorkerCrashed' : 'JobFailed', message: reason },
+    reason: isStalled ? ('worker_crashed' as const) : ('attempts_exhausted' as const),
+    error: { name: isStalled ? 'WorkerCrashed' : 'JobFailed', message: reason },
     attempts,
     envelope: data,
   }
