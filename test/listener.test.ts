@@ -43,7 +43,7 @@ async function finish(journeyId: string, systemDecision: string): Promise<void> 
   const { jobId } = identify('live', raw, parseEvent(raw), at)
   const envelope = { v: 1 as const, env: 'live' as const, at, deliveryId: jobId, ...encodeRaw(raw) }
   const delivery = { jobId, envelope, via: 'inbox' as const, duplicates: 0, replayOf: null }
-  await world.db.transaction((connection) => landJobs(connection, [delivery]))
+  await world.db.landingTransaction((connection) => landJobs(connection, [delivery]))
 }
 
 const listener = `from pg_stat_activity where datname = current_database() and query ~ '^(listen|select \\* from journeys)'`

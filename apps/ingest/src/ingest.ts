@@ -13,6 +13,7 @@ import { createQueueProducer, createRedisCheck } from '@sluice/shared/queue'
 import {
   blockList,
   describeError,
+  every,
   type Health,
   type Log,
   listenError,
@@ -152,16 +153,13 @@ function watchSchema(
   log: Log,
 ): AsyncDisposable & { readonly state: string; readonly usable: boolean } {
   let state = 'unknown'
-  const stop = new AbortController()
-  async function watch(): Promise<void> {
-    while (!stop.signal.aborted) {
-      const now = await schemaState(db.pool).catch((error) => `down (${describeError(error).message})`)
-      if (now !== state) log[isUsable(now) ? 'info' : 'warn']({ postgres: now }, advice(now))
-      state = now
-      await pause(CHECK_EVERY_MS, stop.signal)
-    }
+  function note(now: string): void {
+    if (now !== state) log[isUsable(now) ? 'info' : 'warn']({ postgres: now }, advice(now))
+    state = now
   }
-  const watching = watch()
+  const watching = every(CHECK_EVERY_MS, async () => note(await schemaState(db.pool)), {
+    onError: (error) => note(`down (${describeError(error).message})`),
+  })
   return {
     get state() {
       return state
@@ -169,10 +167,7 @@ function watchSchema(
     get usable() {
       return isUsable(state)
     },
-    async [Symbol.asyncDispose]() {
-      stop.abort()
-      await watching
-    },
+    [Symbol.asyncDispose]: () => watching[Symbol.asyncDispose](),
   }
 }
 

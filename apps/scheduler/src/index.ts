@@ -1,1 +1,1 @@
-export { startSweeper } from './sweep.ts'
+export { startScheduler } from './scheduler.ts'

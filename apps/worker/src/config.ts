@@ -21,6 +21,8 @@ export type WorkerConfig = Readonly<{
   queue: (QueueLocation & { consume?: readonly number[] }) | undefined
   /** Jobs of one shard under way at once. */
   concurrency: number
+  /** Whether this process does the scheduler's duties as well. */
+  scheduler: boolean
 }>
 
 /** @throws UserError that lists every wrong setting. */
@@ -44,6 +46,7 @@ export function readWorkerConfig(env: Env): WorkerConfig {
         }
       : undefined,
     concurrency: settings.WORKER_CONCURRENCY,
+    scheduler: settings.SCHEDULER === 'on',
   }
 }
 
@@ -54,6 +57,7 @@ const SETTINGS = z
     WORKER_PORT: port(3002),
     DATABASE_URL: databaseUrl,
     WORKER_CONCURRENCY: wholeNumber(1_600, 1, 2_000),
+    SCHEDULER: z.enum(['on', 'off'], 'is neither on nor off').default('on'),
     WORKER_SHARDS: z
       .string()
       .regex(/^\d+(\s*,\s*\d+)*$/, 'is not a list of shard numbers such as 0,1')

@@ -23,12 +23,17 @@ export function brief(
 
 type Address = { host: string; port: number }
 
-/** Serves `/livez` and `/readyz`: 200 or 503, in brief. */
+/**
+ * Serves `/livez` and `/readyz`: 200 or 503, in brief.
+ *
+ * @param setting names the port for the person whose port is taken
+ */
 export function serveProbes(
   address: Address,
   health: () => Health,
+  setting = 'WORKER_PORT',
 ): Promise<AsyncDisposable & { port: number }> {
-  return listen(address, 'WORKER_PORT', (request, response) => {
+  return listen(address, setting, (request, response) => {
     const path = pathOf(request)
     if (path === '/livez') return answer(response, 200, { alive: true })
     if (path !== '/readyz') return response.writeHead(404).end()
