@@ -1,5 +1,6 @@
 import type { DefaultJobOptions } from 'bullmq'
 import { ATTEMPTS, BACKOFF, MAX_CRASHES } from '../../disposition.ts'
+import { REDELIVERY_WINDOW_MS } from '../../idwise/schedule.ts'
 
 /**
  * Job options, all in one place. They are the same for every job, so the worker puts them on as it reads one: stored
@@ -8,8 +9,8 @@ import { ATTEMPTS, BACKOFF, MAX_CRASHES } from '../../disposition.ts'
 export const JOB_OPTIONS = {
   attempts: ATTEMPTS,
   backoff: { type: 'exponential', delay: BACKOFF.baseMs, jitter: 0.5 },
-  // Finished jobs stay an hour, longer than IDWise redelivers, so that redeliveries collapse here.
-  removeOnComplete: { age: 3_600 },
+  // Finished jobs stay as long as IDWise may redeliver them, so that a redelivery meets its job. Seconds.
+  removeOnComplete: { age: REDELIVERY_WINDOW_MS / 1_000 },
   // The failed set is a net: only the sweeper takes from it, once the dead letter is written.
   removeOnFail: false,
   stackTraceLimit: 2,
