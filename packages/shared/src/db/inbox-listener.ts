@@ -3,7 +3,7 @@ import { backoffMs, pause } from '../runtime/backoff.ts'
 import type { Log } from '../runtime/log.ts'
 import { limitedClient } from './client.ts'
 import { createPrimaryFinder, hostsIn } from './hosts.ts'
-import { INBOX_CHANNEL } from './inbox.ts'
+import { INBOX_CHANNEL } from './inbox-insert.ts'
 
 /**
  * Calls `wake` for each notification, and once after each (re)connection, for what came in between. Reconnects for

@@ -2,7 +2,7 @@ import { and, desc, eq, getTableColumns, isNull, lt, or, sql } from 'drizzle-orm
 import { failpoint } from '../runtime/failpoint.ts'
 import { transactionAnnounced } from './announce.ts'
 import { replayJobId } from './dead-letters.ts'
-import { notifyInbox } from './inbox.ts'
+import { notifyInbox } from './inbox-insert.ts'
 import { foldJourneyOf } from './journeys.ts'
 import type { Connection, Db } from './pool.ts'
 import { deadLetters, events } from './schema.ts'
