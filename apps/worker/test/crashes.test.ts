@@ -82,7 +82,7 @@ describe('rows of the inbox that were under way when their worker crashed', () =
 })
 
 describe('a job of the queue that was under way in two crashes', () => {
-  it('runs with nothing beside it: fetching is held, others end first, what comes meanwhile is put off', async () => {
+  it('runs alone: fetching is held, jobs under way end first, jobs that come meanwhile are put off', async () => {
     const seen: string[] = []
     const solo = createSolo({ hold: () => seen.push('held'), release: () => seen.push('released') })
     const other = Promise.withResolvers<void>()
@@ -94,12 +94,12 @@ describe('a job of the queue that was under way in two crashes', () => {
         return 'done'
       })
 
-    const beside = run('other', false, other.promise)
+    const concurrent = run('other', false, other.promise)
     const suspect = run('suspect', true)
     const late = await run('late', false)
     const second = await run('second suspect', true)
     other.resolve()
-    await Promise.all([beside, suspect])
+    await Promise.all([concurrent, suspect])
 
     expect([late, second]).toEqual([undefined, undefined])
     expect(seen).toEqual(['other begins', 'held', 'other ends', 'suspect begins', 'suspect ends', 'released'])

@@ -136,7 +136,7 @@ describe.each(WAYS)('an event that cannot be landed, by the %s', (way) => {
   })
 })
 
-describe('what somebody else has put into a store', () => {
+describe('data in a store that did not come from Sluice', () => {
   afterEach(() => stack.disposeAsync())
 
   it.each([
@@ -147,7 +147,7 @@ describe('what somebody else has put into a store', () => {
       'an envelope of a time that no database knows',
       { v: 1, env: 'live', at: 9e15, arrival: 'a', raw: '{}' },
     ],
-    ['an envelope whose arrival is no id', { v: 1, env: 'live', at: 1, arrival: 'a\0b', raw: '{}' }],
+    ['an envelope whose delivery id is no id', { v: 1, env: 'live', at: 1, arrival: 'a\0b', raw: '{}' }],
     ['a number', 42],
     ['a text', 'hello'],
     ['null', null],
@@ -176,7 +176,7 @@ describe('what somebody else has put into a store', () => {
     await eventually(async () => (await landed()).length === 1)
   })
 
-  it('a job that BullMQ has failed by itself is swept into the dead letters', async () => {
+  it('a job that BullMQ gave up is swept into the dead letters', async () => {
     await open('redis')
     const { queue, client, close } = openQueue()
     stack.defer(close)

@@ -56,7 +56,7 @@ const kindsOf = (results: readonly HandleResult[]) => results.map(({ kind }) => 
 const landedOf = async (journeyId: string) =>
   (await world.rows('select 1 from events where journey_id = $1', [journeyId])).length
 
-/** Somebody else's transaction; ends when disposed. */
+/** A transaction of another process; it ends when disposed. */
 async function hold(sql: string): Promise<pg.PoolClient & AsyncDisposable> {
   const client = await world.db.pool.connect()
   await client.query(`begin; ${sql}`)
@@ -68,7 +68,7 @@ async function hold(sql: string): Promise<pg.PoolClient & AsyncDisposable> {
   })
 }
 
-describe('a journey whose row somebody keeps locked', () => {
+describe('a journey whose row another transaction keeps locked', () => {
   it('costs the first batch a few transactions, those after it none, and lands when it is free', async () => {
     const consume = createConsume(deps)
     const batch = (size: number) => [
@@ -153,7 +153,7 @@ describe('a journey whose row somebody keeps locked', () => {
   })
 })
 
-it('a duplicate of an event whose row somebody keeps locked waits, and its neighbours land', async () => {
+it('a duplicate of an event whose row another transaction keeps locked waits, and its neighbours land', async () => {
   const consume = createConsume(deps)
   const first = envelopeOf()
   const second = envelopeOf()
@@ -227,7 +227,7 @@ describe('the slots of slow journeys', () => {
     expect(slowJourneys.isEmpty).toBe(true)
   })
 
-  it('are forgotten when nobody comes for them, and the oldest when there are too many', () => {
+  it('are forgotten after a minute without jobs, and the oldest if there are too many', () => {
     let now = 0
     const slowJourneys = createSlowJourneys(() => now)
     for (let i = 0; i < 1_001; i++) slowJourneys.add(`journey ${i}`, 1)

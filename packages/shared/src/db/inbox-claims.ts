@@ -28,8 +28,8 @@ export async function dropClaim(connection: Connection, worker: string): Promise
 }
 
 /**
- * Counts a crash on the rows that a dead worker had claimed: on rows that nobody holds, by claims that are older than any
- * transaction may get.
+ * Counts a crash on the rows that a dead worker had claimed: on rows that nobody holds, by claims that are older than
+ * any transaction may get.
  */
 export async function countCrashes(connection: Connection, olderThanMs: number): Promise<number> {
   const { rowCount } = await connection.query(

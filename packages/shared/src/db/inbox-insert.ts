@@ -40,8 +40,8 @@ export async function insertInbox(connection: Connection, events: readonly Inbox
 }
 
 /**
- * For rows that another transaction holds. It counts on the rows that are free. The others wait under another job id and
- * land as the same event. It waits for no lock.
+ * For rows that another transaction holds. It counts on the rows that are free. The others wait under another job id
+ * and land as the same event. It waits for no lock.
  */
 async function insertBesideHeld(
   connection: Connection,
@@ -65,8 +65,8 @@ async function insertBesideHeld(
 }
 
 /**
- * Puts jobs that have landed once through landing again; a job that is in the inbox already is left alone. A stored event
- * is recognised by its delivery id and counts no further delivery.
+ * Puts jobs that have landed once through landing again; a job that is in the inbox already is left alone. A stored
+ * event is recognised by its delivery id and counts no further delivery.
  */
 export async function relandInbox(
   connection: Connection,

@@ -33,8 +33,8 @@ export type LandOptions = FoldOptions & {
 /**
  * Lands jobs in the caller's transaction: each event once, by its key.
  *
- * Every transaction locks in this order, or concurrent batches would deadlock: bodies without event id, inserted rows by
- * key, rows that exist already by key, journeys by name.
+ * Every transaction locks in this order, or concurrent batches would deadlock: bodies without event id, inserted rows
+ * by key, rows that exist already by key, journeys by name.
  *
  * @returns for each job, in order: `landed` made the row; `duplicate` found it with the same bytes; `conflict` found it
  * with other bytes and is a dead letter now.
@@ -102,8 +102,8 @@ async function landEventRows(
 }
 
 /**
- * Gives each event without id the key of the newest stored event with the same bytes within the window, or a new key. An
- * advisory lock for each body keeps concurrent workers apart, since there is no row to lock yet.
+ * Gives each event without id the key of the newest stored event with the same bytes within the window, or a new key.
+ * An advisory lock for each body keeps concurrent workers apart, since there is no row to lock yet.
  */
 async function keyAnonymous(connection: Connection, rows: readonly EventRow[]): Promise<void> {
   const anonymous = rows.filter((row) => row.event.eventId === null)
