@@ -52,8 +52,6 @@ test.for([
 })
 
 test.for([
-  ['redis://user:secret@host:6379/1?family=6', 'host:6379/1'],
-  ['redis+sentinel://:secret@a:26379,b:26379/main/0', 'a:26379,b:26379/main/0'],
   ['postgres://u:se?cret@host/db', 'another server'],
   ['postgres://host/db?password=secret', 'host/db'],
   ['postgres://host/db?password=sec@ret', 'another server'],

@@ -1,5 +1,5 @@
 import { lastErrorOf, pingRedis } from '@sluice/shared/queue'
-import { parseRedisUrl } from '@sluice/shared/runtime'
+import { parseRedisUrl, redisAddress, showRedis } from '@sluice/shared/runtime'
 import { eventually } from '@sluice/testkit/world'
 import type { Redis } from 'ioredis'
 import { expect, inject, test } from 'vitest'
@@ -62,6 +62,14 @@ test.for([
   const result = parseRedisUrl(url)
   expect(result).toEqual({ problem: expect.stringMatching(problem) })
   expect(JSON.stringify(result)).not.toContain('cret')
+})
+
+test.for([
+  ['redis://user:secret@host/1?family=6', 'host:6379/1'],
+  ['rediss+sentinel://:secret@a,[::1]:5/main/0?sentinelPassword=secret', 'a:26379,[::1]:5/main'],
+  ['redis+cluster://a,b', 'a:6379,b:6379'],
+] as const)('a URL is shown without credentials and parameters: %s', ([url, shown]) => {
+  expect(showRedis(redisAddress(url))).toBe(shown)
 })
 
 const changed = (parts: Partial<URL>) => Object.assign(new URL(inject('redisUrl')), parts).href

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { writeWhole } from '@sluice/embedded'
 import { errorCode } from '@sluice/shared/runtime'
 
-/** A store as a person knows it. `at` is `host:port/database`, never with credentials: see `whereIs`. */
+/** A store as a person knows it. `at` is `host:port/database`, never with credentials: see `whereIs` and `showRedis`. */
 export type ServedStore =
   | { kind: 'embedded postgres' }
   | { kind: 'external postgres'; at: string }
@@ -33,7 +33,7 @@ export async function leftovers(stateDir: string, served: ServedStore[]): Promis
   return (await read(stateDir)).filter(({ store }) => !has(served, store)).map(announce)
 }
 
-/** `host:port/database` of a store's URL, without credentials and options. */
+/** `host:port/database` of a Postgres URL, without credentials and options. */
 export function whereIs(url: string): string {
   const [address = '', options] = url.replace(/^[^:]*:\/\//, '').split('?')
   const named = address.slice(address.lastIndexOf('@') + 1)

@@ -1,7 +1,7 @@
 import { findRedis, type Store, startPostgres, startRedis } from '@sluice/embedded'
 import { pingPostgres } from '@sluice/shared/db'
 import { pingRedis } from '@sluice/shared/queue'
-import { describeError, pause, UserError } from '@sluice/shared/runtime'
+import { describeError, pause, redisAddress, showRedis, UserError } from '@sluice/shared/runtime'
 import type { Secrets } from './env-file.ts'
 import { type QueueName, type ServedStore, whereIs } from './leftovers.ts'
 
@@ -45,7 +45,7 @@ export async function openRedis(
   { stateDir, secrets, stop, report }: Open,
 ): Promise<OpenedStore | undefined> {
   if (url) {
-    const at = whereIs(url)
+    const at = showRedis(redisAddress(url))
     const opened = external(url, { kind: 'external redis', at, queue }, `BullMQ on Redis at ${at}`)
     await pingRedis(url).catch((error) => {
       opened.answers = false

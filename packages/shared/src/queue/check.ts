@@ -1,5 +1,6 @@
 import { withDeadline } from '../runtime/backoff.ts'
 import { type Check, fail, ok, unusable } from '../runtime/check.ts'
+import { mayFailOver, redisAddress } from '../runtime/redis-url.ts'
 import { checkNode, nameOf } from './check-node.ts'
 import type { Replication } from './check-replicas.ts'
 import { checkShards, createShardMemory } from './check-shards.ts'
@@ -21,7 +22,7 @@ export function createRedisCheck(
   location: QueueLocation & { acks?: 'auto' | number },
 ): () => Promise<Check[]> {
   const { url, acks = 'auto' } = location
-  const failsOver = /^\w+\+/.test(url)
+  const failsOver = mayFailOver(redisAddress(url))
   const replication: Replication = { acks, failsOver, seen: new Set() }
   const memory = createShardMemory(location)
   return async () => {

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import { DeadlineError } from '../runtime/backoff.ts'
-import { parseRedisUrl } from '../runtime/redis-url.ts'
+import { redisAddress } from '../runtime/redis-url.ts'
 import { connectNode, connectRedis, lastErrorOf, type RedisClient } from './connection.ts'
 
 /** A server that events are written to: the only one, the master that the Sentinels name, or one of a cluster. */
@@ -58,9 +58,7 @@ export async function findMasters(url: string, client: RedisClient): Promise<Mas
     return [{ name: undefined, replicas: undefined, use }]
   }
   // The client forgets nodes that it cannot reach.
-  const address = parseRedisUrl(url)
-  const seeds = 'hosts' in address ? address.hosts : []
-  const owners = await askFirst(seeds, (seed) =>
+  const owners = await askFirst(redisAddress(url).hosts, (seed) =>
     onNode(url, seed, async (node) => ownersOf(await node.cluster('SLOTS'), seed.host)),
   )
   return [...owners].map(([name, { host, port, replicas }]) => ({
