@@ -80,17 +80,20 @@ test.concurrent.for([
   ['a host that has no address', { hostname: 'no.such.host.invalid' }, /ENOTFOUND|EAI_AGAIN/],
   ['a port where nobody listens', { port: '1' }, /ECONNREFUSED/],
   ['a database that Redis does not have', { pathname: '/99' }, /DB index is out of range/],
-] as const)('a ping tells why Redis cannot be used: %s', async ([, parts, reason], { expect }) => {
-  const url = changed(parts)
-  await expect(pingRedis(url)).rejects.toThrow(reason)
-  // A cluster of one says the same, but that it has no such database.
-  if (!url.endsWith('/99')) {
-    const cluster = url.replace('redis:', 'redis+cluster:').replace(/\/\d*$/, '')
-    await expect(pingRedis(cluster)).rejects.toThrow(reason)
-  }
-})
+] as const)(
+  'a ping rejects with the reason why Redis cannot be used: %s',
+  async ([, parts, reason], { expect }) => {
+    const url = changed(parts)
+    await expect(pingRedis(url)).rejects.toThrow(reason)
+    // A cluster of one says the same, but that it has no such database.
+    if (!url.endsWith('/99')) {
+      const cluster = url.replace('redis:', 'redis+cluster:').replace(/\/\d*$/, '')
+      await expect(pingRedis(cluster)).rejects.toThrow(reason)
+    }
+  },
+)
 
-test('a Redis without the database is used by no connection, nor by its copies', async () => {
+test('a Redis without the database is used by no connection and no copy of one', async () => {
   const url = changed({ pathname: '/99' })
   const client = connectRedis(url, 'worker') as Redis
   const copy = client.duplicate()
