@@ -8,14 +8,14 @@ import { ratiosOf } from './ratios.ts'
 import { page, tables } from './report.ts'
 import { createWorld } from './world.ts'
 
-const FULL_REPORT = fileURLToPath(new URL('../docs/performance.md', import.meta.url))
+const FULL_REPORT = fileURLToPath(new URL('../docs/reports/performance.md', import.meta.url))
 
 const USAGE = `npm run bench -- [--quick | --replica] [--json] [--report FILE]
 
   --quick    the ratios alone, in about six minutes; without it every figure, in about half an hour
   --replica  only what it costs an answer to wait for a replica of Redis that is 1 ms away, in about a minute
   --json     prints { "ratios": { … }, … } instead of tables
-  --report   writes a page about the run (default without --quick: docs/performance.md)
+  --report   writes a page about the run (default without --quick: docs/reports/performance.md)
 
 It starts its own Redis, Postgres and servers on this machine, and needs Linux with redis-server installed.`
 

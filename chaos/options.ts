@@ -19,10 +19,10 @@ export const USAGE = `npm run chaos -- [--fault F04[,F11…]] [--all] [--seed N]
   --seed     events and random choices (default 1)
   --minutes  how long the load lasts for each fault, at least (default 0.1)
   --rate     new events a second (default 100)
-  --report   writes a page about the run (default with --all: docs/reliability-report.md)
+  --report   writes a page about the run (default with --all: docs/reports/reliability.md)
   --json     prints the results as JSON instead of the table`
 
-const FULL_REPORT = fileURLToPath(new URL('../docs/reliability-report.md', import.meta.url))
+const FULL_REPORT = fileURLToPath(new URL('../docs/reports/reliability.md', import.meta.url))
 
 /** @throws UserError */
 export function readOptions(args: string[]): Options | 'help' {

@@ -34,7 +34,7 @@ describe('an arrival that is later than it can be, since the clock of an ingest 
 
   /** Lands at this time of Postgres. */
   const land = (delivery: Job, now: number) =>
-    world.db.transaction((connection) => landJobs(connection, [delivery], { now }))
+    world.db.landingTransaction((connection) => landJobs(connection, [delivery], { now }))
   const rows = (sql: string) => world.rows(sql)
 
   async function journey(journeyId: string): Promise<Record<string, unknown>> {

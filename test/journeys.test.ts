@@ -59,7 +59,7 @@ async function land(batches: readonly ReturnType<typeof deliveries>[], width: nu
     Array.from({ length: width }, async () => {
       for (let batch = queue.shift(); batch; batch = queue.shift()) {
         const next = batch
-        await world.db.transaction((connection) => landJobs(connection, next))
+        await world.db.landingTransaction((connection) => landJobs(connection, next))
       }
     }),
   )
@@ -289,7 +289,7 @@ describe('a journey', () => {
     await land([all.slice(0, earlier)], 1)
     const { promise: isLanded, resolve: landed } = Promise.withResolvers<void>()
     const { promise: mayCommit, resolve: commit } = Promise.withResolvers<void>()
-    const first = world.db.transaction(async (connection) => {
+    const first = world.db.landingTransaction(async (connection) => {
       await landJobs(connection, all.slice(earlier, earlier + 1))
       landed()
       await mayCommit

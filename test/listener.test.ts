@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { landJobs } from '@sluice/shared/db'
 import { encodeRaw } from '@sluice/shared/envelope'
@@ -9,7 +7,7 @@ import { identify, parseEvent } from '@sluice/shared/idwise'
 import { createWorld, eventually, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const EXAMPLE = fileURLToPath(new URL('../docs/examples/listen.mjs', import.meta.url))
 
 let world: World
 let stack: AsyncDisposableStack
@@ -19,14 +17,8 @@ beforeEach(async () => {
 })
 afterEach(() => stack.disposeAsync())
 
-/** Runs the example of docs/architecture.md as it is printed there. */
-async function runExample(): Promise<{ lines: () => string[]; errors: () => string }> {
-  const docs = await readFile(join(ROOT, 'docs/architecture.md'), 'utf8')
-  const code = /```js\n(.*?)```/s.exec(docs)?.[1] ?? ''
-  const folder = await mkdtemp(join(ROOT, 'node_modules/.example-'))
-  stack.defer(() => rm(folder, { recursive: true }))
-  await writeFile(join(folder, 'listen.mjs'), code)
-  const child = spawn(process.execPath, [join(folder, 'listen.mjs')], {
+function runExample(): { lines: () => string[]; errors: () => string } {
+  const child = spawn(process.execPath, [EXAMPLE], {
     env: { ...process.env, DATABASE_URL: world.databaseUrl },
   })
   stack.defer(async () => {
@@ -51,14 +43,14 @@ async function finish(journeyId: string, systemDecision: string): Promise<void> 
   const { jobId } = identify('live', raw, parseEvent(raw), at)
   const envelope = { v: 1 as const, env: 'live' as const, at, deliveryId: jobId, ...encodeRaw(raw) }
   const delivery = { jobId, envelope, via: 'inbox' as const, duplicates: 0, replayOf: null }
-  await world.db.transaction((connection) => landJobs(connection, [delivery]))
+  await world.db.landingTransaction((connection) => landJobs(connection, [delivery]))
 }
 
 const listener = `from pg_stat_activity where datname = current_database() and query ~ '^(listen|select \\* from journeys)'`
 
-it('the documented listener hears of decisions, and after a lost connection reads what it missed', async () => {
+it('the documented listener reports each decision, and reads what it missed after a lost connection', async () => {
   await finish('before', 'Complete')
-  const example = await runExample()
+  const example = runExample()
   await eventually(() => example.lines().includes('before Complete null'))
   await finish('heard', 'Refer')
   await eventually(() => example.lines().includes('heard Refer null'))

@@ -29,7 +29,9 @@ function jobOf(raw: Buffer, encoded: ReturnType<typeof encodeRaw> = encodeRaw(ra
 }
 
 function land(deliveries: readonly Job[], options: { withoutBody?: boolean } = {}) {
-  return world.db.transaction((connection, now) => landJobs(connection, deliveries, { ...options, now }))
+  return world.db.landingTransaction((connection, now) =>
+    landJobs(connection, deliveries, { ...options, now }),
+  )
 }
 
 const eventOf = (eventId: string, document: string) =>

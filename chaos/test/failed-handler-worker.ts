@@ -25,7 +25,7 @@ const worker = new Worker(
     const envelope = readEnvelope(job.data)
     if (!envelope) throw new Error('no envelope')
     const delivery = { jobId: String(job.id), envelope, via: 'redis', duplicates: 0, replayOf: null } as const
-    await db.transaction((connection, now) => landJobs(connection, [delivery], { now }))
+    await db.landingTransaction((connection, now) => landJobs(connection, [delivery], { now }))
   },
   {
     connection: redis,
@@ -42,7 +42,7 @@ worker.on('failed', async (job, error) => {
     await redis.set('killed', 'once')
     process.kill(process.pid, 'SIGKILL')
   }
-  await db.transaction((connection) =>
+  await db.landingTransaction((connection) =>
     writeDeadLetters(connection, [
       {
         jobId: String(job.id),

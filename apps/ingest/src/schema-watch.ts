@@ -1,5 +1,5 @@
 import { type Db, schemaState } from '@sluice/shared/db'
-import { describeError, type Log, pause } from '@sluice/shared/runtime'
+import { describeError, every, type Log } from '@sluice/shared/runtime'
 
 const EVERY_MS = 2_000
 
@@ -15,16 +15,13 @@ export type SchemaWatch = AsyncDisposable & {
  */
 export function watchSchema(db: Db, log: Log): SchemaWatch {
   let state = 'unknown'
-  const stop = new AbortController()
-  async function watch(): Promise<void> {
-    while (!stop.signal.aborted) {
-      const now = await schemaState(db.pool).catch((error) => `down (${describeError(error).message})`)
-      if (now !== state) log[isUsable(now) ? 'info' : 'warn']({ postgres: now }, advice(now))
-      state = now
-      await pause(EVERY_MS, stop.signal)
-    }
+  function note(now: string): void {
+    if (now !== state) log[isUsable(now) ? 'info' : 'warn']({ postgres: now }, advice(now))
+    state = now
   }
-  const watching = watch()
+  const watching = every(EVERY_MS, async () => note(await schemaState(db.pool)), {
+    onError: (error) => note(`down (${describeError(error).message})`),
+  })
   return {
     get state() {
       return state
@@ -32,10 +29,7 @@ export function watchSchema(db: Db, log: Log): SchemaWatch {
     get isUsable() {
       return isUsable(state)
     },
-    async [Symbol.asyncDispose]() {
-      stop.abort()
-      await watching
-    },
+    [Symbol.asyncDispose]: () => watching[Symbol.asyncDispose](),
   }
 }
 

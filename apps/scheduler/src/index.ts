@@ -1,1 +1,2 @@
-export { startSweeper } from './sweep.ts'
+export { schedulerSettings } from './config.ts'
+export { startScheduler } from './scheduler.ts'

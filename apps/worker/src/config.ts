@@ -1,6 +1,7 @@
 import { databaseUrl } from '@sluice/shared/db'
 import type { QueueLocation } from '@sluice/shared/queue'
 import {
+  durabilitySettings,
   type Env,
   port,
   processSettings,
@@ -22,6 +23,8 @@ export type WorkerConfig = Readonly<{
   queue: (QueueLocation & { consume?: readonly number[] }) | undefined
   /** Jobs of one shard under way at once. */
   concurrency: number
+  /** Whether this process does the scheduler's duties as well. */
+  scheduler: boolean
 }>
 
 /** @throws UserError that lists every wrong setting. */
@@ -38,16 +41,19 @@ export function readWorkerConfig(env: Env): WorkerConfig {
     databaseUrl: settings.DATABASE_URL,
     queue: queue && { ...queue, ...(consume && { consume }) },
     concurrency: settings.WORKER_CONCURRENCY,
+    scheduler: settings.SCHEDULER === 'on',
   }
 }
 
 export const workerSettings = z
   .object({
     ...processSettings,
+    ...durabilitySettings,
     ...queueSettings,
     WORKER_PORT: port(3002),
     DATABASE_URL: databaseUrl,
     WORKER_CONCURRENCY: wholeNumber(1_600, 1, 2_000),
+    SCHEDULER: z.enum(['on', 'off'], 'is neither on nor off').default('on'),
     WORKER_SHARDS: z
       .string()
       .regex(/^\d+(\s*,\s*\d+)*$/, 'is not a list of shard numbers such as 0,1')

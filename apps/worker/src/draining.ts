@@ -1,50 +1,40 @@
 import { classifyFailure, listenInbox } from '@sluice/shared/db'
-import { describeError, type Log, pause } from '@sluice/shared/runtime'
+import { describeError, every, type Log, pause } from '@sluice/shared/runtime'
 import type { Gate } from './gate.ts'
 import { createWakeUp } from './wake-up.ts'
 
 const POLL_MS = 1_000
-const ROUNDS = 4
-const TELL_EVERY_MS = 60_000
+const LOOPS = 4
+const REPORT_EVERY_MS = 60_000
 
 /**
- * Drains the inbox whenever notified, and every second as a net. Four rounds at once keep both
- * this process and Postgres busy.
+ * Drains the inbox after each notification, and every second in case one was lost. Four loops at once keep both this
+ * process and Postgres busy.
  *
- * @param deps.drain lands one batch; `more` asks to be called again at once
+ * @param deps.drain lands one batch; `more` asks for another call at once
  */
 export function startDraining(
   databaseUrl: string,
-  deps: { drain(round: number): Promise<{ more: boolean }>; gate: Gate; log: Log },
+  deps: { drain(loop: number): Promise<{ more: boolean }>; gate: Gate; log: Log },
 ): AsyncDisposable {
   const stop = new AbortController()
-  const bell = createWakeUp()
-  const told = new Map<string, number>()
-  const listener = listenInbox(databaseUrl, () => bell.ring(), deps.log)
-  const rounds = Array.from({ length: ROUNDS }, (_, number) => round(number))
+  const { wake, wait } = createWakeUp()
+  const report = createErrorReport(deps.log)
+  const listener = listenInbox(databaseUrl, wake, deps.log)
+  const poll = every(POLL_MS, wake, { pauseFirst: true, onError: report })
+  const loops = Array.from({ length: LOOPS }, (_, number) => loop(number))
 
-  /** Each cause once in a while: it comes back with every look. */
-  function tell(level: 'debug' | 'error', error: unknown): void {
-    const described = describeError(error)
-    const cause = described.code ?? described.message
-    if (performance.now() < (told.get(cause) ?? 0)) return
-    told.clear()
-    told.set(cause, performance.now() + TELL_EVERY_MS)
-    deps.log[level]({ error: described }, 'draining the inbox failed')
-  }
-
-  async function round(number: number): Promise<void> {
+  async function loop(number: number): Promise<void> {
     while (!stop.signal.aborted) {
       await deps.gate.open(stop.signal)
       if (stop.signal.aborted) return
       try {
         const { more } = await deps.drain(number)
-        // One round is enough for a few events; while there are more, each brings another one.
-        if (more) bell.ring()
-        else if (!stop.signal.aborted) await bell.wait(POLL_MS)
+        // One loop is enough for a few events; while there are more, each loop wakes another one.
+        if (more) wake()
+        else if (!stop.signal.aborted) await wait()
       } catch (error) {
-        const isAway = classifyFailure(error) === 'infrastructure'
-        tell(isAway ? 'debug' : 'error', error)
+        report(error)
         await pause(deps.gate.failed(error), stop.signal)
       }
     }
@@ -53,8 +43,21 @@ export function startDraining(
   return {
     async [Symbol.asyncDispose]() {
       stop.abort()
-      for (const _ of rounds) bell.ring()
-      await Promise.all([...rounds, listener[Symbol.asyncDispose]()])
+      for (const _ of loops) wake()
+      await Promise.all([...loops, poll[Symbol.asyncDispose](), listener[Symbol.asyncDispose]()])
     },
+  }
+}
+
+/** Logs a cause once a minute: it comes back with each call. */
+function createErrorReport(log: Log): (error: unknown) => void {
+  let last = { cause: '', at: Number.NEGATIVE_INFINITY }
+  return (error) => {
+    const described = describeError(error)
+    const cause = described.code ?? described.message
+    if (cause === last.cause && performance.now() < last.at + REPORT_EVERY_MS) return
+    last = { cause, at: performance.now() }
+    const level = classifyFailure(error) === 'infrastructure' ? 'debug' : 'error'
+    log[level]({ error: described }, 'draining the inbox failed')
   }
 }

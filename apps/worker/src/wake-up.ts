@@ -1,33 +1,23 @@
-/** Wakes loops that share work: each ring one of them, or the next that would wait. */
+/** Lets loops that share work wait for it. Each `wake` is for one of them. */
 export type WakeUp = {
-  ring(): void
-  /** Resolves at a ring, after `ms`, or at once where it has rung for nobody. */
-  wait(ms: number): Promise<void>
+  /** Wakes one loop, or the next one that is about to wait if none waits now. */
+  wake(): void
+  /** Resolves with a `wake`. */
+  wait(): Promise<void>
 }
 
 export function createWakeUp(): WakeUp {
-  const waiting = new Set<() => void>()
-  let isRung = false
+  const waiting: (() => void)[] = []
+  let isPending = false
   return {
-    ring() {
-      const [wake] = waiting
-      if (wake) wake()
-      else isRung = true
+    wake() {
+      const resume = waiting.shift()
+      if (resume) resume()
+      else isPending = true
     },
-    wait(ms) {
-      if (isRung) {
-        isRung = false
-        return Promise.resolve()
-      }
-      return new Promise((resolve) => {
-        const wake = () => {
-          clearTimeout(timer)
-          waiting.delete(wake)
-          resolve()
-        }
-        const timer = setTimeout(wake, ms)
-        waiting.add(wake)
-      })
+    async wait() {
+      if (isPending) isPending = false
+      else await new Promise<void>((resolve) => waiting.push(resolve))
     },
   }
 }

@@ -1,4 +1,4 @@
-import { pause, UserError } from '@sluice/shared/runtime'
+import { every, UserError } from '@sluice/shared/runtime'
 
 const EVERY_MS = 10_000
 const STUCK_AFTER_MS = 60_000
@@ -21,35 +21,31 @@ export function startWatchdog(deps: {
   everyMs?: number
 }): AsyncDisposable {
   const { stuckAfterMs = STUCK_AFTER_MS, everyMs = EVERY_MS } = deps
-  const stop = new AbortController()
-  async function watch(): Promise<void> {
-    let since: { jobId: string; at: number }[] = []
-    while (!stop.signal.aborted) {
-      await pause(everyMs, stop.signal)
-      const waiting = deps.isFetching() ? await deps.oldestWaiting().catch(() => []) : []
-      const now = performance.now()
-      since = waiting.map((jobId, shard) => {
-        const before = since[shard]
-        return jobId !== null && before?.jobId === jobId ? before : { jobId: jobId ?? '', at: now }
-      })
-      const waitedMs = Math.max(0, ...since.map(({ at }) => now - at))
-      const idleMs = now - deps.lastActiveAt()
-      if (waitedMs > stuckAfterMs && idleMs > stuckAfterMs && !stop.signal.aborted) {
-        const seconds = Math.round(waitedMs / 1000)
-        deps.onStuck(
-          new UserError(
-            `Jobs have waited for ${seconds} s and this worker takes none; it ends to be started anew.`,
-          ),
-        )
-        return
-      }
-    }
+  const stuck = new AbortController()
+  let since: { jobId: string; at: number }[] = []
+  async function look(stop: AbortSignal): Promise<void> {
+    const waiting = deps.isFetching() ? await deps.oldestWaiting().catch(() => []) : []
+    const now = performance.now()
+    since = waiting.map((jobId, shard) => {
+      const before = since[shard]
+      return jobId !== null && before?.jobId === jobId ? before : { jobId: jobId ?? '', at: now }
+    })
+    const waitedMs = Math.max(0, ...since.map(({ at }) => now - at))
+    const idleMs = now - deps.lastActiveAt()
+    if (waitedMs <= stuckAfterMs || idleMs <= stuckAfterMs || stop.aborted) return
+    stuck.abort()
+    const seconds = Math.round(waitedMs / 1000)
+    deps.onStuck(
+      new UserError(
+        `Jobs have waited for ${seconds} s and this worker takes none; it ends to be started anew.`,
+      ),
+    )
   }
-  const watching = watch()
-  return {
-    async [Symbol.asyncDispose]() {
-      stop.abort()
-      await watching
+  return every(everyMs, look, {
+    pauseFirst: true,
+    signal: stuck.signal,
+    onError(error) {
+      throw error
     },
-  }
+  })
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { startSweeper } from '@sluice/scheduler'
+import { startScheduler } from '@sluice/scheduler'
 import {
   ANY_EVENT,
   announceProcess,
@@ -10,7 +10,7 @@ import {
   probeLanding,
   type SchemaState,
   schemaState,
-  twinOf,
+  shapeOf,
 } from '@sluice/shared/db'
 import {
   createQueueAdmin,
@@ -24,7 +24,7 @@ import { createConsume } from './consume.ts'
 import { createDrain } from './drain.ts'
 import { startDraining } from './draining.ts'
 import { createGate } from './gate.ts'
-import { createMeans } from './land.ts'
+import { createLandingDeps } from './land.ts'
 import { startWatchdog } from './watchdog.ts'
 
 /** Four batches of the queue, four of the inbox with a note of each, and two for what goes on beside them. */
@@ -55,7 +55,7 @@ export async function startWorker(
   /** As an event would, but rolled back. */
   async function probe(): Promise<void> {
     await lookAtSchema()
-    await probeLanding(db, twinOf(ANY_EVENT), { announced: true, again: false })
+    await probeLanding(db, shapeOf(ANY_EVENT), { announced: true, again: false })
   }
 
   const admin = config.queue && stack.use(createQueueAdmin(config.queue, log))
@@ -87,11 +87,11 @@ export async function startWorker(
     }),
   )
   await lookAtSchema().catch((error) => gate.shut(error))
-  // Before what takes events, so that it ends after it: its last round counts what the last jobs were.
-  stack.use(startSweeper({ db, admin, log }))
-  const means = createMeans({ db, gate, metrics, log })
+  // Before the consumer, so that it ends later: it does some duties once more for the last jobs.
+  if (config.scheduler) stack.use(startScheduler({ db, admin, log }))
+  const landing = createLandingDeps({ db, gate, metrics, log })
   if (config.queue && admin) {
-    const consume = createConsume(means)
+    const consume = createConsume(landing)
     receiver = stack.use(
       createQueueConsumer(
         config.queue,
@@ -107,7 +107,7 @@ export async function startWorker(
     const oldestWaiting = () => admin.oldestWaiting(config.queue?.consume)
     stack.use(startWatchdog({ oldestWaiting, lastActiveAt: () => lastActiveAt, isFetching, onStuck }))
   }
-  const drain = createDrain(means, randomUUID())
+  const drain = createDrain(landing, randomUUID())
   stack.use(startDraining(config.databaseUrl, { drain, gate, log }))
   stack.use(announceProcess(db, self, log))
   log.info({ queue: config.queue ? 'redis' : 'inbox' }, 'worker takes events')

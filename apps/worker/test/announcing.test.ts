@@ -17,7 +17,7 @@ import pg from 'pg'
 import { expect, it } from 'vitest'
 import { createConsume } from '../src/consume.ts'
 import { createGate } from '../src/gate.ts'
-import { createMeans } from '../src/land.ts'
+import { createLandingDeps } from '../src/land.ts'
 
 const log = createLog('test', 'error')
 
@@ -66,12 +66,11 @@ it('events land, are buried, replayed and discarded although nothing can be anno
   await migrateSchema(db)
   await fillNotifications(db, url, stack)
   const gate = createGate({ probe: async () => {}, onShut() {}, onOpen() {}, log })
-  const consume = createConsume(createMeans({ db, gate, metrics: createMetrics(), log }))
+  const consume = createConsume(createLandingDeps({ db, gate, metrics: createMetrics(), log }))
   const jobOf = (raw: string): QueueJob => ({
     jobId: crypto.randomUUID(),
     data: { v: 1, env: 'live', at: Date.now(), arrival: crypto.randomUUID(), raw },
     attempt: 1,
-    isLastAttempt: false,
   })
   const good = Array.from({ length: 60 }, () => finishedJourney().bytes.toString())
   const other = (good[0] as string).replace('Complete', 'Refer')

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createSolo } from '../../../packages/shared/src/queue/bullmq/quarantine.ts'
 import { createDrain, type Drain } from '../src/drain.ts'
 import { createGate } from '../src/gate.ts'
-import { createMeans } from '../src/land.ts'
+import { createLandingDeps } from '../src/land.ts'
 
 describe('rows of the inbox that were under way when their worker crashed', () => {
   let world: World
@@ -24,7 +24,7 @@ describe('rows of the inbox that were under way when their worker crashed', () =
   function openDrain(): Drain {
     const log = createLog('test', 'error')
     const gate = createGate({ probe: async () => {}, onShut() {}, onOpen() {}, log })
-    return createDrain(createMeans({ db: world.db, gate, metrics: createMetrics(), log }), 'test')
+    return createDrain(createLandingDeps({ db: world.db, gate, metrics: createMetrics(), log }), 'test')
   }
   const jobIds = async () =>
     (await world.rows<{ job_id: string }>('select job_id from inbox order by job_id')).map(

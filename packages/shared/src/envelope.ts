@@ -60,6 +60,15 @@ export function rawBytes(envelope: Envelope): Buffer {
     : Buffer.from(envelope.raw, 'utf8')
 }
 
+/** Undefined if it is no JSON. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
 /**
  * Reads a job's data or an inbox row. Anybody with access to Redis can have written it.
  *

@@ -1,7 +1,9 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { connect, createServer } from 'node:net'
-import { expect, inject, it } from 'vitest'
+import { startPgBouncer } from '@sluice/testkit/pgbouncer'
+import { program } from '@sluice/testkit/programs'
+import { describe, expect, inject, it } from 'vitest'
 import { createDb } from '../src/db/index.ts'
 import { createLog } from '../src/runtime/index.ts'
 
@@ -71,6 +73,39 @@ it('a plan of a table that has changed goes with its connection', async () => {
   await expect(db.pool.query(read)).rejects.toMatchObject({ code: '0A000' })
   expect((await db.pool.query(read)).rows).toEqual([])
   await db.pool.query('drop table planned')
+})
+
+describe('the switches of the planner', () => {
+  const shown = async (ask: (sql: string) => Promise<{ rows: Record<string, string>[] }>) => {
+    const switches = []
+    for (const name of ['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) {
+      switches.push((await ask(`show ${name}`)).rows[0]?.[name])
+    }
+    return switches
+  }
+  const ON = ['on', 'on', 'on']
+  const OFF = ['off', 'off', 'off']
+
+  async function expectForLandingAlone(url: string): Promise<void> {
+    await using db = createDb(url, LIMITS)
+    const landing = () => db.landingTransaction((connection) => shown((sql) => connection.query(sql)))
+    expect(await landing()).toEqual(OFF)
+    expect(await db.transaction((connection) => shown((sql) => connection.query(sql)))).toEqual(ON)
+    await expect(db.landingTransaction(() => Promise.reject(new Error('on purpose')))).rejects.toThrow()
+    expect(await shown((sql) => db.pool.query(sql))).toEqual(ON)
+    expect(await landing()).toEqual(OFF)
+  }
+
+  it('are off in a transaction that lands, and on in every other and outside', () =>
+    expectForLandingAlone(inject('postgresUrl')))
+
+  it.skipIf(!program('pgbouncer')).each(['session', 'transaction'] as const)(
+    'are the same behind a pooler in %s mode',
+    async (mode) => {
+      await using pooler = await startPgBouncer(program('pgbouncer') ?? '', inject('postgresUrl'), mode)
+      await expectForLandingAlone(pooler.through(inject('postgresUrl')))
+    },
+  )
 })
 
 /** Stands before Postgres and shows each message to `look`, which may reset the connection instead. */

@@ -29,6 +29,7 @@ export function run(file: string, args: readonly string[], env: Record<string, s
 
 export const runIngest = (env: Record<string, string>) => run('apps/ingest/src/main.ts', [], env)
 export const runWorker = (env: Record<string, string>) => run('apps/worker/src/main.ts', [], env)
+export const runScheduler = (env: Record<string, string>) => run('apps/scheduler/src/main.ts', [], env)
 
 /** The address that an ingest has printed. */
 export async function addressOf(ingest: Running): Promise<string> {

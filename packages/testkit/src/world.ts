@@ -77,7 +77,7 @@ export async function createWorld(
       allowedIps: [],
       shutdownDelayMs: 0,
     },
-    workerConfig: { ...common, concurrency: 100 },
+    workerConfig: { ...common, concurrency: 100, scheduler: true },
     rows: async (sql, values) => (await db.pool.query(sql, values)).rows,
     async [Symbol.asyncDispose]() {
       await db[Symbol.asyncDispose]()

@@ -1,7 +1,7 @@
 import { findRedis, type Store, startPostgres, startRedis } from '@sluice/embedded'
 import { pingPostgres } from '@sluice/shared/db'
 import { pingRedis } from '@sluice/shared/queue'
-import { describeError, pause, UserError } from '@sluice/shared/runtime'
+import { describeError, every, UserError } from '@sluice/shared/runtime'
 import type { Secrets } from './env-file.ts'
 import { type QueueName, type ServedStore, whereIs } from './leftovers.ts'
 
@@ -65,25 +65,14 @@ export async function openRedis(
 
 /** Calls `reached` once the Redis at the URL answers, asking every two seconds. */
 export function whenRedisAnswers(url: string, reached: () => Promise<void>): AsyncDisposable {
-  const stop = new AbortController()
+  const answered = new AbortController()
   async function ask(): Promise<void> {
-    while (!stop.signal.aborted) {
-      await pause(ASK_EVERY_MS, stop.signal)
-      const answers = await pingRedis(url).then(
-        () => true,
-        () => false,
-      )
-      // Noting it is not worth ending for: the next start would only not know of it.
-      if (answers) return reached().catch(() => {})
-    }
+    await pingRedis(url)
+    answered.abort()
+    await reached()
   }
-  const asking = ask()
-  return {
-    async [Symbol.asyncDispose]() {
-      stop.abort()
-      await asking
-    },
-  }
+  // If `reached` fails, that is not worth ending for: the next start only does not know of it.
+  return every(ASK_EVERY_MS, ask, { pauseFirst: true, signal: answered.signal, onError() {} })
 }
 
 /** The URL as a quoted line of `.sluice/env` can hold it. */

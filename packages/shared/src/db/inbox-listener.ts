@@ -1,64 +1,57 @@
 import type pg from 'pg'
-import { backoffMs, pause } from '../runtime/backoff.ts'
+import { backoffMs } from '../runtime/backoff.ts'
+import { every } from '../runtime/every.ts'
 import type { Log } from '../runtime/log.ts'
 import { limitedClient } from './client.ts'
 import { createPrimaryFinder, hostsIn } from './hosts.ts'
 import { INBOX_CHANNEL } from './inbox.ts'
 
+const RECONNECT_DELAY = { baseMs: 500, maxMs: 10_000 }
+
 /**
- * Calls `wake` for each notification, and once after each (re)connection, for what came in between. Reconnects for
- * ever. Behind a pooler it does not listen, since the session may be somebody else's a moment later: the caller polls.
+ * Calls `wake` for each notification, and once after each connection, since rows may have come before it. Reconnects for
+ * ever. Behind a pooler it does not listen, because the session may serve another client a moment later: the caller polls.
  */
 export function listenInbox(url: string, wake: () => void, log: Log): AsyncDisposable {
-  const stop = new AbortController()
-  const running = listen(url, wake, stop.signal, log)
-  return {
-    async [Symbol.asyncDispose]() {
-      stop.abort()
-      await running
-    },
-  }
-}
-
-async function listen(url: string, wake: () => void, stop: AbortSignal, log: Log): Promise<void> {
-  const finder = createPrimaryFinder(url)
-  let isPooled = false
+  const pooled = new AbortController()
   const Client = limitedClient({
     statementMs: 5_000,
     lockMs: 3_000,
     idleInTransactionMs: 15_000,
-    finder,
-    connected(pooled) {
-      isPooled = pooled
-    },
+    finder: createPrimaryFinder(url),
+    connected: (isPooled) => isPooled && pooled.abort(),
   })
-  for (let failures = 0; !stop.aborted && !isPooled; failures++) {
-    let client: pg.Client | undefined
+  let failures = 0
+
+  /** Resolves when the connection has ended. */
+  async function listen(stop: AbortSignal): Promise<void> {
+    const client = new Client({
+      connectionString: hostsIn(url)[0],
+      application_name: 'sluice listener',
+      connectionTimeoutMillis: 2_000,
+      keepAlive: true,
+    })
+    client.on('notification', wake)
+    const ended = endOf(client, stop)
     try {
-      client = new Client({
-        connectionString: hostsIn(url)[0],
-        application_name: 'sluice listener',
-        connectionTimeoutMillis: 2_000,
-        keepAlive: true,
-      })
-      client.on('notification', wake)
-      const ended = end(client, stop)
       await client.connect()
-      if (!isPooled) {
-        await client.query(`listen ${INBOX_CHANNEL}`)
-        failures = 0
-        wake()
-        await ended
-      }
-    } catch (error) {
-      log.debug({ err: error }, 'cannot listen for new inbox rows; polling goes on')
+      if (stop.aborted) return
+      await client.query(`listen ${INBOX_CHANNEL}`)
+      failures = 0
+      wake()
+      await ended
+    } finally {
+      await client.end().catch(() => {})
     }
-    await client?.end().catch(() => {})
-    if (!isPooled) await pause(backoffMs(failures, { baseMs: 500, maxMs: 10_000 }), stop)
   }
+
+  return every(() => backoffMs(failures++, RECONNECT_DELAY), listen, {
+    signal: pooled.signal,
+    onError: (error) => log.debug({ err: error }, 'cannot listen for new inbox rows; polling goes on'),
+  })
 }
 
-async function end(client: pg.Client, stop: AbortSignal): Promise<void> {
+async function endOf(client: pg.Client, stop: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
     client.on('end', resolve)
     client.on('error', () => resolve())

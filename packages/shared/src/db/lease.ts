@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { every } from '../runtime/every.ts'
 import type { Db } from './pool.ts'
 
 const LASTS_MS = 30_000
@@ -25,13 +26,14 @@ export async function withLease(
   const holder = randomUUID()
   const { rowCount } = await db.pool.query(CLAIM, [name, holder, lastsMs])
   if (rowCount !== 1) return
-  const renew = () => void db.pool.query(RENEW, [name, holder, lastsMs]).catch(() => {})
-  const timer = setInterval(renew, lastsMs / 3)
+  await using _renewal = every(lastsMs / 3, () => db.pool.query(RENEW, [name, holder, lastsMs]), {
+    pauseFirst: true,
+    onError() {},
+  })
   try {
     await work()
   } finally {
-    clearInterval(timer)
-    // Else it expires.
+    // If this fails, the lease expires.
     await db.pool.query('delete from leases where name = $1 and holder = $2', [name, holder]).catch(() => {})
   }
 }

@@ -8,29 +8,37 @@ import { createPrimaryFinder, hostsIn } from './hosts.ts'
 /** A connection checked out of a pool, or inside a transaction. */
 export type Connection = Pick<pg.ClientBase, 'query'>
 
+/**
+ * Runs `work` in one transaction. If `work` throws, the transaction is rolled back; a connection that may be broken is
+ * closed. `begunAt` is when the transaction began by Postgres' clock, ms since 1970.
+ */
+type RunTransaction = <T>(
+  work: (connection: pg.PoolClient, begunAt: number) => Promise<T>,
+  limits?: TransactionLimits,
+) => Promise<T>
+
 export type Db = {
   readonly pool: pg.Pool
-  /** Typed queries for reading and for acts of an operator; landing speaks SQL over the pool. */
+  /** Typed queries for reading. Landing writes its SQL by hand and sends it over the pool. */
   readonly query: NodePgDatabase
   /** Whether the newest connection goes through a pooler. */
   readonly isPooled: boolean
+  /** A transaction that the planner plans as it does by default. */
+  readonly transaction: RunTransaction
   /**
-   * Runs `work` in one transaction; a throw rolls back, and a broken connection is thrown away. `begunAt` is when it
-   * began by Postgres' clock, ms since 1970.
+   * A transaction for the statements of landing, all of which find their rows by key: the planner must use an index.
+   * A worker's other writes use it too, because they share these statements, and a plan is kept for the connection.
    */
-  transaction<T>(
-    work: (connection: pg.PoolClient, begunAt: number) => Promise<T>,
-    limits?: TransactionLimits,
-  ): Promise<T>
+  readonly landingTransaction: RunTransaction
 } & AsyncDisposable
 
-/** How long one statement may take, and how long it may wait for a lock, ms; by default as the pool has it. */
+/** How long one statement may take, and how long it may wait for a lock, ms. The default is the limit of the pool. */
 export type TransactionLimits = { readonly statementMs?: number; readonly lockMs?: number }
 
 /**
- * A pool for one purpose. Every wait has a limit: without them `pg` waits for ever on a server that hangs.
+ * A pool for one purpose. Every wait has a limit, because `pg` waits for ever for a server that hangs.
  *
- * @param options.statementMs the longest statement; the client gives up 2 s later, should the server not answer
+ * @param options.statementMs the longest time of a statement; if the server does not answer, the client gives up 2 s later
  */
 export function createDb(
   url: string,
@@ -55,11 +63,11 @@ export function createDb(
     connectionTimeoutMillis: options.connectMs ?? 2_000,
     Client,
     keepAlive: true,
-    // Statements that do not wait for each other travel together.
+    // Statements that do not wait for each other are sent together.
     pipeline: true,
     allowExitOnIdle: false,
   })
-  // Unheard, it would end the process.
+  // Without a listener, an error would end the process.
   pool.on('error', (error) => log.warn({ err: error }, 'idle Postgres connection lost'))
   return {
     pool,
@@ -67,27 +75,30 @@ export function createDb(
     get isPooled() {
       return isPooled
     },
-    transaction: (work, limits) => transaction(pool, work, limits),
+    transaction: (work, limits) => runTransaction(pool, BEGIN, work, limits),
+    landingTransaction: (work, limits) => runTransaction(pool, BEGIN_LANDING, work, limits),
     async [Symbol.asyncDispose]() {
       await pool.end()
     },
   }
 }
 
-// Every statement of ours finds its rows by key. A plan is kept as long as its connection, and one that was made while
-// a table was small, or had no statistics yet, would read it from end to end when it has grown.
-const BEGIN =
+const BEGIN = 'begin'
+// A plan is kept as long as its connection. If it was made while a table was small or had no statistics yet, it could
+// read the whole table, and would still do so when the table has grown.
+const BEGIN_LANDING =
   'begin; set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off'
 /**
- * SQLSTATEs that tell of a row or of who else works on it. After any other the connection itself may be what fails: it
- * keeps a plan of a table that has changed (0A000), its statements are gone with a pooler's session (26000), its server has
- * become a standby (25006).
+ * SQLSTATEs whose cause is a row, or another transaction that works on it. After any other, the connection itself may be
+ * the cause: it keeps a plan of a table that has changed (0A000), its statements went with the session of a pooler (26000),
+ * or its server has become a standby (25006).
  */
 const OF_THE_ROW = /^(21|22|23|40|P0)|^(55P03|57014)$/
 const NOW = 'select (extract(epoch from clock_timestamp()) * 1000)::float8 as now'
 
-async function transaction<T>(
+async function runTransaction<T>(
   pool: pg.Pool,
+  begin: string,
   work: (connection: pg.PoolClient, begunAt: number) => Promise<T>,
   { statementMs, lockMs }: TransactionLimits = {},
 ): Promise<T> {
@@ -98,8 +109,8 @@ async function transaction<T>(
       ...(statementMs === undefined ? [] : [`set local statement_timeout = ${Math.round(statementMs)}`]),
       ...(lockMs === undefined ? [] : [`set local lock_timeout = ${Math.round(lockMs)}`]),
     ]
-    // Of several statements in one text the driver gives a list of results.
-    const begun = (await client.query([BEGIN, ...limits, NOW].join('; '))) as unknown as pg.QueryResult[]
+    // The driver returns a list of results for a text of several statements.
+    const begun = (await client.query([begin, ...limits, NOW].join('; '))) as unknown as pg.QueryResult[]
     const result = await work(client, begun.at(-1)?.rows[0]?.now)
     await client.query('commit')
     return result

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { pause, withDeadline } from '../runtime/backoff.ts'
+import { withDeadline } from '../runtime/backoff.ts'
 import { type Check, fail, ok, warn } from '../runtime/check.ts'
 import { describeError } from '../runtime/errors.ts'
+import { every } from '../runtime/every.ts'
 import type { Log } from '../runtime/log.ts'
 import { release } from '../runtime/release.ts'
 import type { Db } from './pool.ts'
@@ -42,23 +43,16 @@ export function describeProcess(
  */
 export function announceProcess(db: Db, self: Process, log: Log, everyMs = BEAT_MS): AsyncDisposable {
   const id = randomUUID()
-  const stop = new AbortController()
   const values = [id, self.app, release(), self.queuePrefix, self.queueShards, self.shards]
-  async function beat(): Promise<void> {
-    while (!stop.signal.aborted) {
-      await db.pool
-        .query(BEAT, values)
-        .catch((error) => log.debug({ error: describeError(error) }, 'this process is not announced'))
-      await pause(everyMs, stop.signal)
-    }
+  const beating = every(everyMs, () => db.pool.query(BEAT, values), {
+    onError: (error) => log.debug({ error: describeError(error) }, 'this process is not announced'),
+  })
+  async function leave(): Promise<void> {
+    await beating[Symbol.asyncDispose]()
+    await db.pool.query('delete from processes where id = $1', [id])
   }
-  const beating = beat()
   return {
-    async [Symbol.asyncDispose]() {
-      stop.abort()
-      const leave = beating.then(() => db.pool.query('delete from processes where id = $1', [id]))
-      await withDeadline(leave, END_LIMIT_MS, 'taking leave').catch(() => {})
-    },
+    [Symbol.asyncDispose]: () => withDeadline(leave(), END_LIMIT_MS, 'taking leave').catch(() => {}),
   }
 }
 

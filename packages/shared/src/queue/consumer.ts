@@ -1,6 +1,8 @@
 import type { Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { pause, withDeadline } from '../runtime/backoff.ts'
+import { SUSPECT_AFTER } from '../disposition.ts'
+import { withDeadline } from '../runtime/backoff.ts'
+import { pause } from '../runtime/every.ts'
 import type { Log } from '../runtime/log.ts'
 import { createWorkerBackend } from './bullmq/backend.ts'
 import {
@@ -14,7 +16,7 @@ import { createJobClaimer } from './bullmq/claim.ts'
 import { createCompletedLimit } from './bullmq/completed-limit.ts'
 import { EventWorker } from './bullmq/event-worker.ts'
 import { QUEUE_NAME, shardPrefix, WORKER_OPTIONS } from './bullmq/options.ts'
-import { createSolo, SUSPECT_AFTER } from './bullmq/quarantine.ts'
+import { createSolo } from './bullmq/quarantine.ts'
 import { connectRedis } from './connection.ts'
 import type { QueueLocation } from './producer.ts'
 

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis'
+import { every } from '../runtime/every.ts'
 
 /** How many replicas must have an event before it counts as stored; `auto`: one wherever there may be any. */
 export type Acks = number | 'auto'
@@ -30,15 +31,19 @@ export function createAcksNeeded(acks: Acks, mayFailOver: boolean): AcksNeeded {
         asked.add(client)
         whenKnown()
       }
-      let timer: NodeJS.Timeout | undefined
+      let closed = new AbortController()
       client.on('ready', () => {
-        clearInterval(timer)
-        timer = setInterval(() => void look().catch(() => {}), LOOK_EVERY_MS)
-        // Without an answer the connection is not used: it may have been moved to a replica.
-        look().catch(() => client.disconnect(true))
+        closed = new AbortController()
+        every(LOOK_EVERY_MS, look, {
+          signal: closed.signal,
+          onError() {
+            // A connection without a first answer is not used: it may lead to a replica now.
+            if (!asked.has(client)) client.disconnect(true)
+          },
+        })
       })
       client.on('close', () => {
-        clearInterval(timer)
+        closed.abort()
         asked.delete(client)
       })
     },

@@ -1,10 +1,13 @@
-/** Exponential delay in ms with equal jitter: between half and all of `baseMs` doubled per attempt, at most `maxMs`. */
+/**
+ * Exponential backoff with equal jitter: `baseMs` is doubled with each attempt up to `maxMs`, and the delay is between
+ * half and all of that, ms.
+ */
 export function backoffMs(attempt: number, { baseMs, maxMs }: { baseMs: number; maxMs: number }): number {
   const full = Math.min(maxMs, baseMs * 2 ** Math.min(attempt, 30))
   return full / 2 + (Math.random() * full) / 2
 }
 
-/** Rejects with a TimeoutError when the work takes longer than `ms`. The work itself is not stopped. */
+/** Rejects with a DeadlineError when the work takes longer than `ms`. The work itself is not stopped. */
 export async function withDeadline<T>(work: Promise<T>, ms: number, what: string): Promise<T> {
   const { promise: timeout, reject } = Promise.withResolvers<never>()
   const timer = setTimeout(() => reject(new DeadlineError(`${what} took longer than ${ms} ms`)), ms)
@@ -15,22 +18,8 @@ export async function withDeadline<T>(work: Promise<T>, ms: number, what: string
   }
 }
 
-/** The work may still happen: whoever catches this does not know. */
+/** It is unknown whether the work was done, or will be. */
 export class DeadlineError extends Error {
   override name = 'DeadlineError'
   readonly code = 'ETIMEDOUT'
-}
-
-/** Waits; an abort ends the wait early, without an error. */
-export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  if (signal?.aborted) return
-  await new Promise<void>((resolve) => {
-    const done = () => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    signal?.addEventListener('abort', done, { once: true })
-  })
 }

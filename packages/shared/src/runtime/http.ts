@@ -37,9 +37,13 @@ const readiness = (now: Health, shown: (health: Health) => Health): Answer => ({
   body: shown(now),
 })
 
-/** Serves the probes on WORKER_PORT. The ingest has them on the port of the webhooks. */
-export const serveProbes = (address: Address, health: () => Health) =>
-  serve(address, 'WORKER_PORT', probes(health))
+/**
+ * Serves the probes. The ingest does not need it: it has them on the port of the webhooks.
+ *
+ * @param setting names the port, for the person whose port is taken
+ */
+export const serveProbes = (address: Address, health: () => Health, setting = 'WORKER_PORT') =>
+  serve(address, setting, probes(health))
 
 /** Serves `/metrics` in the text format of Prometheus, and `/readyz` with all details, on METRICS_PORT. */
 export const serveMetrics = (address: Address, metrics: Metrics, health: () => Health) =>

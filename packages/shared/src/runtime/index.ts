@@ -1,4 +1,4 @@
-export { backoffMs, DeadlineError, pause, withDeadline } from './backoff.ts'
+export { backoffMs, DeadlineError, withDeadline } from './backoff.ts'
 export { type Batcher, type BatcherOptions, createBatcher } from './batch.ts'
 export { type Check, fail, ok, type StoreName, warn } from './check.ts'
 export {
@@ -9,6 +9,7 @@ export {
   parseCredentials,
 } from './credentials.ts'
 export { describeError, errorCode, UserError } from './errors.ts'
+export { every, pause } from './every.ts'
 export { armFailpoint, FAILPOINTS, type Failpoint, failpoint } from './failpoint.ts'
 export { type Health, listenError, probes, serveMetrics, serveProbes } from './http.ts'
 export { runUntilSignal } from './lifecycle.ts'
@@ -17,6 +18,7 @@ export { createMetrics, type Metrics } from './metrics.ts'
 export { allocateYoung, lowerPriority } from './process.ts'
 export { parseRedisUrl, type RedisAddress } from './redis-url.ts'
 export {
+  durabilitySettings,
   type Env,
   isFromFile,
   port,

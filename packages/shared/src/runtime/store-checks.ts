@@ -1,6 +1,7 @@
-import { pause, withDeadline } from './backoff.ts'
+import { withDeadline } from './backoff.ts'
 import type { Check, StoreName } from './check.ts'
 import { describeError, UserError } from './errors.ts'
+import { every } from './every.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -37,7 +38,6 @@ export async function startStoreChecks(options: {
   everyMs?: number
 }): Promise<StoreChecks> {
   const { looks, strict, log, metrics, redisMs = 0, changed, everyMs = EVERY_MS } = options
-  const stop = new AbortController()
   const latest = new Map<string, Check[]>()
   let known = new Set<string>()
 
@@ -77,21 +77,17 @@ export async function startStoreChecks(options: {
     known = new Set(bad.map(inWords))
   }
 
-  async function watch(): Promise<void> {
-    for (;;) {
-      const waitMs = everyMs * (0.9 + Math.random() * 0.2)
-      for (const began = performance.now(); performance.now() - began < waitMs; ) {
-        await pause(Math.min(SOON_MS, waitMs), stop.signal)
-        if (stop.signal.aborted) return
-        if (changed?.() !== before || found().some(({ unusable }) => unusable)) break
-      }
-      before = changed?.()
-      await Promise.all(lookAtAll().values())
-    }
+  let before = changed?.()
+  let lookedAt = performance.now()
+  async function lookIfDue(): Promise<void> {
+    const isOver = performance.now() - lookedAt >= everyMs
+    if (!isOver && changed?.() === before && !found().some(({ unusable }) => unusable)) return
+    before = changed?.()
+    await Promise.all(lookAtAll().values())
+    lookedAt = performance.now()
   }
 
   // What is only warned about need not hold up the start.
-  let before = changed?.()
   const looking = lookAtAll()
   const first = Promise.all(looking.values())
   const ofRedis = looking.get('Redis') ?? Promise.resolve()
@@ -100,15 +96,17 @@ export async function startStoreChecks(options: {
     const lines = unsafe().map((check) => `  - ${inWords(check)}. ${check.advice}`)
     throw new UserError(`SLUICE_DURABILITY=strict refuses these stores:\n${lines.join('\n')}`)
   }
-  const watching = first.then(watch)
+  const watching = first.then(() =>
+    every(Math.min(SOON_MS, everyMs), lookIfDue, {
+      pauseFirst: true,
+      onError: (error) => log.warn({ err: error }, 'the stores could not be looked at'),
+    }),
+  )
   return {
     problems: () => found().flatMap((check) => (check.level === 'ok' ? [] : inWords(check))),
     isUsable: (store) => isUsable[store],
     blocksUse: (store) => !isUsable[store] || (strict && !isSafe[store]),
-    async [Symbol.asyncDispose]() {
-      stop.abort()
-      await watching
-    },
+    [Symbol.asyncDispose]: async () => (await watching)[Symbol.asyncDispose](),
   }
 }
 

@@ -5,7 +5,8 @@ import {
   type RedisQueueBackend,
   raw2NextJobData,
 } from 'bullmq'
-import { backoffMs, pause } from '../../runtime/backoff.ts'
+import { backoffMs } from '../../runtime/backoff.ts'
+import { pause } from '../../runtime/every.ts'
 import type { JobClaimer } from './claim.ts'
 
 /** How long to wait before Redis is asked again that has refused: twice as long each time, until it allows it. */

@@ -1,0 +1,38 @@
+import { databaseUrl } from '@sluice/shared/db'
+import type { QueueLocation } from '@sluice/shared/queue'
+import {
+  type Env,
+  port,
+  processSettings,
+  queueLocation,
+  queueSettings,
+  readSettings,
+} from '@sluice/shared/runtime'
+import * as z from 'zod'
+
+export type SchedulerConfig = Readonly<{
+  probesHost: string
+  port: number
+  metricsPort: number
+  databaseUrl: string
+  queue: QueueLocation | undefined
+}>
+
+/** @throws UserError that lists all wrong settings */
+export function readSchedulerConfig(env: Env): SchedulerConfig {
+  const settings = readSettings(env, schedulerSettings)
+  return {
+    probesHost: settings.PROBES_HOST,
+    port: settings.SCHEDULER_PORT,
+    metricsPort: settings.METRICS_PORT,
+    databaseUrl: settings.DATABASE_URL,
+    queue: queueLocation(settings),
+  }
+}
+
+export const schedulerSettings = z.object({
+  ...processSettings,
+  ...queueSettings,
+  SCHEDULER_PORT: port(3003),
+  DATABASE_URL: databaseUrl,
+})

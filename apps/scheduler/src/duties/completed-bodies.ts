@@ -1,0 +1,9 @@
+import type { Duty, QueueDutyDeps } from '../duty.ts'
+
+/** Removes the bodies of jobs ten minutes after they were completed, so that Redis needs less memory. */
+export const completedBodies = ({ admin }: QueueDutyDeps): Duty => ({
+  name: 'bodies of completed jobs',
+  everyMs: 10_000,
+  lease: 'sluice bodies',
+  run: () => admin.stripBodies(),
+})

@@ -1,0 +1,23 @@
+import type { Db } from '@sluice/shared/db'
+import type { QueueAdmin } from '@sluice/shared/queue'
+import type { Log } from '@sluice/shared/runtime'
+
+/** Work beside the flow of events that is done again and again. */
+export type Duty = {
+  /** For the log and the health of the scheduler. */
+  readonly name: string
+  readonly everyMs: number
+  /**
+   * The name of a lease, if one process at a time may do this. It is stored in the database, so it must not change: a
+   * scheduler of the release before would do the duty at the same time.
+   */
+  readonly lease?: string
+  /** Whether it is done once more when the scheduler ends. */
+  readonly isDoneAtEnd?: true
+  run(): Promise<void>
+}
+
+export type DutyDeps = { readonly db: Db; readonly log: Log }
+
+/** For duties of the queue. */
+export type QueueDutyDeps = DutyDeps & { readonly admin: QueueAdmin }

@@ -1,0 +1,34 @@
+import { createDb } from '@sluice/shared/db'
+import { createQueueAdmin } from '@sluice/shared/queue'
+import {
+  armFailpoint,
+  createLog,
+  createMetrics,
+  lowerPriority,
+  runUntilSignal,
+  serveMetrics,
+  serveProbes,
+} from '@sluice/shared/runtime'
+import { readSchedulerConfig } from './config.ts'
+import { startScheduler } from './scheduler.ts'
+
+// The duties can wait; the answers of an ingest on the same machine cannot.
+lowerPriority()
+armFailpoint(process.env.SLUICE_FAILPOINT)
+const log = createLog('scheduler', process.env.LOG_LEVEL || 'info')
+
+await runUntilSignal(
+  async () => {
+    const config = readSchedulerConfig(process.env)
+    await using stack = new AsyncDisposableStack()
+    const { probesHost: host, port, metricsPort, databaseUrl, queue } = config
+    const db = stack.use(createDb(databaseUrl, { max: 4, statementMs: 10_000, log, name: 'scheduler' }))
+    const admin = queue && stack.use(createQueueAdmin(queue, log))
+    const { health } = stack.use(startScheduler({ db, admin, log }))
+    stack.use(await serveMetrics({ host, port: metricsPort }, createMetrics(), health))
+    stack.use(await serveProbes({ host, port }, health, 'SCHEDULER_PORT'))
+    log.info({ queue: queue ? 'redis' : 'inbox' }, 'scheduler does its duties')
+    return stack.move()
+  },
+  { log, graceMs: 25_000 },
+)

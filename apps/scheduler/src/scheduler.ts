@@ -1,0 +1,63 @@
+import { type Db, withLease } from '@sluice/shared/db'
+import type { QueueAdmin } from '@sluice/shared/queue'
+import { describeError, every, type Health, type Log } from '@sluice/shared/runtime'
+import { completedBodies } from './duties/completed-bodies.ts'
+import { crashes } from './duties/crashes.ts'
+import { failedJobs } from './duties/failed-jobs.ts'
+import { lostJobs } from './duties/lost-jobs.ts'
+import { oldJobs } from './duties/old-jobs.ts'
+import { redeliveries } from './duties/redeliveries.ts'
+import type { Duty } from './duty.ts'
+
+const DUTIES = [crashes]
+const QUEUE_DUTIES = [redeliveries, failedJobs, lostJobs, completedBodies, oldJobs]
+
+/**
+ * Does all duties, each in its own rhythm and under its lease. Any number of schedulers may run at the same time.
+ *
+ * @param deps.admin undefined without Redis: the duties of the queue are not done then
+ * @returns disposing waits for the duties under way
+ */
+export function startScheduler(deps: {
+  db: Db
+  admin: QueueAdmin | undefined
+  log: Log
+}): AsyncDisposable & { health(): Health } {
+  const { db, admin, log } = deps
+  const duties = [
+    ...DUTIES.map((create) => create({ db, log })),
+    ...(admin ? QUEUE_DUTIES.map((create) => create({ db, log, admin })) : []),
+  ]
+  const failing = new Map<Duty, string>()
+
+  async function perform(duty: Duty): Promise<void> {
+    await (duty.lease ? withLease(db, duty.lease, duty.run) : duty.run())
+    if (failing.delete(duty) && failing.size === 0) log.info('all duties are done again')
+  }
+  /** One line for an outage, in which most duties fail. */
+  function failed(duty: Duty, error: unknown): void {
+    const described = describeError(error)
+    log[failing.size === 0 ? 'warn' : 'debug'](
+      { duty: duty.name, error: described },
+      'a duty failed; it is tried again',
+    )
+    failing.set(duty, described.message)
+  }
+
+  const loops = duties.map((duty) =>
+    every(duty.everyMs, () => perform(duty), { onError: (error) => failed(duty, error) }),
+  )
+  return {
+    health: () => ({
+      ready: failing.size === 0,
+      failing: Object.fromEntries([...failing].map(([duty, message]) => [duty.name, message])),
+    }),
+    async [Symbol.asyncDispose]() {
+      await Promise.all(loops.map((loop) => loop[Symbol.asyncDispose]()))
+      // If a store is away, the next scheduler does it.
+      await Promise.all(
+        duties.filter((duty) => duty.isDoneAtEnd).map((duty) => perform(duty).catch(() => {})),
+      )
+    },
+  }
+}
