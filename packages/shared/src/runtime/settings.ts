@@ -83,7 +83,7 @@ function valueOrFile(env: Env, name: string, problems: string[]): string | undef
   }
 }
 
-/** A TCP port; 0 lets the system choose. */
+/** A TCP port. 0 lets the system choose. */
 export const port = (byDefault: number) =>
   z
     .string()
