@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { createQueueAdmin } from '@sluice/shared/queue'
+import { createQueueAdmin, FIELD, queueKeys, shardPrefix } from '@sluice/shared/queue'
 import { createLog } from '@sluice/shared/runtime'
 import { eventually } from '@sluice/testkit/world'
 import { Redis } from 'ioredis'
@@ -17,7 +17,7 @@ describe('a worker that takes nothing although a job waits', () => {
   })
   afterEach(() => stack.disposeAsync())
 
-  const wait = (shard: number) => `{${prefix}-${shard}}:events:wait`
+  const keys = (shard: number) => queueKeys(shardPrefix(prefix, shard))
 
   /** What was told, and how often the queue was looked at. */
   async function watch(
@@ -45,15 +45,15 @@ describe('a worker that takes nothing although a job waits', () => {
   }
 
   it('is told to end, whatever the clocks of other machines say', async () => {
-    await redis.lpush(wait(1), 'e-1')
-    await redis.hset(`{${prefix}-1}:events:e-1`, 'timestamp', Date.now() + 86_400_000)
+    await redis.lpush(keys(1).wait, 'e-1')
+    await redis.hset(keys(1).job('e-1'), FIELD.timestamp, Date.now() + 86_400_000)
     const { told } = await watch()
     await eventually(() => told.length === 1)
     expect(told).toEqual([expect.stringMatching(/^Jobs have waited for \d+ s and this worker takes none/)])
   })
 
   it('goes on where the job lies in a shard that others take', async () => {
-    await redis.lpush(wait(1), 'e-1')
+    await redis.lpush(keys(1).wait, 'e-1')
     const others = await watch({ shards: [0] })
     const own = await watch({ shards: [1] })
     await eventually(() => own.told.length === 1)
@@ -62,7 +62,7 @@ describe('a worker that takes nothing although a job waits', () => {
   })
 
   it('goes on where it lands other jobs, may not fetch, or the oldest is another one each time', async () => {
-    await redis.lpush(wait(0), 'e-1')
+    await redis.lpush(keys(0).wait, 'e-1')
     const busy = await watch({ lastActiveAt: () => performance.now() })
     const held = await watch({ isFetching: () => false })
     const stuck = await watch()
@@ -72,7 +72,7 @@ describe('a worker that takes nothing although a job waits', () => {
     let n = 0
     const moving = await watch({
       isFetching() {
-        redis.multi().rpop(wait(0)).rpush(wait(0), `e-${n++}`).exec()
+        redis.multi().rpop(keys(0).wait).rpush(keys(0).wait, `e-${n++}`).exec()
         return true
       },
     })

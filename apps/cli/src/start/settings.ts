@@ -17,9 +17,9 @@ import type { QueueName } from './leftovers.ts'
 const STORES = z.object({ ...queueSettings, DATABASE_URL: databaseUrl.optional() })
 
 /**
- * Looks at every setting before anything is started.
+ * Reads every setting before anything is started.
  *
- * @throws UserError that lists all that is wrong
+ * @throws SettingsError that lists every problem
  */
 export function readStores(env: Env): {
   databaseUrl: string | undefined
@@ -40,8 +40,11 @@ export function readStores(env: Env): {
 
 const CREDENTIALS = z.object(credentialSettings(ENVIRONMENTS, z.string().meta({ fromFile: true })))
 
-/** As they are in force, fit for a quoted line: blanks separate them, and a quote can be percent-encoded. */
-export function credentialsIn(env: Env): Record<string, string> {
+/**
+ * The credentials in force, as quoted lines of `.sluice/env` can hold them: separated by single blanks, and with each
+ * quote percent-encoded.
+ */
+export function credentialsForEnvFile(env: Env): Record<string, string> {
   const given = Object.entries(readSettings(env, CREDENTIALS))
   return Object.fromEntries(
     given.map(([name, text]) => [name, text.replace(/\s+/g, ' ').replaceAll("'", '%27')]),

@@ -38,9 +38,9 @@ const readiness = (now: Health, shown: (health: Health) => Health): Answer => ({
 })
 
 /**
- * Serves the probes. The ingest does not need it: it has them on the port of the webhooks.
+ * Serves the probes on a port of their own. The ingest has them on the port of the webhooks.
  *
- * @param setting names the port, for the person whose port is taken
+ * @param setting names the port in the message when the port is taken
  */
 export const serveProbes = (address: Address, health: () => Health, setting = 'WORKER_PORT') =>
   serve(address, setting, probes(health))
