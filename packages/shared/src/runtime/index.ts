@@ -18,6 +18,7 @@ export { createMetrics, type Metrics } from './metrics.ts'
 export { allocateYoung, lowerPriority } from './process.ts'
 export { mayFailOver, parseRedisUrl, type RedisAddress, redisAddress, showRedis } from './redis-url.ts'
 export {
+  durabilitySettings,
   type Env,
   isFromFile,
   port,
