@@ -30,7 +30,7 @@ type Tried = PromiseSettledResult<LandingOutcome> | Waits
  * or its dead letter, is committed; a crash in between runs it again, which changes nothing.
  */
 export function createConsume(means: Means): (jobs: readonly QueueJob[]) => Promise<HandleResult[]> {
-  const { db, gate, metrics, judge, apart, announcer } = means
+  const { db, circuit, metrics, judge, apart, announcer } = means
   const run = (deliveries: readonly Job[], limits: TransactionLimits) => land(means, deliveries, limits)
   const turns = createBatcher<readonly Job[], PromiseSettledResult<LandingOutcome>[]>({
     maxItems: 1,
@@ -120,15 +120,15 @@ export function createConsume(means: Means): (jobs: readonly QueueJob[]) => Prom
     )
     if (landed.length > 0) {
       failpoint('worker-after-commit')
-      gate.succeeded()
+      circuit.succeeded()
     }
     countHandled(metrics, 'redis', landed)
 
-    let gateMs: number | undefined
+    let circuitMs: number | undefined
     function wait(error: unknown, ms = WAIT_MS * (1 + Math.random())): HandleResult {
       metrics.handled.inc({ via: 'redis', outcome: 'delayed' })
-      if (landed.length === 0 && error !== undefined) gateMs ??= gate.failed(error)
-      return { kind: 'delayed', ms: gateMs ?? ms }
+      if (landed.length === 0 && error !== undefined) circuitMs ??= circuit.failed(error)
+      return { kind: 'delayed', ms: circuitMs ?? ms }
     }
     async function resultOf(job: QueueJob): Promise<HandleResult> {
       const delivery = deliveries.get(job)

@@ -45,7 +45,7 @@ export type Drain = (round: number) => Promise<{ taken: number; more: boolean }>
  * @param worker names this worker in the claims, from which a crash is told
  */
 export function createDrain(means: Means, worker: string): Drain {
-  const { db, gate, metrics, judge, apart, announcer } = means
+  const { db, circuit, metrics, judge, apart, announcer } = means
   const floor = createFloor()
   /** As many as the last batch would have been, had it weighed as much as it may: what is left over is held by it. */
   let limit = BATCH
@@ -92,7 +92,7 @@ export function createDrain(means: Means, worker: string): Drain {
     if (isCut) floor.left(newest(rows))
     else floor.emptied(look, more ? { ...found, to: newest(rows) } : found)
     note(landed)
-    if (landed.length > 0) gate.succeeded()
+    if (landed.length > 0) circuit.succeeded()
     if (later.back.length > 0) await takeTurns(claim, later)
     return { taken: rows.length, more }
   }
@@ -123,7 +123,7 @@ export function createDrain(means: Means, worker: string): Drain {
   async function takeTurns(claim: string, { turns, error }: Later): Promise<void> {
     // The claim is for rows that are there again, through no crash.
     await dropClaim(db.pool, claim)
-    if (error !== undefined) gate.failed(error)
+    if (error !== undefined) circuit.failed(error)
     for (const [group, rows] of turns) {
       const jobIds = rows.map(({ jobId }) => jobId)
       await noteClaim(db.pool, claim, jobIds)
@@ -162,7 +162,7 @@ export function createDrain(means: Means, worker: string): Drain {
     results: readonly PromiseSettledResult<unknown>[],
     { isApart = false } = {},
   ): Promise<void> {
-    if (results.some(({ status }) => status === 'fulfilled')) gate.succeeded()
+    if (results.some(({ status }) => status === 'fulfilled')) circuit.succeeded()
     const waiting: InboxRow[] = []
     let reason: unknown
     for (const [index, result] of results.entries()) {
@@ -176,10 +176,10 @@ export function createDrain(means: Means, worker: string): Drain {
     }
     if (waiting.length === 0) return
     metrics.handled.inc({ via: 'inbox', outcome: 'delayed' }, waiting.length)
-    const gateMs = waiting.length === rows.length ? gate.failed(reason) : 0
+    const circuitMs = waiting.length === rows.length ? circuit.failed(reason) : 0
     await delayInbox(db.pool, {
       jobIds: waiting.map(({ jobId }) => jobId),
-      delayMs: Math.max(gateMs, WAIT_MS * (1 + Math.random())),
+      delayMs: Math.max(circuitMs, WAIT_MS * (1 + Math.random())),
       error: describeError(reason).message,
     })
   }

@@ -13,22 +13,22 @@ import {
 import type { Log, Metrics } from '@sluice/shared/runtime'
 import { type Announcer, createAnnouncer } from './announce.ts'
 import { bisect } from './bisect.ts'
-import type { Gate } from './gate.ts'
 import { createJudge, type Judge } from './judge.ts'
+import type { PostgresCircuit } from './postgres-circuit.ts'
 import { type Apart, createApart, groupOf } from './slow-journeys.ts'
 import type { Verdict } from './verdict.ts'
 
 /** What both ways land with, and what they know of each other's failures. */
 export type Means = {
   readonly db: Db
-  readonly gate: Gate
+  readonly circuit: PostgresCircuit
   readonly metrics: Metrics
   readonly judge: Judge
   readonly apart: Apart
   readonly announcer: Announcer
 }
 
-export function createMeans(deps: { db: Db; gate: Gate; metrics: Metrics; log: Log }): Means {
+export function createMeans(deps: { db: Db; circuit: PostgresCircuit; metrics: Metrics; log: Log }): Means {
   const { log, ...means } = deps
   const judge = createJudge({ db: deps.db, log })
   return { ...means, judge, apart: createApart(), announcer: createAnnouncer(log) }

@@ -23,8 +23,8 @@ import type { WorkerConfig } from './config.ts'
 import { createConsume } from './consume.ts'
 import { createDrain } from './drain.ts'
 import { startDraining } from './draining.ts'
-import { createGate } from './gate.ts'
 import { createMeans } from './land.ts'
+import { createPostgresCircuit } from './postgres-circuit.ts'
 import { startWatchdog } from './watchdog.ts'
 
 /** Four batches of the queue, four of the inbox with a note of each, and two for what goes on beside them. */
@@ -75,21 +75,21 @@ export async function startWorker(
 
   let receiver: QueueConsumer | undefined
   let lastActiveAt = performance.now()
-  const gate = stack.use(
-    createGate({
+  const circuit = stack.use(
+    createPostgresCircuit({
       probe,
-      onShut: () => receiver?.pause(),
-      onOpen() {
+      onOpen: () => receiver?.pause(),
+      onClose() {
         lastActiveAt = performance.now()
         receiver?.resume()
       },
       log,
     }),
   )
-  await lookAtSchema().catch((error) => gate.shut(error))
+  await lookAtSchema().catch((error) => circuit.trip(error))
   // Before the consumer, so that it ends later: it does some duties once more for the last jobs.
   if (config.scheduler) stack.use(startScheduler({ db, admin, log }))
-  const means = createMeans({ db, gate, metrics, log })
+  const means = createMeans({ db, circuit, metrics, log })
   if (config.queue && admin) {
     const consume = createConsume(means)
     receiver = stack.use(
@@ -102,20 +102,20 @@ export async function startWorker(
         { concurrency: config.concurrency, log },
       ),
     )
-    if (!gate.isOpen) receiver.pause()
-    const isFetching = () => gate.isOpen && storeChecks.isUsable('Redis')
+    if (circuit.state !== 'closed') receiver.pause()
+    const isFetching = () => circuit.state === 'closed' && storeChecks.isUsable('Redis')
     const oldestWaiting = () => admin.oldestWaiting(config.queue?.consume)
     stack.use(startWatchdog({ oldestWaiting, lastActiveAt: () => lastActiveAt, isFetching, onStuck }))
   }
   const drain = createDrain(means, randomUUID())
-  stack.use(startDraining(config.databaseUrl, { drain, gate, log }))
+  stack.use(startDraining(config.databaseUrl, { drain, circuit, log }))
   stack.use(announceProcess(db, self, log))
   log.info({ queue: config.queue ? 'redis' : 'inbox' }, 'worker takes events')
   const running = stack.move()
   return {
     health: () => ({
-      ready: gate.isOpen && !storeChecks.blocksUse('Postgres'),
-      postgres: gate.isOpen ? 'up' : 'down',
+      ready: circuit.state === 'closed' && !storeChecks.blocksUse('Postgres'),
+      postgres: circuit.state === 'closed' ? 'up' : 'down',
       schema,
       problems: storeChecks.problems(),
     }),

@@ -9,8 +9,8 @@ import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createConsume } from '../src/consume.ts'
 import { createDrain, type Drain } from '../src/drain.ts'
-import { createGate } from '../src/gate.ts'
 import { createMeans, type Means } from '../src/land.ts'
+import { createPostgresCircuit } from '../src/postgres-circuit.ts'
 import { createApart } from '../src/slow-journeys.ts'
 
 let stack: AsyncDisposableStack
@@ -24,7 +24,7 @@ beforeEach(async () => {
   stack = new AsyncDisposableStack()
   world = stack.use(await createWorld('inbox'))
   const log = createLog('test', 'error')
-  const gate = createGate({ probe: async () => {}, onShut() {}, onOpen() {}, log })
+  const circuit = createPostgresCircuit({ probe: async () => {}, onOpen() {}, onClose() {}, log })
   const db: World['db'] = {
     ...world.db,
     landingTransaction(work, limits) {
@@ -35,7 +35,7 @@ beforeEach(async () => {
       })
     },
   }
-  means = createMeans({ db, gate, metrics: createMetrics(), log })
+  means = createMeans({ db, circuit, metrics: createMetrics(), log })
 })
 afterEach(() => stack.disposeAsync())
 
