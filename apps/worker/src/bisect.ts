@@ -1,25 +1,25 @@
 import { classifyFailure, type TransactionLimits } from '@sluice/shared/db'
 
-/** Nothing was tried for this item: its time was up, or the server was. */
+/** This item was not tried: the time for its batch was over, or the server failed. */
 export class NotTried extends Error {
   override name = 'NotTried'
 }
 
-/** What a batch is landed with: a lock that others hold for longer is bound to a row. */
+/** The limits of a whole batch. A lock that others hold for longer is the fault of some row. */
 export const WHOLE: TransactionLimits = { lockMs: 500 }
-/** Shorter while it is halved, so that what waits for one row holds up its neighbours but little. */
+/** Shorter while the batch is halved, so that a row that must wait delays its neighbours only a little. */
 export const HALVED: TransactionLimits = { lockMs: 100, statementMs: 2_000 }
 
 const BUDGET_MS = 5_000
 
 /**
- * Runs a batch in one go; where it fails on a row, halves it until the bad row stands alone, so that its neighbours
- * do not suffer. One bad row among 128 costs about 14 further runs. A failure of the server fails everybody at once,
- * and so does the end of the time for this.
+ * Runs a batch at once. If it fails because of a row, halves it until the bad row is alone, so that its neighbours do not
+ * suffer. One bad row among 128 costs about 14 further runs. If the server fails, or the time is over, all items that are
+ * left fail at once.
  *
- * @param run all or nothing: an error means that nothing of it was done
- * @param options.wholeFailed the batch has been run already, and has failed with this
- * @returns for each item, in order, its own result; what was left out is rejected with `NotTried`
+ * @param run all or nothing: after an error none of its items is done
+ * @param options.wholeFailed the batch was run already, and failed with this
+ * @returns the result of each item, in order; an item that was not tried is rejected with `NotTried`
  */
 export async function bisect<Item, Result>(
   items: readonly Item[],

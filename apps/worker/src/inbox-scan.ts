@@ -1,52 +1,50 @@
-/** Statements that insert rows may be under way so long, as a rule. */
+/** Statements that insert rows rarely take longer than this. */
 const MARGIN_MS = 1_000
 const WHOLE_EVERY_MS = 5_000
-/** A look at everything takes at most so much of the time. */
+/** Scans of the whole inbox take at most the 20th part of the time. */
 const SHARE = 20
 
 /**
- * Up to when the inbox has been emptied. What was taken stays in the index until Postgres has cleaned it up, which it
- * cannot while anybody holds an old snapshot; so each look begins where the last one has ended, and some seconds apart
- * one looks at everything: rows that were held, or came late, or that a dead worker had taken.
+ * Where the next scan of the inbox starts. Rows that were taken stay in the index until Postgres cleans it up, which it
+ * cannot do while an old snapshot is held. So each scan starts where the last one ended, and every few seconds one scans
+ * the whole inbox: for rows that were locked, or came late, or that a dead worker had taken.
  */
-export type Floor = {
-  next(): Look
-  /** A look has left nothing that was due before `to`, ms since 1970 by Postgres' clock, and took so long to find it. */
-  emptied(look: Look, result: { to: number; tookMs: number }): void
-  /**
-   * A look has left some that were due after `from`: it held them, so that those which went on meanwhile did not see them.
-   */
+export type InboxScan = {
+  next(): Scan
+  /** The scan left no row that was due before `to`, ms since 1970 by Postgres' clock. It took so long to find that out. */
+  emptied(scan: Scan, result: { to: number; tookMs: number }): void
+  /** The scan left rows that were due after `from`. It had locked them, so concurrent scans did not see them. */
   left(from: number): void
-  /** What was taken may be there again. */
+  /** The rows that were taken may be in the inbox again. */
   failed(): void
 }
 
-/** `since`: where it begins, ms since 1970 by Postgres' clock. */
-export type Look = { readonly since: number; readonly beganAt: number }
+/** `since`: where it starts, ms since 1970 by Postgres' clock. */
+export type Scan = { readonly since: number; readonly startedAt: number }
 
 const EVERYTHING = Number.NEGATIVE_INFINITY
 
-export function createFloor(now: () => number = () => performance.now()): Floor {
-  let floor = EVERYTHING
-  let wholeAt = EVERYTHING
+export function createInboxScan(now: () => number = () => performance.now()): InboxScan {
+  let start = EVERYTHING
+  let nextWholeAt = EVERYTHING
   let leftAt = EVERYTHING
   return {
     next() {
-      const isWhole = now() >= wholeAt
-      if (isWhole) wholeAt = now() + WHOLE_EVERY_MS
-      return { since: isWhole ? EVERYTHING : floor, beganAt: now() }
+      const isWhole = now() >= nextWholeAt
+      if (isWhole) nextWholeAt = now() + WHOLE_EVERY_MS
+      return { since: isWhole ? EVERYTHING : start, startedAt: now() }
     },
-    emptied({ since, beganAt }, { to, tookMs }) {
-      if (beganAt > leftAt) floor = Math.max(floor, to - MARGIN_MS)
-      if (since === EVERYTHING) wholeAt = now() + Math.max(WHOLE_EVERY_MS, SHARE * tookMs)
+    emptied({ since, startedAt }, { to, tookMs }) {
+      if (startedAt > leftAt) start = Math.max(start, to - MARGIN_MS)
+      if (since === EVERYTHING) nextWholeAt = now() + Math.max(WHOLE_EVERY_MS, SHARE * tookMs)
     },
     left(from) {
-      floor = Math.min(floor, from - MARGIN_MS)
+      start = Math.min(start, from - MARGIN_MS)
       leftAt = now()
     },
     failed() {
-      floor = EVERYTHING
-      wholeAt = EVERYTHING
+      start = EVERYTHING
+      nextWholeAt = EVERYTHING
       leftAt = now()
     },
   }

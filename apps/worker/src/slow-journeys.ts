@@ -2,19 +2,19 @@ import { type Job, nameOf } from '@sluice/shared/db'
 import { rawBytes } from '@sluice/shared/envelope'
 import { parseNames, sha256 } from '@sluice/shared/idwise'
 
-/** A journey that takes so long for each landing waits four times as long for its next one. */
+/** After its slot a journey rests four times as long as the slot took. */
 const REST = 4
 const MAX_REST_MS = 5_000
 /** After a failure. */
 const MIN_DELAY_MS = 100
 const QUICK_MS = 50
-/** Deliveries that one turn lands, as many as come together. */
-const TURN = 400
+/** Jobs that one slot lands, if so many come together. */
+const SLOT_JOBS = 400
 const MAX_DELAY_MS = 60_000
 const FORGOTTEN_AFTER_MS = 60_000
 const MAX_KNOWN = 1_000
 
-/** Which deliveries land together or not at all: those of a journey; others by their event or body. */
+/** Jobs of one group land together or not at all: those of a journey; without one, those of an event or a body. */
 export function groupOf({ envelope }: Job): string {
   const names = parseNames(envelope.raw ?? rawBytes(envelope))
   const { journeyId, eventId, normalisedEvent } = names
@@ -24,54 +24,53 @@ export function groupOf({ envelope }: Job): string {
 }
 
 /**
- * Journeys that land apart from all others, since landing them takes long: somebody holds a lock of theirs, or very many
- * of their events must be read. One at a time has a turn, and then waits so long that it never takes more than a fifth of
- * this worker. One whose turn was quick again is forgotten.
+ * Journeys (and other groups) that land alone because landing them is slow: another transaction locks them, or very many
+ * of their events must be read. One group at a time has a slot and then rests, so that all of them together take
+ * at most a fifth of this worker. A group whose slot was quick lands with the others again.
  */
-export type Apart = {
-  /** Nothing needs to be looked for. */
+export type SlowJourneys = {
   readonly isEmpty: boolean
   has(group: string): boolean
   add(group: string, tookMs: number): void
-  /** @returns how long so many deliveries of the group should wait, ms; undefined where its turn may begin */
-  waitMs(group: string, deliveries: number): number | undefined
+  /** @returns how long so many jobs of the group should wait, ms; undefined if its slot may start */
+  waitMs(group: string, jobs: number): number | undefined
   /**
-   * Gives the group its turn, for so many deliveries.
+   * Starts the slot of a group, for so many jobs.
    *
-   * @returns undefined: it must end with `ended`; else how long these should wait, ms
+   * @returns undefined: the caller must end it with `endSlot`; else how long the jobs should wait, ms
    */
-  begin(group: string, deliveries: number): number | undefined
-  ended(group: string, outcome: { tookMs: number; hasFailed: boolean }): void
+  startSlot(group: string, jobs: number): number | undefined
+  endSlot(group: string, outcome: { tookMs: number; hasFailed: boolean }): void
 }
 
-/** `restsUntil`: no turn before; `bookedUntil`: what is put off comes after what was put off before. */
+/** No slot starts before `restsUntil`. Jobs that are put off queue up: the next ones come after `bookedUntil`. */
 type Known = { restMs: number; restsUntil: number; bookedUntil: number }
 
-export function createApart(now: () => number = () => performance.now()): Apart {
+export function createSlowJourneys(now: () => number = () => performance.now()): SlowJourneys {
   const known = new Map<string, Known>()
-  let isTurnTaken = false
+  let isSlotTaken = false
 
   function rest(group: string, ms: number): void {
     const restMs = Math.min(MAX_REST_MS, ms)
     const restsUntil = now() + restMs
     const bookedUntil = Math.max(restsUntil, known.get(group)?.bookedUntil ?? 0)
-    // The one that was used last is the last one to be forgotten.
+    // Deleted first, so that the map is in the order of the last use.
     known.delete(group)
     known.set(group, { restMs, restsUntil, bookedUntil })
     const [oldest] = known.keys()
     if (known.size > MAX_KNOWN && oldest !== undefined) known.delete(oldest)
   }
 
-  function delayOf(one: Known, deliveries: number): number {
+  function delayOf(one: Known, jobs: number): number {
     const at = Math.max(now(), one.restsUntil, Math.min(one.bookedUntil, now() + MAX_DELAY_MS))
-    one.bookedUntil = at + (one.restMs * deliveries) / TURN
+    one.bookedUntil = at + (one.restMs * jobs) / SLOT_JOBS
     return at - now() + Math.random() * MIN_DELAY_MS
   }
 
-  function waitMs(group: string, deliveries: number): number | undefined {
+  function waitMs(group: string, jobs: number): number | undefined {
     const one = known.get(group)
-    if (one && (isTurnTaken || now() < one.restsUntil)) return delayOf(one, deliveries)
-    return isTurnTaken ? MIN_DELAY_MS : undefined
+    if (one && (isSlotTaken || now() < one.restsUntil)) return delayOf(one, jobs)
+    return isSlotTaken ? MIN_DELAY_MS : undefined
   }
 
   return {
@@ -87,30 +86,30 @@ export function createApart(now: () => number = () => performance.now()): Apart 
       if (!known.has(group)) rest(group, Math.max(MIN_DELAY_MS, REST * tookMs))
     },
     waitMs,
-    begin(group, deliveries) {
-      const ms = waitMs(group, deliveries)
-      isTurnTaken ||= ms === undefined
+    startSlot(group, jobs) {
+      const ms = waitMs(group, jobs)
+      isSlotTaken ||= ms === undefined
       return ms
     },
-    ended(group, { tookMs, hasFailed }) {
-      isTurnTaken = false
+    endSlot(group, { tookMs, hasFailed }) {
+      isSlotTaken = false
       if (!hasFailed && tookMs < QUICK_MS) known.delete(group)
       else rest(group, Math.max(hasFailed ? MIN_DELAY_MS : 0, REST * tookMs))
     },
   }
 }
 
-/** By group, those that land apart, and the others. */
+/** Divides items into the groups that land alone, and all others. */
 export function divide<T>(
-  apart: Apart,
+  slowJourneys: SlowJourneys,
   items: readonly T[],
-  readInboxJob: (item: T) => Job | undefined,
+  jobOf: (item: T) => Job | undefined,
 ): { common: readonly T[]; groups: Map<string, T[]> } {
-  if (apart.isEmpty) return { common: items, groups: new Map() }
+  if (slowJourneys.isEmpty) return { common: items, groups: new Map() }
   const groups = Map.groupBy(items, (item) => {
-    const delivery = readInboxJob(item)
-    const group = delivery && groupOf(delivery)
-    return group !== undefined && apart.has(group) ? group : ''
+    const job = jobOf(item)
+    const group = job && groupOf(job)
+    return group !== undefined && slowJourneys.has(group) ? group : ''
   })
   const common = groups.get('') ?? []
   groups.delete('')

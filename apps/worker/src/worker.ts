@@ -10,7 +10,7 @@ import {
   probeLanding,
   type SchemaState,
   schemaState,
-  twinOf,
+  shapeOf,
 } from '@sluice/shared/db'
 import {
   createQueueAdmin,
@@ -23,7 +23,7 @@ import type { WorkerConfig } from './config.ts'
 import { createConsume } from './consume.ts'
 import { createDrain } from './drain.ts'
 import { startDraining } from './draining.ts'
-import { createMeans } from './land.ts'
+import { createLandingDeps } from './land.ts'
 import { createPostgresCircuit } from './postgres-circuit.ts'
 import { startWatchdog } from './watchdog.ts'
 
@@ -55,7 +55,7 @@ export async function startWorker(
   /** As an event would, but rolled back. */
   async function probe(): Promise<void> {
     await lookAtSchema()
-    await probeLanding(db, twinOf(ANY_EVENT), { announced: true, again: false })
+    await probeLanding(db, shapeOf(ANY_EVENT), { announced: true, again: false })
   }
 
   const admin = config.queue && stack.use(createQueueAdmin(config.queue, log))
@@ -89,9 +89,9 @@ export async function startWorker(
   await lookAtSchema().catch((error) => circuit.trip(error))
   // Before the consumer, so that it ends later: it does some duties once more for the last jobs.
   if (config.scheduler) stack.use(startScheduler({ db, admin, log }))
-  const means = createMeans({ db, circuit, metrics, log })
+  const landing = createLandingDeps({ db, circuit, metrics, log })
   if (config.queue && admin) {
-    const consume = createConsume(means)
+    const consume = createConsume(landing)
     receiver = stack.use(
       createQueueConsumer(
         config.queue,
@@ -107,7 +107,7 @@ export async function startWorker(
     const oldestWaiting = () => admin.oldestWaiting(config.queue?.consume)
     stack.use(startWatchdog({ oldestWaiting, lastActiveAt: () => lastActiveAt, isFetching, onStuck }))
   }
-  const drain = createDrain(means, randomUUID())
+  const drain = createDrain(landing, randomUUID())
   stack.use(startDraining(config.databaseUrl, { drain, circuit, log }))
   stack.use(announceProcess(db, self, log))
   log.info({ queue: config.queue ? 'redis' : 'inbox' }, 'worker takes events')

@@ -16,7 +16,7 @@ import { finishedJourney } from '@sluice/testkit/event'
 import pg from 'pg'
 import { expect, it } from 'vitest'
 import { createConsume } from '../src/consume.ts'
-import { createMeans } from '../src/land.ts'
+import { createLandingDeps } from '../src/land.ts'
 import { createPostgresCircuit } from '../src/postgres-circuit.ts'
 
 const log = createLog('test', 'error')
@@ -66,12 +66,11 @@ it('events land, are buried, replayed and discarded although nothing can be anno
   await migrateSchema(db)
   await fillNotifications(db, url, stack)
   const circuit = createPostgresCircuit({ probe: async () => {}, onOpen() {}, onClose() {}, log })
-  const consume = createConsume(createMeans({ db, circuit, metrics: createMetrics(), log }))
+  const consume = createConsume(createLandingDeps({ db, circuit, metrics: createMetrics(), log }))
   const jobOf = (raw: string): QueueJob => ({
     jobId: crypto.randomUUID(),
     data: { v: 1, env: 'live', at: Date.now(), arrival: crypto.randomUUID(), raw },
     attempt: 1,
-    isLastAttempt: false,
   })
   const good = Array.from({ length: 60 }, () => finishedJourney().bytes.toString())
   const other = (good[0] as string).replace('Complete', 'Refer')

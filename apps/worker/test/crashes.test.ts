@@ -5,7 +5,7 @@ import { createWorld, type Door, openDoor, type World } from '@sluice/testkit/wo
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createSolo } from '../../../packages/shared/src/queue/bullmq/quarantine.ts'
 import { createDrain, type Drain } from '../src/drain.ts'
-import { createMeans } from '../src/land.ts'
+import { createLandingDeps } from '../src/land.ts'
 import { createPostgresCircuit } from '../src/postgres-circuit.ts'
 
 describe('rows of the inbox that were under way when their worker crashed', () => {
@@ -24,7 +24,7 @@ describe('rows of the inbox that were under way when their worker crashed', () =
   function openDrain(): Drain {
     const log = createLog('test', 'error')
     const circuit = createPostgresCircuit({ probe: async () => {}, onOpen() {}, onClose() {}, log })
-    return createDrain(createMeans({ db: world.db, circuit, metrics: createMetrics(), log }), 'test')
+    return createDrain(createLandingDeps({ db: world.db, circuit, metrics: createMetrics(), log }), 'test')
   }
   const jobIds = async () =>
     (await world.rows<{ job_id: string }>('select job_id from inbox order by job_id')).map(

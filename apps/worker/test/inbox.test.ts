@@ -5,8 +5,8 @@ import { finishedJourney } from '@sluice/testkit/event'
 import { createWorld, eventually, openDoor, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createDrain } from '../src/drain.ts'
-import { createFloor } from '../src/inbox-scan.ts'
-import { createMeans } from '../src/land.ts'
+import { createInboxScan } from '../src/inbox-scan.ts'
+import { createLandingDeps } from '../src/land.ts'
 import { createPostgresCircuit } from '../src/postgres-circuit.ts'
 
 let stack: AsyncDisposableStack
@@ -21,7 +21,7 @@ afterEach(() => stack.disposeAsync())
 function openDrain() {
   const log = createLog('test', 'error')
   const circuit = createPostgresCircuit({ probe: async () => {}, onOpen() {}, onClose() {}, log })
-  return createDrain(createMeans({ db: world.db, circuit, metrics: createMetrics(), log }), 'test')
+  return createDrain(createLandingDeps({ db: world.db, circuit, metrics: createMetrics(), log }), 'test')
 }
 
 function eventOf(fields: Record<string, unknown> = {}) {
@@ -123,24 +123,24 @@ describe('what is taken from the inbox at once', () => {
 describe('a look into the inbox', () => {
   it('begins where the last one ended, some seconds apart at the beginning, and so after a failure', () => {
     let now = 0
-    const floor = createFloor(() => now)
+    const scans = createInboxScan(() => now)
     const everything = Number.NEGATIVE_INFINITY
-    const next = () => floor.next().since
-    const begun = (since: number) => ({ since, beganAt: now })
+    const next = () => scans.next().since
+    const begun = (since: number) => ({ since, startedAt: now })
     expect(next()).toBe(everything)
-    floor.emptied(begun(everything), { to: 50_000, tookMs: 10 })
+    scans.emptied(begun(everything), { to: 50_000, tookMs: 10 })
     expect(next()).toBe(49_000)
-    floor.emptied(begun(49_000), { to: 40_000, tookMs: 10 })
+    scans.emptied(begun(49_000), { to: 40_000, tookMs: 10 })
     expect(next()).toBe(49_000)
-    floor.failed()
+    scans.failed()
     expect(next()).toBe(everything)
     // One round looks at everything, the others go on.
     now = 1
-    floor.emptied(begun(49_000), { to: 60_000, tookMs: 10 })
+    scans.emptied(begun(49_000), { to: 60_000, tookMs: 10 })
     expect(next()).toBe(59_000)
     now = 5_000
     expect(next()).toBe(everything)
-    floor.emptied(begun(everything), { to: 60_000, tookMs: 2_000 })
+    scans.emptied(begun(everything), { to: 60_000, tookMs: 2_000 })
     now = 44_000
     expect(next()).toBe(59_000)
     now = 45_000
@@ -149,16 +149,16 @@ describe('a look into the inbox', () => {
 
   it('does not go on past what another one has held and left', () => {
     let now = 0
-    const floor = createFloor(() => now)
-    floor.next()
-    const beside = floor.next()
+    const scans = createInboxScan(() => now)
+    scans.next()
+    const beside = scans.next()
     now = 10
-    floor.left(50_000)
-    floor.emptied(beside, { to: 60_000, tookMs: 1 })
-    expect(floor.next().since).toBe(Number.NEGATIVE_INFINITY)
+    scans.left(50_000)
+    scans.emptied(beside, { to: 60_000, tookMs: 1 })
+    expect(scans.next().since).toBe(Number.NEGATIVE_INFINITY)
     now = 20
-    floor.emptied(floor.next(), { to: 70_000, tookMs: 1 })
-    expect(floor.next().since).toBe(69_000)
+    scans.emptied(scans.next(), { to: 70_000, tookMs: 1 })
+    expect(scans.next().since).toBe(69_000)
   })
 
   it('passes over what was taken before only when it looks at everything', async () => {

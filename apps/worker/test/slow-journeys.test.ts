@@ -9,13 +9,13 @@ import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createConsume } from '../src/consume.ts'
 import { createDrain, type Drain } from '../src/drain.ts'
-import { createMeans, type Means } from '../src/land.ts'
+import { createLandingDeps, type LandingDeps } from '../src/land.ts'
 import { createPostgresCircuit } from '../src/postgres-circuit.ts'
-import { createApart } from '../src/slow-journeys.ts'
+import { createSlowJourneys } from '../src/slow-journeys.ts'
 
 let stack: AsyncDisposableStack
 let world: World
-let means: Means
+let deps: LandingDeps
 /** Transactions of the worker since `count` was called, and how many of them were rolled back. */
 let begun = 0
 let failed = 0
@@ -27,15 +27,15 @@ beforeEach(async () => {
   const circuit = createPostgresCircuit({ probe: async () => {}, onOpen() {}, onClose() {}, log })
   const db: World['db'] = {
     ...world.db,
-    landingTransaction(work, limits) {
+    transaction(work, limits) {
       begun++
-      return world.db.landingTransaction(work, limits).catch((error) => {
+      return world.db.transaction(work, limits).catch((error) => {
         failed++
         throw error
       })
     },
   }
-  means = createMeans({ db, circuit, metrics: createMetrics(), log })
+  deps = createLandingDeps({ db, circuit, metrics: createMetrics(), log })
 })
 afterEach(() => stack.disposeAsync())
 
@@ -49,7 +49,7 @@ function envelopeOf(fields: Record<string, unknown> = {}): Envelope {
 }
 function jobOf(envelope: Envelope): QueueJob {
   const data = JSON.parse(writeEnvelope(envelope))
-  return { jobId: randomUUID(), data, attempt: 1, isLastAttempt: false }
+  return { jobId: randomUUID(), data, attempt: 1 }
 }
 const kindsOf = (results: readonly HandleResult[]) => results.map(({ kind }) => kind)
 const landedOf = async (journeyId: string) =>
@@ -69,7 +69,7 @@ async function hold(sql: string): Promise<pg.PoolClient & AsyncDisposable> {
 
 describe('a journey whose row somebody keeps locked', () => {
   it('costs the first batch a few transactions, those after it none, and lands when it is free', async () => {
-    const consume = createConsume(means)
+    const consume = createConsume(deps)
     const batch = (size: number) => [
       ...Array.from({ length: size }, () => jobOf(envelopeOf())),
       jobOf(envelopeOf({ journeyId: 'hot' })),
@@ -103,7 +103,7 @@ describe('a journey whose row somebody keeps locked', () => {
     // Quick again, it lands with the others.
     await eventually(async () => {
       await consume(batch(0))
-      return means.apart.isEmpty
+      return deps.slowJourneys.isEmpty
     })
     count()
     await consume(batch(20))
@@ -111,7 +111,7 @@ describe('a journey whose row somebody keeps locked', () => {
   })
 
   it('waits in the inbox, as it was, while others land', async () => {
-    const drain: Drain = createDrain(means, 'test')
+    const drain: Drain = createDrain(deps, 'test')
     const add = (...all: ReturnType<typeof envelopeOf>[]) =>
       insertInbox(
         world.db.pool,
@@ -153,7 +153,7 @@ describe('a journey whose row somebody keeps locked', () => {
 })
 
 it('a duplicate of an event whose row somebody keeps locked waits, and its neighbours land', async () => {
-  const consume = createConsume(means)
+  const consume = createConsume(deps)
   const first = envelopeOf()
   const second = envelopeOf()
   await consume([jobOf(first), jobOf(second)])
@@ -169,7 +169,7 @@ it('a duplicate of an event whose row somebody keeps locked waits, and its neigh
 })
 
 it('an event that another worker, which is frozen, has landed and not committed waits, and its neighbours land', async () => {
-  const consume = createConsume(means)
+  const consume = createConsume(deps)
   const envelope = envelopeOf()
   await using frozen = await hold('select 1')
   await landJobs(frozen, [{ jobId: 'other', envelope, via: 'redis', duplicates: 0, replayOf: null }])
@@ -181,17 +181,17 @@ it('an event that another worker, which is frozen, has landed and not committed 
   expect(await world.rows('select 1 from dead_letters')).toEqual([])
 })
 
-it('a journey many of whose events must be read lands apart from others, one turn at a time', async () => {
+it('a journey many of whose events must be read lands alone, in one slot at a time', async () => {
   await world.rows(`insert into events (event_key, environment, event, kind, event_id, journey_id, system_decision, raw,
       body_sha256, arrival, received_at, via)
     select sha256(n::text::bytea), 'live', 'Finished Journey', 'finished_journey', n::text, 'long', 'D' || n, '', '', n::text,
       now(), 'redis' from generate_series(1, 600) n`)
-  const consume = createConsume(means)
+  const consume = createConsume(deps)
   const long = () => jobOf(envelopeOf({ journeyId: 'long' }))
   // The first one finds no row, the second one how many it counts.
   await consume([long()])
   await consume([long()])
-  expect(means.apart.isEmpty).toBe(false)
+  expect(deps.slowJourneys.isEmpty).toBe(false)
   count()
   const [other, ...results] = (await consume([jobOf(envelopeOf()), long(), long(), long()])) as HandleResult[]
   expect(other?.kind).toBe('completed')
@@ -201,32 +201,32 @@ it('a journey many of whose events must be read lands apart from others, one tur
   await eventually(async () => (await consume(jobs)).every(({ kind }) => kind === 'completed'))
 })
 
-describe('the turns of what lands apart', () => {
-  it('take a fifth of the time, and what is put off comes one turn after the other', () => {
+describe('the slots of slow journeys', () => {
+  it('take a fifth of the time, and jobs that are put off come one slot after the other', () => {
     let now = 0
-    const apart = createApart(() => now)
-    apart.add('a', 100)
-    expect(apart.begin('a', 1)).toBeGreaterThanOrEqual(400)
+    const slowJourneys = createSlowJourneys(() => now)
+    slowJourneys.add('a', 100)
+    expect(slowJourneys.startSlot('a', 1)).toBeGreaterThanOrEqual(400)
     now = 400
-    expect(apart.begin('a', 400)).toBeUndefined()
-    expect(apart.begin('b', 1)).toBeGreaterThan(0)
+    expect(slowJourneys.startSlot('a', 400)).toBeUndefined()
+    expect(slowJourneys.startSlot('b', 1)).toBeGreaterThan(0)
     now = 1_400
-    apart.ended('a', { tookMs: 1_000, hasFailed: false })
-    const delays = Array.from({ length: 3 }, () => apart.begin('a', 400) as number)
+    slowJourneys.endSlot('a', { tookMs: 1_000, hasFailed: false })
+    const delays = Array.from({ length: 3 }, () => slowJourneys.startSlot('a', 400) as number)
     expect(Math.round((delays[0] as number) / 1_000)).toBe(4)
     expect(Math.round((delays[2] as number) / 1_000)).toBe(12)
     now = 6_000
-    expect(apart.begin('a', 1)).toBeUndefined()
-    apart.ended('a', { tookMs: 20, hasFailed: false })
-    expect(apart.isEmpty).toBe(true)
+    expect(slowJourneys.startSlot('a', 1)).toBeUndefined()
+    slowJourneys.endSlot('a', { tookMs: 20, hasFailed: false })
+    expect(slowJourneys.isEmpty).toBe(true)
   })
 
   it('are forgotten when nobody comes for them, and the oldest when there are too many', () => {
     let now = 0
-    const apart = createApart(() => now)
-    for (let i = 0; i < 1_001; i++) apart.add(`journey ${i}`, 1)
-    expect([apart.has('journey 0'), apart.has('journey 1')]).toEqual([false, true])
+    const slowJourneys = createSlowJourneys(() => now)
+    for (let i = 0; i < 1_001; i++) slowJourneys.add(`journey ${i}`, 1)
+    expect([slowJourneys.has('journey 0'), slowJourneys.has('journey 1')]).toEqual([false, true])
     now = 70_000
-    expect(apart.isEmpty).toBe(true)
+    expect(slowJourneys.isEmpty).toBe(true)
   })
 })

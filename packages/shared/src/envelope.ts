@@ -55,6 +55,15 @@ export function rawBytes(envelope: Envelope): Buffer {
     : Buffer.from(envelope.raw, 'utf8')
 }
 
+/** Undefined if it is no JSON. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
 /**
  * Reads a job's data or an inbox row, which anybody with access to Redis can have written.
  *

@@ -1,4 +1,5 @@
-import { writeDeadLetters } from '@sluice/shared/db'
+import { letterOf, writeDeadLetters } from '@sluice/shared/db'
+import { reasonOfFailedJob } from '@sluice/shared/disposition'
 import type { FailedJob } from '@sluice/shared/queue'
 import type { Duty, QueueDutyDeps } from '../duty.ts'
 
@@ -9,19 +10,14 @@ export const failedJobs = ({ db, admin, log }: QueueDutyDeps): Duty => ({
   lease: 'sluice sweep',
   async run() {
     const swept = await admin.sweepFailed((job) =>
-      db.landingTransaction((connection) => writeDeadLetters(connection, [letterOf(job)])),
+      db.landingTransaction((connection) => writeDeadLetters(connection, [letterOfFailed(job)])),
     )
     if (swept > 0) log.warn({ jobs: swept }, 'jobs that the queue gave up are dead letters now')
   },
 })
 
-function letterOf({ jobId, data, reason, attempts }: FailedJob) {
-  const stalled = reason.includes('stalled')
-  return {
-    jobId,
-    reason: stalled ? ('worker_crashed' as const) : ('attempts_exhausted' as const),
-    error: { name: stalled ? 'WorkerCrashed' : 'JobFailed', message: reason },
-    attempts,
-    envelope: data,
-  }
+function letterOfFailed({ jobId, data, reason, attempts }: FailedJob) {
+  const hasCrashed = reason.includes('stalled')
+  const error = Object.assign(new Error(reason), { name: hasCrashed ? 'WorkerCrashed' : 'JobFailed' })
+  return letterOf({ jobId, envelope: data, attempts }, reasonOfFailedJob({ hasCrashed }), error)
 }

@@ -1,27 +1,13 @@
 import { hash } from 'node:crypto'
-import { rawBytes, readEnvelope } from '../envelope.ts'
+import type { DeadLetterReason } from '../disposition.ts'
+import { parseJson, rawBytes, readEnvelope } from '../envelope.ts'
 import { type IdwiseEvent, parseEvent } from '../idwise/event.ts'
 import { eventKey } from '../idwise/identity.ts'
 import { cleanText } from '../idwise/json.ts'
+import { describeError } from '../runtime/errors.ts'
 import { classifyFailure, isTooSlow } from './failure.ts'
 import { type FoldOptions, foldJourneyOf } from './journeys.ts'
 import type { Connection } from './pool.ts'
-
-/**
- * Why an event is a dead letter.
- *
- * - `unreadable`: the job's data is no envelope that this build knows
- * - `rejected_by_database`: Postgres refuses the row
- * - `conflict`: another body is stored under the same event id
- * - `attempts_exhausted`: failed too often for a reason that is neither of these
- * - `worker_crashed`: its worker died with it too often
- */
-export type DeadLetterReason =
-  | 'unreadable'
-  | 'rejected_by_database'
-  | 'conflict'
-  | 'attempts_exhausted'
-  | 'worker_crashed'
 
 export type NewDeadLetter = {
   /** What was appended is dropped: one event has one dead letter, however often it is replayed. */
@@ -31,6 +17,15 @@ export type NewDeadLetter = {
   readonly attempts: number
   /** The job's data as JSON text. */
   readonly envelope: string
+}
+
+/** @param error what was thrown */
+export function letterOf(
+  { jobId, envelope, attempts }: Pick<NewDeadLetter, 'jobId' | 'envelope' | 'attempts'>,
+  reason: DeadLetterReason,
+  error: unknown,
+): NewDeadLetter {
+  return { jobId, reason, error: describeError(error), attempts, envelope }
 }
 
 /** What is appended to a job id: by a replay, and by `insertInbox` where a row cannot be reached. */
@@ -122,14 +117,6 @@ function keyOfJob(jobId: string): string {
 function fingerprint(...[reason, errorClass, message, kind]: [string, string, string, string]): string {
   const fixed = message.replace(/"[^"]*"|'[^']*'|[0-9a-f-]{8,}|\d+/gi, '*')
   return hash('sha256', [reason, errorClass, fixed, kind].join('\n'), 'hex').slice(0, 16)
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 /** The transaction that lands a replayed event resolves its dead letter. */

@@ -1,15 +1,5 @@
+import type { Failure } from '../disposition.ts'
 import { errorCode } from '../runtime/errors.ts'
-
-/**
- * What a failed statement is about, as far as its code tells. It is a first guess: any of these may be the same for
- * every event, which only a comparison shows (`probeLanding`).
- *
- * - `infrastructure`: the connection or the server; every event fails, and waits.
- * - `passing`: something that others do at this moment; the event fails, and waits.
- * - `event`: Postgres refuses this row, today and tomorrow.
- * - `unknown`: none of these; worth some more tries.
- */
-export type Failure = 'infrastructure' | 'passing' | 'event' | 'unknown'
 
 // SQLSTATEs by their first two characters ("PostgreSQL Error Codes"), the exceptions by all five.
 const CLASSES: Readonly<Record<string, Failure>> = {

@@ -1,3 +1,4 @@
+import { SUSPECT_AFTER } from '../disposition.ts'
 import { readEnvelope } from '../envelope.ts'
 import { errorCode } from '../runtime/errors.ts'
 import { textArray } from './array.ts'
@@ -19,9 +20,6 @@ export type InboxRow = {
   /** Since when it has been due, ms since 1970. */
   readonly availableAt: number
 }
-
-/** A row that was under way in this many crashes may be their cause: it is taken alone. */
-const SUSPECT_AFTER = 2
 
 type InboxEvent = { readonly jobId: string; readonly envelope: string }
 

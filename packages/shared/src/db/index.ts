@@ -1,8 +1,8 @@
 export { createAudit } from './audit.ts'
 export { checkNewSession, checkPostgres } from './check.ts'
-export { type DeadLetterReason, type NewDeadLetter, writeDeadLetters } from './dead-letters.ts'
+export { letterOf, type NewDeadLetter, writeDeadLetters } from './dead-letters.ts'
 export type { Job } from './event-row.ts'
-export { classifyFailure, type Failure, isFullOfNotifications, isTooSlow } from './failure.ts'
+export { classifyFailure, isFullOfNotifications, isTooSlow } from './failure.ts'
 export { databaseUrl, placeOf } from './hosts.ts'
 export {
   countCrashes,
@@ -48,6 +48,6 @@ export {
 } from './operate.ts'
 export { pingPostgres } from './ping.ts'
 export { type Connection, createDb, type Db, type TransactionLimits } from './pool.ts'
-export { ANY_EVENT, probeLanding, type Twin, twinOf } from './probe.ts'
+export { ANY_EVENT, type EventShape, probeLanding, shapeOf } from './probe.ts'
 export { announceProcess, checkProcesses, describeProcess } from './processes.ts'
 export { countRedeliveries, type Redeliveries } from './redeliveries.ts'

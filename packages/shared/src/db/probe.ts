@@ -5,22 +5,22 @@ import type { Job } from './event-row.ts'
 import { landJobs } from './landing.ts'
 import type { Connection, Db } from './pool.ts'
 
-/** Quick, since a comparison is made while events wait. */
+/** Short, since events wait for the answer. */
 const LIMITS = { lockMs: 500, statementMs: 3_000 }
 const PLAIN = /^[\w .-]{1,64}$/
 
 /**
- * A made-up delivery like a real one: the same kind, name and decisions, nulls where it has nulls. Its ids and texts
- * are harmless and new, so that what Postgres says of it, it says of every event of this shape.
+ * What events have in common that concern Postgres alike: kind, name and decisions, and which fields are null. Probe
+ * events of a shape have ids and texts that are harmless and new. So Postgres refuses a probe event only if it would
+ * refuse every event of the shape.
  */
-export type Twin = {
-  /** The same for all deliveries that have the same twin. */
-  readonly shape: string
-  /** Another one of this shape; those with the same `journey` belong to one. */
-  make(journey: string): Job
+export type EventShape = {
+  readonly key: string
+  /** Makes a probe event up, which belongs to the given journey. */
+  probeEvent(journey: string): Job
 }
 
-/** Any event, for when none is at hand. */
+/** Stands for every event when there is none to take a shape from. */
 export const ANY_EVENT: Job = {
   jobId: 'any',
   via: 'inbox',
@@ -38,14 +38,14 @@ export const ANY_EVENT: Job = {
   },
 }
 
-export function twinOf({ envelope, via, replayOf }: Job): Twin {
+export function shapeOf({ envelope, via, replayOf }: Job): EventShape {
   const event = parseEvent(envelope.raw ?? rawBytes(envelope))
   const described = (['ip', 'type', 'agent', 'trace'] as const).filter((name) => envelope[name])
   const like = likenessOf(event)
   const isText = envelope.raw !== undefined
   return {
-    shape: JSON.stringify([envelope.env, via, replayOf !== null, isText, described, like]),
-    make(journey) {
+    key: JSON.stringify([envelope.env, via, replayOf !== null, isText, described, like]),
+    probeEvent(journey) {
       const id = randomUUID()
       const deliveryId = `probe-${id}`
       const text = like ? JSON.stringify(documentOf(like, id, journey)) : `probe ${id}`
@@ -55,7 +55,7 @@ export function twinOf({ envelope, via, replayOf }: Job): Twin {
         at: Date.now(),
         deliveryId,
         ...Object.fromEntries(described.map((name) => [name, 'probe'])),
-        // A NUL makes bytes of a text.
+        // With a NUL it is no text, but bytes.
         ...(isText ? { raw: text } : { raw64: Buffer.from(`${text}\0`).toString('base64') }),
       }
       // No dead letter has this number.
@@ -72,7 +72,7 @@ export function twinOf({ envelope, via, replayOf }: Job): Twin {
 
 type Likeness = { readonly event: string | null; readonly fields: Readonly<Record<string, unknown>> }
 
-/** Null where the body is no JSON. */
+/** Null if the body is no JSON. */
 function likenessOf(event: IdwiseEvent): Likeness | null {
   if (event.json === null) return null
   const { eventId, journeyId, referenceNo, systemDecision, manualDecision, finalDecision, details } = event
@@ -85,7 +85,7 @@ function likenessOf(event: IdwiseEvent): Likeness | null {
     finalDecision: plain(finalDecision),
     ...(details && detailsLike(details)),
   }
-  // A name that is not known may be the very thing that Postgres refuses.
+  // An unknown name is kept: it may be what Postgres refuses.
   return { event: event.kind === 'unrecognised' ? plain(event.event) : event.event, fields }
 }
 
@@ -109,20 +109,21 @@ function documentOf({ event, fields }: Likeness, id: string, journey: string): u
 }
 
 /**
- * Lands made-up events of one shape in a transaction that is rolled back: one of a new journey, another one of it, and,
- * for a comparison, the first one again, with the same body and with another.
+ * Lands probe events of one shape in a transaction that is rolled back: one of a new journey and another one of the same
+ * journey.
  *
- * @throws what Postgres refuses it with; nothing has changed, and nobody has been told
+ * @param options.again lands the first one again as well, with the same body and with another one
+ * @throws what Postgres refuses them with; nothing has changed, and nothing was announced
  */
 export async function probeLanding(
   db: Db,
-  twin: Twin,
+  shape: EventShape,
   { announced, again }: { announced: boolean; again: boolean },
 ): Promise<void> {
   const done = new Error('rolled back')
   const journey = `probe-${randomUUID()}`
-  const first = twin.make(journey)
-  const other = twin.make(journey)
+  const first = shape.probeEvent(journey)
+  const other = shape.probeEvent(journey)
   const second = (envelope: Envelope): Job => {
     const jobId = `probe-${randomUUID()}`
     return { ...first, jobId, envelope: { ...envelope, deliveryId: jobId } }
@@ -131,7 +132,7 @@ export async function probeLanding(
     await landJobs(connection, [first], { announced })
     const further = again ? [second(first.envelope), conflicting(second(first.envelope))] : []
     await landJobs(connection, [other, ...further], { announced })
-    // What waits for the commit is checked now.
+    // Checks now what Postgres would check at the commit.
     await connection.query('set constraints all immediate')
     throw done
   }
@@ -140,9 +141,9 @@ export async function probeLanding(
   })
 }
 
-/** A blank more is another body of the same event; an event that is known by its body is another one then. */
-function conflicting(delivery: Job): Job {
-  const { envelope } = delivery
-  if (envelope.raw === undefined) return delivery
-  return { ...delivery, envelope: { ...envelope, raw: `${envelope.raw} ` } }
+/** One blank more makes another body of the same event. An event without id becomes another event. */
+function conflicting(job: Job): Job {
+  const { envelope } = job
+  if (envelope.raw === undefined) return job
+  return { ...job, envelope: { ...envelope, raw: `${envelope.raw} ` } }
 }

@@ -1,7 +1,6 @@
 export { createQueueAdmin, type FailedJob, type QueueAdmin, type QueueCounts } from './admin.ts'
 export type { HandleResult, QueueJob } from './bullmq/batch.ts'
 export { BODIES_STAY_MS, type CompletedJob } from './bullmq/bodies.ts'
-export { ATTEMPTS, BACKOFF } from './bullmq/options.ts'
 export type { Redeliveries } from './bullmq/redeliveries.ts'
 export { createRedisCheck } from './check.ts'
 export { lastErrorOf } from './connection.ts'

@@ -1,10 +1,10 @@
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq'
+import { parseJson } from '../../envelope.ts'
 import { describeError } from '../../runtime/errors.ts'
 import { pause } from '../../runtime/every.ts'
 import type { Log } from '../../runtime/log.ts'
 import { type ClaimedJob, type EndedJob, type JobClaimer, MAX_JOBS } from './claim.ts'
 import type { EventWorker } from './event-worker.ts'
-import { ATTEMPTS } from './options.ts'
 
 export type QueueJob = {
   readonly jobId: string
@@ -12,7 +12,6 @@ export type QueueJob = {
   readonly data: unknown
   /** This is the n-th try that counts, from 1. */
   readonly attempt: number
-  readonly isLastAttempt: boolean
 }
 
 /** `completed`, `failed`, which uses up an attempt, or `delayed` by so many ms, which does not. */
@@ -117,18 +116,14 @@ async function failGivenUp(batch: Batch, jobs: readonly ClaimedJob[]): Promise<v
   }
 }
 
-/** Data that is no JSON arrives as the text that it is. */
+/** Data that is no JSON stays the text that it is. */
 function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
+  const data = parseJson(text)
+  return data === undefined ? text : data
 }
 
 function incomingOf(jobId: string, data: unknown, attemptsMade: number): QueueJob {
-  const attempt = attemptsMade + 1
-  return { jobId, data, attempt, isLastAttempt: attempt >= ATTEMPTS }
+  return { jobId, data, attempt: attemptsMade + 1 }
 }
 
 /** Lets BullMQ fail what has failed, and put off what is to wait. */

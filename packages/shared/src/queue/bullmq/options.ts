@@ -1,10 +1,5 @@
 import type { DefaultJobOptions } from 'bullmq'
-
-/** Tries of an event before it becomes a dead letter, on the queue and in the inbox alike. */
-export const ATTEMPTS = 8
-
-/** Delay between the tries: from one second, doubled each time, with jitter. */
-export const BACKOFF = { baseMs: 1_000, maxMs: 60_000 }
+import { ATTEMPTS, BACKOFF, MAX_CRASHES } from '../../disposition.ts'
 
 /**
  * Job options, all in one place. They are the same for every job, so the worker puts them on as it reads one: stored
@@ -31,8 +26,7 @@ export const WORKER_OPTIONS = {
   // loop) runs the job twice, which the event's key makes harmless.
   lockDuration: 15_000,
   stalledInterval: 5_000,
-  // A crash stalls every job that its worker held, so innocents gain counts together.
-  maxStalledCount: 10,
+  maxStalledCount: MAX_CRASHES,
   drainDelay: 5,
 }
 

@@ -1,6 +1,3 @@
-/** A job that was under way in this many crashes of its worker may be their cause. */
-export const SUSPECT_AFTER = 2
-
 /**
  * Lets a suspected job run with nothing beside it, so that its next crash counts against no other job: fetching is held,
  * what is under way ends, and what comes in between is put off.
