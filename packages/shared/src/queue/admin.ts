@@ -42,8 +42,6 @@ export type QueueAdmin = {
   sweepFailed(take: (job: FailedJob) => Promise<void>): Promise<number>
   /** Hands deliveries that collapsed in the queue to `record`; see `moveRedeliveries`. */
   moveRedeliveries(record: (counts: Redeliveries[]) => Promise<boolean[]>): Promise<number>
-  /** The oldest waiting job of each of these shards, all by default; null where none waits. */
-  oldestWaiting(shards?: readonly number[]): Promise<(string | null)[]>
 } & AsyncDisposable
 
 const SWEEP_PAGE = 100
@@ -141,8 +139,6 @@ export function createQueueAdmin({ url, prefix, shards }: QueueLocation, log: Lo
       }
       return moved
     },
-    oldestWaiting: (shards = queues.map((_, shard) => shard)) =>
-      Promise.all(shards.map((shard) => client.lindex(queues[shard]?.toKey('wait') ?? '', -1))),
     async [Symbol.asyncDispose]() {
       await Promise.all(queues.map((queue) => withDeadline(queue.close(), 1_000, 'closing').catch(() => {})))
       client.disconnect()
