@@ -12,7 +12,7 @@ import { readWorkerConfig } from './config.ts'
 import { startWorker } from './worker.ts'
 
 allocateYoung()
-// Rows can wait, the answers of an ingest on the same machine cannot.
+// Rows can wait; the answers of an ingest on the same machine cannot.
 lowerPriority()
 armFailpoint(process.env.SLUICE_FAILPOINT)
 const log = createLog('worker', process.env.LOG_LEVEL || 'info')
