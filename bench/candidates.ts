@@ -1,3 +1,4 @@
+import { queueKeys, shardPrefix } from '@sluice/shared/queue'
 import { type Running, run } from '@sluice/testkit/process'
 import type { World } from './world.ts'
 
@@ -100,7 +101,7 @@ const ALL: readonly Candidate[] = [
     waiting: rows('select count(*) from graphile_worker._private_jobs'),
     table: 'bench_events',
   },
-  { id: 'S', name: 'Sluice on Redis', ...sluice, waiting: lists('{bench-0}:events:') },
+  { id: 'S', name: 'Sluice on Redis', ...sluice, waiting: lists(queueKeys(shardPrefix('bench', 0)).queue) },
   {
     id: 'P',
     name: 'Sluice on the inbox alone',

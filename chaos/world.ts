@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createDb, type Db, migrateSchema } from '@sluice/shared/db'
-import { createQueueAdmin, type QueueAdmin } from '@sluice/shared/queue'
+import { createQueueAdmin, type QueueAdmin, queueKeys, shardPrefix } from '@sluice/shared/queue'
 import { createLog } from '@sluice/shared/runtime'
 import { type Fleet, startFleet } from '@sluice/testkit/fleet'
 import { createPostgresServer, type PostgresServer } from '@sluice/testkit/postgres-server'
@@ -135,7 +135,7 @@ export async function createWorld(options: WorldOptions, seed: number): Promise<
     },
     async uncounted() {
       const counts = Array.from({ length: shards }, async (_, shard) => {
-        const key = `{${QUEUE_PREFIX}-${shard}}:collapsed`
+        const key = queueKeys(shardPrefix(QUEUE_PREFIX, shard)).redeliveries
         const node = cluster ? await cluster.ownerOf(await cluster.slotOf(key)) : present
         return Number(await node.command('HLEN', key))
       })

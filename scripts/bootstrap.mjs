@@ -1,4 +1,4 @@
-// Plain JavaScript without dependencies: this runs before anything is installed, on whatever Node.js the machine has.
+// Plain JavaScript without dependencies: it runs before anything is installed, on the Node.js that the machine has.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -23,12 +23,12 @@ const NODE = join(root, 'node_modules/node/bin/node')
 const PNPM = join(root, 'scripts/pnpm')
 const STAMP = join(root, 'node_modules/.sluice-installed')
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP']
-// Before the first wait: an install may outlast npm.
+// Noted before the first wait, because an install may last longer than npm.
 const whenOrphaned = noteLineage()
 
 /**
- * Installs the workspace when it is not installed for this lockfile and machine, one process at a time.
- * `output` is the file descriptor that shows the progress (1 or 2). Exits with 1 and one clear line when it fails.
+ * Installs the workspace if it is not installed for this lock file and this machine. One process at a time does so.
+ * `output` is the file descriptor that shows the progress (1 or 2). If it fails, it prints one line and exits with 1.
  */
 export async function ensureInstalled(output = 2) {
   if (Number(process.versions.node.split('.')[0]) < 20) {
@@ -44,9 +44,9 @@ export async function ensureInstalled(output = 2) {
 }
 
 /**
- * Runs the pinned Node.js with `args` in the caller's directory and takes over its exit code. The IPC channel tells
- * the child when this process is gone, even after kill -9. With `stoppable` a signal that ends it before it listens
- * for signals is an orderly end too.
+ * Runs the pinned Node.js with `args` in the caller's directory and exits with its code. The IPC channel closes when
+ * this process ends, even after kill -9, so the child notices. With `stoppable`, a signal that ends the child before
+ * it listens for signals counts as an orderly end.
  */
 export async function runNode(args, { stoppable = false, env = process.env } = {}) {
   const child = spawn(NODE, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'], env })
@@ -58,7 +58,7 @@ export async function runNode(args, { stoppable = false, env = process.env } = {
   process.exitCode = stoppable && code === interrupted ? 0 : code
 }
 
-/** What is run afterwards has been compared with the hashes of two lock files: npm's for pnpm, pnpm's for all the rest. */
+/** Everything is compared with the hashes of two lock files: pnpm with npm's, and all the rest with pnpm's. */
 async function install(output) {
   const out = output === 1 ? process.stdout : process.stderr
   out.write('Installing dependencies (at the first start, and after an update) …\n')
@@ -67,7 +67,7 @@ async function install(output) {
     const args = ['ci', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund']
     await step('npm', args, { cwd: PNPM, stdio: ['ignore', 'ignore', output] })
   }
-  // --prod=false: NODE_ENV=production would leave the tools out.
+  // Without --prod=false, NODE_ENV=production would leave out the tools.
   const args = ['install', '--frozen-lockfile', '--prefer-offline', '--prod=false']
   await step(
     process.execPath,
@@ -82,7 +82,7 @@ async function install(output) {
 }
 
 async function step(command, args, options) {
-  // A process group of its own: npm and pnpm do not hand signals on to all that they run.
+  // A new process group, because npm and pnpm do not pass signals on to everything that they run.
   const child = spawn(command, args, { ...options, detached: true })
   const { code, interrupted } = await ended(child, -1).catch((error) =>
     fail(`Installing the dependencies failed: npm cannot be run (${error.code}). Install it.`),
@@ -91,12 +91,12 @@ async function step(command, args, options) {
   if (code !== 0) {
     fail(
       `Installing the dependencies failed (exit code ${code}, the reason is above). It needs the npm registry ` +
-        `(network, proxy), and room and write permission in ${root}. Then try again.`,
+        `(network, proxy), and free space and write permission in ${root}. Then try again.`,
     )
   }
 }
 
-/** Whether the pnpm that is there is the one of the lock file, as npm has noted when it installed it. */
+/** Whether the installed pnpm is the one of the lock file. npm notes the hash of what it installs. */
 function hasPnpm() {
   try {
     const [wanted, found] = ['package-lock.json', 'node_modules/.package-lock.json'].map(
@@ -108,14 +108,14 @@ function hasPnpm() {
   }
 }
 
-/** Gives Node.js one place, whatever package has it on this machine. */
+/** Links the Node.js of this machine, which is one of several packages, to one path. */
 function linkNode() {
   const binary = `node-${process.platform}-${process.arch}/bin/node`
-  // pnpm goes on without it where it does not fit the machine, and also where it is not what the lock file names.
+  // pnpm skips the package if it does not fit the machine, and also if it is not what the lock file names.
   if (!existsSync(join(root, 'node_modules', binary))) {
     fail(
       `Node.js has not been installed. There is one for Linux on x64 and on arm64; this is ${process.platform} on ` +
-        `${process.arch}. Where that fits, the registry did not give what pnpm-lock.yaml names (the reason is above).`,
+        `${process.arch}. If that fits, the registry did not return what pnpm-lock.yaml names (the reason is above).`,
     )
   }
   rmSync(join(root, 'node_modules/node'), { recursive: true, force: true })
@@ -127,7 +127,7 @@ function isInstalled() {
   return existsSync(NODE) && existsSync(STAMP) && readFileSync(STAMP, 'utf8') === fingerprint()
 }
 
-/** What an install depends on: the locked versions, the allowed install scripts, the machine. */
+/** Identifies what an install depends on: the locked versions, the allowed install scripts, the machine. */
 function fingerprint() {
   const hash = createHash('sha256')
   for (const file of ['pnpm-lock.yaml', 'pnpm-workspace.yaml']) hash.update(readFileSync(join(root, file)))
@@ -148,9 +148,9 @@ async function lock() {
 }
 
 /**
- * Hands signals on to the child and waits for its end: the exit code to take over (128 + n after signal n), and that
- * of the last signal handed on, if any. Rejects when the child cannot be started. With `sign` -1 its whole process
- * group gets the signals.
+ * Passes signals on to the child and waits for its end. `code` is the child's exit code (128 + n after signal n), and
+ * `interrupted` that of the last signal passed on, if any. Rejects if the child cannot be started. With `sign` -1,
+ * its whole process group gets the signals.
  */
 function ended(child, sign = 1) {
   let interrupted

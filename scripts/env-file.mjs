@@ -1,13 +1,14 @@
-// Plain JavaScript without dependencies: it runs on whatever Node.js the machine has, which may have no reader of its own.
+// Plain JavaScript without dependencies: it runs on the Node.js that the machine has, which may not be able to read
+// env files.
 import { readFileSync } from 'node:fs'
 
 const NAME = /^(?:export\s+)?([A-Za-z_][\w.-]*)\s*(?:=\s*|$)/
 
 /**
- * The settings in a file of `NAME=value` lines, as `docker compose` reads them: a `#` begins a comment only after a blank,
- * and what stands in quotes is taken as it is, over several lines too. Nothing is read in another way in silence.
+ * Reads a file of `NAME=value` lines as `docker compose` reads it: a `#` begins a comment only after a blank, and a
+ * quoted value may have several lines. A line that `docker compose` would read in another way is an error.
  *
- * @throws Error in words, naming the line, where the file is no text or a line is no setting
+ * @throws Error whose message names the line, if the file is not text or a line is not a setting
  */
 export function readEnvFile(path) {
   const text = decode(readFileSync(path), path)
@@ -23,7 +24,7 @@ export function readEnvFile(path) {
   return values
 }
 
-/** Windows programs write UTF-16, and marks at the start. */
+/** Programs on Windows write UTF-16, and a byte order mark. */
 function decode(bytes, path) {
   const encoding =
     bytes[0] === 0xff && bytes[1] === 0xfe
@@ -32,23 +33,26 @@ function decode(bytes, path) {
         ? 'utf-16be'
         : 'utf-8'
   try {
-    // Takes the mark away.
+    // The decoder removes the byte order mark.
     const text = new TextDecoder(encoding, { fatal: true }).decode(bytes)
     if (!text.includes('\0')) return text.replace(/\r\n?/g, '\n')
   } catch {
-    // Said below.
+    // The error below says so.
   }
-  throw new Error(`${path} is no text in UTF-8. Save it as UTF-8.`)
+  throw new Error(`${path} is not text in UTF-8. Save it as UTF-8.`)
 }
 
-/** What stands between two places: a setting, or nothing; `next` is where to go on. A string says what is wrong. */
+/**
+ * Reads one line. Returns a setting, or none, with `next`, the position of the next line; or a string that says what
+ * is wrong.
+ */
 function readLine(text, at, end) {
   const line = text.slice(at, end).trim()
   if (line === '' || line.startsWith('#')) return { next: end + 1 }
   const start = text.slice(at, end).search(/\S/) + at
   const [head, name] = NAME.exec(text.slice(start, end)) ?? []
-  if (!name) return 'is no setting of the form NAME=value'
-  // docker compose takes the value of a bare name from the environment, which is there already.
+  if (!name) return 'is not a setting of the form NAME=value'
+  // docker compose takes the value of a bare name from the environment, which has precedence anyway.
   if (!head.includes('=')) return { next: end + 1 }
   const quote = text[start + head.length]
   if (quote === '"' || quote === "'" || quote === '`') return readQuoted(text, start + head.length, name)

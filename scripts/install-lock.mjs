@@ -7,9 +7,9 @@ const BEAT_MS = 1_000
 const STALE_MS = 10_000
 
 /**
- * Waits until this process alone holds the lock at `path` (`onWait` is called once when another one has it) and
- * returns the function that releases it; its exit does too. The lock is a directory that its owner touches every
- * second, so one left behind by kill -9 is known by its age.
+ * Waits until this process holds the lock at `path`, and returns the function that releases it. The exit of the
+ * process releases it too. `onWait` is called once if another process holds the lock. The lock is a directory that
+ * its owner touches every second, so a lock that kill -9 left behind is recognised by its age.
  */
 export async function takeLock(path, onWait) {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
@@ -39,7 +39,7 @@ function tryLock(path) {
   }
 }
 
-/** Renames first, so that only one of several waiters removes it. */
+/** Renames the lock first, so that only one of several waiters removes it. */
 function takeAway(path) {
   const stale = `${path}.${randomUUID()}`
   try {

@@ -1,5 +1,5 @@
-// npm and the shells that it puts in between may be ended without telling us: npm hands signals on to its shell alone,
-// and nobody hands on kill -9.
+// npm and the shells between it and this process may end unnoticed: npm passes signals on to its own shell only, and
+// kill -9 cannot be passed on at all.
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
@@ -7,10 +7,11 @@ const LOOK_EVERY_MS = 500
 const MOST = 10
 
 /**
- * Notes which processes stand between this one and the outermost npm that runs it.
+ * Notes the processes between this one and the outermost npm that runs it.
  *
- * @returns calls back, at most once, when one of them is gone; never where no npm runs it: then this process may well
- * outlive who has started it. The watch ends with the returned function.
+ * @returns a function that starts a watch: it calls back once when one of these processes has ended, and returns a
+ * function that ends the watch. If no npm runs this process, it never calls back, because the process may outlive its
+ * parent then.
  */
 export function noteLineage() {
   const noted = process.env.npm_execpath ? upToNpm() : []
@@ -29,7 +30,7 @@ function upToNpm() {
   const chain = []
   let last = 0
   for (let pid = process.ppid; pid > 1 && chain.length < MOST; ) {
-    const found = look(pid)
+    const found = inspect(pid)
     if (!found || !/npm|npx|yarn|\bsh\b|\b[a-z]+sh\b/.test(found.command)) break
     chain.push({ pid, parent: found.parent })
     if (/npm|npx|yarn/.test(found.command)) last = chain.length
@@ -38,23 +39,23 @@ function upToNpm() {
   return chain.slice(0, last)
 }
 
-/** Who has started npm may go: that is how it is run in the background. */
+/** The parent of npm may end: that happens whenever npm runs in the background. */
 function isAsNoted({ pid, parent }, index, { length }) {
   if (index === 0 && process.ppid !== pid) return false
   if (process.platform !== 'linux') return answers(pid)
-  const now = look(pid)
+  const now = inspect(pid)
   return now !== undefined && (index === length - 1 || now.parent === parent)
 }
 
-/** The parent and command line of a process; undefined where it is gone or a zombie. */
-function look(pid) {
+/** The parent and command line of a process; undefined if it has ended or is a zombie. */
+function inspect(pid) {
   try {
     if (process.platform !== 'linux') {
       const text = execFileSync('ps', ['-ww', '-o', 'ppid=,args=', '-p', String(pid)], { encoding: 'utf8' })
       const [, parent, command] = /^\s*(\d+)\s+(.*)/.exec(text) ?? []
       return parent && { parent: Number(parent), command }
     }
-    // After the name, which is in parentheses and may have some itself, come the state and the parent.
+    // The state and the parent follow the name, which is in parentheses and may contain parentheses itself.
     const [state, parent] = readFileSync(`/proc/${pid}/stat`, 'latin1')
       .split(/^.*\) /s)[1]
       .split(' ')

@@ -1,4 +1,4 @@
-// node scripts/run.mjs TOOL ARGS…: a development tool, or a .ts or .mjs file, on the pinned Node.js.
+// node scripts/run.mjs TOOL ARGS…: runs a development tool, or a .ts or .mjs file, with the pinned Node.js.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ensureInstalled, root, runNode } from './bootstrap.mjs'
@@ -13,7 +13,7 @@ if (!/\.(ts|mjs)$/.test(tool) && !Object.hasOwn(PACKAGES, tool)) {
 await ensureInstalled()
 await runNode([entryOf(tool), ...args])
 
-/** The JavaScript behind a tool: what is in node_modules/.bin are shell scripts that look for a Node.js themselves. */
+/** The JavaScript file of a tool. The files in node_modules/.bin are shell scripts, which would use another Node.js. */
 function entryOf(tool) {
   if (!Object.hasOwn(PACKAGES, tool)) return tool
   const folder = join(root, 'node_modules', PACKAGES[tool])

@@ -7,11 +7,11 @@ import { readEnvFile } from './env-file.mjs'
 const args = process.argv.slice(2)
 const envFile = join(root, '.env')
 
-// Only `start` may talk on stdout before it runs: the output of the other commands is read by programs.
+// Only `start` may show the progress on stdout, because programs read the output of the other commands.
 await ensureInstalled(args[0] === 'start' ? 1 : 2)
 await runNode([join(root, 'apps/cli/src/main.ts'), ...args], {
   stoppable: args[0] === 'start',
-  // What the environment already has wins over the file.
+  // The environment has precedence over the file.
   env: { ...settings(), ...process.env },
 })
 

@@ -1,3 +1,4 @@
+import { openQueue, queueKeys, shardPrefix } from '@sluice/shared/queue'
 import { finishedJourney, inParallel, shuffled } from '@sluice/testkit/event'
 import {
   createWorld,
@@ -8,7 +9,6 @@ import {
   WAYS,
   type World,
 } from '@sluice/testkit/world'
-import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
@@ -127,7 +127,8 @@ describe.each(WAYS)('an event that comes more than once, by the %s', (way) => {
     for (let i = 0; i < 4; i++) await door.post(second)
     await eventually(async () => (await world.rows('select 1 from dead_letters')).length === 1)
     const connection = new Redis(world.redisUrl)
-    await eventually(async () => (await connection.hlen(`{${world.queuePrefix}-0}:collapsed`)) === 0)
+    const { redeliveries } = queueKeys(shardPrefix(world.queuePrefix, 0))
+    await eventually(async () => (await connection.hlen(redeliveries)) === 0)
     connection.disconnect()
     expect(await counts()).toEqual({ rows: 1, duplicates: 0 })
   })
@@ -181,7 +182,7 @@ describe.each(WAYS)('an event that comes more than once, by the %s', (way) => {
 async function forgetJobs(world: World): Promise<void> {
   if (world.way === 'inbox') return
   const connection = new Redis(world.redisUrl)
-  const queue = new Queue('events', { connection, prefix: `{${world.queuePrefix}-0}` })
+  const queue = openQueue(connection, shardPrefix(world.queuePrefix, 0))
   await eventually(async () => (await queue.getCompletedCount()) > 0)
   await queue.clean(0, 1_000, 'completed')
   expect(await queue.getJobCounts('completed', 'waiting', 'active')).toEqual({

@@ -1,13 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { migrateSchema } from '@sluice/shared/db'
+import { FIELD, openQueue, queueKeys, shardPrefix } from '@sluice/shared/queue'
 import type { Failpoint } from '@sluice/shared/runtime'
 import type { Member } from '@sluice/testkit/fleet'
 import { run } from '@sluice/testkit/process'
-import { Queue } from 'bullmq'
+import { Redis } from 'ioredis'
 import { QUEUE_PREFIX, type World } from '../world.ts'
 import type { Fault } from './fault.ts'
 
-const KEY = `{${QUEUE_PREFIX}-0}:events`
+const KEYS = queueKeys(shardPrefix(QUEUE_PREFIX, 0))
 const INGEST: readonly Failpoint[] = [
   'ingest-after-auth',
   'ingest-before-add',
@@ -33,8 +34,9 @@ export const failpointFaults: readonly Fault[] = [
     seconds: 20,
     async inject(world) {
       const armed = world.fleet.workers().map((worker) => worker.arm('sweeper-after-insert'))
-      await world.redis.command('HSET', `${KEY}:by-hand`, 'data', '"nothing"', 'failedReason', 'made by hand')
-      await world.redis.command('ZADD', `${KEY}:failed`, Date.now(), 'by-hand')
+      const fields = [FIELD.data, '"nothing"', FIELD.failedReason, 'made by hand']
+      await world.redis.command('HSET', KEYS.job('by-hand'), ...fields)
+      await world.redis.command('ZADD', KEYS.failed, Date.now(), 'by-hand')
       if (await Promise.any(armed.map(orReject)).catch(() => false)) world.trace('failpoints')
       // Nobody may be left with a bomb: the next sweep would set it off during the check.
       await Promise.all(world.fleet.workers().map((worker) => worker.end('SIGKILL')))
@@ -145,12 +147,12 @@ async function up({ redis, fleet }: World): Promise<void> {
 
 /** Jobs that no version of Sluice can read. */
 async function addGarbage({ redis }: World, first: number): Promise<void> {
-  const { port, password } = new URL(redis.url)
-  const connection = { host: '127.0.0.1', port: Number(port), password }
-  const queue = new Queue('events', { connection, prefix: `{${QUEUE_PREFIX}-0}` })
+  const client = new Redis(redis.url)
+  const queue = openQueue(client, KEYS.prefix)
   const numbers = Array.from({ length: PORTION }, (_, n) => first + n)
   await queue.addBulk(numbers.map((n) => ({ name: 'garbage', data: { n }, opts: { jobId: `garbage-${n}` } })))
   await queue.close()
+  client.disconnect()
 }
 
 async function someDeadLetter({ db }: World): Promise<number> {

@@ -2,10 +2,12 @@ import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
+import { queueKeys, shardPrefix } from '@sluice/shared/queue'
 import { LIVE_TOKEN, QUEUE_PREFIX, type World } from '../world.ts'
 import type { Fault } from './fault.ts'
 
-const KEY = `{${QUEUE_PREFIX}-0}:`
+const KEYS = queueKeys(shardPrefix(QUEUE_PREFIX, 0))
+const WAITING = [KEYS.wait, KEYS.active, KEYS.delayed, KEYS.redeliveries]
 const SKEW_MS = 30_000
 const NEXT_TOKEN = 'the-next-token-of-the-chaos'
 /** The stores' settings are looked at once a minute, a tenth more or less. */
@@ -29,7 +31,8 @@ export const pressureFaults: readonly Fault[] = [
     name: 'Redis is emptied (FLUSHALL) while nothing waits in it, and that is noticed within a minute',
     seconds: 60,
     async inject(world) {
-      while ((await world.redis.command('EVAL', FLUSH_WHEN_IDLE, 0, KEY)) !== 1) await pause(5)
+      while ((await world.redis.command('EVAL', FLUSH_WHEN_IDLE, WAITING.length, ...WAITING)) !== 1)
+        await pause(5)
       await untilLogged(world, /was emptied while Sluice was using it/)
     },
     heal: async () => {},
@@ -156,9 +159,9 @@ export const pressureFaults: readonly Fault[] = [
 ]
 
 const FLUSH_WHEN_IDLE = `
-local queue = ARGV[1] .. 'events:'
-local waiting = redis.call('LLEN', queue .. 'wait') + redis.call('LLEN', queue .. 'active')
-  + redis.call('ZCARD', queue .. 'delayed') + redis.call('HLEN', ARGV[1] .. 'collapsed')
+local wait, active, delayed, redeliveries = unpack(KEYS)
+local waiting = redis.call('LLEN', wait) + redis.call('LLEN', active)
+  + redis.call('ZCARD', delayed) + redis.call('HLEN', redeliveries)
 if waiting > 0 then return 0 end
 redis.call('FLUSHALL')
 return 1`

@@ -1,5 +1,6 @@
 import { createDb, landJobs, writeDeadLetters } from '@sluice/shared/db'
 import { readEnvelope } from '@sluice/shared/envelope'
+import { queueKeys, shardPrefix } from '@sluice/shared/queue'
 import { createLog, describeError } from '@sluice/shared/runtime'
 import { Worker } from 'bullmq'
 import { Redis } from 'ioredis'
@@ -13,13 +14,14 @@ const { DATABASE_URL = '', REDIS_URL = '', QUEUE_PREFIX = '' } = process.env
 const log = createLog('worker', 'info')
 const db = createDb(DATABASE_URL, { max: 5, statementMs: 10_000, log, name: 'worker' })
 const redis = new Redis(REDIS_URL, { maxRetriesPerRequest: null })
+const keys = queueKeys(shardPrefix(QUEUE_PREFIX, 0))
 // It counts no redeliveries; the check would wait for them.
-setInterval(() => void redis.del(`{${QUEUE_PREFIX}-0}:collapsed`), 200)
+setInterval(() => void redis.del(keys.redeliveries), 200)
 let handled = 0
 let failures = 0
 
 const worker = new Worker(
-  'events',
+  keys.name,
   async (job) => {
     if (++handled % 10 === 0) throw new Error('this one fails')
     const envelope = readEnvelope(job.data)
@@ -29,7 +31,7 @@ const worker = new Worker(
   },
   {
     connection: redis,
-    prefix: `{${QUEUE_PREFIX}-0}`,
+    prefix: keys.prefix,
     concurrency: 10,
     removeOnFail: { count: 0 },
   },

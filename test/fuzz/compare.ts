@@ -34,7 +34,7 @@ export async function compare(system: System, model: Model): Promise<void> {
   )
   expect(await world.rows('select job_id from inbox')).toEqual([])
   const left = await system.leftInQueue()
-  if (left) expect(left).toEqual({ waiting: 0, active: 0, delayed: 0, failed: 0, collapsed: 0 })
+  if (left) expect(left).toEqual({ waiting: 0, active: 0, delayed: 0, failed: 0, redeliveries: 0 })
   const inJourneys = landed.filter(({ body }) => body.journeyId !== null).length
   expect(await world.rows('select coalesce(sum(events), 0)::int as events from journeys')).toEqual([
     { events: inJourneys },

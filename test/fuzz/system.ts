@@ -2,11 +2,11 @@ import assert from 'node:assert'
 import { randomUUID } from 'node:crypto'
 import { startIngest } from '@sluice/ingest'
 import { identify, parseNames } from '@sluice/shared/idwise'
-import { createQueueAdmin } from '@sluice/shared/queue'
+import { createQueueAdmin, queueKeys, shardPrefix } from '@sluice/shared/queue'
 import { createLog, createMetrics } from '@sluice/shared/runtime'
+import { giveUpJob } from '@sluice/testkit/given-up-job'
 import { runWorker } from '@sluice/testkit/process'
 import { eventually, openWorker, post, type World } from '@sluice/testkit/world'
-import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
 import type { Body } from './bodies.ts'
 
@@ -110,8 +110,7 @@ async function empty(world: World): Promise<void> {
 function openQueue(location: { url: string; prefix: string; shards: number }) {
   const admin = createQueueAdmin(location, log)
   const client = new Redis(location.url)
-  const prefix = `{${location.prefix}-0}`
-  const queue = new Queue('events', { connection: client, prefix })
+  const keys = queueKeys(shardPrefix(location.prefix, 0))
   return {
     async isIdle(): Promise<boolean> {
       const { waiting, active, delayed, failed } = await admin.counts()
@@ -119,17 +118,11 @@ function openQueue(location: { url: string; prefix: string; shards: number }) {
     },
     async left() {
       const { completed: _, ...counts } = await admin.counts()
-      return { ...counts, collapsed: await client.hlen(`${prefix}:collapsed`) }
+      return { ...counts, redeliveries: await client.hlen(keys.redeliveries) }
     },
-    /** Does what BullMQ does to a job that has stalled too often. */
-    async giveUp(jobId: string): Promise<void> {
-      assert.equal(await client.lrem(queue.toKey('wait'), 0, jobId), 1)
-      await client.hset(queue.toKey(jobId), 'failedReason', 'job stalled more than allowable limit')
-      await client.zadd(queue.toKey('failed'), Date.now(), jobId)
-    },
+    giveUp: (jobId: string) => giveUpJob(location.url, keys.prefix, jobId),
     async [Symbol.asyncDispose]() {
       await admin[Symbol.asyncDispose]()
-      await queue.close()
       client.disconnect()
     },
   }

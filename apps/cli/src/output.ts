@@ -1,9 +1,9 @@
-// Everything that a command writes for people goes through `plain`, since names, ids and messages were written by others:
-// control characters act on a terminal, a line break makes a line of its own, and what has no width or turns the direction
-// of text hides what stands there.
+// Every line for people passes through `plain`, because names, ids and messages come from others. A control character
+// acts on a terminal, a line break forges a line, and a character that is invisible or reverses the direction of text
+// hides text.
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 
-/** Text that somebody else wrote as one line that is safe to print: what would act is shown as its escape. */
+/** Makes text one line that is safe to print. Each character that would act is shown as its escape. */
 export function plain(text: string): string {
   return text.replace(UNSAFE, (character) => character.split('').map(escaped).join(''))
 }
@@ -12,12 +12,12 @@ function escaped(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
-/** Prints one line, whatever is in it. */
+/** Prints one line. */
 export function print(line = ''): void {
   process.stdout.write(`${plain(line)}\n`)
 }
 
-/** The same on standard error, for what is no result. */
+/** Prints one line on standard error, which is for everything that is no result. */
 export function complain(line: string): void {
   process.stderr.write(`${plain(line)}\n`)
 }
@@ -25,8 +25,9 @@ export function complain(line: string): void {
 const CLOSED_PIPE = 141
 
 /**
- * What is left to do when the output cannot be written: whoever read it and has enough (`| head`) hears nothing more,
- * and gets the exit code of a program that SIGPIPE has ended; all else is an error. An act under way is finished.
+ * Sets the exit code if the output cannot be written. A closed pipe (`| head`) is no error: nothing is said, and the
+ * exit code is that of a program that SIGPIPE has ended. Anything else is an error. The command finishes its work in
+ * both cases.
  */
 export function outputFailed(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EPIPE' && process.exitCode !== 1)
@@ -39,12 +40,14 @@ export function printProgress(line: string): void {
   process.stderr.write(`\r\x1b[K${plain(line)}`)
 }
 
-/** Prints bytes that somebody sent, with a mark before each line, so that none can pass for one of ours. */
+/** Prints bytes from outside with a mark before each line, so that no line can pass for one of Sluice's. */
 export function printBody(raw: Buffer): void {
   for (const line of raw.toString('utf8').split(/\r?\n/)) print(`  | ${line}`)
 }
 
-/** Prints one JSON document on standard output; bytes as base64. The escapes are those of JSON: it says the same. */
+/**
+ * Prints one JSON document, with bytes as base64. The escapes of `plain` are JSON's own, so the value stays the same.
+ */
 export function printJson(value: unknown): void {
   const text = JSON.stringify(
     value,
@@ -63,7 +66,7 @@ function isBuffer(value: unknown): value is { type: 'Buffer'; data: number[] } {
   )
 }
 
-/** Prints lines of `name  value`, leaving out what is null. */
+/** Prints lines of `name  value`, without the values that are null. */
 export function printFields(fields: Record<string, unknown>): void {
   const shown = Object.entries(fields).filter(([, value]) => value !== null && value !== undefined)
   const width = Math.max(...shown.map(([name]) => name.length))

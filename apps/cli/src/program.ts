@@ -17,8 +17,8 @@ export function createProgram(): Command {
     )
     .addHelpText(
       'after',
-      '\nSettings come from the environment, from .env, and for what runs beside `npm start` from .sluice/env;' +
-        '\ndocs/operations.md describes each.',
+      '\nSettings come from the environment and from .env; without a database there, from .sluice/env, which `npm start`' +
+        '\nwrites. docs/operations.md describes each.',
     )
     .addCommand(startCommand())
     .addCommand(migrateCommand())

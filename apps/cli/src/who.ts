@@ -1,7 +1,11 @@
 import { userInfo } from 'node:os'
+import type { Env } from '@sluice/shared/runtime'
 
-/** Who runs this process: the name, or the number where there is none, as in a container under an arbitrary user id. */
-export function whoIsThis(env: Readonly<Record<string, string | undefined>> = process.env): string {
+/**
+ * The user that runs this process: its name, or its number if it has no name, as in a container with an arbitrary
+ * user id.
+ */
+export function whoIsThis(env: Env = process.env): string {
   try {
     return userInfo().username
   } catch {

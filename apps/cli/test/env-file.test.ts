@@ -51,9 +51,9 @@ it('.env is read as docker compose reads it: comments, blanks, quotes and severa
 })
 
 it.each([
-  ['UTF-16 without a mark', Buffer.from(LINES, 'utf16le'), /\.env is no text in UTF-8/],
-  ['other bytes', Buffer.from([0x41, 0x3d, 0xff, 0x0a]), /\.env is no text in UTF-8/],
-  ['a line that is no setting', 'A=1\n\nsecret words\n', /\.env, line 3: is no setting/],
+  ['UTF-16 without a mark', Buffer.from(LINES, 'utf16le'), /\.env is not text in UTF-8/],
+  ['other bytes', Buffer.from([0x41, 0x3d, 0xff, 0x0a]), /\.env is not text in UTF-8/],
+  ['a line that is not a setting', 'A=1\n\nsecret words\n', /\.env, line 3: is not a setting/],
   ['an open quote', 'A=1\nB="x\ny\n', /line 2: the quote before the value of B is not closed/],
   ['text after a quote', "A=\"1\n2\"\nB='it's'\n", /line 3: something follows the quoted value of B/],
 ])('.env is refused, and no secret shown, with %s', (_name, content, message) => {

@@ -55,7 +55,7 @@ describe('what commands print', () => {
     expect(stdout).not.toMatch(ACTING)
   })
 
-  it('ends quietly where nobody reads it, as a program ended by SIGPIPE does', async () => {
+  it('ends quietly if nobody reads it, as a program ended by SIGPIPE does', async () => {
     const child = spawn(process.execPath, [MAIN, 'dead', 'list'], {
       env: { DATABASE_URL: world.databaseUrl },
     })
@@ -63,7 +63,7 @@ describe('what commands print', () => {
     expect(await ended(child)).toEqual({ code: 141, stdout: '', stderr: '' })
   })
 
-  it.runIf(process.platform === 'linux')('fails in one line where the disk is full', async () => {
+  it.runIf(process.platform === 'linux')('fails in one line if the disk is full', async () => {
     const child = spawn(process.execPath, [MAIN, 'dead', 'list', '--json'], {
       env: { DATABASE_URL: world.databaseUrl },
       stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'],

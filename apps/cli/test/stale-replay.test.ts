@@ -37,18 +37,18 @@ it('a dead letter whose replay has lost its inbox row can be discarded', async (
   expect(await discardDeadLetter(world.db, { id, actor: 'test' })).toEqual({ kind: 'done' })
 })
 
-it('a replay that waits, or that a worker has taken, stays what it is', async () => {
+it('a replay that waits, or that a worker has claimed, cannot be acted on', async () => {
   const id = await replaying()
   const refused = { kind: 'not_open', state: 'replaying' }
   expect(await discardDeadLetter(world.db, { id, actor: 'test' })).toEqual(refused)
-  const taken = await world.db.pool.connect()
+  const claimed = await world.db.pool.connect()
   try {
-    await taken.query('begin')
-    await taken.query('delete from inbox where replay_of = $1', [id])
+    await claimed.query('begin')
+    await claimed.query('delete from inbox where replay_of = $1', [id])
     expect(await discardDeadLetter(world.db, { id, actor: 'test' })).toEqual(refused)
     expect(await replayDeadLetter(world.db, { id, actor: 'test' })).toEqual(refused)
-    await taken.query('rollback')
+    await claimed.query('rollback')
   } finally {
-    taken.release()
+    claimed.release()
   }
 })

@@ -1,13 +1,14 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { type Credential, sha256 } from '@sluice/shared/idwise'
+import { sha256 } from '@sluice/shared/idwise'
+import type { Credential } from '@sluice/shared/runtime'
 
 /** @returns whether the request carries one of the credentials. */
 export type Authenticate = (request: Pick<IncomingMessage, 'headers' | 'rawHeaders'>) => boolean
 
 /**
- * Compares hashes, so that neither content nor length of a secret shows in the time taken, and tries every credential,
- * so that neither does the place of the one that fits.
+ * Compares hashes, so that the time taken shows neither the content nor the length of a secret. Compares with every
+ * credential, so that the time does not show which one fits.
  */
 export function createAuthenticate(credentials: readonly Credential[]): Authenticate {
   if (credentials.some((credential) => credential.kind === 'none')) return () => true
@@ -19,7 +20,7 @@ export function createAuthenticate(credentials: readonly Credential[]): Authenti
       const given = presented(request.headers[header], scheme)
       matches |= Number(timingSafeEqual(sha256(given ?? ''), digest)) & Number(given !== undefined)
     }
-    // Of two headers Node keeps the first in silence, or joins them; which one is meant cannot be known.
+    // Node.js silently keeps the first of two headers, or joins them: nobody knows which one is meant.
     return matches === 1 && headers.every((header) => count(request.rawHeaders, header) <= 1)
   }
 }
@@ -45,7 +46,7 @@ function carrierOf(credential: Credential): Carrier {
   }
 }
 
-/** The bytes that stand for the secret; undefined where the request carries none of this kind. */
+/** The secret's bytes in a header; undefined if it has none of this scheme. */
 function presented(value: string | string[] | undefined, scheme: Carrier['scheme']): Buffer | undefined {
   if (typeof value !== 'string') return undefined
   if (scheme === undefined) return Buffer.from(value, 'latin1')
@@ -55,7 +56,7 @@ function presented(value: string | string[] | undefined, scheme: Carrier['scheme
   return scheme === 'basic' ? fromBase64(rest) : Buffer.from(rest, 'latin1')
 }
 
-/** Only as it is written, with or without its padding: Node would skip whatever does not belong there. */
+/** Strict, with or without padding: Node.js itself would skip characters that base64 does not have. */
 function fromBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64')
   const written = bytes.toString('base64')

@@ -1,18 +1,18 @@
 import type { Check } from '@sluice/shared/runtime'
 
 export type Clock = {
-  /** ms since 1970: by this machine's clock, or, where that is known to be wrong, by Postgres'. */
+  /** ms since 1970: by this machine's clock, or by that of Postgres if this machine's is known to be wrong. */
   now(): number
-  /** Takes note of what a check has found of Postgres' clock, and hands the checks on. */
-  heard(checks: Check[]): Check[]
+  /** Takes from checks how far Postgres' clock is ahead, and returns the checks. */
+  adjust(checks: Check[]): Check[]
 }
 
 const MAX_SKEW_MS = 2_000
 
 /**
- * The time at which events arrive. It decides between events of a journey that came by several ingests, so where their
- * machines disagree Postgres' clock counts. It is counted on from the last check by a clock that nobody sets: the
- * machine's own may be set right at any moment, and would then be corrected twice.
+ * The clock of the time of receipt. This time decides between events of a journey that several ingests received, so
+ * Postgres' clock counts if their machines disagree. From the last check on its time is counted by a monotonic clock:
+ * the machine's own clock may be set right at any moment, and would then be corrected twice.
  */
 export function createClock({
   wall = Date.now,
@@ -21,12 +21,12 @@ export function createClock({
   wall?: () => number
   monotonic?: () => number
 } = {}): Clock {
-  /** What to add to the monotonic clock; undefined while the machine's own is right. */
+  /** ms to add to the monotonic clock; undefined while the machine's clock is right. */
   let offset: number | undefined
   return {
     now: () => (offset === undefined ? wall() : Math.round(monotonic() + offset)),
-    heard(checks) {
-      // While Postgres is away the last offset holds.
+    adjust(checks) {
+      // The last offset holds while Postgres is away.
       const skewMs = checks.find(({ name, skewMs }) => name === 'Postgres' && skewMs !== undefined)?.skewMs
       if (skewMs !== undefined) {
         offset = Math.abs(skewMs) < MAX_SKEW_MS ? undefined : wall() + skewMs - monotonic()

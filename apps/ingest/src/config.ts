@@ -1,26 +1,29 @@
 import { databaseUrl } from '@sluice/shared/db'
-import type { Environment } from '@sluice/shared/envelope'
-import { type Credential, parseCredentials } from '@sluice/shared/idwise'
+import { ENVIRONMENTS, type Environment, perEnvironment } from '@sluice/shared/envelope'
 import type { QueueLocation } from '@sluice/shared/queue'
 import {
+  type Credential,
+  credentialSettings,
+  credentials,
+  credentialsSetting,
   type Env,
-  networks,
   port,
   processSettings,
+  queueLocation,
   queueSettings,
   readSettings,
   wholeNumber,
 } from '@sluice/shared/runtime'
 import * as z from 'zod'
+import { networks } from './client-address.ts'
 
 export type IngestConfig = Readonly<{
   host: string
   port: number
-  /** Where the metrics and what is known of the stores can be asked for. */
+  /** The address of the metrics and of everything that is known of the stores. */
   probesHost: string
   metricsPort: number
-  logLevel: string
-  /** Refuse stores whose settings let acknowledged events be lost. */
+  /** Refuse stores with settings that let acknowledged events be lost. */
   strict: boolean
   databaseUrl: string
   queue: QueueLocation | undefined
@@ -33,51 +36,31 @@ export type IngestConfig = Readonly<{
   shutdownDelayMs: number
 }>
 
-/** @throws UserError that lists every wrong setting. */
+/** @throws SettingsError that lists all wrong settings */
 export function readIngestConfig(env: Env): IngestConfig {
-  const settings = readSettings(env, SETTINGS, [
-    'DATABASE_URL',
-    'REDIS_URL',
-    'IDWISE_LIVE_CREDENTIALS',
-    'IDWISE_SANDBOX_CREDENTIALS',
-  ])
+  const settings = readSettings(env, ingestSettings)
   return {
     host: settings.LISTEN_HOST,
     port: settings.INGEST_PORT,
     probesHost: settings.PROBES_HOST,
     metricsPort: settings.METRICS_PORT,
-    logLevel: settings.LOG_LEVEL,
     strict: settings.SLUICE_DURABILITY === 'strict',
     databaseUrl: settings.DATABASE_URL,
-    queue: settings.REDIS_URL
-      ? {
-          url: settings.REDIS_URL,
-          prefix: settings.QUEUE_PREFIX,
-          shards: settings.QUEUE_SHARDS,
-          acks: settings.REDIS_ACKS,
-        }
-      : undefined,
-    credentials: { live: settings.IDWISE_LIVE_CREDENTIALS, sandbox: settings.IDWISE_SANDBOX_CREDENTIALS },
+    queue: queueLocation(settings),
+    credentials: perEnvironment((environment) => settings[credentialsSetting(environment)]),
     trustedProxies: settings.TRUSTED_PROXIES,
     allowedIps: settings.IDWISE_ALLOWED_IPS,
     shutdownDelayMs: settings.SHUTDOWN_DELAY_SECONDS * 1000,
   }
 }
 
-const credentials = z.string().transform((text, context) => {
-  const { credentials, problems } = parseCredentials(text)
-  for (const message of problems) context.issues.push({ code: 'custom', message, input: undefined })
-  return problems.length > 0 ? z.NEVER : credentials
-})
-
-const SETTINGS = z.object({
+export const ingestSettings = z.object({
   ...processSettings,
   ...queueSettings,
+  ...credentialSettings(ENVIRONMENTS, credentials),
   LISTEN_HOST: z.string().default('127.0.0.1'),
   INGEST_PORT: port(3000),
   DATABASE_URL: databaseUrl,
-  IDWISE_LIVE_CREDENTIALS: credentials,
-  IDWISE_SANDBOX_CREDENTIALS: credentials,
   TRUSTED_PROXIES: networks,
   IDWISE_ALLOWED_IPS: networks,
   SHUTDOWN_DELAY_SECONDS: wholeNumber(5, 0, 120),

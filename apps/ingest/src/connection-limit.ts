@@ -1,50 +1,48 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { sourceOf } from './address.ts'
+import { sourceOf } from './client-address.ts'
 
-/** Connections that have not presented right credentials yet. */
+/** Limits the connections that have not presented right credentials yet. */
 export type ConnectionLimit = {
-  has(socket: Socket): boolean
-  /** It has presented them: from now on it is closed for nobody. */
-  welcome(socket: Socket): void
+  isAuthenticated(socket: Socket): boolean
+  /** The connection has presented right credentials: it is not closed for another one any more. */
+  setAuthenticated(socket: Socket): void
 }
 
 /**
- * Keeps room for whoever comes: where the server is full, or one address has more than its share of strangers, the stranger
- * that has been there longest makes way. So nobody who holds connections open keeps the sender out, whose own ones are
- * strangers only until their first request. Costs nothing for a connection that is known.
+ * Keeps room for new connections. If the server is full, or one address has too many unauthenticated connections, the
+ * oldest of these is closed. So nobody can keep IDWise out by holding connections open: those of IDWise are
+ * authenticated by their first request. An authenticated connection costs nothing here.
  *
- * @param isProxy addresses that many senders share have no share of their own
+ * @param limits.isProxy many senders share the address of a proxy, so it has no limit for itself
  */
 export function limitConnections(
   server: Server,
-  {
-    most,
-    mostOfAnAddress,
-    isProxy,
-  }: { most: number; mostOfAnAddress: number; isProxy(address: string): boolean },
+  limits: { most: number; mostOfAnAddress: number; isProxy(address: string): boolean },
 ): ConnectionLimit {
-  // In the order in which they came.
-  const strangers = new Set<Socket>()
+  const { most, mostOfAnAddress, isProxy } = limits
+  // Both sets are in the order of the connections.
+  const unauthenticated = new Set<Socket>()
   const bySource = new Map<string, Set<Socket>>()
   const sources = new WeakMap<Socket, string>()
   let open = 0
 
   function forget(socket: Socket): void {
-    if (!strangers.delete(socket)) return
+    if (!unauthenticated.delete(socket)) return
     const source = sources.get(socket)
     const others = source === undefined ? undefined : bySource.get(source)
     others?.delete(socket)
     if (source !== undefined && others?.size === 0) bySource.delete(source)
   }
 
-  function close(socket: Socket | undefined): void {
+  function closeOldest(sockets: Set<Socket>): void {
+    const [socket] = sockets
     if (!socket) return
     forget(socket)
     socket.destroy()
   }
 
-  // A backstop for the case that all of them are known.
+  // For the case that all connections are authenticated.
   server.maxConnections = most
   server.on('connection', (socket: Socket) => {
     open++
@@ -56,19 +54,14 @@ export function limitConnections(
     if (!isProxy(address)) {
       const source = sourceOf(address)
       const others = bySource.get(source) ?? new Set()
-      if (others.size >= mostOfAnAddress) close(first(others))
-      // The set may have been dropped with its last one.
+      if (others.size >= mostOfAnAddress) closeOldest(others)
+      // Set again, since an empty set is dropped.
       bySource.set(source, others.add(socket))
       sources.set(socket, source)
     }
-    // One place stays free for the next.
-    if (open >= most) close(first(strangers))
-    strangers.add(socket)
+    // One place stays free for the next connection.
+    if (open >= most) closeOldest(unauthenticated)
+    unauthenticated.add(socket)
   })
-  return { has: (socket) => strangers.has(socket), welcome: forget }
-}
-
-function first<T>(items: Iterable<T>): T | undefined {
-  for (const item of items) return item
-  return undefined
+  return { isAuthenticated: (socket) => !unauthenticated.has(socket), setAuthenticated: forget }
 }

@@ -2,27 +2,27 @@ import type { NewJob, QueueProducer } from '@sluice/shared/queue'
 import { describeError, failpoint, type Log, type StoreName } from '@sluice/shared/runtime'
 import type { InboxWriter } from './inbox-writer.ts'
 
-/** Resolves once a store has acknowledged the event; rejects when none did. */
-export type Enqueue = (event: NewJob) => Promise<void>
+/** Resolves once a store has acknowledged the job; rejects if none did. */
+export type Enqueue = (job: NewJob) => Promise<void>
 
 /**
- * Queue first, inbox where the event's shard of it fails or it is not configured. An add that timed out may still have
- * happened: then both stores have the event, and its key makes it one.
+ * Adds to the queue; to the inbox if the job's shard of the queue fails, or there is no queue. An add that timed out
+ * may have happened all the same: then both stores have the event, and it lands once because of its key.
  */
 export function createEnqueue(deps: {
   queue: QueueProducer | undefined
-  /** True where a store answers but may not be trusted with events: it gets none, whatever else is away. */
+  /** True for a store that answers but may lose events: it gets none, even if there is no other store. */
   blocksUse(store: StoreName): boolean
   inbox: InboxWriter
   enqueued(via: 'redis' | 'inbox'): void
   log: Log
 }): Enqueue {
   const { queue, inbox, log } = deps
-  return async (event) => {
+  return async (job) => {
     failpoint('ingest-before-add')
     if (queue && !deps.blocksUse('Redis')) {
       try {
-        await queue.add(event)
+        await queue.add(job)
         failpoint('ingest-after-add')
         deps.enqueued('redis')
         return
@@ -30,8 +30,8 @@ export function createEnqueue(deps: {
         log.debug({ error: describeError(error) }, 'not enqueued in Redis')
       }
     }
-    if (deps.blocksUse('Postgres')) throw new Error('Postgres is refused: it may lose events')
-    await inbox.add(event)
+    if (deps.blocksUse('Postgres')) throw new Error('Postgres is not used: it may lose events')
+    await inbox.add(job)
     failpoint('ingest-after-inbox')
     deps.enqueued('inbox')
   }

@@ -1,2 +1,2 @@
-export { type IngestConfig, readIngestConfig } from './config.ts'
+export { type IngestConfig, ingestSettings, readIngestConfig } from './config.ts'
 export { startIngest } from './ingest.ts'

@@ -7,7 +7,7 @@ function machine(wall: number) {
   const at = { wall, monotonic: 500 }
   const clock = createClock({ wall: () => at.wall, monotonic: () => at.monotonic })
   const hears = (skewMs?: number) =>
-    clock.heard([
+    clock.adjust([
       ok('Postgres', 'primary'),
       { ...ok('Postgres', 'clock'), ...(skewMs !== undefined && { skewMs }) },
     ])

@@ -3,17 +3,17 @@ import { createServer, type Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { eventually } from '@sluice/testkit/world'
 import { expect, it, onTestFinished } from 'vitest'
-import { sourceOf } from '../src/address.ts'
+import { sourceOf } from '../src/client-address.ts'
 import { limitConnections } from '../src/connection-limit.ts'
 import { createCredentialThrottle } from '../src/credential-throttle.ts'
 
 /** A server that knows whoever asks for /known, with small limits. */
 async function serve(limits: { most: number; mostOfAnAddress: number; proxy?: boolean }): Promise<Server> {
   const server = createServer((request, response) => {
-    if (request.url === '/known') strangers.welcome(request.socket)
+    if (request.url === '/known') limit.setAuthenticated(request.socket)
     response.end()
   })
-  const strangers = limitConnections(server, { ...limits, isProxy: () => limits.proxy === true })
+  const limit = limitConnections(server, { ...limits, isProxy: () => limits.proxy === true })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(() => {
@@ -65,7 +65,7 @@ it('a source has a hundred wrong tries at once and one a second after that, and 
   const told: string[] = []
   const tries = createCredentialThrottle({ now: () => now, onMany: (source) => told.push(source) })
   const times = (n: number, ip: string) =>
-    Array.from({ length: n }, () => tries.note(ip)).filter(Boolean).length
+    Array.from({ length: n }, () => tries.addFailure(ip)).filter(Boolean).length
   expect(times(100, '203.0.113.1')).toBe(0)
   expect(times(50, '203.0.113.1')).toBe(50)
   expect(times(1, '203.0.113.2')).toBe(0)

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startIngest } from '@sluice/ingest'
+import { queueKeys, shardPrefix } from '@sluice/shared/queue'
 import { createLog, createMetrics, type Metrics } from '@sluice/shared/runtime'
 import { finishedJourney } from '@sluice/testkit/event'
 import { createRedisServer, type RedisServer } from '@sluice/testkit/redis-server'
@@ -46,7 +47,7 @@ describe('an ingest that looks at the settings of its stores', () => {
     return `${status} ${via}`
   }
   const held = async () => ({
-    redis: Number(await redis.command('LLEN', `{${world.queuePrefix}-0}:events:wait`)),
+    redis: Number(await redis.command('LLEN', queueKeys(shardPrefix(world.queuePrefix, 0)).wait)),
     inbox: (await world.rows('select from inbox')).length,
   })
   const becomes = (answer: string) => eventually(async () => (await send()) === answer)

@@ -1,6 +1,13 @@
 import { databaseUrl } from '@sluice/shared/db'
 import type { QueueLocation } from '@sluice/shared/queue'
-import { type Env, port, processSettings, queueSettings, readSettings } from '@sluice/shared/runtime'
+import {
+  type Env,
+  port,
+  processSettings,
+  queueLocation,
+  queueSettings,
+  readSettings,
+} from '@sluice/shared/runtime'
 import * as z from 'zod'
 
 export type SchedulerConfig = Readonly<{
@@ -13,15 +20,13 @@ export type SchedulerConfig = Readonly<{
 
 /** @throws UserError that lists all wrong settings */
 export function readSchedulerConfig(env: Env): SchedulerConfig {
-  const settings = readSettings(env, schedulerSettings, ['DATABASE_URL', 'REDIS_URL'])
+  const settings = readSettings(env, schedulerSettings)
   return {
     probesHost: settings.PROBES_HOST,
     port: settings.SCHEDULER_PORT,
     metricsPort: settings.METRICS_PORT,
     databaseUrl: settings.DATABASE_URL,
-    queue: settings.REDIS_URL
-      ? { url: settings.REDIS_URL, prefix: settings.QUEUE_PREFIX, shards: settings.QUEUE_SHARDS }
-      : undefined,
+    queue: queueLocation(settings),
   }
 }
 

@@ -1,1 +1,2 @@
+export { readSchedulerConfig } from './config.ts'
 export { startScheduler } from './scheduler.ts'

@@ -4,6 +4,7 @@ import {
   type Env,
   port,
   processSettings,
+  queueLocation,
   queueSettings,
   readSettings,
   wholeNumber,
@@ -27,7 +28,8 @@ export type WorkerConfig = Readonly<{
 
 /** @throws UserError that lists all wrong settings */
 export function readWorkerConfig(env: Env): WorkerConfig {
-  const settings = readSettings(env, SETTINGS, ['DATABASE_URL', 'REDIS_URL'])
+  const settings = readSettings(env, workerSettings)
+  const queue = queueLocation(settings)
   const consume = settings.WORKER_SHARDS
   return {
     probesHost: settings.PROBES_HOST,
@@ -36,21 +38,13 @@ export function readWorkerConfig(env: Env): WorkerConfig {
     logLevel: settings.LOG_LEVEL,
     strict: settings.SLUICE_DURABILITY === 'strict',
     databaseUrl: settings.DATABASE_URL,
-    queue: settings.REDIS_URL
-      ? {
-          url: settings.REDIS_URL,
-          prefix: settings.QUEUE_PREFIX,
-          shards: settings.QUEUE_SHARDS,
-          acks: settings.REDIS_ACKS,
-          ...(consume && { consume }),
-        }
-      : undefined,
+    queue: queue && { ...queue, ...(consume && { consume }) },
     concurrency: settings.WORKER_CONCURRENCY,
     scheduler: settings.SCHEDULER === 'on',
   }
 }
 
-const SETTINGS = z
+export const workerSettings = z
   .object({
     ...processSettings,
     ...queueSettings,

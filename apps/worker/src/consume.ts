@@ -138,7 +138,7 @@ async function bury(
 ): Promise<void> {
   const letter = letterOf({ jobId, envelope: JSON.stringify(data), attempts: attempt }, reason, error)
   await announcing((announced) =>
-    db.transaction((connection) => writeDeadLetters(connection, [letter], { announced })),
+    db.landingTransaction((connection) => writeDeadLetters(connection, [letter], { announced })),
   )
   failpoint('worker-after-dead-letter')
   metrics.handled.inc({ via: 'redis', outcome: 'dead_letter' })

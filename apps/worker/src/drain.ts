@@ -37,7 +37,7 @@ export function createDrain(deps: LandingDeps, worker: string): Drain {
     const most = limit
     let rows: ReadRow[] = []
     const landBatch = (announced: boolean) =>
-      db.transaction(async (connection, begunAt) => {
+      db.landingTransaction(async (connection, begunAt) => {
         rows = readRows(await takeInbox(connection, most, { bytes: BATCH_BYTES, since: scan.since }))
         const found = { to: begunAt, tookMs: performance.now() - scan.startedAt }
         if (rows.length === 0) return { found, landed: [], putBack: NOTHING }

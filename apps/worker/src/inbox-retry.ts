@@ -46,7 +46,7 @@ export function createInboxRetry(deps: LandingDeps): InboxRetry {
     options: LandOptions = {},
   ): Promise<readonly ReadRow[]> {
     const landed = await announcing((announced) =>
-      db.transaction(async (connection, now) => {
+      db.landingTransaction(async (connection, now) => {
         // Another worker may have been faster in between.
         const taken = readRows(await retakeInbox(connection, jobIdsOf(rows)))
         return landRows(connection, taken, { ...options, announced, onRead, now })
@@ -65,7 +65,7 @@ export function createInboxRetry(deps: LandingDeps): InboxRetry {
 
   async function bury({ row }: ReadRow, reason: DeadLetterReason, error: unknown): Promise<void> {
     const buried = await announcing((announced) =>
-      db.transaction(async (connection) => {
+      db.landingTransaction(async (connection) => {
         const taken = await retakeInbox(connection, [row.jobId])
         const letters = taken.map((each) => letterOfRow(each, reason, error))
         await writeDeadLetters(connection, letters, { announced })

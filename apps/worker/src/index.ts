@@ -1,2 +1,2 @@
-export { readWorkerConfig, type WorkerConfig } from './config.ts'
+export { readWorkerConfig, type WorkerConfig, workerSettings } from './config.ts'
 export { startWorker } from './worker.ts'

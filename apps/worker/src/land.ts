@@ -70,7 +70,7 @@ export function land(
 ): Promise<LandingOutcome[]> {
   const onRead = noteLongJourneys(deps)
   return deps.announcing((announced) =>
-    deps.db.transaction(
+    deps.db.landingTransaction(
       (connection, now) => landJobs(connection, jobs, { ...options, announced, onRead, now }),
       limits,
     ),

@@ -3,7 +3,6 @@ import { createLog, createMetrics } from '@sluice/shared/runtime'
 import { finishedJourney } from '@sluice/testkit/event'
 import { createWorld, type Door, openDoor, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createSolo } from '../../../packages/shared/src/queue/bullmq/quarantine.ts'
 import { createDrain, type Drain } from '../src/drain.ts'
 import { createLandingDeps } from '../src/land.ts'
 import { createPostgresCircuit } from '../src/postgres-circuit.ts'
@@ -78,31 +77,5 @@ describe('rows of the inbox that were under way when their worker crashed', () =
     ])
     expect((await world.rows('select 1 from events')).length).toBe(4)
     expect(await jobIds()).toEqual([])
-  })
-})
-
-describe('a job of the queue that was under way in two crashes', () => {
-  it('runs with nothing beside it: fetching is held, others end first, what comes meanwhile is put off', async () => {
-    const seen: string[] = []
-    const solo = createSolo({ hold: () => seen.push('held'), release: () => seen.push('released') })
-    const other = Promise.withResolvers<void>()
-    const run = (name: string, isSuspect: boolean, until?: Promise<void>) =>
-      solo(isSuspect, async () => {
-        seen.push(`${name} begins`)
-        await until
-        seen.push(`${name} ends`)
-        return 'done'
-      })
-
-    const beside = run('other', false, other.promise)
-    const suspect = run('suspect', true)
-    const late = await run('late', false)
-    const second = await run('second suspect', true)
-    other.resolve()
-    await Promise.all([beside, suspect])
-
-    expect([late, second]).toEqual([undefined, undefined])
-    expect(seen).toEqual(['other begins', 'held', 'other ends', 'suspect begins', 'suspect ends', 'released'])
-    expect(await run('later', false)).toBe('done')
   })
 })

@@ -1,5 +1,7 @@
 import { discardDeadLetter, replayDeadLetter } from '@sluice/shared/db'
+import { FIELD, openQueue, queueKeys, shardPrefix } from '@sluice/shared/queue'
 import { finishedJourney } from '@sluice/testkit/event'
+import { giveUpJob } from '@sluice/testkit/given-up-job'
 import {
   createWorld,
   type Door,
@@ -9,7 +11,6 @@ import {
   WAYS,
   type World,
 } from '@sluice/testkit/world'
-import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
@@ -153,7 +154,7 @@ describe('what somebody else has put into a store', () => {
     ['null', null],
   ])('%s in Redis becomes a dead letter, and the worker lives', async (_name, data) => {
     await open('redis')
-    const { queue, close } = openQueue()
+    const { queue, close } = openShard()
     stack.defer(close)
     await queue.add('made by hand', data, { jobId: 'by-hand' })
     stack.use(await openWorker(world))
@@ -165,10 +166,10 @@ describe('what somebody else has put into a store', () => {
 
   it('a job in Redis whose data is no JSON becomes a dead letter with these bytes, and the worker lives', async () => {
     await open('redis')
-    const { queue, client, close } = openQueue()
+    const { queue, client, keys, close } = openShard()
     stack.defer(close)
     await queue.add('made by hand', {}, { jobId: 'by-hand' })
-    await client.hset(queue.toKey('by-hand'), 'data', '{"broken')
+    await client.hset(keys.job('by-hand'), FIELD.data, '{"broken')
     stack.use(await openWorker(world))
 
     expect(await letter()).toMatchObject({ reason: 'unreadable', raw: Buffer.from('{"broken') })
@@ -176,9 +177,9 @@ describe('what somebody else has put into a store', () => {
     await eventually(async () => (await landed()).length === 1)
   })
 
-  it('a job that BullMQ has failed by itself is swept into the dead letters', async () => {
+  it('a job that BullMQ has given up is swept into the dead letters', async () => {
     await open('redis')
-    const { queue, client, close } = openQueue()
+    const { queue, keys, close } = openShard()
     stack.defer(close)
     await post(finishedJourney().bytes)
     const [job] = await eventually(async () => {
@@ -186,9 +187,7 @@ describe('what somebody else has put into a store', () => {
       return jobs.length > 0 && jobs
     })
     const jobId = String(job?.id)
-    await client.lrem(queue.toKey('wait'), 0, jobId)
-    await client.hset(queue.toKey(jobId), 'failedReason', 'job stalled more than allowable limit')
-    await client.zadd(queue.toKey('failed'), Date.now(), jobId)
+    await giveUpJob(world.redisUrl, keys.prefix, jobId)
 
     stack.use(await openWorker(world))
 
@@ -209,11 +208,13 @@ describe('what somebody else has put into a store', () => {
   })
 })
 
-function openQueue() {
+function openShard() {
   const client = new Redis(world.redisUrl)
-  const queue = new Queue('events', { connection: client, prefix: `{${world.queuePrefix}-0}` })
+  const keys = queueKeys(shardPrefix(world.queuePrefix, 0))
+  const queue = openQueue(client, keys.prefix)
   return {
     client,
+    keys,
     queue,
     close: async () => {
       await queue.close()
@@ -227,7 +228,7 @@ async function attemptsUsed(): Promise<{ waiting: number; attempts: number }> {
   const [inbox] = await world.rows<{ waiting: number; attempts: number }>(
     'select count(*)::int as waiting, coalesce(sum(attempts), 0)::int as attempts from inbox',
   )
-  const { queue, close } = openQueue()
+  const { queue, close } = openShard()
   const jobs = await queue.getJobs(['waiting', 'delayed', 'active'])
   await close()
   return {

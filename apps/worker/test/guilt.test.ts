@@ -1,3 +1,4 @@
+import { openQueue, shardPrefix } from '@sluice/shared/queue'
 import { finishedJourney } from '@sluice/testkit/event'
 import {
   createWorld,
@@ -9,7 +10,6 @@ import {
   type Way,
   type World,
 } from '@sluice/testkit/world'
-import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
 import { afterEach, describe, expect, it } from 'vitest'
 
@@ -186,7 +186,7 @@ async function attemptsUsed(): Promise<{ waiting: number; attempts: number }> {
     'select count(*)::int as waiting, coalesce(sum(attempts), 0)::int as attempts from inbox',
   )
   const client = new Redis(world.redisUrl)
-  const queue = new Queue('events', { connection: client, prefix: `{${world.queuePrefix}-0}` })
+  const queue = openQueue(client, shardPrefix(world.queuePrefix, 0))
   const jobs = await queue.getJobs(['waiting', 'delayed', 'active'])
   await queue.close()
   client.disconnect()

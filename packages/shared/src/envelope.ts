@@ -4,30 +4,35 @@ import * as z from 'zod'
 export const ENVIRONMENTS = ['live', 'sandbox'] as const
 export type Environment = (typeof ENVIRONMENTS)[number]
 
-/** The last moment that a Date holds ("ECMAScript, Time Values"); PostgreSQL goes further. */
+/** Makes one value for each environment. */
+export function perEnvironment<T>(make: (environment: Environment) => T): Record<Environment, T> {
+  return Object.fromEntries(ENVIRONMENTS.map((each) => [each, make(each)])) as Record<Environment, T>
+}
+
+/** The last moment that a Date holds ("ECMAScript, Time Values"). PostgreSQL goes further. */
 const MAX_DATE_MS = 8.64e15
 
 const description = (maxLength: number) => z.string().max(maxLength).optional().catch(undefined)
 
 /**
- * One accepted delivery on its way from ingest to worker, and the data of its job. Nothing in it is parsed, nothing
- * is secret. Names are short because every event carries them through Redis. A worker reads this version and the
- * one before it.
+ * One accepted delivery on its way from the ingest to a worker: the data of its job, or its inbox row. Nothing in it
+ * is parsed, and nothing is secret. Names are short, since every job has them in Redis. A worker reads this version
+ * and the one before it.
  */
 const envelopeSchema = z.object({
   v: z.literal(1),
   env: z.enum(ENVIRONMENTS),
   /** When the request's body was complete, ms since 1970 by the ingest's clock. */
   at: z.int().min(0).max(MAX_DATE_MS),
-  /** The delivery id. */
+  /** The delivery id, under its older name. */
   arrival: z.string().regex(/^[\w-]{1,64}$/),
-  /** Address of the client, after trusted proxies. This and what follows only describes: no event fails for it. */
+  /** The client's address, seen through trusted proxies. This and the next fields only describe: no event fails for them. */
   ip: description(64),
   /** Content-Type, User-Agent and traceparent as received, shortened. */
   type: description(256),
   agent: description(256),
   trace: description(64),
-  /** The body's bytes: text where they are UTF-8 without NUL, else base64 in `raw64`. */
+  /** The body's bytes: as text if they are UTF-8 without NUL, else as base64 in `raw64`. */
   raw: z.string().optional(),
   raw64: z.base64().optional(),
 })
@@ -35,11 +40,11 @@ const envelopeSchema = z.object({
 type Wire = z.infer<typeof envelopeSchema>
 
 export type Envelope = Omit<Wire, 'arrival'> & {
-  /** Unique for this one delivery: it tells a redelivery of IDWise's from a second run of our own job. */
+  /** Unique for one delivery: it distinguishes a redelivery by IDWise from a second run of the same job. */
   readonly deliveryId: string
 }
 
-/** The text that goes into a job or an inbox row. */
+/** The text of a job or an inbox row. */
 export function writeEnvelope({ deliveryId, ...rest }: Envelope): string {
   return JSON.stringify({ ...rest, arrival: deliveryId } satisfies Wire)
 }
@@ -65,9 +70,9 @@ export function parseJson(text: string): unknown {
 }
 
 /**
- * Reads a job's data or an inbox row, which anybody with access to Redis can have written.
+ * Reads a job's data or an inbox row. Anybody with access to Redis can have written it.
  *
- * @returns undefined where it is not an envelope of a version that this build knows.
+ * @returns undefined if it is no envelope of a version that this build knows.
  */
 export function readEnvelope(data: unknown): Envelope | undefined {
   const parsed = envelopeSchema.safeParse(data)

@@ -21,7 +21,7 @@ it('a connection that breaks before it is set up fails what asked for it, and no
   expect((await db.pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
 })
 
-it('whatever a session brings along, statements rely on their own settings', async () => {
+it('settings that a session brings along are replaced', async () => {
   const brought = {
     enable_tidscan: 'off',
     timezone: 'Asia/Kathmandu',
@@ -48,7 +48,7 @@ it.each(['0A000', '26000', '42P05', '55000', '25006', '08P01', 'XX000'])(
 )
 
 it.each(['23505', '22P02', '40P01', 'P0001', '57014', undefined])(
-  'after %s, which tells of the row, or a rollback on purpose it is',
+  'after %s, whose cause is a row, or after a rollback on purpose it is',
   async (code) => expect(await isUsedAgainAfter(code)).toBe(true),
 )
 
@@ -96,7 +96,7 @@ describe('the switches of the planner', () => {
     expect(await landing()).toEqual(OFF)
   }
 
-  it('are off in a transaction that lands, and on in every other and outside', () =>
+  it('are off in a transaction that lands, and on in every other and outside of transactions', () =>
     expectForLandingAlone(inject('postgresUrl')))
 
   it.skipIf(!program('pgbouncer')).each(['session', 'transaction'] as const)(
@@ -108,7 +108,7 @@ describe('the switches of the planner', () => {
   )
 })
 
-/** Stands before Postgres and shows each message to `look`, which may reset the connection instead. */
+/** A relay in front of Postgres. It shows each message of a client to `look`, which may reset the connection. */
 async function startRelay(look: (bytes: Buffer, reset: () => void) => void) {
   const url = new URL(inject('postgresUrl'))
   const upstreamPort = Number(url.port)

@@ -5,7 +5,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findRedis, freePort } from '@sluice/embedded'
-import { createQueueProducer, type NewJob, type QueueProducer } from '@sluice/shared/queue'
+import {
+  createQueueProducer,
+  type NewJob,
+  type QueueProducer,
+  queueKeys,
+  shardPrefix,
+} from '@sluice/shared/queue'
 import { createLog } from '@sluice/shared/runtime'
 import { startProxy, type TcpProxy } from '@sluice/testkit/proxy'
 import { createRedisServer, type RedisServer } from '@sluice/testkit/redis-server'
@@ -98,7 +104,8 @@ function load(sender: QueueProducer) {
 
 async function missing(redis: RedisServer, acknowledged: readonly string[]): Promise<string[]> {
   const ids = [...acknowledged]
-  const found = await Promise.all(ids.map((id) => redis.command('EXISTS', `{failover-0}:events:${id}`)))
+  const keys = queueKeys(shardPrefix('failover', 0))
+  const found = await Promise.all(ids.map((id) => redis.command('EXISTS', keys.job(id))))
   return ids.filter((_, index) => found[index] !== 1)
 }
 

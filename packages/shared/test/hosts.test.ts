@@ -33,7 +33,7 @@ it.each([
   expect(error?.issues[0]?.message).toContain(problem)
 })
 
-it('a host that hangs does not hold up the one that can be written to', async () => {
+it('a host that hangs does not delay the one that can be written to', async () => {
   const hanging = createServer().listen(0, '127.0.0.1')
   await once(hanging, 'listening')
   const { port } = hanging.address() as AddressInfo
@@ -44,7 +44,7 @@ it('a host that hangs does not hold up the one that can be written to', async ()
   hanging.close()
 })
 
-it('where no host can be written to, each cause is told', async () => {
+it('if no host can be written to, the error names each cause', async () => {
   const finder = createPrimaryFinder('postgres://u:p@127.0.0.1:1,127.0.0.1:2/db')
   await expect(finder?.find()).rejects.toMatchObject({
     code: '57P03',

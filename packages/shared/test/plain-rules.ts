@@ -1,10 +1,10 @@
+import { REDELIVERY_SPAN_MS } from '../src/idwise/schedule.ts'
 import type { Claim } from '../src/journey/claims.ts'
 import {
   contradictsItself,
   decides,
   isStepUpdate,
   type JourneyEvent,
-  REDELIVERY_SPAN_MS,
   RESUBMISSION_REQUESTED,
   reviewIn,
   surelyAfter,

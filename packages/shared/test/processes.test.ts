@@ -25,35 +25,38 @@ describe('processes on one database', () => {
 
   const a = (shards: number, consume?: number[]) => ({ prefix: 'a', shards, ...(consume && { consume }) })
 
-  it('are told where no worker runs, and of how many run where all fit together', async () => {
+  it('are warned if no worker runs, and counted if all fit together', async () => {
     expect(await found()).toEqual([['warn', 'no worker runs']])
     await run('ingest', a(2))
     await run('worker', a(2, [0]))
     await run('worker', a(2, [1]))
     await run('ingest', undefined)
-    expect(await found()).toEqual([['ok', 'ingests 2, workers 2: each queue that is filled is taken from']])
+    expect(await found()).toEqual([['ok', 'ingests 2, workers 2: each queue that is filled has a worker']])
   })
 
-  it('are told of different numbers of shards, with the values of both', async () => {
+  it('are warned of different numbers of shards, with the values of both', async () => {
     await run('ingest', a(2))
     const worker = await run('worker', a(4))
     expect(await found()).toEqual([
-      ['warn', 'QUEUE_SHARDS under QUEUE_PREFIX a is 2 of ingests and 4 of workers'],
+      ['warn', 'QUEUE_SHARDS under QUEUE_PREFIX a is 2 for ingests and 4 for workers'],
     ])
     await worker[Symbol.asyncDispose]()
     await run('worker', a(1))
     expect(await found()).toEqual([
-      ['fail', 'QUEUE_SHARDS under QUEUE_PREFIX a is 2 of ingests and 1 of workers: nobody takes shard 1'],
+      [
+        'fail',
+        'QUEUE_SHARDS under QUEUE_PREFIX a is 2 for ingests and 1 for workers: no worker consumes shard 1',
+      ],
     ])
   })
 
-  it('are told of shards that no worker takes', async () => {
+  it('are warned of shards that no worker consumes', async () => {
     await run('ingest', a(12))
     await run('worker', a(12, [0, 1, 2, 3, 4, 5, 6, 7, 10]))
     expect(await found()).toEqual([
       [
         'fail',
-        'of 12 shards under QUEUE_PREFIX a workers take 0, 1, 2, 3, 4, 5, 6, 7, 10: nobody takes shard 8, 9, 11',
+        'of 12 shards under QUEUE_PREFIX a workers consume 0, 1, 2, 3, 4, 5, 6, 7, 10: no worker consumes shard 8, 9, 11',
       ],
     ])
   })
@@ -61,16 +64,19 @@ describe('processes on one database', () => {
   it.each([
     ['b', { prefix: 'b', shards: 1 }],
     ['the inbox alone', undefined],
-  ])('are told of an ingest whose queue no worker takes, while workers take %s', async (others, queue) => {
-    await run('ingest', a(1))
-    await run('worker', queue)
-    const text = `no worker takes the queue of an ingest: QUEUE_PREFIX is a there, and of the workers ${others}`
-    expect(await found()).toEqual([['fail', text]])
-    // Known to the one who asks before the others know of it.
-    expect(await checkProcesses(world.db, describeProcess('worker', a(1)))).toEqual([])
-  })
+  ])(
+    'are warned of an ingest whose queue no worker consumes, while workers consume %s',
+    async (others, queue) => {
+      await run('ingest', a(1))
+      await run('worker', queue)
+      const text = `no worker consumes the queue of an ingest, whose QUEUE_PREFIX is a; that of the workers is ${others}`
+      expect(await found()).toEqual([['fail', text]])
+      // A process that asks counts itself, also before it has announced itself.
+      expect(await checkProcesses(world.db, describeProcess('worker', a(1)))).toEqual([])
+    },
+  )
 
-  it('forget who was not seen for a minute, and delete it after a day', async () => {
+  it('do not count a process that was not seen for a minute, and delete it after a day', async () => {
     await world.rows(`insert into processes (id, app, release, queue_prefix, queue_shards, shards, seen_at) values
       ('minute', 'worker', '0', 'a', 4, '{0,1,2,3}', now() - interval '61 s'),
       ('day', 'worker', '0', 'a', 4, '{0,1,2,3}', now() - interval '25 h')`)
@@ -80,7 +86,7 @@ describe('processes on one database', () => {
     expect(await world.rows(`select id from processes where release = '0'`)).toEqual([{ id: 'minute' }])
   })
 
-  it('are an ingest and a worker as they start, and nobody once they have ended', async () => {
+  it('are an ingest and a worker as soon as they start, and none when they have ended', async () => {
     const door = await openDoor(world)
     const worker = await openWorker(world)
     const rows = await eventually(async () => {

@@ -7,6 +7,7 @@ import { eventually } from '@sluice/testkit/world'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createAdd } from '../src/queue/bullmq/add.ts'
+import { queueKeys } from '../src/queue/bullmq/keys.ts'
 import { createQueueConsumer, type HandleResult, type QueueJob } from '../src/queue/index.ts'
 import { createLog } from '../src/runtime/index.ts'
 
@@ -24,7 +25,7 @@ describe('a worker whose Redis refuses', () => {
   })
   afterAll(() => stack.disposeAsync())
 
-  function receive(url: string, prefix: string, handled: Set<string>) {
+  function consume(url: string, prefix: string, handled: Set<string>) {
     const handle = async (jobs: readonly QueueJob[]) => {
       for (const { jobId } of jobs) handled.add(jobId)
       return jobs.map((): HandleResult => ({ kind: 'completed' }))
@@ -53,19 +54,20 @@ describe('a worker whose Redis refuses', () => {
     await redis.config('SET', 'maxmemory', '2000000')
     const handled = new Set<string>()
 
-    await using _receiver = receive(server.url, 'full', handled)
+    await using _consumer = consume(server.url, 'full', handled)
     await eventually(() => handled.size === added)
 
-    await eventually(async () => (await redis.llen('{full-0}:events:active')) === 0)
-    expect(await redis.exists('{full-0}:events:wait', '{full-0}:events:missing')).toBe(0)
-    expect(await redis.zcard('{full-0}:events:failed')).toBe(0)
+    const keys = queueKeys('{full-0}')
+    await eventually(async () => (await redis.llen(keys.active)) === 0)
+    expect(await redis.exists(keys.wait, keys.missing)).toBe(0)
+    expect(await redis.zcard(keys.failed)).toBe(0)
     await server.configure('maxmemory', 0)
   })
 
   it('works for a user without dangerous commands', async () => {
     await redis.call('ACL', 'SETUSER', 'app', 'on', '>secret', 'resetchannels', '~*', '+@all', '-@dangerous')
     const handled = new Set<string>()
-    await using _receiver = receive(`redis://app:secret@127.0.0.1:${server.port}`, 'acl', handled)
+    await using _consumer = consume(`redis://app:secret@127.0.0.1:${server.port}`, 'acl', handled)
 
     await createAdd(redis, '{acl-0}')(jobs(3))
 
@@ -100,10 +102,10 @@ describe('a worker whose Redis refuses', () => {
       }
       const before = await refused()
       {
-        await using _closed = receive(url, name, handled)
+        await using _closed = consume(url, name, handled)
         await eventually(async () => (await refused()) > before)
       }
-      await using _receiver = receive(url, name, handled)
+      await using _consumer = consume(url, name, handled)
       // Asked again at once, it would refuse thousands of times.
       await pause(2_000)
       expect((await refused()) - before).toBeLessThan(100)

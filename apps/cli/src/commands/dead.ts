@@ -1,30 +1,27 @@
+import { decodeBody } from '@sluice/shared/idwise'
 import {
-  type ActOutcome,
-  type Db,
+  type ActResult,
+  actOnDeadLetters,
+  DEAD_LETTER_STATES,
+  type DeadLetterActName,
   type DeadLetterState,
-  discardDeadLetter,
   getDeadLetter,
   listDeadLetters,
-  replayDeadLetter,
-} from '@sluice/shared/db'
-import { decodeBody } from '@sluice/shared/idwise'
+} from '@sluice/shared/operations'
 import { UserError } from '@sluice/shared/runtime'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
+import { personName, wholeNumber, wholeNumberAboveZero } from '../arguments.ts'
 import { print, printBody, printFields, printJson, printTable } from '../output.ts'
 import { withStores } from '../stores.ts'
 import { whoIsThis } from '../who.ts'
 
-const STATES: DeadLetterState[] = ['open', 'replaying', 'resolved', 'discarded']
-
 export function deadCommand(): Command {
   return new Command('dead')
-    .description('look at events that could not be landed, send them again, or let them go')
+    .description('list, show, replay or discard the events that could not be landed')
     .addCommand(listCommand())
     .addCommand(showCommand())
-    .addCommand(actCommand('replay', 'send dead letters through landing again', replayDeadLetter))
-    .addCommand(
-      actCommand('discard', 'end dead letters without landing them; they stay findable', discardDeadLetter),
-    )
+    .addCommand(actCommand('replay', 'send dead letters through landing again'))
+    .addCommand(actCommand('discard', 'end dead letters without landing them; they can still be found'))
 }
 
 type ListOptions = { state: DeadLetterState | 'all'; limit: number; before?: number; json?: true }
@@ -33,48 +30,32 @@ function listCommand(): Command {
   return new Command('list')
     .description('list dead letters, newest first')
     .addOption(
-      new Option('--state <state>', 'only those in this state').choices([...STATES, 'all']).default('open'),
+      new Option('--state <state>', 'only those in this state')
+        .choices([...DEAD_LETTER_STATES, 'all'])
+        .default('open'),
     )
-    .option('--limit <n>', 'at most so many', positiveNumber, 50)
+    .option('--limit <n>', 'at most so many', wholeNumberAboveZero, 50)
     .option('--before <id>', 'only those older than this one, for the next page', wholeNumber)
     .option('--json', 'print JSON')
     .action(async ({ state, limit, before, json }: ListOptions) => {
-      const letters = await withStores(({ db }) =>
-        listDeadLetters(db, {
-          ...(state !== 'all' && { state }),
-          limit,
-          ...(before !== undefined && { before }),
-        }),
-      )
+      const which = { state: state === 'all' ? undefined : state, limit, before }
+      const letters = await withStores(({ db }) => listDeadLetters(db, which))
       if (json) return printJson(letters)
       if (letters.length === 0)
         return print(state === 'all' ? 'No dead letters.' : `No dead letters are ${state}.`)
       printTable(
-        letters.map(
-          ({
-            id,
-            state,
-            reason,
-            environment,
-            event,
-            eventId,
-            journeyId,
-            attempts,
-            lastFailedAt,
-            errorMessage,
-          }) => ({
-            id,
-            state,
-            reason,
-            environment,
-            event,
-            eventId,
-            journeyId,
-            attempts,
-            lastFailedAt,
-            error: errorMessage.slice(0, 80),
-          }),
-        ),
+        letters.map((letter) => ({
+          id: letter.id,
+          state: letter.state,
+          reason: letter.reason,
+          environment: letter.environment,
+          event: letter.event,
+          eventId: letter.eventId,
+          journeyId: letter.journeyId,
+          attempts: letter.attempts,
+          lastFailedAt: letter.lastFailedAt,
+          error: letter.errorMessage.slice(0, 80),
+        })),
       )
     })
 }
@@ -94,11 +75,9 @@ function showCommand(): Command {
     })
 }
 
-type Act = (db: Db, act: { id: number; actor: string; reason?: string }) => Promise<ActOutcome>
-
 type ActOptions = { reason?: string; actor?: string; json?: true }
 
-function actCommand(name: 'replay' | 'discard', description: string, act: Act): Command {
+function actCommand(name: DeadLetterActName, description: string): Command {
   return new Command(name)
     .description(description)
     .argument('<ids...>', 'their numbers', (text: string, before: number[] = []) => [
@@ -106,48 +85,33 @@ function actCommand(name: 'replay' | 'discard', description: string, act: Act): 
       wholeNumber(text),
     ])
     .option('--reason <text>', 'why, for the record')
-    .option('--actor <name>', 'who, for the record (default: the user that runs this)', actorName)
+    .option('--actor <name>', 'who, for the record (default: the user that runs this)', personName)
     .option('--json', 'print JSON')
-    .action(async (ids: number[], { reason, actor, json }: ActOptions) => {
+    .action(async (ids: number[], { reason, actor = whoIsThis(), json }: ActOptions) => {
       await withStores(async ({ db }) => {
         const results = []
-        for (const id of ids) {
-          const outcome = await act(db, { id, actor: actor ?? whoIsThis(), ...(reason && { reason }) })
-          results.push({ id, ...outcome })
-          if (outcome.kind !== 'done') process.exitCode = 1
-          if (!json) print(inWords(name, id, outcome))
+        for await (const result of actOnDeadLetters(db, name, { ids, actor, reason })) {
+          results.push(result)
+          if (result.kind !== 'done') process.exitCode = 1
+          if (!json) print(describeResult(name, result))
         }
         if (json) printJson(results)
       })
     })
 }
 
-function inWords(act: 'replay' | 'discard', id: number, outcome: ActOutcome): string {
-  switch (outcome.kind) {
+function describeResult(act: DeadLetterActName, result: ActResult): string {
+  const { id } = result
+  switch (result.kind) {
     case 'done':
       return act === 'replay'
-        ? `${id}: on its way; \`sluice dead show ${id}\` tells how it ended.`
+        ? `${id}: on its way; \`sluice dead show ${id}\` shows how it ended.`
         : `${id}: discarded.`
     case 'not_open':
-      return `${id}: is ${outcome.state} already; nothing was done.`
+      return `${id}: is ${result.state} already; nothing was done.`
     case 'not_found':
       return `${id}: there is no such dead letter.`
     default:
-      return outcome satisfies never
+      return result satisfies never
   }
-}
-
-function actorName(text: string): string {
-  if (text.trim() === '') throw new InvalidArgumentError('It must be a name.')
-  return text.trim()
-}
-
-function positiveNumber(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It must be a whole number above 0.')
-  return Number(text)
-}
-
-function wholeNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
-  return Number(text)
 }

@@ -1,22 +1,7 @@
-import {
-  findJourneys,
-  type JourneyStory,
-  type JourneyStoryEvent,
-  readJourneyStory,
-  rebuildJourneys,
-  type StoredJourney,
-} from '@sluice/shared/db'
-import { journeyTimeline, type TimelineEntry } from '@sluice/shared/journey'
+import { type JourneyWithTimeline, lookUpJourneys, rebuildJourneys } from '@sluice/shared/operations'
 import { Command } from 'commander'
 import { complain, print, printFields, printJson, printProgress } from '../output.ts'
 import { withStores } from '../stores.ts'
-
-type Story = {
-  journey: StoredJourney
-  timeline: TimelineEntry<JourneyStoryEvent>[]
-  /** How many events there are; the timeline has the newest ones. */
-  total: number
-}
 
 export function journeyCommand(): Command {
   return new Command('journey')
@@ -24,24 +9,18 @@ export function journeyCommand(): Command {
     .argument('<id>', 'a journey id or a reference number')
     .option('--json', 'print JSON')
     .action(async (name: string, { json }: { json?: true }) => {
-      const { stories, total } = await withStores(async ({ db }) => {
-        const { journeys, total } = await findJourneys(db, name)
-        const stories = journeys.map(async (journey): Promise<Story> => {
-          const story = await readJourneyStory(db, journey)
-          return { journey, timeline: tell(story), total: story.total }
-        })
-        return { stories: await Promise.all(stories), total }
-      })
-      if (stories.length === 0) process.exitCode = 1
-      const note = `The last ${grouped(stories.length)} of ${grouped(total)} journeys of ${name}:`
-      if (json && stories.length < total) complain(note)
-      if (json) return printJson(stories)
-      if (stories.length === 0) return print(`No journey has the id or reference number ${name}.`)
-      if (stories.length < total) {
+      const { journeys, total } = await withStores(({ db }) => lookUpJourneys(db, name))
+      if (journeys.length === 0) process.exitCode = 1
+      const isCut = journeys.length < total
+      const note = `The last ${grouped(journeys.length)} of ${grouped(total)} journeys of ${name}:`
+      if (json && isCut) complain(note)
+      if (json) return printJson(journeys)
+      if (journeys.length === 0) return print(`No journey has the id or reference number ${name}.`)
+      if (isCut) {
         print(note)
         print()
       }
-      for (const story of stories) printStory(story)
+      for (const journey of journeys) printJourney(journey)
     })
     .addCommand(rebuildCommand())
 }
@@ -61,24 +40,7 @@ function rebuildCommand(): Command {
     })
 }
 
-/** Spot checks carry no journey id: they stand in the timeline by their arrival, and change nothing. */
-function tell({ events, earlier }: JourneyStory): TimelineEntry<JourneyStoryEvent>[] {
-  const attached = events.filter((event) => event.attachedByReference)
-  const entries = [
-    ...journeyTimeline(
-      events.filter((event) => !event.attachedByReference),
-      earlier,
-    ),
-    ...attached.map((event) => ({
-      event,
-      changed: [],
-      supersededBecause: 'attached by reference: it has no journey id',
-    })),
-  ]
-  return entries.sort((a, b) => a.event.lastAt - b.event.lastAt)
-}
-
-function printStory({ journey, timeline, total }: Story): void {
+function printJourney({ journey, timeline, total }: JourneyWithTimeline): void {
   print(`Journey ${journey.journeyId} · ${journey.environment}`)
   const { environment: _environment, journeyId: _journeyId, ...fields } = journey
   printFields(fields)

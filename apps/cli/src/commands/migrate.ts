@@ -1,4 +1,4 @@
-import { migrateSchema } from '@sluice/shared/db'
+import { migrateSchema } from '@sluice/shared/operations'
 import { Command } from 'commander'
 import { print, printJson } from '../output.ts'
 import { withStores } from '../stores.ts'

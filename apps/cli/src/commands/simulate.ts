@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { ENVIRONMENTS } from '@sluice/shared/envelope'
-import { parseCredentials } from '@sluice/shared/idwise'
-import { UserError } from '@sluice/shared/runtime'
+import { credentialsSetting, type Env, parseCredentials, UserError } from '@sluice/shared/runtime'
 import { describeProgress, describeSummary, parseMix, simulate } from '@sluice/simulator'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
+import { numberAboveZero } from '../arguments.ts'
 import { print, printJson, printProgress } from '../output.ts'
 import { settingsForSending } from '../stores.ts'
 
@@ -24,22 +24,27 @@ type Options = {
 export function simulateCommand(): Command {
   return new Command('simulate')
     .description(
-      'play IDWise against an ingest: whole journeys, redeliveries, and what else befalls webhooks',
+      'send to an ingest what IDWise sends: whole journeys, redeliveries, and faults of the network',
     )
-    .option('--url <url>', 'where the ingest is (default: the one of this clone)')
-    .option('--rate <n>', 'new events a second; duplicates and redeliveries come on top', positive, 500)
-    .option('--journeys <n>', 'end after so many journeys', positive)
-    .option('--duration <seconds>', 'end after so long', positive)
-    .option('--connections <n>', 'connections at once', positive, 64)
+    .option('--url <url>', 'the address of the ingest (default: the one of this clone)')
+    .option(
+      '--rate <n>',
+      'new events a second; duplicates and redeliveries come on top',
+      numberAboveZero,
+      500,
+    )
+    .option('--journeys <n>', 'end after so many journeys', numberAboveZero)
+    .option('--duration <seconds>', 'end after so many seconds', numberAboveZero)
+    .option('--connections <n>', 'connections at once', numberAboveZero, 64)
     .option('--seed <text>', 'the same seed sends the same events', randomUUID())
     .option('--mix <shares>', 'plain, all, or shares such as plain,late=0.1,duplicates=0.2', 'all')
-    .option('--time-scale <n>', 'divides the 5, 10 and 15 minutes before redeliveries', positive, 1)
-    .option('--timeout <seconds>', 'how long to wait for an answer', positive, 10)
+    .option('--time-scale <n>', 'divides the 5, 10 and 15 minutes before redeliveries', numberAboveZero, 1)
+    .option('--timeout <seconds>', 'how long to wait for an answer', numberAboveZero, 10)
     .option('--ledger <file>', 'record every attempt in a new file, for `sluice verify`')
     .option('--json', 'print the summary as JSON')
     .addHelpText(
       'after',
-      '\nCredentials are those of the ingest (IDWISE_LIVE_CREDENTIALS, IDWISE_SANDBOX_CREDENTIALS, or .sluice/env).' +
+      '\nIt uses the credentials of the ingest (IDWISE_LIVE_CREDENTIALS, IDWISE_SANDBOX_CREDENTIALS, or .sluice/env).' +
         '\nWithout --journeys and --duration it goes on until Ctrl-C.',
     )
     .action(run)
@@ -53,7 +58,7 @@ async function run(options: Options): Promise<void> {
   const summary = await simulate(
     {
       url: baseOf(options.url ?? `http://127.0.0.1:${env.INGEST_PORT || 3000}`),
-      credentials: credentialsIn(env),
+      credentials: readCredentials(env),
       seed: options.seed,
       mix: parseMix(options.mix),
       ratePerSecond: options.rate,
@@ -76,15 +81,15 @@ async function run(options: Options): Promise<void> {
   else for (const line of describeSummary(summary)) print(line)
 }
 
-/** The webhook's own path may be given too. */
+/** The URL may end in the path of the webhook. */
 function baseOf(url: string): string {
   return url.replace(/\/webhooks\/idwise\/(live|sandbox)\/?$/, '')
 }
 
-function credentialsIn(env: Readonly<Record<string, string | undefined>>) {
+function readCredentials(env: Env) {
   return Object.fromEntries(
     ENVIRONMENTS.flatMap((environment) => {
-      const name = `IDWISE_${environment.toUpperCase()}_CREDENTIALS`
+      const name = credentialsSetting(environment)
       const text = env[name]
       if (!text) return []
       const { credentials, problems } = parseCredentials(text)
@@ -93,11 +98,4 @@ function credentialsIn(env: Readonly<Record<string, string | undefined>>) {
       return [[environment, credentials]]
     }),
   )
-}
-
-function positive(text: string): number {
-  const number = Number(text)
-  if (!(number > 0) || !Number.isFinite(number))
-    throw new InvalidArgumentError('It must be a number above 0.')
-  return number
 }

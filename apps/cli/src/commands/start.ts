@@ -5,12 +5,12 @@ import { startHere } from '../start/start.ts'
 
 export function startCommand(): Command {
   return new Command('start')
-    .description('run everything in one process, on an embedded Postgres unless DATABASE_URL is set')
-    .option('--no-redis', 'leave out the queue on Redis: events go through the inbox in Postgres alone')
+    .description('run everything in one process, with an embedded Postgres unless DATABASE_URL is set')
+    .option('--no-redis', 'run without Redis: all events go through the inbox in Postgres')
     .addHelpText(
       'after',
-      '\nWith REDIS_URL set it uses that Redis; else a private one, where redis-server or valkey-server is installed.' +
-        '\nData, logs and the credentials made at the first start lie in .sluice/. It shows warnings and errors;' +
+      '\nIf REDIS_URL is set, it uses that Redis; else a private one, if redis-server or valkey-server is installed.' +
+        '\nData, logs and the credentials that the first start generates are in .sluice/. It shows warnings and errors;' +
         '\nLOG_LEVEL=info shows more.',
     )
     .action(async (options: { redis: boolean }) => {

@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import type { IngestConfig } from '@sluice/ingest'
-import type { Credential } from '@sluice/shared/idwise'
+import type { Credential } from '@sluice/shared/runtime'
 import type { OpenedStore } from './open-stores.ts'
 
-/** What a person needs after a start: where to post, a line to paste, where the event can be found. */
+/** The lines that a person needs after a start: where to post, an example to paste, and how to find its event. */
 export function banner(started: {
   config: IngestConfig
   port: number
   postgres: OpenedStore
   redis: OpenedStore | undefined
   left: string[]
-  /** The output is a terminal, and the credential one that we made up; otherwise it may be kept who knows where. */
+  /** Only if the output is a terminal and Sluice generated the credential. Any other output may be stored somewhere. */
   showSecret?: boolean
 }): string[] {
   const { config, port, postgres, redis, left, showSecret } = started
@@ -62,7 +62,7 @@ function curlOption(credential: Credential | undefined, showSecret = false): str
   return showSecret ? `${option.short} ${quoted(option.value)}` : '-K .sluice/curl'
 }
 
-/** The contents of `.sluice/curl`, with which `curl -K` presents the credential. */
+/** The contents of `.sluice/curl`, from which `curl -K` reads the credential. */
 export function curlConfig(credential: Credential | undefined): string {
   const option = credential && optionOf(credential)
   return option ? `${option.name} = "${option.value.replace(/["\\]/g, '\\$&')}"\n` : ''

@@ -3,12 +3,15 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { writeWhole } from '@sluice/embedded'
-import { errorCode, UserError } from '@sluice/shared/runtime'
+import { ENVIRONMENTS } from '@sluice/shared/envelope'
+import { credentialSettings, errorCode, UserError } from '@sluice/shared/runtime'
 
-/** What the first start makes up, kept for every later one in `.sluice/secrets`; a start may be given others. */
+/**
+ * The secrets that the first start generates and keeps in `.sluice/secrets`. The settings of a start may override
+ * them.
+ */
 const SECRETS = {
-  IDWISE_LIVE_CREDENTIALS: () => `bearer:${secret()}`,
-  IDWISE_SANDBOX_CREDENTIALS: () => `bearer:${secret()}`,
+  ...credentialSettings(ENVIRONMENTS, () => `bearer:${secret()}`),
   SLUICE_POSTGRES_PASSWORD: secret,
   SLUICE_REDIS_PASSWORD: secret,
 }
@@ -18,8 +21,8 @@ export type Secrets = Record<keyof typeof SECRETS, string>
 type File = 'env' | 'secrets'
 
 /**
- * The values in `.sluice/env`, which are those of the last start, or in `.sluice/secrets`; none when there is no such
- * file. `node --env-file` and `sh` can read them too.
+ * Reads `.sluice/env`, which has the values of the last start, or `.sluice/secrets`. Without the file there are no
+ * values. `node --env-file` and `sh` can read both files too.
  */
 export async function readEnv(stateDir: string, name: File = 'env'): Promise<Record<string, string>> {
   const file = join(stateDir, name)
@@ -31,21 +34,21 @@ export async function readEnv(stateDir: string, name: File = 'env'): Promise<Rec
   }
 }
 
-/** Replaces the file as a whole, so that a crash leaves the old one or the new one. Mode 0600. */
+/** Replaces the whole file, so that a crash leaves either the old one or the new one. Its mode is 0600. */
 export async function writeEnv(
   stateDir: string,
   values: Record<string, string>,
   name: File = 'env',
 ): Promise<void> {
   const lines = Object.entries(values).map(([key, value]) => {
-    // The one kind of quoting that shells and dotenv agree on has no escapes.
+    // Shells and dotenv agree only on single quotes, which have no escapes.
     if (/['\n\r]/.test(value)) throw new Error(`The value of ${key} cannot be quoted in an env file`)
     return `${key}='${value}'\n`
   })
   await writeWhole(join(stateDir, name), lines.join(''))
 }
 
-/** The secrets of this clone: those in `.sluice/secrets`, and new ones for those that are missing there. */
+/** Reads the secrets of this clone, and generates those that are missing. */
 export async function ensureSecrets(stateDir: string): Promise<Secrets> {
   const known = await readEnv(stateDir, 'secrets')
   const missing = Object.entries(SECRETS).filter(([name]) => !known[name])

@@ -3,34 +3,37 @@ import { join } from 'node:path'
 import { writeWhole } from '@sluice/embedded'
 import { errorCode } from '@sluice/shared/runtime'
 
-/** A store as a person knows it. `at` is `host:port/database`, never with credentials: see `whereIs`. */
+/** A store as a person knows it. `at` is `host:port/database`, without credentials. */
 export type ServedStore =
   | { kind: 'embedded postgres' }
   | { kind: 'external postgres'; at: string }
   | { kind: 'private redis'; queue: QueueName }
   | { kind: 'external redis'; at: string; queue: QueueName }
 
-/** One Redis can hold several queues, and more shards of one than a start serves. */
+/** One Redis can hold several queues, and a queue can have more shards than a start serves. */
 export type QueueName = { prefix: string; shards: number }
 
-/** `waiting`: events left in it at a clean stop; null while it is served, and after a kill. */
+/** `waiting`: how many events the store held after a clean stop; null while it is served, and after a kill. */
 type Entry = { store: ServedStore; waiting: number | null }
 
-/** Notes at a start that it serves these stores. */
-export async function recordServed(stateDir: string, stores: ServedStore[]): Promise<void> {
-  const others = (await read(stateDir)).filter(({ store }) => !has(stores, store))
+/** Records that a start serves these stores. */
+export async function recordServed(stateDir: string, stores: readonly ServedStore[]): Promise<void> {
+  const others = (await read(stateDir)).filter(({ store }) => !isAmong(stores, store))
   await write(stateDir, [...others, ...stores.map((store) => ({ store, waiting: null }))])
 }
 
-/** Notes at a clean stop how many events still wait in the store. */
+/** Records how many events a store still holds at a clean stop. A store that holds none is forgotten. */
 export async function recordLeft(stateDir: string, store: ServedStore, waiting: number): Promise<void> {
-  const others = (await read(stateDir)).filter((entry) => !has([store], entry.store))
+  const others = (await read(stateDir)).filter((entry) => !isAmong([store], entry.store))
   await write(stateDir, waiting === 0 ? others : [...others, { store, waiting }])
 }
 
-/** One line for each store that earlier starts served, this one does not, and that may still hold events. */
-export async function leftovers(stateDir: string, served: ServedStore[]): Promise<string[]> {
-  return (await read(stateDir)).filter(({ store }) => !has(served, store)).map(announce)
+/**
+ * Finds the stores that earlier starts served, that this one does not, and that may still hold events, and describes
+ * each in one line. Decision 21 says why.
+ */
+export async function leftovers(stateDir: string, served: readonly ServedStore[]): Promise<string[]> {
+  return (await read(stateDir)).filter(({ store }) => !isAmong(served, store)).map(describe)
 }
 
 /** `host:port/database` of a store's URL, without credentials and options. */
@@ -43,13 +46,13 @@ export function whereIs(url: string): string {
   return url.includes('@') && !address.includes('@') ? 'another server' : at
 }
 
-function announce({ store, waiting }: Entry): string {
+function describe({ store, waiting }: Entry): string {
   const events =
     waiting === null ? 'may still hold events' : `still holds ${waiting} event${waiting === 1 ? '' : 's'}`
   const queue = 'queue' in store ? queueText(store.queue) : ''
   switch (store.kind) {
     case 'private redis':
-      return `The private Redis of an earlier start${queue && ` (${queue})`} ${events}. To land them start again with redis-server installed, without --no-redis, ${queue ? `with ${queue} and ` : ''}with REDIS_URL unset.`
+      return `The private Redis of an earlier start${queue && ` (${queue})`} ${events}. To land them, start again with redis-server installed, without --no-redis, ${queue ? `with ${queue} and ` : ''}with REDIS_URL unset.`
     case 'external redis':
       return `The Redis at ${store.at}, served by an earlier start${queue && ` (${queue})`}, ${events}. Set REDIS_URL to it${queue && `, with ${queue},`} and start again to land them.`
     case 'embedded postgres':
@@ -61,19 +64,21 @@ function announce({ store, waiting }: Entry): string {
   }
 }
 
-/** The settings that lead to a queue, where they are not those that everybody has. */
+/** The settings that lead to a queue, if they are not the defaults. */
 function queueText({ prefix, shards }: QueueName): string {
   return [prefix !== 'sluice' && `QUEUE_PREFIX=${prefix}`, shards > 1 && `QUEUE_SHARDS=${shards}`]
     .filter(Boolean)
     .join(' ')
 }
 
-/** Whether whoever serves these stores sees every event in the wanted one. */
-function has(stores: ServedStore[], wanted: ServedStore): boolean {
-  return stores.some((store) => name(store) === name(wanted) && shardsOf(store) >= shardsOf(wanted))
+/** Whether a start that serves these stores sees every event in the wanted one. */
+function isAmong(stores: readonly ServedStore[], wanted: ServedStore): boolean {
+  return stores.some(
+    (store) => identityOf(store) === identityOf(wanted) && shardsOf(store) >= shardsOf(wanted),
+  )
 }
 
-function name(store: ServedStore): string {
+function identityOf(store: ServedStore): string {
   return [store.kind, 'at' in store && store.at, 'queue' in store && store.queue.prefix].join(' ')
 }
 

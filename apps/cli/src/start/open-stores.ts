@@ -1,44 +1,45 @@
 import { findRedis, type Store, startPostgres, startRedis } from '@sluice/embedded'
-import { pingPostgres } from '@sluice/shared/db'
+import { pingPostgres, placeOf } from '@sluice/shared/db'
 import { pingRedis } from '@sluice/shared/queue'
-import { describeError, every, UserError } from '@sluice/shared/runtime'
+import { describeError, UserError } from '@sluice/shared/runtime'
 import type { Secrets } from './env-file.ts'
 import { type QueueName, type ServedStore, whereIs } from './leftovers.ts'
 
-/** A store that this start serves; disposing stops it where it is our own. */
+/** A store that this start serves. Disposing stops it, unless it is external. */
 export type OpenedStore = AsyncDisposable & {
   url: string
   store: ServedStore
-  /** For the person. */
+  /** Describes it to a person. */
   text: string
-  /** Whether it has answered by now. */
-  answers: boolean
+  /** Whether it answered at the start. */
+  answered: boolean
 }
 
 type Open = { stateDir: string; secrets: Secrets; stop: AbortController; report(text: string): void }
 
 const STOP_LIMIT_MS = 10_000
-const ASK_EVERY_MS = 2_000
 
-/** @param url the Postgres that DATABASE_URL names; without it the embedded one */
+/** @param url DATABASE_URL. If it is undefined, the embedded Postgres is started. */
 export async function openPostgres(
   url: string | undefined,
   { stateDir, secrets, stop, report }: Open,
 ): Promise<OpenedStore> {
   if (url) {
+    const at = placeOf(url)
     await pingPostgres(url).catch((error) => {
       throw new UserError(
-        `Postgres at ${whereIs(url)} does not answer (${describeError(error).message}). Start it or correct DATABASE_URL; unset, Sluice runs its own.`,
+        `Postgres at ${at} does not answer (${describeError(error).message}). ` +
+          'Start it or correct DATABASE_URL. If DATABASE_URL is not set, Sluice runs its own Postgres.',
       )
     })
-    return external(url, { kind: 'external postgres', at: whereIs(url) }, `Postgres at ${whereIs(url)}`)
+    return external(url, { kind: 'external postgres', at }, `Postgres at ${at}`)
   }
   const password = secrets.SLUICE_POSTGRES_PASSWORD
   const postgres = await startPostgres({ stateDir, password, ping: pingPostgres, report })
   return own(postgres, { kind: 'embedded postgres' }, 'embedded Postgres, data in .sluice/postgres', stop)
 }
 
-/** @param url the Redis that REDIS_URL names; without it a private one where a server is installed, else none */
+/** @param url REDIS_URL. If it is undefined, a private Redis is started, provided that a server is installed. */
 export async function openRedis(
   url: string | undefined,
   queue: QueueName,
@@ -48,9 +49,9 @@ export async function openRedis(
     const at = whereIs(url)
     const opened = external(url, { kind: 'external redis', at, queue }, `BullMQ on Redis at ${at}`)
     await pingRedis(url).catch((error) => {
-      opened.answers = false
+      opened.answered = false
       report(
-        `Redis at ${at} does not answer (${describeError(error).message}); until it does, events go to the inbox.`,
+        `Redis at ${at} does not answer (${describeError(error).message}). Until it does, events go to the inbox.`,
       )
     })
     return opened
@@ -63,37 +64,25 @@ export async function openRedis(
   return restarted(await start(), start, { queue, text, stop, report })
 }
 
-/** Calls `reached` once the Redis at the URL answers, asking every two seconds. */
-export function whenRedisAnswers(url: string, reached: () => Promise<void>): AsyncDisposable {
-  const answered = new AbortController()
-  async function ask(): Promise<void> {
-    await pingRedis(url)
-    answered.abort()
-    await reached()
-  }
-  // If `reached` fails, that is not worth ending for: the next start only does not know of it.
-  return every(ASK_EVERY_MS, ask, { pauseFirst: true, signal: answered.signal, onError() {} })
-}
-
-/** The URL as a quoted line of `.sluice/env` can hold it. */
+/** The quote is encoded, because the URL becomes a quoted line of `.sluice/env`. */
 function external(url: string, store: ServedStore, text: string): OpenedStore {
   return {
     url: url.replaceAll("'", '%27'),
     store,
     text,
-    answers: true,
+    answered: true,
     [Symbol.asyncDispose]: async () => {},
   }
 }
 
-/** A Postgres of our own that dies by itself takes the process with it: nothing works without. */
+/** If the embedded Postgres dies, this process ends too, because nothing works without it. */
 function own(server: Store, store: ServedStore, text: string, stop: AbortController): OpenedStore {
   let stopping = false
   void server.exited.then((code) => {
     if (stopping) return
     stop.abort(
       new UserError(
-        `The ${store.kind} stopped by itself (exit code ${code}). Its log lies in .sluice/; start again.`,
+        `The ${store.kind} stopped unexpectedly (exit code ${code}). Its log is in .sluice/. Start again.`,
       ),
     )
   })
@@ -101,7 +90,7 @@ function own(server: Store, store: ServedStore, text: string, stop: AbortControl
     url: server.url,
     store,
     text,
-    answers: true,
+    answered: true,
     async [Symbol.asyncDispose]() {
       stopping = true
       await server.stop(STOP_LIMIT_MS)
@@ -109,7 +98,7 @@ function own(server: Store, store: ServedStore, text: string, stop: AbortControl
   }
 }
 
-/** A Redis of our own that dies is started again; events go to the inbox meanwhile. */
+/** If the private Redis dies, it is started again. Events go to the inbox meanwhile. */
 function restarted(
   first: Store,
   start: () => Promise<Store>,
@@ -126,10 +115,10 @@ function restarted(
     for (;;) {
       await running.exited
       if (stopping) return
-      report('The private Redis has stopped; starting it again. Events go to the inbox meanwhile.')
+      report('The private Redis has stopped and is started again. Events go to the inbox meanwhile.')
       running = await start()
       if (running.url === first.url) continue
-      throw new UserError('The port of the private Redis is taken by another program now. Start again.')
+      throw new UserError('Another program has taken the port of the private Redis. Start again.')
     }
   }
   const watching = watch().catch((error) => stop.abort(error))
@@ -137,7 +126,7 @@ function restarted(
     url: first.url,
     store: { kind: 'private redis', queue },
     text,
-    answers: true,
+    answered: true,
     async [Symbol.asyncDispose]() {
       stopping = true
       await running.stop(STOP_LIMIT_MS)

@@ -1,6 +1,8 @@
 import { readIngestConfig } from '@sluice/ingest'
 import { databaseUrl } from '@sluice/shared/db'
+import { ENVIRONMENTS } from '@sluice/shared/envelope'
 import {
+  credentialSettings,
   type Env,
   queueSettings,
   readSettings,
@@ -15,21 +17,20 @@ import type { QueueName } from './leftovers.ts'
 const STORES = z.object({ ...queueSettings, DATABASE_URL: databaseUrl.optional() })
 
 /**
- * Looks at every setting before anything is started.
+ * Reads every setting before anything is started.
  *
- * @throws UserError that lists all that is wrong
+ * @throws SettingsError that lists every problem
  */
 export function readStores(env: Env): {
   databaseUrl: string | undefined
   redisUrl: string | undefined
   queue: QueueName
 } {
-  const names = ['DATABASE_URL', 'REDIS_URL']
-  const readers = [(given: Env) => readSettings(given, STORES, names), readIngestConfig, readWorkerConfig]
+  const readers = [(given: Env) => readSettings(given, STORES), readIngestConfig, readWorkerConfig]
   const embedded = { DATABASE_URL: 'postgres://127.0.0.1/embedded' }
   const problems = settingsProblems(hasDatabase(env) ? env : { ...env, ...embedded }, readers)
   if (problems.length > 0) throw new SettingsError(problems)
-  const { DATABASE_URL, REDIS_URL, QUEUE_PREFIX, QUEUE_SHARDS } = readSettings(env, STORES, names)
+  const { DATABASE_URL, REDIS_URL, QUEUE_PREFIX, QUEUE_SHARDS } = readSettings(env, STORES)
   return {
     databaseUrl: DATABASE_URL,
     redisUrl: REDIS_URL,
@@ -37,16 +38,15 @@ export function readStores(env: Env): {
   }
 }
 
-const CREDENTIALS = ['IDWISE_LIVE_CREDENTIALS', 'IDWISE_SANDBOX_CREDENTIALS'] as const
-const GIVEN_CREDENTIALS = z.object({
-  IDWISE_LIVE_CREDENTIALS: z.string(),
-  IDWISE_SANDBOX_CREDENTIALS: z.string(),
-})
+const CREDENTIALS = z.object(credentialSettings(ENVIRONMENTS, z.string().meta({ fromFile: true })))
 
-/** As they are in force, fit for a quoted line: blanks separate them, and a quote can be percent-encoded. */
-export function credentialsIn(env: Env): Record<string, string> {
-  const given = readSettings(env, GIVEN_CREDENTIALS, CREDENTIALS)
+/**
+ * The credentials in force, as quoted lines of `.sluice/env` can hold them: separated by single blanks, and with each
+ * quote percent-encoded.
+ */
+export function credentialsForEnvFile(env: Env): Record<string, string> {
+  const given = Object.entries(readSettings(env, CREDENTIALS))
   return Object.fromEntries(
-    CREDENTIALS.map((name) => [name, given[name].replace(/\s+/g, ' ').replaceAll("'", '%27')]),
+    given.map(([name, text]) => [name, text.replace(/\s+/g, ' ').replaceAll("'", '%27')]),
   )
 }

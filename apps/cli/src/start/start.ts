@@ -1,8 +1,9 @@
 import { join } from 'node:path'
 import { writeWhole } from '@sluice/embedded'
 import { readIngestConfig, startIngest } from '@sluice/ingest'
-import { createDb, type Db, inboxBacklog, migrateSchema } from '@sluice/shared/db'
-import { createQueueAdmin } from '@sluice/shared/queue'
+import { createDb, type Db, migrateSchema } from '@sluice/shared/db'
+import { countBacklog } from '@sluice/shared/operations'
+import { createQueueAdmin, type QueueLocation } from '@sluice/shared/queue'
 import {
   createMetrics,
   errorCode,
@@ -17,14 +18,15 @@ import { ROOT, withoutEmpty, withoutGiven } from '../stores.ts'
 import { banner, curlConfig } from './banner.ts'
 import { ensureSecrets, writeEnv } from './env-file.ts'
 import { leftovers, recordLeft, recordServed } from './leftovers.ts'
-import { type OpenedStore, openPostgres, openRedis, whenRedisAnswers } from './open-stores.ts'
-import { credentialsIn, readStores } from './settings.ts'
+import { type OpenedStore, openPostgres, openRedis } from './open-stores.ts'
+import { credentialsForEnvFile, readStores } from './settings.ts'
 import { openState } from './state.ts'
 
 /**
- * Runs ingest and worker in this process, on the stores that the settings name or else on its own.
+ * Runs ingest and worker in this process. Stores that the settings do not name are started too.
  *
- * @throws UserError in one line: a second start, a store that does not answer, a taken port, a missing right.
+ * @throws UserError whose message is one line: a second start, a store that does not answer, a taken port, a missing
+ * right
  */
 export async function startHere(options: {
   stop: AbortController
@@ -48,7 +50,7 @@ export async function startHere(options: {
 
   const madeUp = withoutGiven(secrets, process.env)
   const given = {
-    // What has begun is answered all the same; there is no load balancer to wait for.
+    // Open requests are answered in any case, and no load balancer needs time to notice.
     SHUTDOWN_DELAY_SECONDS: '0',
     ...madeUp,
     ...withoutEmpty(process.env),
@@ -74,20 +76,10 @@ export async function startHere(options: {
   }
   const ingestConfig = readIngestConfig(env)
   const workerConfig = readWorkerConfig(env)
-  const served = [postgres, ...(redis ? [redis] : [])]
-  const left = await leftovers(
-    state.dir,
-    served.map(({ store }) => store),
-  )
-  await recordServed(
-    state.dir,
-    served.filter(({ answers }) => answers).map(({ store }) => store),
-  )
-  stack.defer(() => recordWhatIsLeft(state.dir, { db, postgres, redis, queue: ingestConfig.queue, log }))
-  // Ends before what is left is noted in the same file.
-  if (redis && !redis.answers) {
-    stack.use(whenRedisAnswers(redis.url, () => recordServed(state.dir, [redis.store])))
-  }
+  const served = [postgres, ...(redis ? [redis] : [])].map(({ store }) => store)
+  const left = await leftovers(state.dir, served)
+  await recordServed(state.dir, served)
+  stack.defer(() => recordWhatIsLeft(state.dir, { db, postgres, redis, location: ingestConfig.queue, log }))
 
   const metrics = createMetrics()
   const { probesHost, metricsPort } = ingestConfig
@@ -98,7 +90,7 @@ export async function startHere(options: {
   const ingest = stack.use(await startIngest(ingestConfig, { log, metrics }))
   health = () => bothOf(ingest.health(), worker.health())
   await writeEnv(state.dir, {
-    ...credentialsIn(env),
+    ...credentialsForEnvFile(env),
     DATABASE_URL: postgres.url,
     ...(redis && { REDIS_URL: redis.url }),
     QUEUE_PREFIX: queue.prefix,
@@ -107,8 +99,8 @@ export async function startHere(options: {
   })
   await writeWhole(join(state.dir, 'curl'), curlConfig(ingestConfig.credentials.live[0]))
   const showSecret = process.stdout.isTTY && 'IDWISE_LIVE_CREDENTIALS' in madeUp
-  const told = { config: ingestConfig, port: ingest.port, postgres, redis, left, showSecret }
-  for (const line of banner(told)) print(line)
+  const started = { config: ingestConfig, port: ingest.port, postgres, redis, left, showSecret }
+  for (const line of banner(started)) print(line)
   return stack.move()
 }
 
@@ -118,31 +110,27 @@ const bothOf = (ingest: Health, worker: Health): Health => ({
   worker,
 })
 
-/** So that a later start on other stores can tell that events still wait in these. */
+/** Records how many events the stores still hold, for a later start on other stores. */
 async function recordWhatIsLeft(
   stateDir: string,
-  {
-    db,
-    postgres,
-    redis,
-    queue,
-    log,
-  }: {
+  stores: {
     db: Db
     postgres: OpenedStore
     redis: OpenedStore | undefined
-    queue: { url: string; prefix: string; shards: number } | undefined
+    location: QueueLocation | undefined
     log: Log
   },
 ): Promise<void> {
+  const { db, postgres, redis, location, log } = stores
   try {
-    await recordLeft(stateDir, postgres.store, (await inboxBacklog(db.pool)).waiting)
-    if (!redis || !queue) return
-    await using admin = createQueueAdmin(queue, log)
-    if (!(await admin.ready(1_000))) return
-    const { waiting, active, delayed, failed } = await admin.counts()
-    await recordLeft(stateDir, redis.store, waiting + active + delayed + failed)
+    await using queue = location && createQueueAdmin(location, log)
+    const left = await countBacklog({ db, queue }, 1_000)
+    await recordLeft(stateDir, postgres.store, left.inbox)
+    if (!redis) return
+    if (left.queue !== null) await recordLeft(stateDir, redis.store, left.queue)
+    // It answered neither at the start nor now, so REDIS_URL was probably wrong.
+    else if (!redis.answered) await recordLeft(stateDir, redis.store, 0)
   } catch {
-    // Unknown then, which the next start says.
+    // The store stays recorded as served, so the next start says that it may still hold events.
   }
 }

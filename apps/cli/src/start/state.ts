@@ -7,27 +7,27 @@ import { errorCode, UserError } from '@sluice/shared/runtime'
 import { whoIsThis } from '../who.ts'
 
 export type State = AsyncDisposable & {
-  /** Absolute path of `.sluice`, where a start keeps its secrets, data and logs. */
+  /** The absolute path of `.sluice`, which has the secrets, data and logs of a start. */
   dir: string
 }
 
-// Relative, since the path of a socket has at most 107 bytes (103 on macOS).
+// Relative, because the path of a socket has at most 107 bytes (103 on macOS).
 const LOCK = join('.sluice', 'lock')
 const ANSWER_LIMIT_MS = 2_000
 const TAKEOVER_MS = 100
 
 /**
- * Makes `.sluice` under `root` ready and locks it against a second start, until disposed or this process is gone.
- * Changes the working directory to `root`.
+ * Creates `.sluice` under `root` if needed, and locks it against a second start until it is disposed or this process
+ * ends. Changes the working directory to `root`.
  *
- * @throws UserError when another start runs here, or the directory cannot be written.
+ * @throws UserError if another start runs here, or the directory cannot be written
  */
 export async function openState(root: string): Promise<State> {
   process.chdir(root)
   const dir = join(root, '.sluice')
   try {
     await mkdir(dir, { recursive: true, mode: 0o700 })
-    // Others may at most pass through (to Postgres's data, which is its own user's when root starts it).
+    // Other users may at most pass through: if root starts Postgres, its data belongs to another user.
     await chmod(dir, (await stat(dir)).mode & 0o711)
     const server = await lock()
     return { dir, [Symbol.asyncDispose]: () => unlock(server) }
@@ -42,8 +42,8 @@ export async function openState(root: string): Promise<State> {
 }
 
 /**
- * Listening on the socket is the lock: the kernel lets go of it with the process. What a killed process leaves is a
- * file that nobody answers at.
+ * The lock is a socket that the process listens on. The kernel releases it when the process ends; a killed process
+ * leaves only a file on which nothing answers.
  */
 async function lock(): Promise<Server> {
   await refuseIfTaken()
@@ -55,7 +55,7 @@ async function lock(): Promise<Server> {
   server.listen(LOCK)
   await once(server, 'listening')
   server.unref()
-  // Another start may have seen the same dead socket and replaced ours by its own since: the later one wins.
+  // Another start may have found the same dead socket and replaced ours with its own since. The later one wins.
   await delay(TAKEOVER_MS)
   await refuseIfTaken()
   return server
@@ -68,7 +68,7 @@ async function refuseIfTaken(): Promise<void> {
   throw new UserError(`Sluice is already running here${who}. Stop it first, or start a second clone.`)
 }
 
-/** The pid of the process that holds the lock, empty when it does not say, undefined when nobody holds it. */
+/** The pid of the process that holds the lock: empty if it does not answer, undefined if no process holds the lock. */
 async function askOwner(): Promise<string | undefined> {
   const socket = createConnection(LOCK)
   socket.setTimeout(ANSWER_LIMIT_MS, () => socket.destroy())

@@ -16,8 +16,7 @@ export const failedJobs = ({ db, admin, log }: QueueDutyDeps): Duty => ({
   },
 })
 
-function letterOfFailed({ jobId, data, reason, attempts }: FailedJob) {
-  const hasCrashed = reason.includes('stalled')
+function letterOfFailed({ jobId, data, reason, isStalled: hasCrashed, attempts }: FailedJob) {
   const error = Object.assign(new Error(reason), { name: hasCrashed ? 'WorkerCrashed' : 'JobFailed' })
   return letterOf({ jobId, envelope: data, attempts }, reasonOfFailedJob({ hasCrashed }), error)
 }

@@ -9,15 +9,18 @@ const MIN_VERSION = 130_000
 const MAX_CAUSE = 200
 
 /**
- * `checkPostgres` on a session of its own: what a role, a database or the server sets reaches new sessions first, while a
- * pool keeps old ones.
+ * `checkPostgres` on a new session. Settings of a role, a database or the server reach new sessions first, and a pool
+ * keeps old ones.
  */
 export async function checkNewSession(url: string, options: { log: Log; name: string }): Promise<Check[]> {
   await using db = createDb(url, { max: 1, statementMs: 3_000, ...options })
   return await checkPostgres(db)
 }
 
-/** Whether this Postgres can keep what Sluice promises: reachable, writable, durable, migrated, in time. */
+/**
+ * Checks whether this Postgres can keep Sluice's promises: it is reachable, writable, durable and migrated, and its
+ * clock is right.
+ */
 export async function checkPostgres(db: Db): Promise<Check[]> {
   const name = 'Postgres'
   try {
@@ -67,7 +70,7 @@ export async function checkPostgres(db: Db): Promise<Check[]> {
         : fail(
             name,
             `encoding ${server.encoding}`,
-            'Use a database in UTF8: others cannot hold every event as it came.',
+            'Use a database in UTF8. Other encodings cannot hold every event as it was sent.',
           ),
       await checkSchema(db),
       await checkClock(name, async () => {
@@ -87,8 +90,8 @@ export async function checkPostgres(db: Db): Promise<Check[]> {
 }
 
 /**
- * Who may see nothing else of pg_stat_replication sees its rows. Subscribers to some tables do not take over, nor does a
- * backup that is being made.
+ * Counts the standbys that can take over. Subscribers to single tables cannot, nor can a running backup. A role without
+ * rights sees the other columns of pg_stat_replication as null, but it sees every row.
  */
 const STANDBYS = `select count(*)::int from pg_stat_replication where state is distinct from 'backup' and pid not in (
   select active_pid from pg_replication_slots where slot_type = 'logical' and active_pid is not null)`

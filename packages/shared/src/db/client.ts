@@ -8,31 +8,32 @@ const BEGIN = /^\s*(begin|start\s+transaction)\b/i
 const END = /^\s*(commit|end|rollback)\s*;?\s*$/i
 
 export type ClientOptions = SessionLimits & {
-  /** Where there are several hosts. */
+  /** Only if there are several hosts. */
   readonly finder?: PrimaryFinder | undefined
-  /** The longest time from a query to the moment when none is under way, ms: 2 s more than a statement may take. */
+  /** How long queries may be under way without a pause, ms. The default is 2 s more than a statement may take. */
   readonly answerMs?: number
-  /** Hears of each new connection whether a pooler is in between. */
+  /** Called for each new connection, with whether it goes through a pooler. */
   readonly connected?: (isPooled: boolean) => void
 }
 
 /**
- * The driver's client, with settings of its own instead of those that role and database bring along, behind a pooler too,
- * and with a limit for servers that hang: a connection on which queries wait 2 s longer than a statement may take is
- * destroyed, and they fail.
+ * The driver's client with two additions. It replaces the settings that a role or a database brings along, also
+ * behind a pooler. And it has a limit for servers that hang: if queries wait 2 s longer than a statement may take,
+ * the connection is destroyed and they fail.
  *
- * The driver's own `query_timeout` makes a timer and a function for each query, and V8 makes such functions among its old
- * objects at once (see queue/script.ts): under load they bring about a major collection of 3 to 13 ms every second.
+ * The driver has `query_timeout` for this, but that makes a timer and a function for each query. V8 puts such
+ * functions among its old objects at once (see queue/bullmq/script.ts), which costs a major collection of 3 to 13 ms
+ * every second.
  *
- * Behind a pooler in transaction mode each transaction may run in another session. So nothing is set for the session there,
- * no statement has a name, and a statement outside of a transaction is put into one.
+ * Behind a pooler in transaction mode, each transaction may run in another session. Therefore nothing is set for a
+ * session there, no statement has a name, and each statement outside of a transaction gets its own transaction.
  */
 export function limitedClient({ finder, connected, ...limits }: ClientOptions): typeof pg.Client {
   const { answerMs = limits.statementMs + 2_000 } = limits
   return class LimitedClient extends pg.Client {
     readonly #socket: Socket
     #waitingSince: number | undefined
-    /** Behind a pooler: what each transaction begins with. */
+    /** How each transaction begins behind a pooler; undefined without a pooler. */
     #beginning: string | undefined
     #isInTransaction = false
 
@@ -43,7 +44,7 @@ export function limitedClient({ finder, connected, ...limits }: ClientOptions): 
       this.on('drain', () => {
         this.#waitingSince = undefined
       })
-      // Unheard, it would end the process, also while the connection is still being set up.
+      // Without a listener, an error would end the process. It may come while the connection is still being opened.
       this.on('error', () => finder?.forget())
       const timer = setInterval(() => this.#look(), LOOK_EVERY_MS).unref()
       socket.once('close', () => clearInterval(timer))
@@ -63,7 +64,7 @@ export function limitedClient({ finder, connected, ...limits }: ClientOptions): 
       this.#waitingSince = performance.now()
       try {
         const place = await finder?.find()
-        // Who asked has given up; connecting anew would bring the socket back to life.
+        // The caller has given up meanwhile. Connecting now would reopen the socket.
         if (this.#socket.destroyed) throw new Error('Connection terminated: no host was found in time')
         if (place) Object.assign(this, place)
         await super.connect()
@@ -94,7 +95,7 @@ export function limitedClient({ finder, connected, ...limits }: ClientOptions): 
       if (this.#beginning !== undefined) return this.#queryPooled(this.#beginning, config, values, callback)
       const isPromised = !callback && typeof values !== 'function' && typeof config?.submit !== 'function'
       if (!isPromised) return super.query(config, values, callback)
-      // Given by the driver itself, the callback would be one of those functions.
+      // If the driver made the promise, its callback would be one of the functions that V8 puts among its old objects.
       return this.#run(config, values)
     }
 
@@ -107,14 +108,14 @@ export function limitedClient({ finder, connected, ...limits }: ClientOptions): 
     }
 
     #queryPooled(beginning: string, config: any, values?: any, callback?: any): Promise<any> | undefined {
-      const told = typeof values === 'function' ? values : callback
+      const done = typeof values === 'function' ? values : callback
       const given = typeof values === 'function' ? undefined : values
       const { name: _, ...unnamed } = typeof config === 'string' ? { text: config } : config
       const result = this.#runPooled(beginning, given ? { ...unnamed, values: given } : unnamed)
-      if (!told) return result
+      if (!done) return result
       result.then(
-        (value) => told(null, value),
-        (error: unknown) => told(error),
+        (value) => done(null, value),
+        (error: unknown) => done(error),
       )
       return undefined
     }
@@ -123,12 +124,12 @@ export function limitedClient({ finder, connected, ...limits }: ClientOptions): 
       const isInside = this.#isInTransaction
       if (BEGIN.test(config.text)) {
         this.#isInTransaction = true
-        // One more `begin` changes nothing; its settings would undo those that the first one has made.
+        // Inside of a transaction, `begin` changes nothing, but its settings would replace those of the first one.
         return this.#run(isInside ? config : { ...config, text: config.text.replace(BEGIN, beginning) })
       }
       if (END.test(config.text)) this.#isInTransaction = false
       if (isInside) return this.#run(config)
-      // They travel together. A statement that fails makes a rollback of the commit.
+      // The three are sent together. If the statement fails, Postgres turns the commit into a rollback.
       const all = Promise.all([this.#run(beginning), this.#run(config), this.#run('commit')])
       return all.then(([, result]) => result)
     }

@@ -1,8 +1,8 @@
 import { type Envelope, type Environment, rawBytes } from '../envelope.ts'
 import { type IdwiseEvent, parseEvent } from '../idwise/event.ts'
 import { eventKey, sha256 } from '../idwise/identity.ts'
-import { rewritten } from '../idwise/jsonb.ts'
 import type { JourneyEvent } from '../journey/fold.ts'
+import { rewritten, toJsonb } from './jsonb.ts'
 
 /** A delivery that a worker has taken from the queue or the inbox. */
 export type Job = {
@@ -20,6 +20,8 @@ export type EventRow = {
   readonly delivery: Job
   readonly environment: Environment
   readonly event: IdwiseEvent
+  /** The document as text for `jsonb`; null if the body is no JSON, or is stored as bytes alone. */
+  readonly json: string | null
   /** The body as the text that it is, or as bytes; one of both. PostgreSQL makes the bytes of a text by itself. */
   readonly body:
     | { readonly text: string; readonly bytes: null }
@@ -41,17 +43,18 @@ export function readJob(delivery: Job, bodyAs: BodyAs, now: number): EventRow {
   const { raw } = envelope
   const isText = raw !== undefined && bodyAs === 'sent' && !raw.includes('\0')
   const body = isText ? { text: raw, bytes: null } : { text: null, bytes: rawBytes(envelope) }
-  const event = asTold(parseEvent(body.text ?? body.bytes ?? ''), bodyAs)
+  const parsed = parseEvent(body.text ?? body.bytes ?? '')
+  const event = bodyAs === 'none' ? { ...parsed, details: null, finalWithoutManual: false } : parsed
   const { eventId, normalisedEvent } = event
   // An event without id gets its key in keyAnonymous.
   const key = eventId === null ? Buffer.alloc(0) : eventKey(envelope.env, { normalisedEvent, eventId })
   const at = Math.min(envelope.at, now)
-  return { delivery, environment: envelope.env, event, body, at, eventKey: key }
+  return { delivery, environment: envelope.env, event, json: jsonOf(parsed, bodyAs), body, at, eventKey: key }
 }
 
-function asTold(event: IdwiseEvent, bodyAs: BodyAs): IdwiseEvent {
-  if (bodyAs === 'none') return { ...event, json: null, details: null, finalWithoutManual: false }
-  return bodyAs === 'sent' || event.json === null ? event : { ...event, json: rewritten(event.json) }
+function jsonOf({ json }: IdwiseEvent, bodyAs: BodyAs): string | null {
+  if (json === null || bodyAs === 'none') return null
+  return bodyAs === 'sent' ? toJsonb(json) : rewritten(toJsonb(json))
 }
 
 export function bodySha256({ body }: EventRow): Buffer {

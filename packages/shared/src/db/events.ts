@@ -48,7 +48,7 @@ export async function insertEvents(connection: Connection, rows: readonly EventR
       texts((row) => row.event.manualDecision),
       texts((row) => row.event.finalDecision),
       texts((row) => row.event.details && JSON.stringify(row.event.details)),
-      texts(({ event, body }) => (event.json === body.text && body.text ? SAME_AS_TEXT : event.json)),
+      texts(({ json, body }) => (json === body.text && body.text ? SAME_AS_TEXT : json)),
       bytes((row) => row.body.bytes),
       texts((row) => row.body.text),
       texts(requests()),

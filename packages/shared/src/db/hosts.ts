@@ -6,8 +6,8 @@ import { describeError } from '../runtime/errors.ts'
 const FORM = /^(postgres(?:ql)?:\/\/)((?:[^@/?]*@)?)([^/?]*)([^?]*)(?:\?(.*))?$/
 
 /**
- * The URLs of the single hosts that DATABASE_URL names: `postgres://u:p@a:5432,b:5432/db`. What the driver does not know is
- * taken out; which of them can be written to is found out (`createPrimaryFinder`), as `target_session_attrs` would ask.
+ * Splits DATABASE_URL, such as `postgres://u:p@a:5432,b:5432/db`, into one URL for each host. The driver does not know
+ * `target_session_attrs`, so it is removed: `createPrimaryFinder` always finds the host that can be written to.
  *
  * @throws Error whose message says what is wrong, without any part of the URL
  */
@@ -28,16 +28,19 @@ export function hostsIn(url: string): string[] {
   return all
 }
 
-/** The setting DATABASE_URL. */
-export const databaseUrl = z.string().superRefine((url, context) => {
-  try {
-    hostsIn(url)
-  } catch (error) {
-    context.issues.push({ code: 'custom', message: (error as Error).message, input: undefined })
-  }
-})
+/** The schema of the setting DATABASE_URL. */
+export const databaseUrl = z
+  .string()
+  .superRefine((url, context) => {
+    try {
+      hostsIn(url)
+    } catch (error) {
+      context.issues.push({ code: 'custom', message: (error as Error).message, input: undefined })
+    }
+  })
+  .meta({ fromFile: true })
 
-/** The driver reads it without connecting, and throws where it cannot. */
+/** Lets the driver parse the URL, without connecting. */
 function readByDriver(url: string): pg.Client {
   try {
     return new pg.Client({ connectionString: url })
@@ -50,7 +53,7 @@ function readByDriver(url: string): pg.Client {
   }
 }
 
-/** `host:port/database` of each host, never with credentials. */
+/** `host:port/database` of each host, without credentials. */
 export function placeOf(url: string): string {
   return hostsIn(url)
     .map((each) => {
@@ -64,20 +67,20 @@ type Place = { host: string; port: number }
 
 /** Knows which of several hosts can be written to. */
 export type PrimaryFinder = {
-  /** @throws where none can be written to */
+  /** @throws if no host can be written to */
   find(): Promise<Place>
-  /** The one that was found is not it any more, or does not answer. */
+  /** Call it if the host that was found cannot be written to any more, or does not answer. */
   forget(): void
 }
 
-/** Less than a connection may take, so that who asks hears why none was found. */
+/** Shorter than the limit for a connection, so that the caller gets the reason why no host was found. */
 const ASK_MS = 1_500
-/** How long the others may still answer once one has. */
+/** How long the other hosts may still answer after the first answer. */
 const OTHERS_MS = 250
 const WRITABLE = `select not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off' as writable`
 const TIMELINE = `select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int as timeline`
 
-/** @returns undefined for a single host, which needs no finding */
+/** @returns undefined for a single host */
 export function createPrimaryFinder(url: string): PrimaryFinder | undefined {
   const hosts = hostsIn(url)
   if (hosts.length === 1) return undefined
@@ -97,8 +100,8 @@ export function createPrimaryFinder(url: string): PrimaryFinder | undefined {
 }
 
 /**
- * Side by side, so that one that hangs does not hold up the others. An old primary that has come back takes writes too, and
- * must not be taken by some processes: the timeline of the one that was promoted last is the highest.
+ * Asks all hosts at the same time, so that a host that hangs does not delay the others. An old primary that has come
+ * back accepts writes too, and no process may use it: the host that was promoted last has the highest timeline.
  */
 async function askAll(hosts: readonly string[]): Promise<Place> {
   const asked = hosts.map(ask)
@@ -113,7 +116,7 @@ async function askAll(hosts: readonly string[]): Promise<Place> {
     await Promise.any(asked)
   } catch (error) {
     const causes = (error as AggregateError).errors.map((each) => describeError(each).message)
-    // As a server says that takes no connections now.
+    // The code of a server that accepts no connections now.
     throw Object.assign(
       new Error(`none of the ${hosts.length} hosts can be written to (${[...new Set(causes)].join('; ')})`),
       { code: '57P03' },
@@ -135,7 +138,7 @@ async function ask(url: string): Promise<{ place: Place; timeline: number }> {
     await client.connect()
     const { rows } = await client.query(WRITABLE)
     if (!rows[0]?.writable) throw new Error('a standby')
-    // Servers that are no plain Postgres may not know it.
+    // A server that is not plain Postgres may not know the function.
     const timeline = await client.query(TIMELINE).then(
       (result) => result.rows[0]?.timeline ?? 0,
       () => 0,

@@ -1,6 +1,21 @@
-export { createAudit } from './audit.ts'
+export { type Audit, createAudit } from './audit.ts'
 export { checkNewSession, checkPostgres } from './check.ts'
+export {
+  type ActOutcome,
+  DEAD_LETTER_STATES,
+  type DeadLetterAct,
+  type DeadLetterState,
+  discardDeadLetter,
+  replayDeadLetter,
+} from './dead-letter-acts.ts'
+export {
+  type DeadLetter,
+  type DeadLetterSummary,
+  getDeadLetter,
+  listDeadLetters,
+} from './dead-letter-queries.ts'
 export { letterOf, type NewDeadLetter, writeDeadLetters } from './dead-letters.ts'
+export { findEvent, type StoredEvent } from './event-queries.ts'
 export type { Job } from './event-row.ts'
 export { classifyFailure, isFullOfNotifications, isTooSlow } from './failure.ts'
 export { databaseUrl, placeOf } from './hosts.ts'
@@ -33,19 +48,7 @@ export { JOURNEY_CHANNEL, type JourneyChange } from './journeys.ts'
 export { type LandingOutcome, type LandOptions, landJobs } from './landing.ts'
 export { withLease } from './lease.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
-export {
-  type ActOutcome,
-  type DeadLetter,
-  type DeadLetterState,
-  type DeadLetterSummary,
-  discardDeadLetter,
-  findEvent,
-  getDeadLetter,
-  listDeadLetters,
-  recordReland,
-  replayDeadLetter,
-  type StoredEvent,
-} from './operate.ts'
+export { recordAction } from './operator-actions.ts'
 export { pingPostgres } from './ping.ts'
 export { type Connection, createDb, type Db, type TransactionLimits } from './pool.ts'
 export { ANY_EVENT, type EventShape, probeLanding, shapeOf } from './probe.ts'

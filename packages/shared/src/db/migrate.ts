@@ -7,25 +7,26 @@ import type { Connection, Db } from './pool.ts'
 
 const FOLDER = fileURLToPath(new URL('./migrations', import.meta.url))
 const TABLE = 'sluice_migrations'
-/** Any number that nothing else locks: one migration at a time, the others wait. */
+/** A number that nothing else locks. One migration runs at a time, and the others wait. */
 const LOCK = 7_583_221_904
 
 /**
  * - `missing`, `older`: run `sluice migrate`.
- * - `newer`: a later Sluice has migrated; this build goes on, since migrations keep the columns of the release before.
+ * - `newer`: a later Sluice has migrated. This build goes on, because a migration keeps the columns of the release
+ *   before.
  */
 export type SchemaState = 'current' | 'missing' | 'older' | 'newer'
 
 /**
- * Brings the schema to this build's version. Safe to run from several processes at once.
+ * Brings the schema to this build's version. Several processes may call it at the same time.
  *
- * @returns the state before.
+ * @returns the state before
  */
 export async function migrateSchema(db: Db): Promise<SchemaState> {
   const client = await db.pool.connect()
   try {
-    // A migration may take as long as it needs. The lock is the transaction's, since behind a pooler a session belongs to
-    // nobody; drizzle's own `begin` finds itself in it, and its `commit` ends it.
+    // A migration may take as long as it needs. The lock belongs to the transaction, because behind a pooler a lock
+    // of the session would be lost. Drizzle's `begin` runs inside of this transaction, and its `commit` ends it.
     await client.query('begin; set local statement_timeout = 0; set local lock_timeout = 0')
     await client.query('select pg_advisory_xact_lock($1)', [LOCK])
     const before = await schemaState(client)

@@ -1,7 +1,10 @@
 import pg from 'pg'
 import { createPrimaryFinder, hostsIn } from './hosts.ts'
 
-/** Resolves once the server at the URL answers a query, of several the one that can be written to; else rejects with why. */
+/**
+ * Resolves when the server answers a query; of several hosts, the one that can be written to. Rejects with the
+ * reason.
+ */
 export async function pingPostgres(url: string): Promise<void> {
   const finder = createPrimaryFinder(url)
   if (finder) return void (await finder.find())

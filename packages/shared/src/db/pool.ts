@@ -38,7 +38,8 @@ export type TransactionLimits = { readonly statementMs?: number; readonly lockMs
 /**
  * A pool for one purpose. Every wait has a limit, because `pg` waits for ever for a server that hangs.
  *
- * @param options.statementMs the longest time of a statement; if the server does not answer, the client gives up 2 s later
+ * @param options.statementMs the longest time of a statement; if the server does not answer, the client gives up 2 s
+ * later
  */
 export function createDb(
   url: string,
@@ -89,9 +90,9 @@ const BEGIN = 'begin'
 const BEGIN_LANDING =
   'begin; set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off'
 /**
- * SQLSTATEs whose cause is a row, or another transaction that works on it. After any other, the connection itself may be
- * the cause: it keeps a plan of a table that has changed (0A000), its statements went with the session of a pooler (26000),
- * or its server has become a standby (25006).
+ * SQLSTATEs whose cause is a row, or another transaction that works on it. After any other, the connection itself may
+ * be the cause: it keeps a plan of a table that has changed (0A000), its statements went with the session of a pooler
+ * (26000), or its server has become a standby (25006).
  */
 const OF_THE_ROW = /^(21|22|23|40|P0)|^(55P03|57014)$/
 const NOW = 'select (extract(epoch from clock_timestamp()) * 1000)::float8 as now'

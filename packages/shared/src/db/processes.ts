@@ -7,13 +7,13 @@ import type { Log } from '../runtime/log.ts'
 import { release } from '../runtime/release.ts'
 import type { Db } from './pool.ts'
 
-/** An ingest or a worker, as the others see it. */
+/** An ingest or a worker, as other processes see it. */
 export type Process = {
   readonly app: 'ingest' | 'worker'
-  /** Null where it uses the inbox alone. */
+  /** Null if it uses the inbox alone. */
   readonly queuePrefix: string | null
   readonly queueShards: number | null
-  /** The shards that a worker takes; null for an ingest, and for a worker of the inbox alone. */
+  /** The shards that a worker consumes. Null for an ingest, and for a worker that uses the inbox alone. */
   readonly shards: readonly number[] | null
 }
 
@@ -22,7 +22,7 @@ const GONE_AFTER_SECONDS = 60
 const END_LIMIT_MS = 1_000
 
 /**
- * @param queue the setting of this process; `consume` names the shards that a worker takes, all by default
+ * @param queue the settings of this process. `consume` names the shards that a worker consumes; the default is all.
  */
 export function describeProcess(
   app: 'ingest' | 'worker',
@@ -38,8 +38,8 @@ export function describeProcess(
 }
 
 /**
- * Tells the other processes of this one, every 10 s, until it is disposed. While Postgres is away it keeps silent: the
- * checks of Postgres say so.
+ * Announces this process to the others every 10 s, until it is disposed. It reports no failure, because the checks of
+ * Postgres do.
  */
 export function announceProcess(db: Db, self: Process, log: Log, everyMs = BEAT_MS): AsyncDisposable {
   const id = randomUUID()
@@ -52,7 +52,8 @@ export function announceProcess(db: Db, self: Process, log: Log, everyMs = BEAT_
     await db.pool.query('delete from processes where id = $1', [id])
   }
   return {
-    [Symbol.asyncDispose]: () => withDeadline(leave(), END_LIMIT_MS, 'taking leave').catch(() => {}),
+    [Symbol.asyncDispose]: () =>
+      withDeadline(leave(), END_LIMIT_MS, 'removing the row of this process').catch(() => {}),
   }
 }
 
@@ -60,7 +61,7 @@ const BEAT = `with gone as (delete from processes where seen_at < now() - interv
   insert into processes (id, app, release, queue_prefix, queue_shards, shards) values ($1, $2, $3, $4, $5, $6)
   on conflict (id) do update set seen_at = now()`
 
-/** The processes that were seen within the last minute. */
+/** The processes that announced themselves within the last minute. */
 export async function liveProcesses(db: Db): Promise<Process[]> {
   const { rows } = await db.pool.query(
     `select app, queue_prefix as "queuePrefix", queue_shards as "queueShards", shards from processes
@@ -71,56 +72,61 @@ export async function liveProcesses(db: Db): Promise<Process[]> {
 }
 
 /**
- * Whether what the ingests put into queues is taken by workers. Empty where Postgres or its schema is not there, which
- * other checks say.
+ * Checks that workers consume every queue and shard that an ingest fills. If Postgres or its schema is missing, the
+ * result is empty: other checks say so.
  *
- * @param self who asks, known to the others or not yet; undefined: somebody who wants to know whether a worker runs
+ * @param self the process that asks, announced or not. A person who asks is no process, and is also told whether a
+ * worker runs at all.
  */
 export async function checkProcesses(db: Db, self?: Process): Promise<Check[]> {
   const live = await liveProcesses(db).catch(() => undefined)
   if (!live) return []
   if (!self && !live.some(isWorker))
-    return [warn('Processes', 'no worker runs', 'Start one: events wait until it lands them.')]
-  const found = judgeProcesses(self ? [...live, self] : live)
-  return found.length > 0 || self ? found : [ok('Processes', inWords(live))]
+    return [warn('Processes', 'no worker runs', 'Start one. Events wait until it lands them.')]
+  const found = compareProcesses(self ? [...live, self] : live)
+  return found.length > 0 || self ? found : [ok('Processes', describeAll(live))]
 }
 
 const isWorker = ({ app }: Process) => app === 'worker'
 
-/** What does not fit together, of processes that run at the same time. */
-export function judgeProcesses(live: readonly Process[]): Check[] {
+/** Finds settings that do not fit together, of processes that run at the same time. */
+function compareProcesses(live: readonly Process[]): Check[] {
   const workers = live.filter(isWorker)
   if (workers.length === 0) return []
   const prefixes = new Set(live.flatMap(({ queuePrefix }) => queuePrefix ?? []))
   return [...prefixes].flatMap((prefix) => {
     const members = live.filter(({ queuePrefix }) => queuePrefix === prefix)
-    return judgeQueue(prefix, members, workers)
+    return checkQueue(prefix, members, workers)
   })
 }
 
 /** @param members the processes that use the queue of this prefix */
-function judgeQueue(prefix: string, members: readonly Process[], workers: readonly Process[]): Check[] {
-  const takers = members.filter(isWorker)
+function checkQueue(prefix: string, members: readonly Process[], workers: readonly Process[]): Check[] {
+  const consumers = members.filter(isWorker)
   const filled = Math.max(
     ...members.map(({ app, queueShards }) => (app === 'ingest' ? (queueShards ?? 0) : 0)),
   )
-  if (filled > 0 && takers.length === 0) {
+  if (filled > 0 && consumers.length === 0) {
     const others = unique(workers.map(({ queuePrefix }) => queuePrefix ?? 'the inbox alone'))
-    const text = `no worker takes the queue of an ingest: QUEUE_PREFIX is ${prefix} there, and of the workers ${others}`
+    const text = `no worker consumes the queue of an ingest, whose QUEUE_PREFIX is ${prefix}; that of the workers is ${others}`
     return [fail('Processes', text, 'Give all of them the same REDIS_URL and QUEUE_PREFIX.')]
   }
-  const taken = new Set(takers.flatMap(({ shards }) => shards ?? []))
-  const left = Array.from({ length: filled }, (_, shard) => shard).filter((shard) => !taken.has(shard))
+  const consumed = new Set(consumers.flatMap(({ shards }) => shards ?? []))
+  const left = Array.from({ length: filled }, (_, shard) => shard).filter((shard) => !consumed.has(shard))
   const counts = (app: string) =>
     unique(members.flatMap((member) => (member.app === app ? (member.queueShards ?? []) : [])))
   const differ = new Set(members.map(({ queueShards }) => queueShards)).size > 1
   const settings = differ
-    ? `QUEUE_SHARDS under QUEUE_PREFIX ${prefix} is ${counts('ingest') || 'not set'} of ingests and ${counts('worker')} of workers`
-    : `of ${filled} shards under QUEUE_PREFIX ${prefix} workers take ${unique([...taken])}`
+    ? `QUEUE_SHARDS under QUEUE_PREFIX ${prefix} is ${counts('ingest') || 'not set'} for ingests and ${counts('worker')} for workers`
+    : `of ${filled} shards under QUEUE_PREFIX ${prefix} workers consume ${unique([...consumed])}`
   if (left.length > 0) {
-    const text = `${settings}: nobody takes shard ${unique(left)}`
+    const text = `${settings}: no worker consumes shard ${unique(left)}`
     return [
-      fail('Processes', text, 'Give all the same QUEUE_SHARDS, and each shard a worker (WORKER_SHARDS).'),
+      fail(
+        'Processes',
+        text,
+        'Give all processes the same QUEUE_SHARDS, and each shard a worker (WORKER_SHARDS).',
+      ),
     ]
   }
   return differ ? [warn('Processes', settings, 'Give all of them the same QUEUE_SHARDS.')] : []
@@ -131,7 +137,7 @@ function unique(values: readonly (string | number)[]): string {
   return words.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).join(', ')
 }
 
-function inWords(live: readonly Process[]): string {
+function describeAll(live: readonly Process[]): string {
   const count = (name: string) => live.filter(({ app }) => app === name).length
-  return `ingests ${count('ingest')}, workers ${count('worker')}: each queue that is filled is taken from`
+  return `ingests ${count('ingest')}, workers ${count('worker')}: each queue that is filled has a worker`
 }

@@ -211,7 +211,7 @@ export const operatorActions = pgTable('operator_actions', {
   at: time('at').notNull().defaultNow(),
   /** Who: the name of the operator or the system user of the command line. */
   actor: text('actor').notNull(),
-  /** replay, discard, reland */
+  /** An `OperatorActionName`. */
   action: text('action').notNull(),
   /** On what, for example `dead_letter 42`. */
   target: text('target').notNull(),

@@ -6,8 +6,9 @@ export type SessionLimits = {
 }
 
 /**
- * What the statements of Sluice and the driver's reading of results rely on, whatever a role or a database brings along.
- * Left to the operator: `synchronous_commit` and `default_transaction_read_only`, which the checks look at.
+ * The settings on which the statements of Sluice and the driver's parsing of results rely. They replace those that a
+ * role or a database brings along. `synchronous_commit` and `default_transaction_read_only` are left to the operator;
+ * the checks look at them.
  */
 const RELIED_ON: Readonly<Record<string, string>> = {
   search_path: 'public',
@@ -34,11 +35,11 @@ const RELIED_ON: Readonly<Record<string, string>> = {
   enable_sort: 'on',
 }
 
-/** Says so of the transaction that is under way, and is none of the session. */
+/** Can be set for a transaction alone. */
 const OF_TRANSACTION = ['transaction_isolation']
-/** Takes effect with the next transaction. */
+/** Take effect with the next transaction, so setting them in a transaction has no use. */
 const OF_SESSION = ['default_transaction_isolation', 'default_transaction_deferrable']
-/** Limits that end what may last, by the version that brought them; a pooler's idle sessions are its own. */
+/** Limits that must not end Sluice's sessions and transactions, with the version of Postgres that brought each. */
 const ENDS_SESSIONS = { name: 'idle_session_timeout', since: 140_000 }
 const ENDS_TRANSACTIONS = { name: 'transaction_timeout', since: 170_000 }
 
@@ -51,10 +52,10 @@ function limitsOf({ statementMs, lockMs, idleInTransactionMs }: SessionLimits): 
 }
 
 /**
- * Asks whether there is a pooler in between: the server's process is another one than was told at the start. Where there is
- * none, it sets the session up in the same round trip; a pooler would hand the settings on to others.
+ * Asks whether the connection goes through a pooler, and if it does not, sets the session up in the same round trip. A
+ * pooler would pass the settings on to other clients.
  *
- * @param processId as the server has told it
+ * @param processId of the server's process, as the connection reported it. Behind a pooler, another process answers.
  */
 export function openingStatement(processId: number, limits: SessionLimits): string {
   const settings = Object.entries({ ...RELIED_ON, ...limitsOf(limits) })
@@ -72,7 +73,7 @@ export function openingStatement(processId: number, limits: SessionLimits): stri
 const VERSION = `current_setting('server_version_num')::int`
 
 /**
- * Begins a transaction with the same settings, which end with it.
+ * Begins a transaction with the same settings. They end with the transaction.
  *
  * @param version of the server, such as 150018
  */

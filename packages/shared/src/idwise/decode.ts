@@ -1,14 +1,14 @@
 import { isUtf8 } from 'node:buffer'
 import { gunzipSync } from 'node:zlib'
 
-/** As many bytes as the ingest takes of a body that is not compressed. */
+/** The same limit as the ingest has for a body as sent. */
 const MAX_DECODED_BYTES = 262_144
 
 /**
- * The body as its sender wrote it: of a gzip body what is in it, else the bytes themselves. Told by its first bytes, as
- * JSON is, whatever it is labelled; they are no UTF-8, so that no text is mistaken for one.
+ * The body before compression. Its first bytes say whether it is gzip, not its label. They are no UTF-8, so no text is
+ * mistaken for gzip.
  *
- * @returns undefined for a gzip body that is broken, or of more than 262,144 bytes when decoded
+ * @returns undefined for a gzip body that is broken, or has more than 262,144 bytes when decoded
  */
 export function decodeBody(raw: Buffer): Buffer | undefined {
   if (!isGzip(raw)) return raw
@@ -23,7 +23,7 @@ export function isGzip(raw: Buffer): boolean {
   return raw[0] === 0x1f && raw[1] === 0x8b
 }
 
-/** The body as text; undefined where it cannot be decoded or is not valid UTF-8. */
+/** The body as text; undefined if it cannot be decoded or is no valid UTF-8. */
 export function textOf(raw: Buffer): string | undefined {
   if (isUtf8(raw)) return raw.toString('utf8')
   const decoded = isGzip(raw) ? decodeBody(raw) : undefined

@@ -1,8 +1,7 @@
 import { hash } from 'node:crypto'
 import { cleaned, cleanText, isObject, numbersAsSent, property, readJson } from './json.ts'
-import { toJsonb } from './jsonb.ts'
 
-/** Every event type that IDWise documents, current and older, by its normalised name ("IDWise Webhook Types"). */
+/** All event types that IDWise documents, current and older, by normalised name ("IDWise Webhook Types"). */
 const KINDS = new Map([
   ['finished step', 'finished_step'],
   ['finished user steps', 'finished_user_steps'],
@@ -20,32 +19,32 @@ const KINDS = new Map([
 type KnownKind = typeof KINDS extends Map<string, infer Kind> ? Kind : never
 export type EventKind = KnownKind | 'unrecognised'
 
-/** `AML Monitor Update` is spelt this way in the text of its own page. */
+/** The page of `AML Monitor Update` itself spells it this way. */
 const MISSPELT = new Map([['aml monior update', 'aml monitor update']])
 
 /**
- * What one webhook says. Everything but `kind` may be missing: shapes have changed over the years and may change
- * again. Texts are fit for PostgreSQL and shortened to what a column and its index hold, ids so that they
- * stay distinct; the raw bytes are the truth.
+ * The content of one webhook. Every field but `kind` may be missing: shapes have changed over the years and may change
+ * again. Texts are made fit for PostgreSQL, and shortened so that a column and its index hold them. Shortened ids stay
+ * distinct. The raw bytes are stored as well.
  */
 export type IdwiseEvent = {
   readonly kind: EventKind
   /** The name as received. */
   readonly event: string | null
-  /** The name as compared: trimmed, blanks joined, case folded, known misspellings mapped. Empty where there is none. */
+  /** The name for comparisons: trimmed, blanks joined, lower case, known misspellings corrected. Empty if missing. */
   readonly normalisedEvent: string
-  /** Unique per event and the same on every redelivery; null where it is missing or not 1 to 256 well-formed bytes. */
+  /** Unique for the event and the same in every redelivery; null if it is missing or not 1 to 256 well-formed bytes. */
   readonly eventId: string | null
   readonly journeyId: string | null
   readonly referenceNo: string | null
   readonly systemDecision: string | null
   readonly manualDecision: string | null
   readonly finalDecision: string | null
-  /** It has a final decision and no manual one at all, not even null: the oldest shape. */
+  /** The oldest shape: it has a final decision, and no manual decision, not even null. */
   readonly finalWithoutManual: boolean
-  /** What only some event types carry, under the sender's own names; null where there is nothing. */
+  /** Fields that only some event types have, under the sender's names; null if there are none. */
   readonly details: EventDetails | null
-  /** The whole document as text for a `jsonb` column; null where the body is not JSON. */
+  /** The document as text, decoded, without byte order mark; null if the body is no JSON. */
   readonly json: string | null
 }
 
@@ -66,16 +65,16 @@ const MAX_TEXT = 500
 const HASH_DIGITS = 64
 const MAX_NAME = 200
 
-/** What ingest needs to know of an event. */
-export type EventNames = Pick<IdwiseEvent, 'normalisedEvent' | 'eventId' | 'journeyId'>
+/** The part of an event that the ingest needs. */
+type EventNames = Pick<IdwiseEvent, 'normalisedEvent' | 'eventId' | 'journeyId'>
 
-/** Reads what names the event, and nothing else. Never throws. */
+/** Reads only the names and ids of an event. Never throws. */
 export function parseNames(raw: Buffer | string): EventNames {
   const document = readJson(raw)
   return document ? namesIn(document, bodyOf(document)) : UNREADABLE
 }
 
-/** Reads any bytes, or the text that they are, as an IDWise event. Never throws: what cannot be read is `unrecognised`. */
+/** Reads any bytes, or their text, as an event of IDWise. Never throws: a body that cannot be read is `unrecognised`. */
 export function parseEvent(raw: Buffer | string): IdwiseEvent {
   const document = readJson(raw)
   if (!document) return UNREADABLE
@@ -94,7 +93,7 @@ export function parseEvent(raw: Buffer | string): IdwiseEvent {
     finalDecision,
     finalWithoutManual: finalDecision !== null && manualDecision === null && hasNoManualDecision(document),
     details: body ? detailsOf(body) : null,
-    json: toJsonb(document.text),
+    json: document.text,
   }
 }
 
@@ -128,7 +127,7 @@ const UNREADABLE: IdwiseEvent = {
   json: null,
 }
 
-export function normaliseName(name: string): string {
+function normaliseName(name: string): string {
   return USUAL_NAMES.get(name) ?? normalise(name)
 }
 
@@ -138,7 +137,7 @@ function normalise(name: string): string {
   return MISSPELT.get(folded) ?? folded
 }
 
-/** The names as IDWise writes them, which need no second look. */
+/** The names as IDWise writes them, with their normalised form. */
 const USUAL_NAMES = new Map(
   [...KINDS.keys()].map((name) => [
     name
@@ -151,14 +150,14 @@ const USUAL_NAMES = new Map(
 type Document = { text: string; value: unknown }
 type Body = {
   get(key: string): unknown
-  /** Text, or a number as the text that was sent; null for missing, null, empty and anything else. */
+  /** A text, or a number as it was sent; null if it is missing, null, empty or of another type. */
   text(key: string): string | null
-  /** Likewise, for what names something: two that differ stay different, however long they are. */
+  /** Like `text`, for ids: two different ids stay different even if they are shortened. */
   id(key: string): string | null
   digits(key: string): string | null
 }
 
-/** The `body` object; a body that was sent as a JSON string is read once more. */
+/** The `body` object. A body that was sent as a JSON string is parsed again. */
 function bodyOf(document: Document): Body | undefined {
   const inner = property(document.value, 'body')
   if (isObject(inner)) return bodyIn(document, inner, (value) => property(value, 'body'))
@@ -196,10 +195,10 @@ function bodyIn(
   return { get, text, id, digits }
 }
 
-/** An id as it is stored: one that is too long is cut, and ends in the SHA-256 of the whole. */
+/** An id as it is stored: an id that is too long is cut, and ends with the SHA-256 of the whole. */
 export function storedId(id: string): string {
   if (id.length <= MAX_TEXT) return cleanText(id)
-  // UTF-16 tells apart what is no valid UTF-8.
+  // UTF-16, since two ids that are no valid UTF-8 could be the same in UTF-8.
   const digest = hash('sha256', Buffer.from(id, 'utf16le'), 'hex')
   return `${cleanText(id.slice(0, MAX_TEXT - HASH_DIGITS - 1))}~${digest}`
 }
@@ -231,7 +230,7 @@ function detailsOf(body: Body): EventDetails | null {
   return Object.keys(details).length > 0 ? details : null
 }
 
-/** An integer, also one written as digits or, as on the vendor's own page, as `**1**`. */
+/** An integer, also one that is written as text: `1`, or `**1**` as on IDWise's page. */
 function integer(value: unknown): number | undefined {
   const number = typeof value === 'string' ? Number(/^\s*\**(\d{1,15})\**\s*$/.exec(value)?.[1]) : value
   return typeof number === 'number' && Number.isSafeInteger(number) ? number : undefined

@@ -1,18 +1,19 @@
 import { hash } from 'node:crypto'
 import type { Environment } from '../envelope.ts'
 import type { IdwiseEvent } from './event.ts'
+import { REDELIVERY_WINDOW_MS } from './schedule.ts'
 
-/** A body without event id is the same event when it comes again within this span of its first arrival. */
-export const ANONYMOUS_WINDOW_MS = 60 * 60 * 1000
+/** A body without event id is the same event if it comes again so soon after it was first received. */
+export const ANONYMOUS_WINDOW_MS = REDELIVERY_WINDOW_MS
 
-/** By way of a string, since a buffer costs Node twice as much. */
+/** Makes a string first, since a hash as buffer costs Node.js twice as much. */
 export function sha256(bytes: Buffer | string): Buffer {
   return Buffer.from(hash('sha256', bytes, 'binary'), 'latin1')
 }
 
 /**
- * What makes an event the same event: SHA-256 over environment, normalised name and event id, each preceded by its
- * length, so that no two different triples give the same bytes.
+ * Two deliveries with the same key are the same event. The key is the SHA-256 over environment, normalised name and
+ * event id, each after its length, so that two different triples never give the same bytes.
  */
 export function eventKey(
   environment: Environment,
@@ -21,23 +22,23 @@ export function eventKey(
   return keyOver(environment, event.normalisedEvent, event.eventId)
 }
 
-/** The key of an event that carries no id: its body and the time of its first arrival (ms since 1970) stand for it. */
+/** The key of an event without id: its body and the time when it was first received (ms since 1970) stand for the id. */
 export function anonymousEventKey(
   environment: Environment,
   bodySha256: Buffer,
-  firstArrivalMs: number,
+  firstReceivedMs: number,
 ): Buffer {
-  return keyOver(environment, bodySha256, String(firstArrivalMs))
+  return keyOver(environment, bodySha256, String(firstReceivedMs))
 }
 
-/** The names of one arrival, before it is stored. */
-export type Identity = {
+/** The ids of one delivery before it is stored. */
+type Identity = {
   /**
-   * The same for every delivery of one body of one event with an id. A raw event id would collide with BullMQ's own keys, and
-   * without the body's hash BullMQ would drop another body under the same event id in silence.
+   * The same for every delivery of one body of one event with an id. The raw event id would collide with BullMQ's own
+   * keys, and without the body's hash BullMQ would silently drop another body under the same event id.
    */
   readonly jobId: string
-  /** Hex; null for an event without id, whose key PostgreSQL decides when it lands. */
+  /** Hex; null for an event without id: PostgreSQL decides its key when it lands. */
   readonly eventKey: string | null
   /** Hex. */
   readonly bodySha256: string
@@ -52,7 +53,7 @@ export function identify(
   const body = sha256(raw)
   const key =
     eventId === null
-      ? // As if it were the first arrival, which only PostgreSQL knows: there they meet.
+      ? // As if it were received for the first time: only PostgreSQL knows better.
         anonymousEventKey(environment, body, receivedAtMs)
       : eventKey(environment, { normalisedEvent, eventId })
   return {
@@ -62,9 +63,9 @@ export function identify(
   }
 }
 
-/** Hashed in one go: each update of a running hash costs more than copying so few bytes. */
+/** Hashes all parts at once: each update of a running hash costs more than a copy of so few bytes. */
 function keyOver(...parts: (string | Buffer)[]): Buffer {
-  // No character of UTF-16 takes more than three bytes of UTF-8.
+  // A code unit of UTF-16 takes at most three bytes of UTF-8.
   const all = Buffer.allocUnsafe(parts.reduce((size, part) => size + 4 + 3 * part.length, 0))
   let at = 0
   for (const part of parts) {

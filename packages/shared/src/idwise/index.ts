@@ -1,8 +1,3 @@
-export {
-  type Credential,
-  type CredentialKind,
-  parseCredentials,
-} from './credentials.ts'
 export { decodeBody } from './decode.ts'
 export {
   type EventDetails,
@@ -12,4 +7,4 @@ export {
   parseNames,
   storedId,
 } from './event.ts'
-export { type Identity, identify, sha256 } from './identity.ts'
+export { identify, sha256 } from './identity.ts'

@@ -1,6 +1,6 @@
 import { textOf } from './decode.ts'
 
-/** Deeper documents are kept but not read: 5,000 nested arrays parse and then overflow the stack elsewhere. */
+/** Deeper documents are stored but not read: JSON.parse takes 5,000 nested arrays, and later code overflows the stack. */
 const MAX_DEPTH = 64
 
 const BOM = 0xfeff
@@ -8,10 +8,10 @@ export const QUOTE = 0x22
 const BACKSLASH = 0x5c
 
 /**
- * Reads bytes, or the text that they are, as JSON, whatever they are labelled; a gzip body is decoded first.
+ * Reads bytes, or their text, as JSON. Their label does not matter, and a gzip body is decoded first.
  *
- * @returns `text` without a byte order mark and the parsed `value`; undefined where the bytes are not valid UTF-8,
- * not JSON, or nested deeper than 64 levels. Never throws.
+ * @returns `text` without a byte order mark and the parsed `value`; undefined if the bytes are no valid UTF-8, no JSON,
+ * or nested deeper than 64 levels. Never throws.
  */
 export function readJson(raw: Buffer | string): { text: string; value: unknown } | undefined {
   const decoded = typeof raw === 'string' ? raw : textOf(raw)
@@ -24,7 +24,7 @@ export function readJson(raw: Buffer | string): { text: string; value: unknown }
   }
 }
 
-/** Counts brackets outside strings, so that JSON.parse never sees a document that is too deep. */
+/** Counts brackets outside strings, so that JSON.parse never gets a document that is too deep. */
 function isTooDeep(text: string): boolean {
   let depth = 0
   for (let i = 0; i < text.length; i++) {
@@ -37,7 +37,7 @@ function isTooDeep(text: string): boolean {
   return false
 }
 
-/** Where the string ends that begins here: at its closing quote, or behind the text. */
+/** The place of the closing quote of the string that begins at `start`; after the text if there is none. */
 export function endOfString(text: string, start: number): number {
   let at = start + 1
   for (; at < text.length; at++) {
@@ -48,7 +48,7 @@ export function endOfString(text: string, start: number): number {
   return at
 }
 
-/** An own property of a JSON object; undefined for anything that is not one. Safe with a key such as `__proto__`. */
+/** An own property of a JSON object; undefined if the value is no object. Safe with a key such as `__proto__`. */
 export function property(value: unknown, key: string): unknown {
   return isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined
 }
@@ -58,10 +58,10 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /**
- * The numbers of one object as they were sent: JSON.parse rounds integers above 2^53, which would give two events one
- * id. Reads the document once more, so call it only where a number is not a plain integer.
+ * The numbers of one object as they were sent: JSON.parse rounds integers above 2^53, so two events could get the same
+ * id. It parses the document once more, so call it only if a number is no plain integer.
  *
- * @param locate finds the object in the new reading
+ * @param locate finds the object in the document that is parsed again
  */
 export function numbersAsSent(
   text: string,
@@ -79,7 +79,7 @@ export function numbersAsSent(
   return (isObject(holder) && sent.get(holder)) || new Map()
 }
 
-/** The value with every text in it, keys included, fit for PostgreSQL. */
+/** The value with each text in it, keys too, as `cleanText` makes it. */
 export function cleaned(value: unknown): unknown {
   if (typeof value === 'string') return cleanText(value)
   if (Array.isArray(value)) return value.map(cleaned)
@@ -87,7 +87,10 @@ export function cleaned(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [cleanText(key), cleaned(inner)]))
 }
 
-/** Text that PostgreSQL's `text` takes: well-formed, without NUL. */
+/**
+ * Text that PostgreSQL's `text` takes: well-formed, without NUL. It is done here, not where rows are written, since an
+ * event must be the same whether it has just been parsed or is read from its row.
+ */
 export function cleanText(text: string): string {
   return text.toWellFormed().replaceAll('\0', '\ufffd')
 }

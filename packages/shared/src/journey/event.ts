@@ -1,4 +1,5 @@
 import type { EventKind } from '../idwise/event.ts'
+import { REDELIVERY_SPAN_MS } from '../idwise/schedule.ts'
 
 /** What one or more stored events of a journey say; events that say the same may be given as one, with their count. */
 export type JourneyEvent = {
@@ -24,9 +25,6 @@ export type JourneyEvent = {
 }
 
 type Arrival = Pick<JourneyEvent, 'lastAt'>
-
-/** How long after its first try an event can arrive ("Webhook FAQ": again after 5, 10 and 15 minutes). */
-export const REDELIVERY_SPAN_MS = 30 * 60 * 1000
 
 export const RESUBMISSION_REQUESTED = 'Resubmission Requested'
 export const VERDICTS: ReadonlySet<string> = new Set(['Approved', 'Rejected'])

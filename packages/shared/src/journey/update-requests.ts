@@ -1,13 +1,7 @@
+import { REDELIVERY_SPAN_MS } from '../idwise/schedule.ts'
 import { createAnswers, isVerdict, type Progress } from './answers.ts'
 import { sortedOut } from './classify.ts'
-import {
-  decides,
-  isStepUpdate,
-  type JourneyEvent,
-  REDELIVERY_SPAN_MS,
-  surelyAfter,
-  tooClose,
-} from './event.ts'
+import { decides, isStepUpdate, type JourneyEvent, surelyAfter, tooClose } from './event.ts'
 import { newestOf } from './newest.ts'
 
 /** What IDWise asked of the user after completion, and whether it came. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Check, fail, ok, warn } from '../runtime/check.ts'
 import { describeError } from '../runtime/errors.ts'
-import { QUEUE_NAME, shardPrefix } from './bullmq/options.ts'
+import { queueKeys, shardPrefix } from './bullmq/keys.ts'
 import type { RedisClient } from './connection.ts'
 import type { Master } from './nodes.ts'
 import { missingRights } from './permissions.ts'
@@ -89,9 +89,9 @@ async function isEmptiedSince(
   prefix: string,
   seen: Map<string, string>,
 ): Promise<boolean> {
-  const key = `${prefix}:canary`
-  await client.set(key, randomUUID(), 'NX')
-  const found = (await client.get(key)) ?? ''
+  const { canary } = queueKeys(prefix)
+  await client.set(canary, randomUUID(), 'NX')
+  const found = (await client.get(canary)) ?? ''
   const isEmptied = seen.has(prefix) && seen.get(prefix) !== found
   seen.set(prefix, found)
   return isEmptied
@@ -107,12 +107,12 @@ function judgeCanaries(shards: readonly Shard[]): Check[] {
 }
 
 async function countJobs(client: RedisClient, prefix: string): Promise<Counts> {
-  const key = (name: string) => `${prefix}:${QUEUE_NAME}:${name}`
+  const keys = queueKeys(prefix)
   const [waiting, paused, delayed, failed] = await Promise.all([
-    client.llen(key('wait')),
-    client.llen(key('paused')),
-    client.zcard(key('delayed')),
-    client.zcard(key('failed')),
+    client.llen(keys.wait),
+    client.llen(keys.paused),
+    client.zcard(keys.delayed),
+    client.zcard(keys.failed),
   ])
   return { waiting: waiting + paused, delayed, failed }
 }

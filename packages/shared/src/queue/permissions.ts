@@ -1,67 +1,30 @@
 import type { Redis } from 'ioredis'
+import { allCommandsOn } from './bullmq/commands.ts'
+import { queueKeys } from './bullmq/keys.ts'
 import { connected } from './nodes.ts'
 
-/** What ingest, worker and BullMQ's scripts run, each with arguments behind its key that make it complete. */
-const COMMANDS: Readonly<Record<string, readonly string[]>> = {
-  bzpopmin: ['0'],
-  del: [],
-  exists: [],
-  get: [],
-  hdel: ['0'],
-  hexists: ['0'],
-  hget: ['0'],
-  hgetall: [],
-  hincrby: ['0', '0'],
-  hmget: ['0'],
-  hmset: ['0', '0'],
-  hscan: ['0'],
-  hset: ['0', '0'],
-  incr: [],
-  lindex: ['0'],
-  llen: [],
-  lpos: ['0'],
-  lpush: ['0'],
-  lrange: ['0', '0'],
-  lrem: ['0', '0'],
-  ltrim: ['0', '0'],
-  mget: [],
-  rpop: [],
-  rpush: ['0'],
-  sadd: ['0'],
-  set: ['0'],
-  smembers: [],
-  srem: ['0'],
-  xadd: ['*', '0', '0'],
-  zadd: ['0', '0'],
-  zcard: [],
-  zpopmin: [],
-  zrange: ['0', '0'],
-  zrangebyscore: ['0', '0'],
-  zrem: ['0'],
-  zscore: ['0'],
-}
-
 /**
- * The commands of the queue that this user may not run on its keys: Redis 7.0 does not say which one stopped a script.
- * They are queued for a transaction, which Redis checks the rights for, and discarded.
+ * The commands of the queue that this user may not run on its keys. Redis 7.0 does not say which command stopped a script,
+ * so each one is queued for a transaction, for which Redis checks the rights, and the transaction is discarded.
  *
- * @param beside a connection of this user; a transaction has one for itself
+ * @param client of this user; the transaction runs on a copy of it
+ * @param prefix of a shard
  */
-export async function missingRights(beside: Redis, prefix: string): Promise<string[]> {
-  const client = beside.duplicate()
-  client.on('error', () => {})
+export async function missingRights(client: Redis, prefix: string): Promise<string[]> {
+  const copy = client.duplicate()
+  copy.on('error', () => {})
   try {
-    await connected(client)
-    return await deniedCommands(client, `${prefix}:events:rights`)
+    await connected(copy)
+    return await deniedCommands(copy, queueKeys(prefix).job('rights'))
   } finally {
-    client.disconnect()
+    copy.disconnect()
   }
 }
 
 async function deniedCommands(client: Redis, key: string): Promise<string[]> {
   await client.call('MULTI')
   const denied = await Promise.all(
-    commandsOn(key).map(async ([command, ...args]) => {
+    allCommandsOn(key).map(async ([command = '', ...args]) => {
       const error = await client.call(command, ...args).then(
         () => undefined,
         (reason: Error) => reason,
@@ -71,13 +34,4 @@ async function deniedCommands(client: Redis, key: string): Promise<string[]> {
   )
   await client.call('DISCARD')
   return denied.flat()
-}
-
-function commandsOn(key: string): [string, ...string[]][] {
-  return [
-    ['eval', 'return 0', '1', key],
-    ['evalsha', '0', '1', key],
-    ['rpoplpush', key, key],
-    ...Object.entries(COMMANDS).map(([command, args]): [string, ...string[]] => [command, key, ...args]),
-  ]
 }

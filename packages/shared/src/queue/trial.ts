@@ -1,67 +1,44 @@
 import { randomUUID } from 'node:crypto'
 import { createAdd } from './bullmq/add.ts'
 import { createJobClaimer } from './bullmq/claim.ts'
-import { QUEUE_NAME } from './bullmq/options.ts'
+import { ALL_IN_ONE_SCRIPT, KEY_TYPES } from './bullmq/commands.ts'
+import { createFinish } from './bullmq/finish.ts'
+import { queueKeys } from './bullmq/keys.ts'
 import { createScript } from './bullmq/script.ts'
 import type { RedisClient } from './connection.ts'
 
-/** What BullMQ's scripts call beside those that run here themselves: a job that is put off, renewed, failed, taken over. */
-const OTHERS = `
-local call = redis.call
-local job, lock, list, set, sorted, stream = unpack(KEYS)
-call('SET', lock, '1', 'PX', 1000, 'NX')
-call('GET', lock)
-call('PTTL', lock)
-call('HMSET', job, 'a', 1)
-call('HINCRBY', job, 'b', 1)
-call('HGETALL', job)
-call('HEXISTS', job, 'a')
-call('HDEL', job, 'a')
-call('RPUSH', list, '1')
-call('RPOPLPUSH', list, list)
-call('LINDEX', list, 0)
-call('LPOS', list, '1')
-call('RPOP', list)
-call('SADD', set, '1')
-call('SMEMBERS', set)
-call('SREM', set, '1')
-call('ZADD', sorted, 1, '1')
-call('ZRANGE', sorted, 0, 0)
-call('ZRANGEBYSCORE', sorted, 0, 1)
-call('ZSCORE', sorted, '1')
-call('ZREM', sorted, '1')
-call('ZPOPMIN', sorted)
-call('XADD', stream, 'MAXLEN', '~', 10, '*', 'event', 'probe')
-call('DEL', unpack(KEYS))`
+const JOB = 'e-probe'
+const TOKEN = 'probe'
 
-const others = createScript<null>(OTHERS, 6)
-const NAMES = ['wait', 'active', 'meta', 'marker', 'completed', 'stalled', 'delayed', 'events', 'missing']
+const runAllCommands = createScript<null>(ALL_IN_ONE_SCRIPT, KEY_TYPES.length)
 
 /**
- * Whether an event that is added here can be fetched, completed and put off: runs one job through the scripts that add,
- * take and finish, in a queue of its own under the shard's keys, and calls what the worker calls beside these. Nothing of
- * it stays.
+ * Checks that an event which is added here can be claimed and completed. It sends one job through the scripts that add,
+ * claim and finish, in a queue for this purpose among the shard's keys, then runs every other command of the queue. It
+ * leaves nothing.
  *
  * @param client of either kind
- * @param prefix of the shard, see `shardPrefix`
- * @throws what Redis refuses it with: NOPERM, READONLY, OOM, NOREPLICAS, MISCONF …
+ * @param prefix of the shard; see `shardPrefix`
+ * @throws the error that Redis refuses it with: NOPERM, READONLY, OOM, NOREPLICAS, MISCONF …
  */
 export async function tryQueue(client: RedisClient, prefix: string): Promise<void> {
-  const name = `${QUEUE_NAME}:probe-${randomUUID()}`
-  const key = (suffix: string) => `${prefix}:${name}:${suffix}`
-  const errors: Error[] = []
-  const claimer = createJobClaimer(client, prefix, { name, onRefused: (error) => errors.push(error) })
+  const queueName = `${queueKeys(prefix).name}:probe-${randomUUID()}`
+  const keys = queueKeys(prefix, queueName)
+  const refusals: Error[] = []
+  const claimer = createJobClaimer(client, prefix, { queueName, onRefused: (error) => refusals.push(error) })
+  const finish = createFinish(client, prefix, { queueName })
   try {
-    await createAdd(client, prefix, name)([{ jobId: 'e-probe', name: 'probe', data: '{}' }])
-    await client.bzpopmin(key('marker'), 1)
-    const taken = await claimer.take('probe', 1)
-    if (errors[0]) throw errors[0]
-    if (taken.length === 0) throw new Error('a job that was added could not be fetched')
-    const lost = await claimer.finish('probe', [{ id: 'e-probe', attempts: 1 }])
+    await createAdd(client, prefix, queueName)([{ jobId: JOB, name: 'probe', data: '{}' }])
+    await client.bzpopmin(keys.marker, 1)
+    const claimed = await claimer.claim(TOKEN, 1)
+    if (refusals[0]) throw refusals[0]
+    if (claimed.length === 0) throw new Error('a job that was added could not be fetched')
+    const lost = await finish(TOKEN, [{ id: JOB, attempts: 1 }])
     if (lost.length > 0) throw new Error('a job that was fetched could not be completed')
-    const keys = ['job', 'job:lock', 'list', 'stalled', 'delayed', 'events'].map(key)
-    await others(client, keys)
+    await runAllCommands(client, KEY_TYPES.map(keys.job))
   } finally {
-    await client.del(...[...NAMES, 'e-probe', 'e-probe:lock'].map(key)).catch(() => {})
+    const { wait, active, meta, marker, completed, stalled, missing } = keys
+    const left = [wait, active, meta, marker, completed, stalled, missing, keys.job(JOB), keys.lock(JOB)]
+    await client.del(...left, ...KEY_TYPES.map(keys.job)).catch(() => {})
   }
 }

@@ -2,21 +2,28 @@ export { backoffMs, DeadlineError, withDeadline } from './backoff.ts'
 export { type Batcher, type BatcherOptions, createBatcher } from './batch.ts'
 export { type Check, fail, ok, type StoreName, warn } from './check.ts'
 export { type Circuit, type CircuitPolicy, createCircuit } from './circuit.ts'
+export {
+  type Credential,
+  credentialSettings,
+  credentials,
+  credentialsSetting,
+  parseCredentials,
+} from './credentials.ts'
 export { describeError, errorCode, UserError } from './errors.ts'
 export { every, pause } from './every.ts'
 export { armFailpoint, FAILPOINTS, type Failpoint, failpoint } from './failpoint.ts'
+export { type Health, listenError, probes, serveMetrics, serveProbes } from './http.ts'
 export { runUntilSignal } from './lifecycle.ts'
 export { createLog, type Log } from './log.ts'
 export { createMetrics, type Metrics } from './metrics.ts'
 export { allocateYoung, lowerPriority } from './process.ts'
 export { parseRedisUrl, type RedisAddress } from './redis-url.ts'
-export { brief, type Health, listenError, serveMetrics, serveProbes } from './serve.ts'
 export {
-  blockList,
   type Env,
-  networks,
+  isFromFile,
   port,
   processSettings,
+  queueLocation,
   queueSettings,
   readSettings,
   SettingsError,

@@ -1,26 +1,33 @@
 import { readFileSync } from 'node:fs'
-import { BlockList, isIP } from 'node:net'
 import * as z from 'zod'
 import { UserError } from './errors.ts'
 import { parseRedisUrl } from './redis-url.ts'
 
 export type Env = Readonly<Record<string, string | undefined>>
 
+declare module 'zod' {
+  interface GlobalMeta {
+    /** The setting may also come from the file that `<NAME>_FILE` names (secrets of Docker and Kubernetes). */
+    fromFile?: boolean
+  }
+}
+
+/** Whether a setting may also come from a file. */
+export function isFromFile(setting: z.core.$ZodType): boolean {
+  if (setting instanceof z.ZodOptional) return isFromFile(setting.unwrap())
+  return z.globalRegistry.get(setting)?.fromFile === true
+}
+
 /**
- * Reads settings from the environment. An empty value counts as unset, and a setting named in `fromFile` may also
- * come from the file that `<NAME>_FILE` names (Docker and Kubernetes secrets).
+ * Reads settings from the environment. An empty value counts as unset.
  *
- * @throws UserError that lists every wrong setting at once; it never shows a value, which may be a secret.
+ * @throws SettingsError that lists all wrong settings; it never shows a value, which may be a secret.
  */
-export function readSettings<Shape extends z.ZodObject>(
-  env: Env,
-  shape: Shape,
-  fromFile: readonly string[] = [],
-): z.output<Shape> {
+export function readSettings<Shape extends z.ZodObject>(env: Env, shape: Shape): z.output<Shape> {
   const problems: string[] = []
   const given: Record<string, string> = {}
-  for (const name of Object.keys(shape.shape)) {
-    const value = fromFile.includes(name) ? valueOrFile(env, name, problems) : env[name]
+  for (const [name, setting] of Object.entries(shape.shape)) {
+    const value = isFromFile(setting) ? valueOrFile(env, name, problems) : env[name]
     if (value !== undefined && value.trim() !== '') given[name] = value.trim()
   }
   const parsed = shape.safeParse(given)
@@ -33,7 +40,7 @@ export function readSettings<Shape extends z.ZodObject>(
   return parsed.data as z.output<Shape>
 }
 
-/** Every wrong setting, in one message. */
+/** All wrong settings, in one message. */
 export class SettingsError extends UserError {
   readonly problems: readonly string[]
 
@@ -44,7 +51,7 @@ export class SettingsError extends UserError {
   }
 }
 
-/** What is wrong for any of these readers, each problem once. */
+/** The problems that any of these readers finds, each once. */
 export function settingsProblems(env: Env, readers: readonly ((env: Env) => unknown)[]): string[] {
   const problems = new Set<string>()
   for (const read of readers) {
@@ -93,37 +100,15 @@ export const wholeNumber = (byDefault: number, min: number, max: number) =>
     .refine((number) => number >= min && number <= max, `is not between ${min} and ${max}`)
     .default(byDefault)
 
-/** A list of addresses and networks, such as `10.0.0.0/8, 2001:db8::/32`. A bare number of hops is refused. */
-export const networks = z
+const redisUrl = z
   .string()
-  .transform((text) => text.split(/[\s,]+/).filter((entry) => entry !== ''))
-  .refine((entries) => entries.every(isNetwork), 'is not a list of networks in CIDR form, such as 10.0.0.0/8')
-  .default([])
+  .superRefine((url, context) => {
+    const parsed = parseRedisUrl(url)
+    if ('problem' in parsed) context.addIssue({ code: 'custom', message: parsed.problem })
+  })
+  .meta({ fromFile: true })
 
-function isNetwork(entry: string): boolean {
-  const [address = '', bits, ...more] = entry.split('/')
-  const version = isIP(address)
-  if (version === 0 || more.length > 0) return false
-  return bits === undefined || (/^\d+$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
-}
-
-/** The networks as a list to check addresses against. */
-export function blockList(entries: readonly string[]): BlockList {
-  const list = new BlockList()
-  for (const entry of entries) {
-    const [address = '', bits] = entry.split('/')
-    const family = isIP(address) === 4 ? 'ipv4' : 'ipv6'
-    list.addSubnet(address, bits === undefined ? (family === 'ipv4' ? 32 : 128) : Number(bits), family)
-  }
-  return list
-}
-
-export const redisUrl = z.string().superRefine((url, context) => {
-  const parsed = parseRedisUrl(url)
-  if ('problem' in parsed) context.addIssue({ code: 'custom', message: parsed.problem })
-})
-
-/** What every process reads: log level and the address of its probes and metrics. */
+/** The settings of every process. */
 export const processSettings = {
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error'], 'is not one of trace, debug, info, warn, error')
@@ -133,7 +118,7 @@ export const processSettings = {
   SLUICE_DURABILITY: z.enum(['strict', 'warn'], 'is neither strict nor warn').default('warn'),
 }
 
-/** Where the queue lies: unset REDIS_URL means the inbox in Postgres alone. */
+/** The settings of the queue. */
 export const queueSettings = {
   REDIS_URL: redisUrl.optional(),
   QUEUE_PREFIX: z
@@ -146,4 +131,10 @@ export const queueSettings = {
     .regex(/^(auto|\d)$/, 'is neither auto nor a number of replicas from 0 to 9')
     .transform((text): 'auto' | number => (text === 'auto' ? text : Number(text)))
     .default('auto'),
+}
+
+/** Where the queue is; undefined without REDIS_URL: then the inbox in Postgres is the only queue. */
+export function queueLocation(settings: z.output<z.ZodObject<typeof queueSettings>>) {
+  const { REDIS_URL: url, QUEUE_PREFIX: prefix, QUEUE_SHARDS: shards, REDIS_ACKS: acks } = settings
+  return url === undefined ? undefined : { url, prefix, shards, acks }
 }

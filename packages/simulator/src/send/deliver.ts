@@ -1,5 +1,5 @@
 import type { Environment } from '@sluice/shared/envelope'
-import type { Credential } from '@sluice/shared/idwise'
+import type { Credential } from '@sluice/shared/runtime'
 import type { Ledger } from '../ledger.ts'
 import type { Disturbance, PlannedEvent } from './scenario.ts'
 import type { Manner, Send } from './send.ts'

@@ -1,7 +1,7 @@
 import http from 'node:http'
 import https from 'node:https'
 import type { Environment } from '@sluice/shared/envelope'
-import type { Credential } from '@sluice/shared/idwise'
+import type { Credential } from '@sluice/shared/runtime'
 
 /** How the bytes leave: at once, in drops, broken off inside the body, or with nobody waiting for the answer. */
 export type Manner = 'plain' | 'slow' | 'cut' | 'hang_up'

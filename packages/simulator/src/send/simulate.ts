@@ -1,5 +1,5 @@
-import type { Environment } from '@sluice/shared/envelope'
-import type { Credential } from '@sluice/shared/idwise'
+import { ENVIRONMENTS, type Environment } from '@sluice/shared/envelope'
+import type { Credential } from '@sluice/shared/runtime'
 import { UserError } from '@sluice/shared/runtime'
 import { createLedger, type EventRecord } from '../ledger.ts'
 import { createDeliver } from './deliver.ts'
@@ -40,6 +40,7 @@ export type Summary = Progress & {
   readonly complete: boolean
 }
 
+/** A copy of what IDWise documents, on purpose: the simulator must not repeat a mistake of the product. */
 const REDELIVERY_MINUTES = [5, 10, 15]
 const PROGRESS_EVERY_MS = 500
 
@@ -138,9 +139,7 @@ function check(options: SimulateOptions): { url: URL; environments: [Environment
     const least = Math.ceil((longestGap / LONGEST_WAIT_MS) * 10_000) / 10_000
     throw new UserError(`--time-scale must be at least ${least}, or redeliveries would be weeks away.`)
   }
-  const [first, ...rest] = (['live', 'sandbox'] as const).filter(
-    (name) => (credentials[name]?.length ?? 0) > 0,
-  )
+  const [first, ...rest] = ENVIRONMENTS.filter((name) => (credentials[name]?.length ?? 0) > 0)
   if (!first) {
     throw new UserError(
       'Neither live nor sandbox has credentials to send with. Set IDWISE_LIVE_CREDENTIALS or IDWISE_SANDBOX_CREDENTIALS to those of the ingest.',

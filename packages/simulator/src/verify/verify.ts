@@ -14,6 +14,7 @@ import {
 } from './report.ts'
 import { readSent, type Sent, type SentEvent } from './sent.ts'
 
+/** What Sluice promises, written down a second time on purpose: the verifier must not repeat a mistake of the product. */
 const ANONYMOUS_WINDOW_MS = 60 * 60_000
 /** How far the clocks of sender and receiver may differ before an arrival counts as one of another time. */
 const CLOCK_SKEW_MS = 60_000

@@ -3,46 +3,72 @@ import { parseJson } from '../../envelope.ts'
 import { describeError } from '../../runtime/errors.ts'
 import { pause } from '../../runtime/every.ts'
 import type { Log } from '../../runtime/log.ts'
-import { type ClaimedJob, type EndedJob, type JobClaimer, MAX_JOBS } from './claim.ts'
+import { type ClaimedJob, type JobClaimer, MAX_JOBS } from './claim.ts'
 import type { EventWorker } from './event-worker.ts'
+import type { EndedJob, Finish } from './finish.ts'
 
+/*
+ * The states of a job, by the steps of a batch. "Stalls" means: its lock expires within 15 s, BullMQ's check for stalled
+ * jobs finds it in `active` without a lock, counts one crash, and lets it wait again.
+ *
+ *   waiting ──claim──▶ claimed ──handle──▶ landed ──finish──▶ completed ──1 h──▶ removed
+ *                        │ ├──▶ delayed: waits again at its time, and this try does not count
+ *                        │ └──▶ failed: waits again after a backoff, and the try counts; after the last one it is in `failed`
+ *                        └──▶ given up, since it has stalled too often: in `failed`, not handled any more
+ *
+ * What a crash leaves, and who mends it:
+ * - Within the claim: jobs in `active` and in `wait`. Another worker claims them, and both may run; the event's key makes
+ *   the second landing harmless. The spare id in `active` stalls, and a claim drops it once the job is finished.
+ * - After the claim, before Postgres commits: claimed jobs without effect. They stall.
+ * - After the commit, before the finish: landed jobs that are still claimed. They stall, and land again without effect.
+ *   So finishing is repeated until Redis accepts it: each stall counts as a crash, and two make a job a suspect.
+ * - Within the finish: completed jobs that are still in `active`. They stall, and a claim drops them.
+ * - Before BullMQ's script for a delay or a failure: claimed jobs. They stall. The script itself is one step.
+ * - Between the failure of a job that was given up and its dead letter: the sweeper reads `failed`, writes the dead letter,
+ *   then removes the job. It does both again after a crash, and writes one dead letter for each job.
+ * - Within the add, within the claim when a hash is gone, or when Redis loses a list: jobs in no list. `rescue.ts` finds them.
+ */
+
+/** A job as it is handled. */
 export type QueueJob = {
   readonly jobId: string
-  /** What the job carries: an envelope, unless somebody else has written to Redis. */
+  /** An envelope, unless another program has written to Redis. */
   readonly data: unknown
-  /** This is the n-th try that counts, from 1. */
+  /** The number of this try, from 1. */
   readonly attempt: number
 }
 
-/** `completed`, `failed`, which uses up an attempt, or `delayed` by so many ms, which does not. */
+/** `failed` uses up an attempt; `delayed` by so many ms does not. */
 export type HandleResult =
   | { kind: 'completed' }
   | { kind: 'failed'; error: unknown }
   | { kind: 'delayed'; ms: number }
 
-/** A job as it came: what is handled of it, and in how many crashes of its worker it was under way. */
-export type ClaimedQueueJob = { readonly incoming: QueueJob; readonly crashes: number }
-export type HandleAll = (jobs: readonly ClaimedQueueJob[]) => Promise<HandleResult[]>
+/** `crashes`: in how many crashes of its worker the job was active. */
+export type CountedJob = { readonly job: QueueJob; readonly crashes: number }
+/** Gives a result for each job, in order. */
+export type HandleAll = (jobs: readonly CountedJob[]) => Promise<HandleResult[]>
 
-/** Where the first fifty jobs of a batch weigh this much it takes no more. */
+/** A batch stays at its first fifty jobs if these have more characters. */
 const HEAVY_CHARACTERS = 1_000_000
-/** How long to wait before a command is tried again that Redis has refused. */
-const AGAIN_MS = 1_000
+const FINISH_AGAIN_MS = 1_000
 
 export type Batch = {
   readonly worker: EventWorker
   readonly claimer: JobClaimer
+  readonly finish: Finish
   /** Every job of the batch is locked under it. */
   readonly token: string
-  /** Resolves when the batch may begin although it is not full. */
-  turn(): Promise<void>
+  /** Resolves when a batch that is not full may start. */
+  startSlot(): Promise<void>
   readonly log: Log
 }
 
 /**
- * Handles the job that BullMQ has fetched, with those that wait behind it.
+ * Handles the job that BullMQ has fetched, together with jobs that wait behind it.
  *
- * @returns whether the first one is completed; a throw lets BullMQ fail it, or know that it is put off.
+ * @returns whether the first one is completed
+ * @throws if the first one has failed, or DelayedError if it is delayed: BullMQ expects both
  */
 export async function processBatch(
   batch: Batch,
@@ -52,23 +78,26 @@ export async function processBatch(
 ): Promise<boolean> {
   const { worker, token } = batch
   const id = String(first.id)
-  // Finished already, and in the list only since a script ended in the middle.
-  if (first.finishedOn) return (await complete(batch, [{ id, attempts: first.attemptsMade }])).includes(id)
-  const taken = await takeOthers(batch, size - 1)
-  using _held = worker.hold(taken, token)
-  await failGivenUp(batch, taken.filter(isGivenUp))
-  const others = taken.filter((job) => !isGivenUp(job))
-  const arrived = [
-    { incoming: incomingOf(id, first.data, first.attemptsMade), crashes: first.stalledCounter },
-    ...others.map(arrivedOf),
+  // A script that failed halfway left a finished job in the list.
+  if (first.finishedOn) return (await finishAll(batch, [{ id, attempts: first.attemptsMade }])).includes(id)
+  const claimed = await claimOthers(batch, size - 1)
+  using _locks = worker.keepLocks(claimed, token)
+  await failGivenUp(batch, claimed.filter(isGivenUp))
+  const others = claimed.filter((job) => !isGivenUp(job))
+  const jobs = [
+    { job: queueJob(id, first.data, first.attemptsMade), crashes: first.stalledCounter },
+    ...others.map((job) => ({
+      job: queueJob(job.id, parsed(job.data), job.attemptsMade),
+      crashes: job.crashes,
+    })),
   ]
-  const all = await handleAll(arrived)
+  const all = await handleAll(jobs)
   const [result, ...results] = all as [HandleResult, ...HandleResult[]]
-  const settling = settleUnusual(batch, others, results)
-  const completed = arrived
+  const settling = settleUncompleted(batch, others, results)
+  const completed = jobs
     .filter((_, index) => all[index]?.kind === 'completed')
-    .map(({ incoming: { jobId, attempt } }) => ({ id: jobId, attempts: attempt }))
-  const isCompleted = (await complete(batch, completed)).includes(id)
+    .map(({ job: { jobId, attempt } }) => ({ id: jobId, attempts: attempt }))
+  const isCompleted = (await finishAll(batch, completed)).includes(id)
   await settling
   if (result.kind === 'failed') throw failureOf(result.error)
   if (result.kind === 'delayed') {
@@ -78,56 +107,49 @@ export async function processBatch(
   return isCompleted
 }
 
-/** Where less than a batch waits, it waits for its turn. A first command tells how many are there: these come in one go. */
-async function takeOthers({ worker, claimer, token, turn }: Batch, count: number): Promise<ClaimedJob[]> {
-  async function take(most: number): Promise<ClaimedJob[]> {
+/** Waits for a start slot if less than a batch waits. The first claim returns how many wait behind it; one more takes these. */
+async function claimOthers(
+  { worker, claimer, token, startSlot }: Batch,
+  count: number,
+): Promise<ClaimedJob[]> {
+  async function claim(most: number): Promise<ClaimedJob[]> {
     if (most === 0 || worker.closing || worker.isPaused()) return []
-    return claimer.take(token, most)
+    return claimer.claim(token, most)
   }
-  if (claimer.waiting < count) await turn()
-  const first = await take(Math.min(count, MAX_JOBS))
-  if (charactersOf(first) > HEAVY_CHARACTERS) return first
-  return [...first, ...(await take(Math.min(count - first.length, claimer.waiting)))]
+  if (claimer.waiting < count) await startSlot()
+  const first = await claim(Math.min(count, MAX_JOBS))
+  const characters = first.reduce((sum, { data }) => sum + data.length, 0)
+  if (characters > HEAVY_CHARACTERS) return first
+  return [...first, ...(await claim(Math.min(count - first.length, claimer.waiting)))]
 }
 
-function charactersOf(jobs: readonly ClaimedJob[]): number {
-  return jobs.reduce((sum, { data }) => sum + data.length, 0)
-}
+const isGivenUp = ({ failure }: ClaimedJob) => failure !== ''
 
-function arrivedOf({ id, data, attemptsMade, stalledCounter }: ClaimedJob): ClaimedQueueJob {
-  return { incoming: incomingOf(id, parsed(data), attemptsMade), crashes: stalledCounter }
-}
-
-/** BullMQ marks a job that has stalled too often, and fails it when it is fetched. */
-function isGivenUp({ failure }: ClaimedJob): boolean {
-  return failure !== ''
-}
-
-async function jobOf({ worker, claimer }: Batch, { id }: ClaimedJob): Promise<Job> {
+async function bullmqJob({ worker, claimer }: Batch, { id }: ClaimedJob): Promise<Job> {
   return worker.jobOf(id, await claimer.fieldsOf(id))
 }
 
 async function failGivenUp(batch: Batch, jobs: readonly ClaimedJob[]): Promise<void> {
   const { token, log } = batch
   for (const job of jobs) {
-    await jobOf(batch, job)
-      .then((given) => given.moveToFailed(new UnrecoverableError(job.failure), token))
+    await bullmqJob(batch, job)
+      .then((givenUp) => givenUp.moveToFailed(new UnrecoverableError(job.failure), token))
       .catch((error) => log.warn({ err: error }, 'a job cannot be failed'))
   }
 }
 
-/** Data that is no JSON stays the text that it is. */
+/** Data that is no JSON stays text. */
 function parsed(text: string): unknown {
   const data = parseJson(text)
   return data === undefined ? text : data
 }
 
-function incomingOf(jobId: string, data: unknown, attemptsMade: number): QueueJob {
+function queueJob(jobId: string, data: unknown, attemptsMade: number): QueueJob {
   return { jobId, data, attempt: attemptsMade + 1 }
 }
 
-/** Lets BullMQ fail what has failed, and put off what is to wait. */
-async function settleUnusual(
+/** BullMQ's scripts fail and delay jobs, one by one. */
+async function settleUncompleted(
   batch: Batch,
   jobs: readonly ClaimedJob[],
   results: readonly HandleResult[],
@@ -136,30 +158,30 @@ async function settleUnusual(
   const settling = jobs.map(async (job, index) => {
     const result = results[index]
     if (result?.kind === 'delayed') {
-      await (await jobOf(batch, job)).moveToDelayed(Date.now() + result.ms, token)
+      await (await bullmqJob(batch, job)).moveToDelayed(Date.now() + result.ms, token)
     }
     if (result?.kind === 'failed') {
-      await (await jobOf(batch, job)).moveToFailed(failureOf(result.error), token)
+      await (await bullmqJob(batch, job)).moveToFailed(failureOf(result.error), token)
     }
   })
   for (const settled of await Promise.allSettled(settling)) {
-    // Its lock expires, and it is handed out anew.
+    // The job stalls.
     if (settled.status === 'rejected') log.warn({ err: settled.reason }, 'a job cannot be settled')
   }
 }
 
 /**
- * Goes on until Redis takes it: what has landed would else be landed again, and at last be taken for a culprit.
+ * Tries until Redis accepts it, or until this worker closes.
  *
- * @returns those that are completed; others have lost their lock, or this worker ends
+ * @returns the completed ones; the others have lost their lock
  */
-async function complete(
-  { worker, claimer, token, log }: Batch,
+async function finishAll(
+  { worker, finish, token, log }: Batch,
   jobs: readonly EndedJob[],
 ): Promise<string[]> {
   while (jobs.length > 0) {
     try {
-      const lost = await claimer.finish(token, jobs)
+      const lost = await finish(token, jobs)
       if (lost.length > 0) {
         log.debug({ jobs: lost.length }, 'jobs had lost their lock when they were completed')
       }
@@ -167,13 +189,13 @@ async function complete(
     } catch (error) {
       log.warn({ err: error }, 'jobs cannot be completed')
       if (worker.closing) return []
-      await pause(AGAIN_MS)
+      await pause(FINISH_AGAIN_MS)
     }
   }
   return []
 }
 
-/** BullMQ stores message and stack in Redis; a driver's message may carry the row. */
+/** Redis stores the message and the stack. A driver's message may contain the row, so only a description is stored. */
 function failureOf(error: unknown): Error {
   const { name, message } = describeError(error)
   return new Error(`${name}: ${message}`)

@@ -1,70 +1,63 @@
 import type { RedisClient } from '../connection.ts'
-import { JOB_OPTIONS, NO_KEY, QUEUE_NAME } from './options.ts'
+import { FIELD, queueKeys } from './keys.ts'
+import { JOB_OPTIONS, MOST_BODIES } from './options.ts'
 import { createScript } from './script.ts'
 
-/** How long the bodies of completed jobs stay: long enough to notice that Postgres has lost what had landed. */
-export const BODIES_STAY_MS = 600_000
-/** The newest ones of a shard, however fast they come. */
-export const MOST_BODIES = 100_000
 const PAGE = 200
+/** What replaces a body. */
+const NO_BODY = '{}'
 
 /**
- * Takes the bodies off the completed jobs that ended up to a time, and off those beyond the newest so many: a page of
- * them, from where it was left. The job itself stays, so that redeliveries collapse onto it.
+ * Removes the bodies of completed jobs that ended before a time, and of all but the newest so many: one page, from where
+ * the last page ended. The job itself stays, so that redeliveries find it.
  */
 const STRIP = `
 local call = redis.call
-local completed, cursor, none = unpack(KEYS)
+local completed, stripped, none = unpack(KEYS)
 local prefix, upTo, most, page = unpack(ARGV)
 local over = call('ZREVRANGE', completed, most, most, 'WITHSCORES')
 local to = math.max(tonumber(upTo), tonumber(over[2] or 0))
-local from = '(' .. (call('GET', cursor) or '-inf')
+local from = '(' .. (call('GET', stripped) or '-inf')
 local some = call('ZRANGEBYSCORE', completed, from, to, 'WITHSCORES', 'LIMIT', 0, page)
 if #some == 0 then return 0 end
 local last = some[#some]
 call('DEL', none)
 local ids = call('ZRANGEBYSCORE', completed, from, last)
 for _, id in ipairs(ids) do
-  if call('EXISTS', prefix .. id) == 1 then call('HSET', prefix .. id, 'data', '{}') end
+  if call('EXISTS', prefix .. id) == 1 then call('HSET', prefix .. id, '${FIELD.data}', '${NO_BODY}') end
 end
-call('SET', cursor, last)
+call('SET', stripped, last)
 return #ids`
 
-const strip = createScript<number>(STRIP, 3)
+const stripPage = createScript<number>(STRIP, 3)
 
-/** A completed job: its data as JSON text, null where its body has been taken off. */
+/** A completed job: its data as JSON text, null if its body has been removed. */
 export type CompletedJob = { readonly jobId: string; readonly data: string | null }
 
-/** The bodies of a shard's completed jobs. */
+/** The bodies of one shard's completed jobs. */
 export type Bodies = {
-  /** Takes off those of jobs that ended so long ago; @returns how many jobs were looked at */
-  strip(olderThanMs: number): Promise<number>
-  /** The jobs that ended within so many ms, the oldest first. */
+  /** Removes the bodies of jobs that ended at least so many ms ago. */
+  strip(olderThanMs: number): Promise<void>
+  /** The jobs that ended within the last so many ms, oldest first. */
   since(ms: number): AsyncGenerator<CompletedJob>
 }
 
 export function createBodies(client: RedisClient, prefix: string): Bodies {
-  const queue = `${prefix}:${QUEUE_NAME}:`
-  const keys = ['completed', 'stripped', NO_KEY].map((name) => queue + name)
+  const { queue, job, completed, stripped, none } = queueKeys(prefix)
   return {
     async strip(olderThanMs) {
-      let all = 0
-      for (;;) {
-        const args = [...keys, queue, Date.now() - olderThanMs, MOST_BODIES, PAGE]
-        const looked = await strip(client, args)
-        all += looked
-        if (looked < PAGE) return all
-      }
+      const args = [completed, stripped, none, queue, Date.now() - olderThanMs, MOST_BODIES, PAGE]
+      for (;;) if ((await stripPage(client, args)) < PAGE) return
     },
     async *since(ms) {
       const from = Date.now() - Math.min(ms, JOB_OPTIONS.removeOnComplete.age * 1_000)
-      const ids = await client.zrangebyscore(`${queue}completed`, from, '+inf')
+      const ids = await client.zrangebyscore(completed, from, '+inf')
       for (let at = 0; at < ids.length; at += PAGE) {
         const page = ids.slice(at, at + PAGE)
-        const found = await Promise.all(page.map((jobId) => client.hget(queue + jobId, 'data')))
+        const found = await Promise.all(page.map((jobId) => client.hget(job(jobId), FIELD.data)))
         for (const [index, jobId] of page.entries()) {
           const data = found[index] ?? null
-          yield { jobId, data: data === '{}' ? null : data }
+          yield { jobId, data: data === NO_BODY ? null : data }
         }
       }
     },

@@ -2,14 +2,14 @@ import type { RedisClient } from '../connection.ts'
 import { MOST_COMPLETED } from './options.ts'
 
 const ASK_EVERY_MS = 60_000
-/** Completed jobs may have this share of the memory that Redis is limited to. */
+/** The share of Redis' memory limit that completed jobs may use. */
 const SHARE = 0.15
-/** What one takes whose body was large: half of that where it was small. */
+/** The size of a completed job with a large body; a small one takes half. */
 const BYTES_PER_JOB = 900
 
 /**
- * How many completed jobs a shard may keep: less where Redis has little memory. The limit of Redis is asked for beside
- * the flow of jobs; until it is known, and where this user may not ask, only the count holds.
+ * How many completed jobs a shard may keep: fewer if Redis has little memory. Redis is asked for its limit outside of the
+ * flow of jobs. Until it has answered, and if this user may not ask, `MOST_COMPLETED` holds.
  */
 export function createCompletedLimit(client: RedisClient, shards: number): () => number {
   let most = MOST_COMPLETED

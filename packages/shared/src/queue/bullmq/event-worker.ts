@@ -2,14 +2,13 @@ import { type Job, type JobJson, raw2NextJobData, Worker } from 'bullmq'
 import type { ClaimedJob } from './claim.ts'
 import { JOB_OPTIONS } from './options.ts'
 
-const TELL_AFTER_MS = 2_000
+const TRACK_AFTER_MS = 2_000
 
-/** BullMQ's worker, for jobs that are taken beside the one that it has fetched. */
+/** BullMQ's worker, which also keeps jobs that our script has claimed. */
 export class EventWorker extends Worker {
   /**
-   * Puts the job options on, and reads what it cannot: BullMQ parses a job's data while it fetches, so a job whose data is
-   * no JSON would stop fetching again and again. Here such data arrives as the text that it is, and becomes a dead letter
-   * like any other.
+   * Adds the job options, and reads every job. BullMQ parses a job's data while it fetches, so data that is no JSON would
+   * stop fetching again and again. Here such data stays text, and the job becomes a dead letter like any other.
    */
   protected override createJob(stored: JobJson, jobId: string): Job {
     const json = { ...stored, delay: 0, priority: 0, opts: { ...stored.opts, ...JOB_OPTIONS } } as JobJson
@@ -20,24 +19,24 @@ export class EventWorker extends Worker {
     }
   }
 
-  /** A taken job as BullMQ knows it, to fail it or to put it off. */
+  /** A claimed job as BullMQ's object, which can fail it or delay it. */
   jobOf(id: string, fields: readonly string[]): Job {
     const [json] = raw2NextJobData([fields, id, 0, 0])
     return this.createJob(json as JobJson, id)
   }
 
-  /** Keeps their locks until disposed. Most are done before BullMQ, which renews locks every few seconds, need know of them. */
-  hold(jobs: readonly ClaimedJob[], token: string): Disposable {
+  /** Renews the locks of these jobs until disposed. Most batches end before BullMQ has to know of their jobs. */
+  keepLocks(jobs: readonly ClaimedJob[], token: string): Disposable {
     const since = Date.now()
-    let isTold = false
+    let isTracked = false
     const timer = setTimeout(() => {
-      isTold = true
+      isTracked = true
       for (const { id } of jobs) this.lockManager.trackJob(id, token, since)
-    }, TELL_AFTER_MS)
+    }, TRACK_AFTER_MS)
     return {
       [Symbol.dispose]: () => {
         clearTimeout(timer)
-        if (isTold) for (const { id } of jobs) this.lockManager.untrackJob(id)
+        if (isTracked) for (const { id } of jobs) this.lockManager.untrackJob(id)
       },
     }
   }

@@ -1,42 +1,38 @@
 import type { DefaultJobOptions } from 'bullmq'
 import { ATTEMPTS, BACKOFF, MAX_CRASHES } from '../../disposition.ts'
+import { REDELIVERY_WINDOW_MS } from '../../idwise/schedule.ts'
 
 /**
- * Job options, all in one place. They are the same for every job, so the worker puts them on as it reads one: stored
- * with each job they would take a quarter of its room in Redis.
+ * Options of every job. The worker adds them when it reads a job: stored with each job they would take a quarter of its
+ * room in Redis.
  */
 export const JOB_OPTIONS = {
   attempts: ATTEMPTS,
   backoff: { type: 'exponential', delay: BACKOFF.baseMs, jitter: 0.5 },
-  // Finished jobs stay an hour, longer than IDWise redelivers, so that redeliveries collapse here.
-  removeOnComplete: { age: 3_600 },
-  // The failed set is a net: only the sweeper takes from it, once the dead letter is written.
+  // Completed jobs stay as long as IDWise may redeliver them, so that a redelivery finds its job. Seconds.
+  removeOnComplete: { age: REDELIVERY_WINDOW_MS / 1_000 },
+  // Only the sweeper removes failed jobs, after it has written their dead letters.
   removeOnFail: false,
   stackTraceLimit: 2,
 } satisfies DefaultJobOptions
 
-/** Completed jobs of a shard that stay, the newest ones: at high rates less than an hour's. */
+/** How long the body of a completed job stays, ms: long enough to notice that Postgres has lost what had landed. */
+export const BODIES_STAY_MS = 600_000
+
+/** The newest completed jobs of a shard that keep their bodies, however fast they come. */
+export const MOST_BODIES = 100_000
+
+/** The newest completed jobs of a shard that stay: at high rates these are less than an hour's. */
 export const MOST_COMPLETED = 200_000
 
-/** BullMQ caps its event stream at this length; nothing of ours reads it. */
+/** BullMQ limits its event stream to this length; Sluice does not read the stream. */
 export const EVENT_STREAM_LENGTH = 1_000
 
 export const WORKER_OPTIONS = {
-  // How soon a dead worker's jobs are taken over: 15 to 25 s. A lock lost by a worker that lives (a blocked event
-  // loop) runs the job twice, which the event's key makes harmless.
+  // Another worker takes over a dead worker's jobs after 15 to 25 s. If a live worker loses a lock (its event loop was
+  // blocked), the job runs twice, and the event's key makes that harmless.
   lockDuration: 15_000,
   stalledInterval: 5_000,
   maxStalledCount: MAX_CRASHES,
   drainDelay: 5,
 }
-
-/** Each shard is a queue of its own under a hash tag of its own, so that a Redis Cluster can spread them. */
-export const QUEUE_NAME = 'events'
-export const shardPrefix = (prefix: string, shard: number) => `{${prefix}-${shard}}`
-
-/**
- * The end of a key that never exists. A script that names it is refused as a whole while its slot moves between nodes of
- * a cluster: it would find some of its keys here and miss others. Deleting it makes the first write of a script need no
- * memory, and a Redis that is full lets a script go on that has written.
- */
-export const NO_KEY = 'none'

@@ -1,34 +1,62 @@
+import { SUSPECT_AFTER } from '../../disposition.ts'
+import type { CountedJob, HandleAll, HandleResult, QueueJob } from './batch.ts'
+
+const isSuspect = ({ crashes }: CountedJob) => crashes >= SUSPECT_AFTER
+
 /**
- * Lets a suspected job run with nothing beside it, so that its next crash counts against no other job: fetching is held,
- * what is under way ends, and what comes in between is put off.
+ * Handles the innocent jobs of a batch together, and each suspect while nothing else runs, so that its next crash counts
+ * against no other job: fetching is held, and running jobs end first. Jobs that come meanwhile are delayed.
  */
-export function createSolo(fetching: { hold(): void; release(): void }) {
-  let underWay = 0
-  let taken = false
+export function quarantineSuspects(
+  fetching: { hold(): void; release(): void },
+  handle: (jobs: readonly QueueJob[]) => Promise<HandleResult[]>,
+): HandleAll {
+  const run = createExclusion(fetching)
+  return async (jobs) => {
+    const groups = [jobs.filter((job) => !isSuspect(job)), ...jobs.filter(isSuspect).map((job) => [job])]
+    const results = new Map<CountedJob, HandleResult>()
+    async function handleGroup(group: readonly CountedJob[]): Promise<void> {
+      const work = () => handle(group.map(({ job }) => job))
+      const settled = await run(group.some(isSuspect), work).catch((error: unknown) =>
+        group.map((): HandleResult => ({ kind: 'failed', error })),
+      )
+      const later: HandleResult = { kind: 'delayed', ms: 500 + Math.random() * 1_000 }
+      group.forEach((job, index) => {
+        results.set(job, settled?.[index] ?? later)
+      })
+    }
+    await Promise.all(groups.filter((group) => group.length > 0).map(handleGroup))
+    return jobs.map((job) => results.get(job) as HandleResult)
+  }
+}
+
+function createExclusion(fetching: { hold(): void; release(): void }) {
+  let running = 0
+  let isExclusive = false
   let whenIdle: (() => void) | undefined
 
-  async function alone<Result>(work: () => Promise<Result>): Promise<Result> {
-    taken = true
+  async function exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
+    isExclusive = true
     fetching.hold()
     try {
-      if (underWay > 0) await new Promise<void>((resolve) => (whenIdle = resolve))
+      if (running > 0) await new Promise<void>((resolve) => (whenIdle = resolve))
       return await work()
     } finally {
-      taken = false
+      isExclusive = false
       fetching.release()
     }
   }
 
-  /** @returns undefined where something else runs alone: the work is to be put off */
-  return async <Result>(isSuspect: boolean, work: () => Promise<Result>): Promise<Result | undefined> => {
-    if (taken) return undefined
-    if (isSuspect) return alone(work)
-    underWay++
+  /** @returns undefined, and runs nothing, while a suspect runs */
+  return async <Result>(alone: boolean, work: () => Promise<Result>): Promise<Result | undefined> => {
+    if (isExclusive) return undefined
+    if (alone) return exclusively(work)
+    running++
     try {
       return await work()
     } finally {
-      underWay--
-      if (underWay === 0) whenIdle?.()
+      running--
+      if (running === 0) whenIdle?.()
     }
   }
 }

@@ -1,17 +1,16 @@
 import type { RedisClient } from '../connection.ts'
-import { NO_KEY } from './options.ts'
+import { FIELD, queueKeys } from './keys.ts'
 import { createScript } from './script.ts'
 
-// A full Redis lets a script go on that has written: so the first write needs no memory (`NO_KEY`).
-const CLAIM = `
+const SUBTRACT_COUNTS = `
 redis.call('DEL', KEYS[2])
 for i = 1, #ARGV, 2 do
   if redis.call('HINCRBY', KEYS[1], ARGV[i], -ARGV[i + 1]) <= 0 then redis.call('HDEL', KEYS[1], ARGV[i]) end
 end`
 
-const take = createScript<null>(CLAIM, 2)
+const subtractCounts = createScript<null>(SUBTRACT_COUNTS, 2)
 
-/** Deliveries that collapsed onto the job of one body of one event. */
+/** How often one body of one event was delivered again while its job was in the queue. */
 export type Redeliveries = {
   /** Hex; null for an event without id. */
   readonly eventKey: string | null
@@ -21,8 +20,6 @@ export type Redeliveries = {
   readonly count: number
 }
 
-export const redeliveriesKey = (prefix: string) => `${prefix}:collapsed`
-
 type Added = {
   readonly jobId: string
   readonly eventKey: string | null
@@ -31,56 +28,61 @@ type Added = {
 }
 
 /**
- * BullMQ drops a job whose id exists and tells nobody, but each event counts its redeliveries. So a job's name is the
- * arrival that made it, adding tells which jobs have another name, and these are counted in a hash, from where a worker
- * moves them to the events' rows.
+ * Counts deliveries that found their job in the queue. BullMQ ignores a job whose id exists, but each event counts its
+ * redeliveries. So a job's name is the delivery id that made it, adding returns the jobs that have another name, and these
+ * are counted in a hash. A worker moves the counts from there to the events' rows.
  */
 export async function noteRedeliveries(
   client: RedisClient,
   prefix: string,
   jobs: readonly Added[],
 ): Promise<void> {
-  await Promise.all(jobs.map((job) => client.hincrby(redeliveriesKey(prefix), collapsedField(job), 1)))
+  const { redeliveries } = queueKeys(prefix)
+  await Promise.all(jobs.map((job) => client.hincrby(redeliveries, countedField(job), 1)))
 }
 
 /**
- * Takes the counts of jobs that have ended out of Redis and hands them to `record`, which says for each whether there
- * is a row to count it on; where there is none the job was a conflict or became a dead letter. Taken first, so that no
- * delivery is ever counted twice: a worker that dies in between forgets some. Only one worker may do this at a time.
+ * Moves the counts of finished jobs out of Redis into `record`, which returns for each whether there is a row to count it
+ * on: there is none if the job was a conflict or became a dead letter. It subtracts before it records, so that no delivery
+ * is counted twice: a worker that dies in between forgets some. Only one worker may do this at a time.
+ *
+ * @returns how many counts were moved
  */
 export async function moveRedeliveries(
   client: RedisClient,
-  { key, jobPrefix }: { key: string; jobPrefix: string },
+  prefix: string,
   record: (counts: Redeliveries[]) => Promise<boolean[]>,
 ): Promise<number> {
+  const { redeliveries, redeliveriesNone, job } = queueKeys(prefix)
   let moved = 0
-  for await (const page of client.hscanStream(key, { count: 200 }) as AsyncIterable<string[]>) {
-    const all = page.filter((_, index) => index % 2 === 0)
-    const finished = await Promise.all(all.map((field) => isFinished(client, jobPrefix + jobIdIn(field))))
-    const taken = all.flatMap((field, index) =>
+  for await (const page of client.hscanStream(redeliveries, { count: 200 }) as AsyncIterable<string[]>) {
+    const fields = page.filter((_, index) => index % 2 === 0)
+    const finished = await Promise.all(fields.map((field) => isFinished(client, job(jobIdIn(field)))))
+    const counts = fields.flatMap((field, index) =>
       finished[index] ? [{ field, count: Number(page[2 * index + 1]) }] : [],
     )
-    if (taken.length === 0) continue
-    await take(client, [key, `${key}:${NO_KEY}`, ...taken.flatMap(({ field, count }) => [field, count])])
+    if (counts.length === 0) continue
+    const pairs = counts.flatMap(({ field, count }) => [field, count])
+    await subtractCounts(client, [redeliveries, redeliveriesNone, ...pairs])
     try {
-      await record(taken.map(({ field, count }) => parseField(field, count)))
+      await record(counts.map(({ field, count }) => parseField(field, count)))
     } catch (error) {
       const pipeline = client.pipeline()
-      for (const { field, count } of taken) pipeline.hincrby(key, field, count)
+      for (const { field, count } of counts) pipeline.hincrby(redeliveries, field, count)
       await pipeline.exec()
       throw error
     }
-    moved += taken.length
+    moved += counts.length
   }
   return moved
 }
 
-function collapsedField({ jobId, eventKey, bodySha256, envelope }: Added): string {
+function countedField({ jobId, eventKey, bodySha256, envelope }: Added): string {
   return `${jobId}:${eventKey ?? ''}:${envelope.env}:${bodySha256}`
 }
 
-async function isFinished(client: RedisClient, job: string): Promise<boolean> {
-  const [name, finishedOn] = await client.hmget(job, 'name', 'finishedOn')
+async function isFinished(client: RedisClient, key: string): Promise<boolean> {
+  const [name, finishedOn] = await client.hmget(key, FIELD.name, FIELD.finishedOn)
   return name === null || finishedOn !== null
 }
 

@@ -2,11 +2,11 @@ import { hash } from 'node:crypto'
 import { Command } from 'ioredis'
 import type { RedisClient } from '../connection.ts'
 
-/** Runs a script that Redis knows by its hash, and sends it along where Redis does not know it yet. */
+/** Runs a script by its hash, and sends its text if Redis does not know it yet. */
 export type Script<Reply> = (client: RedisClient, args: readonly (string | number)[]) => Promise<Reply>
 
 /**
- * @param numberOfKeys how many of the arguments, the first ones, are keys
+ * @param numberOfKeys how many of the first arguments are keys
  */
 export function createScript<Reply>(lua: string, numberOfKeys: number): Script<Reply> {
   const sha1 = hash('sha1', lua)
@@ -18,9 +18,10 @@ export function createScript<Reply>(lua: string, numberOfKeys: number): Script<R
 }
 
 /**
- * A command keeps neither its arguments nor its reply. ioredis assigns functions to each one, and V8 makes such functions
- * among its old objects at once: until these are collected, everything that a command refers to counts as alive, and is
- * copied again and again while answers wait. So the reply goes to a promise that the command does not know any more.
+ * Sends a command that keeps neither its arguments nor its reply. ioredis assigns functions to each command, and V8
+ * allocates such functions among its old objects: until the next full collection everything that they refer to counts as
+ * alive, and is copied again and again while replies are outstanding. So the command gives its reply to a promise that it
+ * does not refer to afterwards.
  */
 async function run<Reply>(client: RedisClient, name: string, args: (string | number)[]): Promise<Reply> {
   const command = new Command(name, args, { replyEncoding: 'utf8' })

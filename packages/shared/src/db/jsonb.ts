@@ -1,31 +1,31 @@
-import { cleaned, endOfString, QUOTE } from './json.ts'
+import { cleaned, endOfString, QUOTE } from '../idwise/json.ts'
 
 /**
- * What PostgreSQL's `numeric` holds, digits before and after the point, by trying with PostgreSQL 15 and 18: numbers
- * below 10^131072, with at most 16,383 decimals, where zeros at the end count.
+ * The most digits of PostgreSQL's `numeric` before and after the point, found by trying PostgreSQL 15 and 18: numbers
+ * below 10^131072, with at most 16,383 decimals. Zeros at the end count.
  */
 const NUMERIC = { before: 131_072, after: 16_383 }
-/** Exponents near 2^30 and beyond are refused even of a zero, which is 0 whatever its exponent. */
+/** PostgreSQL refuses exponents near 2^30 and beyond even for a zero. */
 const MAX_EXPONENT = 1_000_000_000
 
 /**
- * PostgreSQL stores `1e131071` in 22 bytes and writes all of its digits. A document of which it would write more than
- * this could be stored and not be read or dumped again: a value ends at 1 GB, and a string of Node's at 512 MB.
+ * PostgreSQL stores `1e131071` in 22 bytes and writes all of its digits. A document with more written digits could be
+ * stored but not read or dumped again: PostgreSQL's values end at 1 GB, and Node.js's strings at 512 MB.
  */
 const MAX_WRITTEN = 256 * 1024 * 1024
-/** Then no number is written longer than a double's. */
+/** The limits for such a document: no number is written longer than a double. */
 const DOUBLE = { before: 309, after: 340 }
 
-// An escape that jsonb may refuse (NUL, halves of surrogate pairs), or an exponent that may lead beyond its numbers. One
-// expression for all, since most documents have neither.
+// An escape that jsonb may refuse (NUL, half of a surrogate pair), or an exponent that may lead beyond its numbers. One
+// expression for both, since most documents have neither.
 const SUSPICIOUS = /\\u(?:0000|[dD][89a-fA-F])|(?:^|[:,[\s])-?\d[\d.]*[eE][+-]?\d{5}/
-/** With fewer digits in a row and an exponent of four digits no number is beyond `numeric`. */
+/** A number with fewer digits in a row and an exponent of at most four digits is within `numeric`. */
 const MAX_DIGITS = NUMERIC.after - 9_999
 
 /**
- * The document as text that PostgreSQL's `jsonb` takes: as it was sent wherever it does. Else what it refuses is
- * replaced, and nothing else: NUL and halves of surrogate pairs by U+FFFD, a number that is too large by null, of one
- * that is too fine the decimals that are too many are cut off. The exact bytes are kept elsewhere.
+ * The document as text that PostgreSQL's `jsonb` takes. That is the text as sent, unless `jsonb` refuses a part of it.
+ * Then only that part is replaced: a NUL or half of a surrogate pair by U+FFFD, a number that is too large by null.
+ * Decimals beyond the limit are cut off. The exact bytes are in another column.
  *
  * @param text valid JSON, without a byte order mark
  */
@@ -34,12 +34,12 @@ export function toJsonb(text: string): string {
   return isSuspicious ? fitNumbers(fitEscapes(text)) : text
 }
 
-/** Of a text for `jsonb` another one that says the same as far as JavaScript can tell: numbers are doubles. */
+/** A text for `jsonb` as JavaScript writes it: its numbers are doubles. */
 export function rewritten(json: string): string {
   return JSON.stringify(cleaned(JSON.parse(json)))
 }
 
-/** A loop, since an expression that looks for so many digits takes quadratic time. */
+/** A loop, since a regular expression for so many digits takes quadratic time. */
 function hasLongNumber(text: string): boolean {
   let run = 0
   for (let i = 0; i < text.length; i++) {
@@ -49,7 +49,8 @@ function hasLongNumber(text: string): boolean {
   return false
 }
 
-// Each backslash with what it escapes, so that an escaped one begins no escape: a whole pair, what is refused, any other.
+// Each backslash with what it escapes, so that an escaped backslash begins no escape. In this order: a whole
+// surrogate pair, a refused escape, any other.
 const ESCAPE = /\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u0000|u[dD][89a-fA-F]..|.)/g
 const REFUSED_LENGTH = String.raw`\u0000`.length
 
@@ -65,7 +66,7 @@ function fitNumbers(text: string): string {
 const MINUS = 0x2d
 const NUMBER = /(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?/y
 
-/** @returns with how many digits PostgreSQL writes the numbers, all together */
+/** @returns `written`: how many digits PostgreSQL writes for all numbers together */
 function fitTo(limits: typeof NUMERIC, text: string): { text: string; written: number } {
   let fitted = ''
   let copied = 0
@@ -90,7 +91,7 @@ function fitTo(limits: typeof NUMERIC, text: string): { text: string; written: n
   return { text: fitted + text.slice(copied), written }
 }
 
-/** @param given.scale how many of the digits stand after the point; below zero: how many zeros follow them */
+/** @param given.scale how many of the digits are after the point; below zero: how many zeros follow the digits */
 function fitNumber(
   { number, sign, digits, scale }: { number: string; sign: string; digits: string; scale: number },
   limits: typeof NUMERIC,

@@ -1,18 +1,16 @@
-/**
- * One way in which IDWise may prove who it is (portal: Webhooks, Authentication). `none` means that anybody may post.
- */
+import * as z from 'zod'
+
+/** One way for the sender to authenticate (portal of IDWise: Webhooks, Authentication). `none`: anybody may post. */
 export type Credential =
   | { readonly kind: 'basic'; readonly user: string; readonly password: string }
   | { readonly kind: 'bearer'; readonly token: string }
   | { readonly kind: 'header'; readonly name: string; readonly value: string }
   | { readonly kind: 'none' }
 
-export type CredentialKind = Credential['kind']
-
 const MIN_SECRET = 16
 const FORMS = 'basic:USER:PASSWORD, bearer:TOKEN, header:NAME:VALUE or the single word none'
 const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/
-/** Headers that HTTP itself or a proxy sets: as a credential they would let anybody in or nobody. */
+/** Headers that HTTP or a proxy sets: as credentials they would let in everybody or nobody. */
 const RESERVED_HEADERS = new Set([
   'authorization',
   'connection',
@@ -33,10 +31,33 @@ const RESERVED_HEADERS = new Set([
   'x-forwarded-proto',
 ])
 
+/** The name of the setting with the credentials of an environment. */
+export const credentialsSetting = <Environment extends string>(environment: Environment) =>
+  `IDWISE_${environment.toUpperCase()}_CREDENTIALS` as `IDWISE_${Uppercase<Environment>}_CREDENTIALS`
+
+/** The settings of all environments, each with the same value, such as its schema. */
+export function credentialSettings<Environment extends string, T>(
+  environments: readonly Environment[],
+  value: T,
+): Record<ReturnType<typeof credentialsSetting<Environment>>, T> {
+  const entries = environments.map((environment) => [credentialsSetting(environment), value])
+  return Object.fromEntries(entries)
+}
+
+/** The schema of such a setting. */
+export const credentials = z
+  .string()
+  .transform((text, context) => {
+    const { credentials, problems } = parseCredentials(text)
+    for (const message of problems) context.issues.push({ code: 'custom', message, input: undefined })
+    return problems.length > 0 ? z.NEVER : credentials
+  })
+  .meta({ fromFile: true })
+
 /**
- * Reads a list of credentials separated by white space; reserved characters are percent-encoded.
+ * Reads a list of credentials that are separated by white space. Reserved characters are percent-encoded.
  *
- * @returns the credentials and every problem found. A problem names the position in the list, never the secret.
+ * @returns the credentials and all problems. A problem names the position in the list, never the secret.
  */
 export function parseCredentials(text: string): { credentials: Credential[]; problems: string[] } {
   const words = text.split(/\s+/).filter((word) => word !== '')
@@ -49,7 +70,7 @@ export function parseCredentials(text: string): { credentials: Credential[]; pro
   })
   if (words.length === 0) problems.push(`is empty; give one or more of ${FORMS}`)
   if (words.length > 1 && credentials.some((credential) => credential.kind === 'none')) {
-    problems.push('has the word none beside other credentials; none must stand alone')
+    problems.push('has the word none with other credentials; none must stand alone')
   }
   return { credentials, problems }
 }

@@ -1,0 +1,58 @@
+import type { Log, Metrics } from '@sluice/shared/runtime'
+import type { CountAnswer } from './refusals.ts'
+
+const COUNT_EVERY_MS = 1_000
+const LOG_EVERY = 10
+
+export type IngestMetrics = AsyncDisposable & {
+  answered: CountAnswer
+  enqueued(via: 'redis' | 'inbox'): void
+}
+
+/**
+ * Counts in plain numbers, since a labelled counter costs more than all other work for an answer. Once a second the
+ * numbers go into the metrics, and every ten seconds, unless all are zero, into a line of the log.
+ */
+export function createIngestMetrics(log: Log, metrics: Metrics): IngestMetrics {
+  const answers = new Map<string, number>()
+  const enqueued = new Map<'redis' | 'inbox', number>()
+  let unlogged: Record<string, number> = {}
+  let ticks = 0
+
+  function count(): void {
+    for (const [name, n] of answers) {
+      const [environment = '', outcome = ''] = name.split(' ')
+      metrics.answers.inc({ environment, outcome }, n)
+      unlogged[outcome] = (unlogged[outcome] ?? 0) + n
+    }
+    for (const [via, n] of enqueued) metrics.enqueued.inc({ via }, n)
+    answers.clear()
+    enqueued.clear()
+  }
+
+  function write(): void {
+    const counts = unlogged
+    unlogged = {}
+    if (Object.keys(counts).length === 0) return
+    const level = counts.unavailable || counts.failed ? 'warn' : 'info'
+    log[level]({ answers: counts }, 'answered')
+  }
+
+  const timer = setInterval(() => {
+    count()
+    if (++ticks % LOG_EVERY === 0) write()
+  }, COUNT_EVERY_MS)
+  return {
+    answered(environment, label, milliseconds) {
+      const name = `${environment} ${label}`
+      answers.set(name, (answers.get(name) ?? 0) + 1)
+      if (milliseconds !== undefined) metrics.answerSeconds.observe(milliseconds / 1000)
+    },
+    enqueued: (via) => void enqueued.set(via, (enqueued.get(via) ?? 0) + 1),
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer)
+      count()
+      write()
+    },
+  }
+}

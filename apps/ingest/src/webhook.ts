@@ -1,0 +1,111 @@
+import { ENVIRONMENTS, type Environment } from '@sluice/shared/envelope'
+import { failpoint } from '@sluice/shared/runtime'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Accept } from './accept.ts'
+import type { Authenticate } from './authenticate.ts'
+import { addressIn } from './client-address.ts'
+import type { ConnectionLimit } from './connection-limit.ts'
+import type { CredentialThrottle } from './credential-throttle.ts'
+import type { CountAnswer, RefusalKind, Refuse } from './refusals.ts'
+
+export const MAX_HEADERS = 100
+/** Fastify reads every body as this type: it finds the parser of a known type faster than its parser for all types. */
+export const BYTES = 'application/octet-stream'
+/** Requests of an environment whose body is read or whose event is stored. Without a limit senders could fill memory. */
+const MAX_IN_FLIGHT = 2_000
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** As received. The header itself is overwritten, so that no content type keeps a body from being read. */
+    receivedContentType: string | undefined
+  }
+}
+
+const pathOf = (environment: Environment) => `/webhooks/idwise/${environment}`
+const ENVIRONMENT_OF: ReadonlyMap<string, Environment> = new Map(
+  ENVIRONMENTS.map((each) => [pathOf(each), each]),
+)
+
+/** The environment to which a URL belongs; `none` for every other path. */
+export function environmentOf(url: string | undefined): Environment | 'none' {
+  return ENVIRONMENT_OF.get(url?.split('?', 1)[0] ?? '') ?? 'none'
+}
+
+/** Adds the routes of one environment. */
+export function addWebhook(
+  app: FastifyInstance,
+  environment: Environment,
+  deps: {
+    accept: Accept
+    authenticate: Authenticate
+    isAllowed(ip: string): boolean
+    connectionLimit: ConnectionLimit
+    credentialThrottle: CredentialThrottle
+    refuse: Refuse
+    answered: CountAnswer
+  },
+): void {
+  const { refuse, answered } = deps
+  let inFlight = 0
+
+  /** A listener of the response, since a hook of Fastify's would add and remove two listeners for each response. */
+  function leave(): void {
+    inFlight--
+    failpoint('ingest-after-reply')
+  }
+
+  /** Why the body of a request is not read. */
+  function objection(request: FastifyRequest): RefusalKind | undefined {
+    if (request.raw.rawHeaders.length > 2 * MAX_HEADERS) return 'headers_too_large'
+    if (!deps.authenticate(request.raw) || !deps.isAllowed(request.ip)) {
+      return deps.credentialThrottle.addFailure(request.ip) ? 'too_many_wrong_credentials' : 'unauthorised'
+    }
+    deps.connectionLimit.setAuthenticated(request.raw.socket)
+    return inFlight < MAX_IN_FLIGHT ? undefined : 'too_many_in_flight'
+  }
+
+  /** A hook with a callback, since a promise for each request costs as much as everything else here. */
+  function admit(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+    const kind = objection(request)
+    if (kind) {
+      refuse(reply, environment, kind)
+      return
+    }
+    inFlight++
+    reply.raw.on('close', leave)
+    failpoint('ingest-after-auth')
+    request.receivedContentType = request.headers['content-type']
+    request.headers['content-type'] = BYTES
+    done()
+  }
+
+  // The "Test URL" button of IDWise's portal may send a GET. It has no effect.
+  app.get(pathOf(environment), { onRequest: admit }, async (_request, reply) => {
+    answered(environment, 'test')
+    return reply.code(200).send()
+  })
+  app.post(pathOf(environment), { onRequest: admit }, async (request, reply) => {
+    const began = performance.now()
+    const outcome = await deps.accept({
+      environment,
+      raw: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
+      sourceAddress: addressIn(request.ip),
+      contentType: request.receivedContentType,
+      userAgent: request.headers['user-agent'],
+      traceparent: single(request.headers.traceparent),
+    })
+    switch (outcome.kind) {
+      case 'accepted':
+        answered(environment, 'accepted', performance.now() - began)
+        return reply.code(200).send({ id: outcome.id })
+      case 'unavailable':
+        return refuse(reply, environment, 'unavailable')
+      default:
+        return outcome satisfies never
+    }
+  })
+}
+
+function single(value: string | string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}

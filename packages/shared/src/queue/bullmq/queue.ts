@@ -1,0 +1,42 @@
+import { Queue } from 'bullmq'
+import type { RedisClient } from '../connection.ts'
+import { queueKeys } from './keys.ts'
+import { EVENT_STREAM_LENGTH, JOB_OPTIONS } from './options.ts'
+
+export type QueueCounts = {
+  waiting: number
+  active: number
+  delayed: number
+  failed: number
+  completed: number
+}
+
+const REMOVE_PAGE = 1_000
+
+/** BullMQ's own view of one shard's queue, which tests use as well. */
+export function openQueue(client: RedisClient, prefix: string): Queue {
+  const queue = new Queue(queueKeys(prefix).name, {
+    connection: client,
+    prefix,
+    skipWaitingForReady: true,
+    skipVersionCheck: true,
+    streams: { events: { maxLen: EVENT_STREAM_LENGTH } },
+  })
+  queue.on('error', () => {})
+  return queue
+}
+
+export async function countJobs(queue: Queue): Promise<QueueCounts> {
+  const counts = await queue.getJobCounts('waiting', 'active', 'delayed', 'failed', 'completed')
+  const { waiting = 0, active = 0, delayed = 0, failed = 0, completed = 0 } = counts
+  return { waiting, active, delayed, failed, completed }
+}
+
+/** Removes completed jobs that are older than jobs may become. */
+export async function removeOldJobs(queue: Queue): Promise<void> {
+  const { age } = JOB_OPTIONS.removeOnComplete
+  for (;;) {
+    const removed = await queue.clean(age * 1_000, REMOVE_PAGE, 'completed')
+    if (removed.length < REMOVE_PAGE) return
+  }
+}
