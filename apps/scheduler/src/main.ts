@@ -1,5 +1,4 @@
 import { createDb } from '@sluice/shared/db'
-import { createQueueAdmin } from '@sluice/shared/queue'
 import {
   armFailpoint,
   createLog,
@@ -23,8 +22,7 @@ await runUntilSignal(
     await using stack = new AsyncDisposableStack()
     const { probesHost: host, port, metricsPort, databaseUrl, queue } = config
     const db = stack.use(createDb(databaseUrl, { max: 4, statementMs: 10_000, log, name: 'scheduler' }))
-    const admin = queue && stack.use(createQueueAdmin(queue, log))
-    const { health } = stack.use(startScheduler({ db, admin, log }))
+    const { health } = stack.use(startScheduler({ db, queue, log }))
     stack.use(await serveMetrics({ host, port: metricsPort }, createMetrics(), health))
     stack.use(await serveProbes({ host, port }, health, 'SCHEDULER_PORT'))
     log.info({ queue: queue ? 'redis' : 'inbox' }, 'scheduler does its duties')

@@ -1,5 +1,5 @@
 import { type Db, withLease } from '@sluice/shared/db'
-import type { QueueAdmin } from '@sluice/shared/queue'
+import { createQueueAdmin, type QueueLocation } from '@sluice/shared/queue'
 import { describeError, every, type Health, type Log } from '@sluice/shared/runtime'
 import { completedBodies } from './duties/completed-bodies.ts'
 import { crashes } from './duties/crashes.ts'
@@ -9,21 +9,26 @@ import { oldJobs } from './duties/old-jobs.ts'
 import { redeliveries } from './duties/redeliveries.ts'
 import type { Duty } from './duty.ts'
 
+/** The first rounds wait so long for a connection to Redis. */
+const CONNECT_LIMIT_MS = 1_000
+
 const DUTIES = [crashes]
 const QUEUE_DUTIES = [redeliveries, failedJobs, lostJobs, completedBodies, oldJobs]
 
 /**
  * Does all duties, each in its own rhythm and under its lease. Any number of schedulers may run at the same time.
  *
- * @param deps.admin undefined without Redis: the duties of the queue are not done then
+ * @param deps.queue undefined without Redis: then there are no duties of the queue
  * @returns disposing waits for the duties under way
  */
 export function startScheduler(deps: {
   db: Db
-  admin: QueueAdmin | undefined
+  queue: QueueLocation | undefined
   log: Log
 }): AsyncDisposable & { health(): Health } {
-  const { db, admin, log } = deps
+  const { db, queue, log } = deps
+  const admin = queue && createQueueAdmin(queue, log)
+  const connected = admin?.ready(CONNECT_LIMIT_MS)
   const duties = [
     ...DUTIES.map((create) => create({ db, log })),
     ...(admin ? QUEUE_DUTIES.map((create) => create({ db, log, admin })) : []),
@@ -31,6 +36,7 @@ export function startScheduler(deps: {
   const failing = new Map<Duty, string>()
 
   async function perform(duty: Duty): Promise<void> {
+    await connected
     await (duty.lease ? withLease(db, duty.lease, duty.run) : duty.run())
     if (failing.delete(duty) && failing.size === 0) log.info('all duties are done again')
   }
@@ -58,6 +64,7 @@ export function startScheduler(deps: {
       await Promise.all(
         duties.filter((duty) => duty.isDoneAtEnd).map((duty) => perform(duty).catch(() => {})),
       )
+      await admin?.[Symbol.asyncDispose]()
     },
   }
 }

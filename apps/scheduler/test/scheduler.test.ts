@@ -1,5 +1,4 @@
 import { createDb } from '@sluice/shared/db'
-import { createQueueAdmin, type QueueLocation } from '@sluice/shared/queue'
 import { createLog } from '@sluice/shared/runtime'
 import { finishedJourney } from '@sluice/testkit/event'
 import { runScheduler } from '@sluice/testkit/process'
@@ -44,8 +43,7 @@ describe('the scheduler', () => {
     await world.rows('alter table leases rename to away')
     const log = createLog('test', 'silent')
     const db = stack.use(createDb(world.databaseUrl, { max: 2, statementMs: 5_000, log, name: 'test' }))
-    const admin = stack.use(createQueueAdmin(world.ingestConfig.queue as QueueLocation, log))
-    const scheduler = stack.use(startScheduler({ db, admin, log }))
+    const scheduler = stack.use(startScheduler({ db, queue: world.ingestConfig.queue, log }))
     const failing = () => Object.keys(scheduler.health().failing as object)
     await eventually(() => failing().includes('redeliveries'))
     expect(scheduler.health().ready).toBe(false)

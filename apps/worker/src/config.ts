@@ -17,17 +17,17 @@ export type WorkerConfig = Readonly<{
   port: number
   metricsPort: number
   logLevel: string
-  /** Refuse stores whose settings let acknowledged events be lost. */
+  /** Whether stores are refused that may lose acknowledged events. */
   strict: boolean
   databaseUrl: string
   queue: (QueueLocation & { consume?: readonly number[] }) | undefined
-  /** Jobs of one shard under way at once. */
+  /** The most jobs of one shard under way at once. */
   concurrency: number
   /** Whether this process does the scheduler's duties as well. */
   scheduler: boolean
 }>
 
-/** @throws UserError that lists every wrong setting. */
+/** @throws UserError that lists all wrong settings */
 export function readWorkerConfig(env: Env): WorkerConfig {
   const settings = readSettings(env, workerSettings)
   const queue = queueLocation(settings)
@@ -63,7 +63,7 @@ export const workerSettings = z
   .refine(({ WORKER_SHARDS, QUEUE_SHARDS }) => !WORKER_SHARDS?.some((shard) => shard >= QUEUE_SHARDS), {
     path: ['WORKER_SHARDS'],
     message: 'names a shard that QUEUE_SHARDS does not have',
-    // Said beside whatever else is wrong.
+    // Reported together with the other wrong settings.
     when: ({ value }) => {
       const { WORKER_SHARDS, QUEUE_SHARDS } = value as Record<string, unknown>
       return Array.isArray(WORKER_SHARDS) && typeof QUEUE_SHARDS === 'number'

@@ -32,7 +32,7 @@ type Tried =
  * or its dead letter, is committed. A crash in between runs it again, which changes nothing.
  */
 export function createConsume(deps: LandingDeps): (jobs: readonly QueueJob[]) => Promise<HandleResult[]> {
-  const { gate, metrics } = deps
+  const { circuit, metrics } = deps
   const tryAll = createTryAll(deps)
 
   return async (queueJobs) => {
@@ -44,15 +44,15 @@ export function createConsume(deps: LandingDeps): (jobs: readonly QueueJob[]) =>
     )
     if (landed.length > 0) {
       failpoint('worker-after-commit')
-      gate.succeeded()
+      circuit.succeeded()
     }
     countHandled(metrics, 'redis', landed)
 
-    let gateMs: number | undefined
+    let circuitMs: number | undefined
     function wait(error: unknown, ms = waitingTimeMs()): HandleResult {
       metrics.handled.inc({ via: 'redis', outcome: 'delayed' })
-      if (landed.length === 0 && error !== undefined) gateMs ??= gate.failed(error)
-      return { kind: 'delayed', ms: gateMs ?? ms }
+      if (landed.length === 0 && error !== undefined) circuitMs ??= circuit.failed(error)
+      return { kind: 'delayed', ms: circuitMs ?? ms }
     }
     async function resultOf(queueJob: QueueJob): Promise<HandleResult> {
       const job = jobs.get(queueJob)

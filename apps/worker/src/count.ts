@@ -1,7 +1,7 @@
 import type { LandingOutcome } from '@sluice/shared/db'
 import type { Metrics } from '@sluice/shared/runtime'
 
-/** What became of an event, and when it was received (ms since 1970) where that is known. */
+/** The outcome of an event. `receivedAt` is in ms since 1970, if it is known. */
 export type Handled = { readonly outcome: LandingOutcome | 'dead_letter'; readonly receivedAt?: number }
 
 export function countHandled(metrics: Metrics, via: 'redis' | 'inbox', handled: readonly Handled[]): void {

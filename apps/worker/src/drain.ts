@@ -24,7 +24,7 @@ export type Drain = (round: number) => Promise<{ taken: number; more: boolean }>
  * @param worker names this worker in the claims, which show after a crash what it had taken
  */
 export function createDrain(deps: LandingDeps, worker: string): Drain {
-  const { db, gate, metrics, announcing } = deps
+  const { db, circuit, metrics, announcing } = deps
   const scans = createInboxScan()
   const retry = createInboxRetry(deps)
   const onRead = noteLongJourneys(deps)
@@ -72,7 +72,7 @@ export function createDrain(deps: LandingDeps, worker: string): Drain {
     if (isCut) scans.left(newest(rows))
     else scans.emptied(scan, more ? { ...found, to: newest(rows) } : found)
     countHandled(metrics, 'inbox', landed)
-    if (landed.length > 0) gate.succeeded()
+    if (landed.length > 0) circuit.succeeded()
     if (putBack.rows.length > 0) await landSlots(deps, putBack, { claim, retry })
     return { taken: rows.length, more }
   }

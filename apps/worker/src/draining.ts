@@ -1,6 +1,6 @@
 import { classifyFailure, listenInbox } from '@sluice/shared/db'
 import { describeError, every, type Log, pause } from '@sluice/shared/runtime'
-import type { Gate } from './gate.ts'
+import type { PostgresCircuit } from './postgres-circuit.ts'
 import { createWakeUp } from './wake-up.ts'
 
 const POLL_MS = 1_000
@@ -15,7 +15,7 @@ const REPORT_EVERY_MS = 60_000
  */
 export function startDraining(
   databaseUrl: string,
-  deps: { drain(loop: number): Promise<{ more: boolean }>; gate: Gate; log: Log },
+  deps: { drain(loop: number): Promise<{ more: boolean }>; circuit: PostgresCircuit; log: Log },
 ): AsyncDisposable {
   const stop = new AbortController()
   const { wake, wait } = createWakeUp()
@@ -26,7 +26,7 @@ export function startDraining(
 
   async function loop(number: number): Promise<void> {
     while (!stop.signal.aborted) {
-      await deps.gate.open(stop.signal)
+      await deps.circuit.whenClosed(stop.signal)
       if (stop.signal.aborted) return
       try {
         const { more } = await deps.drain(number)
@@ -35,7 +35,7 @@ export function startDraining(
         else if (!stop.signal.aborted) await wait()
       } catch (error) {
         report(error)
-        await pause(deps.gate.failed(error), stop.signal)
+        await pause(deps.circuit.failed(error), stop.signal)
       }
     }
   }

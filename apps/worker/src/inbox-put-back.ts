@@ -51,7 +51,7 @@ export async function landSlots(
   const { pool } = deps.db
   // The claim names rows that are back in the inbox, and not because of a crash.
   await dropClaim(pool, claim)
-  if (error !== undefined) deps.gate.failed(error)
+  if (error !== undefined) deps.circuit.failed(error)
   for (const [group, rows] of inSlots) {
     const jobIds = jobIdsOf(rows)
     await noteClaim(pool, claim, jobIds)

@@ -37,7 +37,7 @@ export type InboxRetry = {
 }
 
 export function createInboxRetry(deps: LandingDeps): InboxRetry {
-  const { db, gate, metrics, announcing } = deps
+  const { db, circuit, metrics, announcing } = deps
   const onRead = noteLongJourneys(deps)
 
   async function land(
@@ -93,7 +93,7 @@ export function createInboxRetry(deps: LandingDeps): InboxRetry {
   return {
     land,
     async settleAll(rows, results, { hadSlot = false } = {}) {
-      if (results.some(({ status }) => status === 'fulfilled')) gate.succeeded()
+      if (results.some(({ status }) => status === 'fulfilled')) circuit.succeeded()
       const waiting: ReadRow[] = []
       let reason: unknown
       for (const [index, result] of results.entries()) {
@@ -107,10 +107,10 @@ export function createInboxRetry(deps: LandingDeps): InboxRetry {
       }
       if (waiting.length === 0) return
       metrics.handled.inc({ via: 'inbox', outcome: 'delayed' }, waiting.length)
-      const gateMs = waiting.length === rows.length ? gate.failed(reason) : 0
+      const circuitMs = waiting.length === rows.length ? circuit.failed(reason) : 0
       await delayInbox(db.pool, {
         jobIds: jobIdsOf(waiting),
-        delayMs: Math.max(gateMs, waitingTimeMs()),
+        delayMs: Math.max(circuitMs, waitingTimeMs()),
         error: describeError(reason).message,
       })
     },

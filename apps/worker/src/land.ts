@@ -12,13 +12,13 @@ import type { Log, Metrics } from '@sluice/shared/runtime'
 import { type Announcing, createAnnouncing } from './announce.ts'
 import { bisect } from './bisect.ts'
 import { type Comparison, createComparison } from './comparison.ts'
-import type { Gate } from './gate.ts'
+import type { PostgresCircuit } from './postgres-circuit.ts'
 import { createSlowJourneys, groupOf, type SlowJourneys } from './slow-journeys.ts'
 
 /** Shared by `consume` and `drain`, so that each profits from the failures that the other has seen. */
 export type LandingDeps = {
   readonly db: Db
-  readonly gate: Gate
+  readonly circuit: PostgresCircuit
   readonly metrics: Metrics
   readonly comparison: Comparison
   readonly slowJourneys: SlowJourneys
@@ -30,7 +30,7 @@ export function createLandingDeps({
   ...deps
 }: {
   db: Db
-  gate: Gate
+  circuit: PostgresCircuit
   metrics: Metrics
   log: Log
 }): LandingDeps {

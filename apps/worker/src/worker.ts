@@ -12,33 +12,26 @@ import {
   schemaState,
   shapeOf,
 } from '@sluice/shared/db'
-import {
-  createQueueAdmin,
-  createQueueConsumer,
-  createRedisCheck,
-  type QueueConsumer,
-} from '@sluice/shared/queue'
+import { createQueueConsumer, createRedisCheck, type QueueConsumer } from '@sluice/shared/queue'
 import { type Health, type Log, type Metrics, startStoreChecks } from '@sluice/shared/runtime'
 import type { WorkerConfig } from './config.ts'
 import { createConsume } from './consume.ts'
 import { createDrain } from './drain.ts'
 import { startDraining } from './draining.ts'
-import { createGate } from './gate.ts'
 import { createLandingDeps } from './land.ts'
-import { startWatchdog } from './watchdog.ts'
+import { createPostgresCircuit } from './postgres-circuit.ts'
 
-/** Four batches of the queue, four of the inbox with a note of each, and two for what goes on beside them. */
+/** Four for batches of the queue, eight for those of the inbox (a batch and the claim on it), and two for the rest. */
 const CONNECTIONS = 14
 
 /**
- * Lands events from the queue, where one is configured, and from the inbox, always.
+ * Lands events from the queue, if there is one, and from the inbox.
  *
- * @param deps.onStuck is told once when this worker takes no jobs although some wait: it should end
- * @returns disposing stops taking events, waits for those under way (at most 20 s), then closes the stores.
+ * @returns disposing claims no more events, waits for those under way (at most 20 s), and then closes the stores
  */
 export async function startWorker(
   config: WorkerConfig,
-  { log, metrics, onStuck }: { log: Log; metrics: Metrics; onStuck(error: Error): void },
+  { log, metrics }: { log: Log; metrics: Metrics },
 ): Promise<AsyncDisposable & { health(): Health }> {
   await using stack = new AsyncDisposableStack()
   const db = stack.use(
@@ -52,13 +45,12 @@ export async function startWorker(
     }
   }
 
-  /** As an event would, but rolled back. */
+  /** Lands an event, and rolls back. */
   async function probe(): Promise<void> {
     await lookAtSchema()
     await probeLanding(db, shapeOf(ANY_EVENT), { announced: true, again: false })
   }
 
-  const admin = config.queue && stack.use(createQueueAdmin(config.queue, log))
   const self = describeProcess('worker', config.queue)
   const storeChecks = stack.use(
     await startStoreChecks({
@@ -73,49 +65,33 @@ export async function startWorker(
     }),
   )
 
-  let receiver: QueueConsumer | undefined
-  let lastActiveAt = performance.now()
-  const gate = stack.use(
-    createGate({
+  let consumer: QueueConsumer | undefined
+  const circuit = stack.use(
+    createPostgresCircuit({
       probe,
-      onShut: () => receiver?.pause(),
-      onOpen() {
-        lastActiveAt = performance.now()
-        receiver?.resume()
-      },
+      onOpen: () => consumer?.pause(),
+      onClose: () => consumer?.resume(),
       log,
     }),
   )
-  await lookAtSchema().catch((error) => gate.shut(error))
+  await lookAtSchema().catch((error) => circuit.trip(error))
   // Before the consumer, so that it ends later: it does some duties once more for the last jobs.
-  if (config.scheduler) stack.use(startScheduler({ db, admin, log }))
-  const landing = createLandingDeps({ db, gate, metrics, log })
-  if (config.queue && admin) {
-    const consume = createConsume(landing)
-    receiver = stack.use(
-      createQueueConsumer(
-        config.queue,
-        (jobs) => {
-          lastActiveAt = performance.now()
-          return consume(jobs)
-        },
-        { concurrency: config.concurrency, log },
-      ),
-    )
-    if (!gate.isOpen) receiver.pause()
-    const isFetching = () => gate.isOpen && storeChecks.isUsable('Redis')
-    const oldestWaiting = () => admin.oldestWaiting(config.queue?.consume)
-    stack.use(startWatchdog({ oldestWaiting, lastActiveAt: () => lastActiveAt, isFetching, onStuck }))
+  if (config.scheduler) stack.use(startScheduler({ db, queue: config.queue, log }))
+  const landing = createLandingDeps({ db, circuit, metrics, log })
+  if (config.queue) {
+    const { concurrency } = config
+    consumer = stack.use(createQueueConsumer(config.queue, createConsume(landing), { concurrency, log }))
+    if (circuit.state !== 'closed') consumer.pause()
   }
   const drain = createDrain(landing, randomUUID())
-  stack.use(startDraining(config.databaseUrl, { drain, gate, log }))
+  stack.use(startDraining(config.databaseUrl, { drain, circuit, log }))
   stack.use(announceProcess(db, self, log))
   log.info({ queue: config.queue ? 'redis' : 'inbox' }, 'worker takes events')
   const running = stack.move()
   return {
     health: () => ({
-      ready: gate.isOpen && !storeChecks.blocksUse('Postgres'),
-      postgres: gate.isOpen ? 'up' : 'down',
+      ready: circuit.state === 'closed' && !storeChecks.blocksUse('Postgres'),
+      postgres: circuit.state === 'closed' ? 'up' : 'down',
       schema,
       problems: storeChecks.problems(),
     }),

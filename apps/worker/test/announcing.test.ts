@@ -16,8 +16,8 @@ import { finishedJourney } from '@sluice/testkit/event'
 import pg from 'pg'
 import { expect, it } from 'vitest'
 import { createConsume } from '../src/consume.ts'
-import { createGate } from '../src/gate.ts'
 import { createLandingDeps } from '../src/land.ts'
+import { createPostgresCircuit } from '../src/postgres-circuit.ts'
 
 const log = createLog('test', 'error')
 
@@ -65,8 +65,8 @@ it('events land, are buried, replayed and discarded although nothing can be anno
   const db = stack.use(createDb(url, { max: 5, statementMs: 10_000, log, name: 'test' }))
   await migrateSchema(db)
   await fillNotifications(db, url, stack)
-  const gate = createGate({ probe: async () => {}, onShut() {}, onOpen() {}, log })
-  const consume = createConsume(createLandingDeps({ db, gate, metrics: createMetrics(), log }))
+  const circuit = createPostgresCircuit({ probe: async () => {}, onOpen() {}, onClose() {}, log })
+  const consume = createConsume(createLandingDeps({ db, circuit, metrics: createMetrics(), log }))
   const jobOf = (raw: string): QueueJob => ({
     jobId: crypto.randomUUID(),
     data: { v: 1, env: 'live', at: Date.now(), arrival: crypto.randomUUID(), raw },

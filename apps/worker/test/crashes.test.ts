@@ -4,8 +4,8 @@ import { finishedJourney } from '@sluice/testkit/event'
 import { createWorld, type Door, openDoor, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createDrain, type Drain } from '../src/drain.ts'
-import { createGate } from '../src/gate.ts'
 import { createLandingDeps } from '../src/land.ts'
+import { createPostgresCircuit } from '../src/postgres-circuit.ts'
 
 describe('rows of the inbox that were under way when their worker crashed', () => {
   let world: World
@@ -22,8 +22,8 @@ describe('rows of the inbox that were under way when their worker crashed', () =
 
   function openDrain(): Drain {
     const log = createLog('test', 'error')
-    const gate = createGate({ probe: async () => {}, onShut() {}, onOpen() {}, log })
-    return createDrain(createLandingDeps({ db: world.db, gate, metrics: createMetrics(), log }), 'test')
+    const circuit = createPostgresCircuit({ probe: async () => {}, onOpen() {}, onClose() {}, log })
+    return createDrain(createLandingDeps({ db: world.db, circuit, metrics: createMetrics(), log }), 'test')
   }
   const jobIds = async () =>
     (await world.rows<{ job_id: string }>('select job_id from inbox order by job_id')).map(

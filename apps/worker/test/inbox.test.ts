@@ -5,9 +5,9 @@ import { finishedJourney } from '@sluice/testkit/event'
 import { createWorld, eventually, openDoor, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createDrain } from '../src/drain.ts'
-import { createGate } from '../src/gate.ts'
 import { createInboxScan } from '../src/inbox-scan.ts'
 import { createLandingDeps } from '../src/land.ts'
+import { createPostgresCircuit } from '../src/postgres-circuit.ts'
 
 let stack: AsyncDisposableStack
 let world: World
@@ -20,8 +20,8 @@ afterEach(() => stack.disposeAsync())
 
 function openDrain() {
   const log = createLog('test', 'error')
-  const gate = createGate({ probe: async () => {}, onShut() {}, onOpen() {}, log })
-  return createDrain(createLandingDeps({ db: world.db, gate, metrics: createMetrics(), log }), 'test')
+  const circuit = createPostgresCircuit({ probe: async () => {}, onOpen() {}, onClose() {}, log })
+  return createDrain(createLandingDeps({ db: world.db, circuit, metrics: createMetrics(), log }), 'test')
 }
 
 function eventOf(fields: Record<string, unknown> = {}) {

@@ -9,8 +9,8 @@ import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createConsume } from '../src/consume.ts'
 import { createDrain, type Drain } from '../src/drain.ts'
-import { createGate } from '../src/gate.ts'
 import { createLandingDeps, type LandingDeps } from '../src/land.ts'
+import { createPostgresCircuit } from '../src/postgres-circuit.ts'
 import { createSlowJourneys } from '../src/slow-journeys.ts'
 
 let stack: AsyncDisposableStack
@@ -24,7 +24,7 @@ beforeEach(async () => {
   stack = new AsyncDisposableStack()
   world = stack.use(await createWorld('inbox'))
   const log = createLog('test', 'error')
-  const gate = createGate({ probe: async () => {}, onShut() {}, onOpen() {}, log })
+  const circuit = createPostgresCircuit({ probe: async () => {}, onOpen() {}, onClose() {}, log })
   const db: World['db'] = {
     ...world.db,
     landingTransaction(work, limits) {
@@ -36,7 +36,7 @@ beforeEach(async () => {
       })
     },
   }
-  deps = createLandingDeps({ db, gate, metrics: createMetrics(), log })
+  deps = createLandingDeps({ db, circuit, metrics: createMetrics(), log })
 })
 afterEach(() => stack.disposeAsync())
 

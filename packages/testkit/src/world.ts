@@ -118,16 +118,7 @@ export function post(
 
 /** Runs a worker in this process. */
 export function openWorker(world: World, config: Partial<WorkerConfig> = {}): ReturnType<typeof startWorker> {
-  return startWorker(
-    { ...world.workerConfig, ...config },
-    {
-      log,
-      metrics: createMetrics(),
-      onStuck: (error) => {
-        throw error
-      },
-    },
-  )
+  return startWorker({ ...world.workerConfig, ...config }, { log, metrics: createMetrics() })
 }
 
 /** Waits until the check gives something, and returns it; shows the last state when it never does. */

@@ -85,9 +85,7 @@ export async function startHere(options: {
   const { probesHost, metricsPort } = ingestConfig
   let health = (): Health => ({ ready: false })
   stack.use(await serveMetrics({ host: probesHost, port: metricsPort }, metrics, () => health()))
-  const worker = stack.use(
-    await startWorker(workerConfig, { log, metrics, onStuck: (error) => stop.abort(error) }),
-  )
+  const worker = stack.use(await startWorker(workerConfig, { log, metrics }))
   stack.use(await serveProbes({ host: probesHost, port: workerConfig.port }, worker.health))
   const ingest = stack.use(await startIngest(ingestConfig, { log, metrics }))
   health = () => bothOf(ingest.health(), worker.health())

@@ -11,11 +11,11 @@ where leases.expires_at < now()`
 const RENEW = `update leases set expires_at = now() + $3::float8 * interval '1 millisecond' where name = $1 and holder = $2`
 
 /**
- * Does the work while it holds the lease of this name, which it renews until the work is done; where another one holds it,
- * nothing is done. A holder that dies is followed when its lease has expired, after 30 s. A row, and no lock of the session:
- * behind a pooler a session belongs to nobody.
+ * Does the work if no other process holds the lease of this name, and renews the lease until the work is done. When a
+ * holder dies, its lease expires, and another process can get it. The lease is a row and no lock of a session, because
+ * behind a pooler a session serves many clients.
  *
- * @param lastsMs unless it is renewed, which is done three times as often
+ * @param lastsMs how long the lease lasts; it is renewed three times as often
  */
 export async function withLease(
   db: Db,

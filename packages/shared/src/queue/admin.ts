@@ -27,8 +27,6 @@ export type QueueAdmin = {
   sweepFailed(handle: (job: FailedJob) => Promise<void>): Promise<number>
   /** Moves the counts of redeliveries to `record`; see `moveRedeliveries`. */
   moveRedeliveries(record: (counts: Redeliveries[]) => Promise<boolean[]>): Promise<number>
-  /** The oldest waiting job of each of these shards, all by default; null if none waits. */
-  oldestWaiting(shards?: readonly number[]): Promise<(string | null)[]>
 } & AsyncDisposable
 
 export function createQueueAdmin({ url, prefix, shards: count }: QueueLocation, log: Log): QueueAdmin {
@@ -92,8 +90,6 @@ export function createQueueAdmin({ url, prefix, shards: count }: QueueLocation, 
       for (const shard of shards) moved += await moveRedeliveries(client, shard.prefix, record)
       return moved
     },
-    oldestWaiting: (wanted = shards.map((_, shard) => shard)) =>
-      Promise.all(wanted.map((shard) => client.lindex(shards[shard]?.keys.wait ?? '', -1))),
     async [Symbol.asyncDispose]() {
       const closing = shards.map(({ queue }) => withDeadline(queue.close(), 1_000, 'closing').catch(() => {}))
       await Promise.all(closing)

@@ -6,22 +6,22 @@ export type RedisClient = Redis | Cluster
 type Options = Omit<RedisOptions, 'replyMapping'>
 
 /**
- * The two ways of speaking to Redis; a connection of one kind must never serve the other.
+ * The two kinds of connections to Redis. A connection of one kind must not be used for the other.
  *
- * `ingest` fails fast: a command without a ready connection is rejected at once, one without an answer after 500 ms.
- * With any other combination an `add` hangs while Redis is away and runs later, behind the sender's back.
+ * `ingest` fails fast: a command is rejected at once if the connection is not ready, and after 500 ms without an answer.
+ * With other options an `add` would hang while Redis is away, and run later, after its event was answered.
  *
- * `worker` waits for ever: a command timeout would cut its blocking read again and again.
+ * `worker` waits for ever: a limit for commands would end its blocking read again and again.
  */
 export type ConnectionKind = 'ingest' | 'worker'
 
 const RECONNECT_ON = /^(READONLY|LOADING|UNBLOCKED|MASTERDOWN)/
 
 /**
- * Connects to what `parseRedisUrl` reads. The client reconnects for ever; it is not used where Redis refuses the database
- * that the URL names. What fails is kept for `lastErrorOf`.
+ * Connects to the Redis, the Sentinels or the cluster at the URL. The client reconnects for ever. It is not used if Redis
+ * refuses the number of the database. Its last error is kept for `lastErrorOf`.
  *
- * @throws UserError that says what is wrong with the URL
+ * @throws UserError if the URL is wrong
  */
 export function connectRedis(url: string, kind: ConnectionKind): RedisClient {
   const address = redisAddress(url)
@@ -30,12 +30,12 @@ export function connectRedis(url: string, kind: ConnectionKind): RedisClient {
   return keepErrors(client)
 }
 
-/** A connection of the ingest's kind to one node of the cluster at the URL. */
+/** A connection of the kind `ingest` to one node of the cluster at the URL. */
 export function connectNode(url: string, node: { host: string; port: number }): Redis {
   return keepErrors(new Redis({ ...INGEST, ...optionsFor(redisAddress(url)), ...node }))
 }
 
-/** Why the client cannot be used, as far as it has been told since it last could; undefined where it can. */
+/** The last error of a client that is not ready, if it had one since it was ready. Undefined for a client that is ready. */
 export function lastErrorOf(client: RedisClient): Error | undefined {
   return client.status === 'ready' ? undefined : lastErrors.get(client)
 }
@@ -48,7 +48,7 @@ const COMMON: Options = {
   connectTimeout: 1_000,
   keepAlive: 10_000,
   retryStrategy: retry,
-  // After a failover ioredis stays on the demoted node unless told to reconnect. 1: reconnect, and fail the command.
+  // After a failover ioredis would stay on the demoted node. 1: reconnect, and fail the command.
   reconnectOnError: (error) => (RECONNECT_ON.test(error.message) ? 1 : false),
 }
 
@@ -56,7 +56,7 @@ const INGEST: Options = {
   enableOfflineQueue: false,
   maxRetriesPerRequest: 1,
   commandTimeout: 500,
-  // What had no answer when the connection broke fails at once, and is not sent twice.
+  // A command without an answer fails when its connection breaks, and is not sent again.
   autoResendUnfulfilledCommands: false,
 }
 const WORKER: Options = { maxRetriesPerRequest: null }
@@ -94,14 +94,14 @@ function cluster({ hosts, tls }: RedisAddress, options: Options): Cluster {
       if (reason) lastErrors.set(client, reason)
       return Math.min(1_000, 100 * times)
     },
-    // Names are what certificates carry.
+    // The certificates contain names, not addresses.
     ...(tls && { dnsLookup: (host, done) => done(null, host) }),
     redisOptions: options,
   })
   return client
 }
 
-/** ioredis hides causes: those of a cluster's nodes and of Sentinels are events of their own. */
+/** ioredis hides causes: it emits those of the nodes of a cluster and of Sentinels as other events. */
 function keepErrors<Client extends RedisClient>(client: Client): Client {
   let cause: Error | undefined
   const keep = (error: Error) => void lastErrors.set(client, error)
@@ -113,14 +113,14 @@ function keepErrors<Client extends RedisClient>(client: Client): Client {
   client.on('sentinelError', keepCause)
   client.on('node error', keepCause)
   client.on('error', (error: Error & { command?: { name: string } }) => {
-    const says =
+    const isVague =
       error.message === 'Failed to refresh slots cache.' || error.message.startsWith('All sentinels')
-    keep(says && cause ? cause : error)
-    // ioredis would go on in database 0.
+    keep(isVague && cause ? cause : error)
+    // Otherwise ioredis would use database 0.
     if (error.command?.name === 'select') client.disconnect(true)
   })
   client.on('ready', () => lastErrors.delete(client))
-  // It asks a cluster's nodes over copies of their connections.
+  // ioredis asks the nodes of a cluster on copies of their connections.
   client.on('+node', (node: Redis) => eachCopy(node, (copy) => copy.on('error', keepCause)))
   if (client instanceof Redis) eachCopy(client, keepErrors)
   return client
@@ -135,7 +135,7 @@ function eachCopy(client: Redis, use: (copy: Redis) => unknown): void {
   }
 }
 
-/** Resolves with whether commands can be sent, as soon as they can or after `ms`. */
+/** Resolves with true as soon as commands can be sent, with false after `ms`. */
 export async function readyWithin(client: RedisClient, ms: number): Promise<boolean> {
   if (client.status !== 'ready') {
     const { promise, resolve } = Promise.withResolvers<void>()

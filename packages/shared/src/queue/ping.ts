@@ -3,11 +3,11 @@ import { connectRedis, lastErrorOf, readyWithin } from './connection.ts'
 
 const LIMIT_MS = 3_000
 
-/** Resolves once the server at the URL answers and has loaded its data, rejects with what Redis or the network says. */
+/** Resolves once the server at the URL answers and has loaded its data; rejects with the error of Redis or the network. */
 export async function pingRedis(url: string): Promise<void> {
   const client = connectRedis(url, 'ingest')
   const { promise: failed, reject } = Promise.withResolvers<never>()
-  // A cluster and Sentinels go on with their next host.
+  // For a cluster or Sentinels, an error of one host is not final: the next host is asked.
   if (!mayFailOver(redisAddress(url))) client.once('error', reject)
   try {
     if (!(await Promise.race([failed, readyWithin(client, LIMIT_MS)]))) {

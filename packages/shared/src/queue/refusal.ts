@@ -2,20 +2,20 @@ import { describeError } from '../runtime/errors.ts'
 import { type Cause, networkCause } from '../runtime/unreachable.ts'
 
 /**
- * Why Redis cannot be used, from the error that a client met last.
+ * Why Redis cannot be used.
  *
- * @param error undefined where the connection was closed without a word, or nothing came back
+ * @param error the last error of the client; undefined if the connection was closed without an answer
  */
 export function redisCause(error: unknown): Cause {
   if (error === undefined) {
     const advice =
-      'Start it, or correct REDIS_URL: rediss:// where it speaks TLS, another port where it is no Redis.'
+      'Start it, or correct REDIS_URL: rediss:// if it speaks TLS, another port if it is no Redis.'
     return { text: 'the connection is closed without an answer', advice }
   }
-  return networkCause(error, 'REDIS_URL') ?? saidByRedis(describeError(error).message)
+  return networkCause(error, 'REDIS_URL') ?? causeFromRedis(describeError(error).message)
 }
 
-function saidByRedis(message: string): Cause {
+function causeFromRedis(message: string): Cause {
   if (/sentinel/i.test(message)) {
     const advice = 'Start the Sentinels, or correct their addresses and the name of the master in REDIS_URL.'
     return { text: `no Sentinel names the master (${message})`, advice }
@@ -29,7 +29,7 @@ function saidByRedis(message: string): Cause {
   if (/DB index is out of range|SELECT is not allowed/.test(message))
     return { text: `it has no such database (${message})`, advice: 'Correct the number in REDIS_URL.' }
   if (/Unknown RESP type|Protocol error/.test(message))
-    return { text: 'what listens there is no Redis', advice: 'Correct the port in REDIS_URL.' }
+    return { text: 'the server on this port is no Redis', advice: 'Correct the port in REDIS_URL.' }
   if (/cluster support disabled/.test(message))
     return {
       text: 'it is no Redis Cluster',

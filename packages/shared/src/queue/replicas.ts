@@ -1,21 +1,21 @@
 import type { Redis } from 'ioredis'
 import { every } from '../runtime/every.ts'
 
-/** How many replicas must have an event before it counts as stored; `auto`: one wherever there may be any. */
+/** How many replicas must confirm an event before it counts as stored. `auto`: one, if there may be a replica. */
 export type Acks = number | 'auto'
 
 export type AcksNeeded = {
-  /** Undefined as long as this connection has not been asked. */
+  /** The number for this connection. Undefined until Redis has answered on it. */
   of(client: Redis): number | undefined
-  /** Asks whenever the connection becomes ready and every few seconds from then on; tells `whenKnown` each time. */
+  /** Asks Redis as soon as the connection is ready and every few seconds; calls `whenKnown` after each answer. */
   watch(client: Redis, whenKnown: () => void): void
 }
 
-const LOOK_EVERY_MS = 4_000
+const ASK_EVERY_MS = 4_000
 
 /**
- * A replica that has been seen stays: what comes after a failover has to be as safe as before, also as long as the new
- * master has no replica.
+ * Once a replica was seen, one must confirm each event from then on. After a failover events must be as safe as before,
+ * even while the new master has no replica.
  */
 export function createAcksNeeded(acks: Acks, mayFailOver: boolean): AcksNeeded {
   let known = acks === 'auto' ? (mayFailOver ? 1 : 0) : acks
@@ -26,7 +26,7 @@ export function createAcksNeeded(acks: Acks, mayFailOver: boolean): AcksNeeded {
   return {
     of: (client) => (asked.has(client) ? known : undefined),
     watch(client, whenKnown) {
-      async function look(): Promise<void> {
+      async function ask(): Promise<void> {
         if (known > 0 || (await hasReplicas(client))) known = 1
         asked.add(client)
         whenKnown()
@@ -34,7 +34,7 @@ export function createAcksNeeded(acks: Acks, mayFailOver: boolean): AcksNeeded {
       let closed = new AbortController()
       client.on('ready', () => {
         closed = new AbortController()
-        every(LOOK_EVERY_MS, look, {
+        every(ASK_EVERY_MS, ask, {
           signal: closed.signal,
           onError() {
             // A connection without a first answer is not used: it may lead to a replica now.
@@ -50,7 +50,7 @@ export function createAcksNeeded(acks: Acks, mayFailOver: boolean): AcksNeeded {
   }
 }
 
-/** @returns false as well where neither ROLE nor INFO is allowed, which the checks report */
+/** @returns false as well if neither ROLE nor INFO is allowed; the checks report that */
 async function hasReplicas(client: Redis): Promise<boolean> {
   try {
     const [role, , replicas] = (await client.role()) as [string, unknown, unknown]

@@ -5,12 +5,12 @@ import type { RedisClient } from './connection.ts'
 const WAIT_MS = 400
 
 /**
- * Adds jobs, and has as many replicas confirm them as `acks` says. WAIT goes right behind each run of the script, so that
- * both take one round trip; in the script it would not wait. Since it waits for all that the master had written by then,
- * a job that another ingest has just made counts only once the replicas have that one.
+ * Adds jobs, and waits until `acks` replicas have confirmed them. WAIT is sent directly after each run of the script, so
+ * that both take one round trip; inside the script it would not wait. WAIT covers all earlier writes of the master, so a
+ * job that another ingest has just added is confirmed as well.
  *
- * @returns a function that resolves as `createAdd` does. It may be called on one connection only when its last call has
- *   settled, where acks are asked for
+ * @returns a function that resolves as `createAdd` does. If `acks` is not 0, it must not be called again before its last
+ *   call has settled
  */
 export function createConfirmedAdd(
   prefix: string,
@@ -36,7 +36,7 @@ export function createConfirmedAdd(
     acks = wanted
     const collapsed = await add(jobs)
     if (wanted === 0) return collapsed
-    // The last one: a script that Redis did not know is sent again.
+    // That of the last run: a script that Redis did not know is sent again.
     const replicas = Number(await confirmation)
     if (replicas < wanted)
       throw new Error(`${replicas} of ${wanted} replicas have confirmed within ${WAIT_MS} ms`)

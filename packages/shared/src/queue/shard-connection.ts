@@ -4,9 +4,9 @@ import { mayFailOver, redisAddress } from '../runtime/redis-url.ts'
 import { connectNode, connectRedis, lastErrorOf, type RedisClient } from './connection.ts'
 import { type Acks, type AcksNeeded, createAcksNeeded } from './replicas.ts'
 
-/** A connection of one shard's own to the master of that shard: WAIT blocks the connection that it is sent on. */
+/** The connection of one shard to its master. Shards share none, because WAIT blocks a connection. */
 export type Link = {
-  /** Rejects at once where there is no connection that may be used. `acks` are the replicas that the answer waits for. */
+  /** Rejects at once if no connection may be used. `acks`: the number of replicas that must confirm the work. */
   use<Result>(work: (client: RedisClient, acks: number) => Promise<Result>): Promise<Result>
   readonly acks: number
   readonly isUsable: boolean
@@ -14,7 +14,7 @@ export type Link = {
   close(): void
 }
 
-/** Links to the shards of one Redis or cluster, and whatever they have in common. */
+/** The links to the shards of one Redis or cluster. */
 export type Links = {
   create(prefix: string): Link
   /** Resolves as soon as one of the links can be used. */
@@ -51,10 +51,10 @@ export function createLinks({ url, acks = 'auto' }: { url: string; acks?: Acks }
 
 const SLOTS_EVERY_MS = 2_000
 
-/** Where the commands of a shard go now. */
+/** The server that has a shard now. */
 type Target = {
   client(): Redis | undefined
-  /** A command has failed: the shard may have moved. */
+  /** Reports a command that has failed: the shard may have moved. */
   failed(): void
   readonly lastError: Error | undefined
   close(): void
@@ -102,8 +102,8 @@ function singleTarget(client: Redis): Target {
 }
 
 /**
- * Follows the slot from master to master. The cluster's client only tells where it is: that client would send WAIT to any
- * node, since it has no key, and keeps commands for a dead node in a queue.
+ * Follows a slot from master to master. The client of the cluster is used only to find the master: it would send WAIT,
+ * which has no key, to any node, and it keeps commands for a dead node in a queue.
  */
 function clusterTarget(
   cluster: Cluster,

@@ -1,30 +1,31 @@
 /**
- * Runs work on many items at once: an item starts with whatever else arrives in the same turn of the event loop, as
- * soon as fewer than `concurrency` runs are under way; otherwise items gather until a run ends. So an idle process
- * answers without delay and a busy one makes large batches.
+ * Runs work on many items at once. Items that are added in the same turn of the event loop start together if fewer than
+ * `concurrency` runs are under way; otherwise they wait until a run ends. So an idle process answers without delay, and a
+ * busy one makes large batches.
  */
 export type Batcher<Item, Result> = {
-  /** Rejects with `full()` where `maxWaiting` items already wait. */
+  /** Rejects with `full()` if `maxWaiting` items wait already. */
   add(item: Item): Promise<Result>
 }
 
 export type BatcherOptions<Item, Result> = {
-  /** Gives a result for each item in order, settled one by one; when it throws, each item fails. */
+  /** Returns a result for each item, in order. If it throws, all of the items fail. */
   run(items: Item[]): Promise<PromiseSettledResult<Result>[]>
   maxItems: number
-  /** A run's items weigh no more than this together, unless one alone does. */
+  /** The items of a run weigh no more than this together. A heavier item runs alone. */
   maxWeight?: number
   weigh?(item: Item): number
-  /** Of runs under way; a function is asked before each. */
+  /** The most runs under way at once; a function is asked before each run. */
   concurrency: number | (() => number)
   /**
-   * Runs begin at least so far apart, unless `maxItems` wait: at a steady trickle each would be for one item, and cost
-   * as much as one for many. The first item after a pause still starts at once.
+   * The shortest time from the start of a run to that of the next one, unless `maxItems` wait. Without it, a steady
+   * trickle of items makes runs of one item, which cost as much as runs of many. The first item after a pause starts at
+   * once all the same.
    */
   spacingMs?: number
   /**
-   * An item without a result after so long, or up to 50 ms longer, is rejected with `late()`. One that has not begun is
-   * forgotten; what has begun may still happen.
+   * An item without a result after this time is rejected with `late()`, at most 50 ms later. If its run has not begun,
+   * it is dropped; otherwise its work may still be done.
    */
   deadlineMs?: number
   late?(): Error
@@ -40,20 +41,20 @@ type Waiting<Item, Result> = {
   reject(error: unknown): void
 }
 
-const LOOK_EVERY_MS = 50
+const CHECK_EVERY_MS = 50
 
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
   const { maxItems, maxWeight = Number.POSITIVE_INFINITY, weigh = () => 0, spacingMs = 0 } = options
   const { concurrency } = options
-  const most = typeof concurrency === 'number' ? () => concurrency : concurrency
+  const maxRuns = typeof concurrency === 'number' ? () => concurrency : concurrency
   let queue: Waiting<Item, Result>[] = []
   const running = new Set<readonly Waiting<Item, Result>[]>()
   let scheduled = false
   let lastStart = Number.NEGATIVE_INFINITY
-  let looking = false
+  let isCheckPlanned = false
 
   function schedule(): void {
-    if (scheduled || running.size >= most() || queue.length === 0) return
+    if (scheduled || running.size >= maxRuns() || queue.length === 0) return
     scheduled = true
     const waitMs = queue.length >= maxItems ? 0 : lastStart + spacingMs - performance.now()
     if (waitMs > 0) setTimeout(start, waitMs)
@@ -62,13 +63,13 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
 
   function start(): void {
     scheduled = false
-    const batch = take()
+    const batch = nextBatch()
     if (batch.length === 0) return
     lastStart = performance.now()
     void flush(batch)
   }
 
-  function take(): Waiting<Item, Result>[] {
+  function nextBatch(): Waiting<Item, Result>[] {
     let count = 0
     for (let weight = 0; count < Math.min(queue.length, maxItems); count++) {
       weight += weigh((queue[count] as Waiting<Item, Result>).item)
@@ -97,15 +98,15 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     }
   }
 
-  /** One timer for all items, since one for each would cost as much as the rest of this. */
-  function lookSoon(): void {
-    if (looking || options.deadlineMs === undefined) return
-    looking = true
-    setTimeout(look, LOOK_EVERY_MS).unref()
+  /** One timer for all items: one for each item would cost as much as the rest of the batcher. */
+  function checkSoon(): void {
+    if (isCheckPlanned || options.deadlineMs === undefined) return
+    isCheckPlanned = true
+    setTimeout(rejectLate, CHECK_EVERY_MS).unref()
   }
 
-  function look(): void {
-    looking = false
+  function rejectLate(): void {
+    isCheckPlanned = false
     const limit = performance.now() - (options.deadlineMs ?? Number.POSITIVE_INFINITY)
     const late = [...queue, ...[...running].flat()].filter(
       ({ addedAt, isLate }) => addedAt <= limit && !isLate,
@@ -118,7 +119,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       }
       queue = queue.filter(({ isLate }) => !isLate)
     }
-    if (queue.length + running.size > 0) lookSoon()
+    if (queue.length + running.size > 0) checkSoon()
   }
 
   return {
@@ -129,7 +130,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       const { promise, resolve, reject } = Promise.withResolvers<Result>()
       queue.push({ item, addedAt: performance.now(), isLate: false, resolve, reject })
       schedule()
-      lookSoon()
+      checkSoon()
       return promise
     },
   }

@@ -1,19 +1,20 @@
 export type StoreName = 'Redis' | 'Postgres'
 
 /**
- * One thing that was looked at. `fail` breaks a promise or stops Sluice from working, `warn` may; both say what to do.
+ * The result of one check. `fail`: a guarantee is broken, or Sluice cannot work. `warn`: that may happen. Both come with
+ * advice.
  */
 export type Check = {
-  /** A store, or what else was looked at. */
+  /** The store or the thing that was checked. */
   name: StoreName | (string & {})
   level: 'ok' | 'warn' | 'fail'
   text: string
   advice?: string
-  /** The store may lose events that were answered 200; SLUICE_DURABILITY=strict refuses it. */
+  /** The store may lose events that were answered 200: SLUICE_DURABILITY=strict refuses it. */
   unsafe?: StoreName
-  /** How far the store's clock is ahead of this machine's, ms, where it could be measured to half a second. */
+  /** How far the clock of the store is ahead of this machine's, ms. Undefined if the round trip took too long to know. */
   skewMs?: number
-  /** The store would take events that nobody could fetch from it: an ingest leaves it out. */
+  /** The store would accept events that no worker could fetch: an ingest does not use it. */
   unusable?: StoreName
 }
 
@@ -37,7 +38,7 @@ export const unusable = (store: StoreName, check: Check): Check => ({ ...check, 
 const MAX_SKEW_MS = 2_000
 const MAX_ROUND_TRIP_MS = 1_000
 
-/** Compares a store's clock (ms since 1970) with this machine's, half of the round trip allowed for. */
+/** Compares the clock of a store (ms since 1970) with this machine's. Half of the round trip is taken into account. */
 export async function checkClock(name: string, storeTime: () => Promise<number>): Promise<Check> {
   const before = Date.now()
   const began = performance.now()

@@ -1,7 +1,4 @@
-/**
- * An error whose message is written for the person at the keyboard: what is wrong and what to do about it,
- * in one line. It is printed without a stack.
- */
+/** An error for the operator: one line with the problem and its remedy. It is printed without a stack. */
 export class UserError extends Error {
   override name = 'UserError'
 }
@@ -9,11 +6,11 @@ export class UserError extends Error {
 const MAX_MESSAGE = 500
 
 /**
- * What may be logged or stored about an error: its class, its code and a shortened message. Drizzle wraps the
- * driver's error and puts every parameter, the payload included, into its own message, so the innermost cause
- * speaks and anything after `params:` is cut.
+ * The parts of an error that may be logged or stored: its class, its code and a shortened message. Drizzle wraps the
+ * error of the driver, and its message holds every parameter, the payload included. So the message is that of the
+ * innermost cause, and it is cut at `params:`.
  *
- * @returns `code` is a SQLSTATE, a Node.js errno name or a library's own code; `message` has at most 500 characters.
+ * @returns `code` is a SQLSTATE, the name of a Node.js errno or a code of a library; `message` has at most 500 characters
  */
 export function describeError(error: unknown): { name: string; code?: string; message: string } {
   const inner = rootCause(error)
@@ -23,7 +20,7 @@ export function describeError(error: unknown): { name: string; code?: string; me
   return { name: inner instanceof Error ? inner.name : typeof inner, ...(code && { code }), message }
 }
 
-/** The first string `code` found on the error or down its chain of causes. */
+/** The first `code` in the chain of causes that is a string. */
 export function errorCode(error: unknown): string | undefined {
   for (let e = error; typeof e === 'object' && e !== null; e = (e as { cause?: unknown }).cause) {
     const code = (e as { code?: unknown }).code

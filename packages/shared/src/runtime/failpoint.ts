@@ -1,6 +1,4 @@
-/**
- * The steps at which a crash is tried out, in the order in which an event passes them. `npm run chaos` kills at each.
- */
+/** The steps at which `npm run chaos` makes a process crash, in the order in which an event passes them. */
 export const FAILPOINTS = [
   'ingest-after-auth',
   'ingest-before-add',
@@ -22,15 +20,15 @@ export type Failpoint = (typeof FAILPOINTS)[number]
 let armed: { name: string; left: number } | undefined
 
 /**
- * Arms one failpoint for this process, from `SLUICE_FAILPOINT=name[:nth]`: the n-th time that it is passed, the process
- * kills itself with SIGKILL. For tests alone; `main.ts` calls it.
+ * Arms one failpoint of this process, from `SLUICE_FAILPOINT=name[:nth]`: when it is passed for the n-th time, the process
+ * kills itself with SIGKILL. Only tests set it.
  */
 export function armFailpoint(setting: string | undefined): void {
   const [name = '', nth = '1'] = (setting ?? '').split(':')
   armed = name === '' ? undefined : { name, left: Number(nth) }
 }
 
-/** Passes a step; costs one comparison where nothing is armed. */
+/** Passes a step. It costs one comparison if nothing is armed. */
 export function failpoint(name: Failpoint): void {
   if (armed?.name === name && --armed.left === 0) process.kill(process.pid, 'SIGKILL')
 }

@@ -1,6 +1,7 @@
 export { backoffMs, DeadlineError, withDeadline } from './backoff.ts'
 export { type Batcher, type BatcherOptions, createBatcher } from './batch.ts'
 export { type Check, fail, ok, type StoreName, warn } from './check.ts'
+export { type Circuit, type CircuitPolicy, createCircuit } from './circuit.ts'
 export {
   type Credential,
   credentialSettings,

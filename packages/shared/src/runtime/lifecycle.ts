@@ -2,10 +2,10 @@ import { UserError } from './errors.ts'
 import type { Log } from './log.ts'
 
 /**
- * Runs one process: starts it, waits for SIGINT, SIGTERM, SIGHUP or the death of the process that spawned it, then
- * releases what `start` acquired, last in first out, within `graceMs`.
+ * Runs one process: starts it, waits for SIGINT, SIGTERM, SIGHUP or the death of the parent process, and then disposes
+ * what `start` has returned, within `graceMs`.
  *
- * The exit code is 0 after a signal, 1 where starting failed, something fatal happened or the grace ran out.
+ * The exit code is 0 after a signal. It is 1 if the start failed, an error was fatal or the grace was too short.
  */
 export async function runUntilSignal(
   start: (stop: AbortController) => Promise<AsyncDisposable>,
@@ -31,7 +31,7 @@ export async function runUntilSignal(
   const { reason } = stop.signal
   if (typeof reason === 'string') log.info({ reason }, 'stopping')
   const limit = setTimeout(() => {
-    log.fatal({ graceMs }, 'not everything stopped in time; leaving it')
+    log.fatal({ graceMs }, 'not everything has stopped in time; the process ends')
     process.exit(1)
   }, graceMs)
   await running[Symbol.asyncDispose]()
@@ -39,11 +39,11 @@ export async function runUntilSignal(
   if (typeof reason !== 'string') return fail(reason, log)
   log.info('stopped')
   leave()
-  // Everything is released; a timer that a library has left behind must not hold the process.
+  // Everything is released. A timer that a library has left behind must not keep the process alive.
   setTimeout(() => process.exit(0), 500).unref()
 }
 
-/** Ends the channel to a parent, which would keep the process alive. */
+/** Ends the channel to a parent: it would keep the process alive. */
 function leave(): void {
   if (process.connected) process.disconnect()
 }
@@ -51,11 +51,11 @@ function leave(): void {
 function fail(error: unknown, log: Pick<Log, 'fatal'>): void {
   if (error instanceof UserError) process.stderr.write(`${error.message}\n`)
   else log.fatal({ err: error, at: stackOf(error) }, 'fatal error')
-  // The streams are synchronous here, and what is half done is safe: stores acknowledge before anybody is told.
+  // The streams are synchronous. No event is lost: an event is answered only after a store has acknowledged it.
   process.exit(1)
 }
 
-/** Where it happened, without the message, which may carry a row. */
+/** The place of the error, without its message, which may contain a row. */
 function stackOf(error: unknown): string | undefined {
   const lines =
     error instanceof Error ? error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) : undefined

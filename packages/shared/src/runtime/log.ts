@@ -5,14 +5,14 @@ import { describeError } from './errors.ts'
 export type Log = Logger
 
 /**
- * JSON lines on standard output. Call sites pass ids and counts, never bodies or headers; the redaction here is the
- * net under that rule. Errors are logged without stack and with a shortened message, since a driver's message can
- * carry a row.
+ * Writes JSON lines to standard output. Callers log ids and counts, never bodies or headers; the redaction here is a
+ * second line of defence. Errors are logged without a stack and with a shortened message, because the message of a driver
+ * can contain a row.
  */
 export function createLog(name: string, level: string, destination?: DestinationStream): Log {
   const options = {
     name,
-    // An unknown level is reported with the other wrong settings, which needs a log.
+    // An unknown level is reported later, with the other wrong settings; that needs a log.
     level: Object.hasOwn(pino.levels.values, level) ? level : 'info',
     base: { name, pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
@@ -29,8 +29,8 @@ export function createLog(name: string, level: string, destination?: Destination
 const MAX_WAITING_BYTES = 1 << 20
 
 /**
- * A disk that is full, or a reader that is gone or slow, ends and holds up no process: what cannot be written waits for
- * the next line, up to a limit. (pino's own destination tries for ever before a fatal line.)
+ * A full disk, or a reader that is slow or gone, neither ends nor blocks the process: bytes that cannot be written wait for
+ * the next line, up to a limit. (The destination of pino tries for ever before a fatal line.)
  */
 function standardOutput(): DestinationStream {
   let waiting = Buffer.alloc(0)

@@ -5,28 +5,28 @@ import { every } from './every.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 
-/** Looks at the stores' settings at the start and every minute, since somebody may change them under a running process. */
+/** Checks the settings of the stores at the start and every minute: an operator may change them at any time. */
 export type StoreChecks = AsyncDisposable & {
-  /** What is not as it should be, in words; empty where all is. */
+  /** One sentence for each check that is not ok. */
   problems(): string[]
-  /** False where events that this store takes could not be fetched from it, and before its first look is done. */
+  /** False if no worker could fetch events from this store, and for Redis until its first check is done. */
   isUsable(store: StoreName): boolean
-  /** Whether a store may not be given events: it cannot be used, or may lose them and such a store is refused. */
+  /** Whether no event may be put into this store: it is not usable, or may lose events and `strict` refuses that. */
   blocksUse(store: StoreName): boolean
 }
 
-/** What to look at: the stores that are configured, and whatever else. They do not wait for each other. */
+/** The checks of each thing. They are made at the same time. */
 export type Looks = Readonly<Partial<Record<StoreName | 'Processes', () => Promise<Check[]>>>>
 
 const EVERY_MS = 60_000
-/** While a store is left out, and when `changed` says something else than before. */
+/** While a store is not usable, and when `changed` returns another value. */
 const SOON_MS = 2_000
 
 /**
- * @param options.strict refuses settings that break a promise, where they are warned about otherwise
- * @param options.redisMs the longest to wait for the first look at Redis, ms; with `strict` all are waited for
- * @param options.changed is asked every 2 s: another value than before brings the next look forward
- * @throws UserError where such a setting is found at the start
+ * @param options.strict refuses stores that may lose events; without it the log warns of them
+ * @param options.redisMs the longest wait for the first check of Redis, ms; `strict` waits for all first checks
+ * @param options.changed is asked every 2 s; when it returns another value, the checks are made again
+ * @throws UserError if such a store is found at the start
  */
 export async function startStoreChecks(options: {
   looks: Looks
@@ -43,21 +43,21 @@ export async function startStoreChecks(options: {
 
   const found = () => [...latest.values()].flat()
   const unsafe = () => found().filter((check) => check.unsafe)
-  // Asked for each event, so kept ready. Redis has to prove itself first.
+  // Prepared, because these are asked for each event. Redis is used only after its first check.
   const isUsable: Record<StoreName, boolean> = { Redis: !looks.Redis, Postgres: true }
   const isSafe: Record<StoreName, boolean> = { Redis: true, Postgres: true }
 
-  async function lookAt(name: string, look: () => Promise<Check[]>): Promise<void> {
+  async function checkOne(name: string, look: () => Promise<Check[]>): Promise<void> {
     const checks = await look().catch((error): Check[] => [
-      { name, level: 'warn', text: `could not be looked at: ${describeError(error).message}` },
+      { name, level: 'warn', text: `could not be checked: ${describeError(error).message}` },
     ])
     latest.set(name, checks)
-    judge()
-    tell()
+    update()
+    report()
   }
-  const lookAtAll = () => new Map(Object.entries(looks).map(([name, look]) => [name, lookAt(name, look)]))
+  const checkAll = () => new Map(Object.entries(looks).map(([name, look]) => [name, checkOne(name, look)]))
 
-  function judge(): void {
+  function update(): void {
     for (const store of ['Redis', 'Postgres'] as const) {
       const isKnown = store === 'Postgres' || latest.has(store) || !looks.Redis
       isUsable[store] = isKnown && !found().some(({ unusable }) => unusable === store)
@@ -65,49 +65,50 @@ export async function startStoreChecks(options: {
     }
   }
 
-  function tell(): void {
+  function report(): void {
     const bad = found().filter(({ level }) => level !== 'ok')
     for (const level of ['ok', 'warn', 'fail'] as const) {
       metrics.checks.set({ level }, found().filter((check) => check.level === level).length)
     }
     metrics.unsafe.set(unsafe().length)
     for (const check of bad) {
-      if (!known.has(inWords(check))) log.warn({ check: check.name, advice: check.advice }, inWords(check))
+      if (!known.has(sentenceOf(check)))
+        log.warn({ check: check.name, advice: check.advice }, sentenceOf(check))
     }
-    known = new Set(bad.map(inWords))
+    known = new Set(bad.map(sentenceOf))
   }
 
   let before = changed?.()
-  let lookedAt = performance.now()
-  async function lookIfDue(): Promise<void> {
-    const isOver = performance.now() - lookedAt >= everyMs
+  let checkedAt = performance.now()
+  async function checkIfDue(): Promise<void> {
+    const isOver = performance.now() - checkedAt >= everyMs
     if (!isOver && changed?.() === before && !found().some(({ unusable }) => unusable)) return
     before = changed?.()
-    await Promise.all(lookAtAll().values())
-    lookedAt = performance.now()
+    await Promise.all(checkAll().values())
+    checkedAt = performance.now()
   }
 
-  // What is only warned about need not hold up the start.
-  const looking = lookAtAll()
+  // A mere warning need not hold up the start.
+  const looking = checkAll()
   const first = Promise.all(looking.values())
   const ofRedis = looking.get('Redis') ?? Promise.resolve()
-  await (strict ? first : withDeadline(ofRedis, redisMs, 'the first look at Redis').catch(() => {}))
+  await (strict ? first : withDeadline(ofRedis, redisMs, 'the first check of Redis').catch(() => {}))
   if (strict && unsafe().length > 0) {
-    const lines = unsafe().map((check) => `  - ${inWords(check)}. ${check.advice}`)
+    const lines = unsafe().map((check) => `  - ${sentenceOf(check)}. ${check.advice}`)
     throw new UserError(`SLUICE_DURABILITY=strict refuses these stores:\n${lines.join('\n')}`)
   }
   const watching = first.then(() =>
-    every(Math.min(SOON_MS, everyMs), lookIfDue, {
+    every(Math.min(SOON_MS, everyMs), checkIfDue, {
       pauseFirst: true,
-      onError: (error) => log.warn({ err: error }, 'the stores could not be looked at'),
+      onError: (error) => log.warn({ err: error }, 'the stores could not be checked'),
     }),
   )
   return {
-    problems: () => found().flatMap((check) => (check.level === 'ok' ? [] : inWords(check))),
+    problems: () => found().flatMap((check) => (check.level === 'ok' ? [] : sentenceOf(check))),
     isUsable: (store) => isUsable[store],
     blocksUse: (store) => !isUsable[store] || (strict && !isSafe[store]),
     [Symbol.asyncDispose]: async () => (await watching)[Symbol.asyncDispose](),
   }
 }
 
-const inWords = ({ name, text }: Check) => `${name}: ${text}`
+const sentenceOf = ({ name, text }: Check) => `${name}: ${text}`

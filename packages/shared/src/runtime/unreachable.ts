@@ -1,14 +1,14 @@
 import { describeError } from './errors.ts'
 
-/** Why a store cannot be reached or asked, in words, and what to do about it. */
+/** Why a store cannot be used, and what to do about it, for the operator. */
 export type Cause = { readonly text: string; readonly advice: string }
 
 const UNTRUSTED = /SELF_SIGNED_CERT|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_(UNTRUSTED|SIGNATURE|REJECTED)/
 
 /**
- * What the network and TLS can say of any store. Undefined where it is something that the store itself says.
+ * The cause of an error of the network or of TLS, for any store. Undefined if the error comes from the store.
  *
- * @param setting the setting that names the store
+ * @param setting the name of the setting that has the address of the store
  */
 export function networkCause(error: unknown, setting: string): Cause | undefined {
   const { code = '', message } = describeError(error)

@@ -1,0 +1,58 @@
+import { classifyFailure } from '@sluice/shared/db'
+import { backoffMs, type Circuit, createCircuit, describeError, type Log } from '@sluice/shared/runtime'
+
+const JOB_DELAY = { baseMs: 1_000, maxMs: 5_000 }
+const PROBE_DELAY = { baseMs: 500, maxMs: 10_000 }
+const REPORT_AFTER = 10
+
+/** The circuit of Postgres. While it is open no event is taken, so that nothing is tried in vain. */
+export type PostgresCircuit = Omit<Circuit, 'allows' | 'failed'> & {
+  /**
+   * Reports a batch of which nothing has landed, through no fault of its events.
+   *
+   * @returns how long the events should wait, ms: it grows with the failures in a row, with jitter
+   */
+  failed(error: unknown): number
+}
+
+/**
+ * Opens after 3 batches in a row of which nothing lands. If the error is none of the server's, it may be that of some
+ * events while others would land: then it opens only if the probe fails as well.
+ */
+export function createPostgresCircuit(deps: {
+  /** Rejects while Postgres cannot be used, or nothing lands there. */
+  probe(): Promise<unknown>
+  onOpen(): void
+  onClose(): void
+  log: Log
+}): PostgresCircuit {
+  const { log } = deps
+  const circuit = createCircuit({
+    maxFailures: 3,
+    openMs(trials) {
+      if (trials > 0 && trials % REPORT_AFTER === 0) log.warn('Postgres still cannot be used')
+      return backoffMs(trials, PROBE_DELAY)
+    },
+    probe: deps.probe,
+    isDoubtful: (error) => classifyFailure(error) !== 'infrastructure',
+    onOpen(error) {
+      log.warn({ error: describeError(error) }, 'Postgres cannot be used; events wait')
+      deps.onOpen()
+    },
+    onClose() {
+      log.info('Postgres can be used again; taking events')
+      deps.onClose()
+    },
+  })
+  const { trip, whenClosed, succeeded } = circuit
+  return {
+    get state() {
+      return circuit.state
+    },
+    whenClosed,
+    succeeded,
+    failed: (error) => backoffMs(circuit.failed(error), JOB_DELAY),
+    trip,
+    [Symbol.asyncDispose]: () => circuit[Symbol.asyncDispose](),
+  }
+}
