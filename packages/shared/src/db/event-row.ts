@@ -2,7 +2,6 @@ import { type Envelope, type Environment, rawBytes } from '../envelope.ts'
 import { type IdwiseEvent, parseEvent } from '../idwise/event.ts'
 import { eventKey, sha256 } from '../idwise/identity.ts'
 import { rewritten } from '../idwise/jsonb.ts'
-import type { JourneyEvent } from '../journey/fold.ts'
 
 /** A delivery that a worker has taken from the queue or the inbox. */
 export type Job = {
@@ -60,34 +59,4 @@ export function bodySha256({ body }: EventRow): Buffer {
 
 export function bytesOf({ body }: EventRow): Buffer {
   return body.bytes ?? Buffer.from(body.text)
-}
-
-/** What an inserted row tells of its journey, as it would be read back. */
-export function journeyEventOf({ event, at }: EventRow): JourneyEvent {
-  const {
-    kind,
-    event: name,
-    referenceNo,
-    systemDecision,
-    manualDecision,
-    finalDecision,
-    finalWithoutManual,
-  } = event
-  return {
-    kind,
-    event: name,
-    referenceNo,
-    systemDecision,
-    manualDecision,
-    finalDecision,
-    finalWithoutManual,
-    action: event.details?.action ?? null,
-    trigger: event.details?.trigger ?? null,
-    previousSystemDecision: event.details?.previousSystemDecision ?? null,
-    amlVersion: event.details?.updatedAMLVersionNumber ?? null,
-    conflict: false,
-    firstAt: at,
-    lastAt: at,
-    count: 1,
-  }
 }

@@ -1,5 +1,7 @@
+import { coalesce } from '../journey/coalesce.ts'
 import { readDigest, writeDigest } from '../journey/digest.ts'
-import { coalesce, foldCoalesced, type Journey, type JourneyEvent } from '../journey/fold.ts'
+import type { JourneyEvent } from '../journey/event.ts'
+import { foldCoalesced, type Journey } from '../journey/fold.ts'
 import { textArray } from './array.ts'
 import { readEvents } from './journey-events.ts'
 import {
@@ -41,7 +43,7 @@ export function touch(name: JourneyName): Touched {
 export type FoldOptions = {
   /** False: changes are not announced, since nothing can be; listeners find them by `updated_at`. */
   readonly announced?: boolean
-  /** Is told of a journey so many of whose events had to be read. */
+  /** Is digest of a journey so many of whose events had to be read. */
   readonly onRead?: (name: JourneyName, events: number) => void
 }
 
@@ -95,10 +97,10 @@ async function foldAsRead(
   const updated: Update[] = []
   for (const each of touched) {
     const { before } = each
-    const told = toldBefore(each, before)
-    if (before === 'unknown' || !told) return undefined
+    const digest = toldBefore(each, before)
+    if (before === 'unknown' || !digest) return undefined
     if (before === 'new') fresh.push(changeOf(each, undefined, each.landed))
-    else updated.push(updateOf(each, before, [...told, ...each.landed]))
+    else updated.push(updateOf(each, before, [...digest, ...each.landed]))
   }
   const changes = [...fresh, ...updated].filter(isChanged)
   // Who makes rows waits for others who make them, and holds no other lock meanwhile.
@@ -136,8 +138,8 @@ async function foldLocked(
   const stored = await readEvents(connection, unknown)
   const updated = others
     .map((each, index) => {
-      const told = before[index]
-      const events = told ? [...told, ...each.landed] : (stored.get(each.key) ?? [])
+      const digest = before[index]
+      const events = digest ? [...digest, ...each.landed] : (stored.get(each.key) ?? [])
       return updateOf(each, rows[index] as JourneyRow, events)
     })
     .filter((update) => update.journey.events > 0 && (isChanged(update) || update.isNews))
@@ -184,16 +186,16 @@ function freshChange(touched: Touched): Change {
 
 function updateOf(of: Touched, row: JourneyRow, events: readonly JourneyEvent[]): Update {
   const change = changeOf(of, row, events)
-  const { told, place, version } = row
-  return { ...change, place, version, isNews: (told ?? change.told) !== change.told }
+  const { digest, place, version } = row
+  return { ...change, place, version, isNews: (digest ?? change.digest) !== change.digest }
 }
 
 function changeOf(of: Touched, before: Journey | undefined, events: readonly JourneyEvent[]): Change {
   const { name } = of
-  if (events.length === 0) return { of, name, journey: STUB, told: null, changed: [] }
+  if (events.length === 0) return { of, name, journey: STUB, digest: null, changed: [] }
   const all = coalesce(events)
   const journey = foldCoalesced(all)
-  return { of, name, journey, told: writeDigest(all), changed: changedFields(before, journey) }
+  return { of, name, journey, digest: writeDigest(all), changed: changedFields(before, journey) }
 }
 
 /** The row of a journey whose events are not known yet, so that there is something to lock. */

@@ -1,17 +1,10 @@
 import { type Environment, writeEnvelope } from '../envelope.ts'
 import { decodeBody, isGzip } from '../idwise/decode.ts'
 import { ANONYMOUS_WINDOW_MS, anonymousEventKey } from '../idwise/identity.ts'
+import { toJourneyEvent } from '../journey/event.ts'
 import { failpoint } from '../runtime/failpoint.ts'
 import { resolveReplayed, writeDeadLetters } from './dead-letters.ts'
-import {
-  type BodyAs,
-  bodySha256,
-  bytesOf,
-  type EventRow,
-  type Job,
-  journeyEventOf,
-  readJob,
-} from './event-row.ts'
+import { type BodyAs, bodySha256, bytesOf, type EventRow, type Job, readJob } from './event-row.ts'
 import { countDuplicates, insertEvents, lockEvents, newestAnonymous, readCompressed } from './events.ts'
 import { classifyFailure } from './failure.ts'
 import { nameOf } from './journey-rows.ts'
@@ -88,7 +81,7 @@ async function landRows(
     const landed = !known.has(key) && byKey.get(key)?.[0] === row
     if (!landed) return true
     outcomes.set(row, 'landed')
-    journeyIn(journeys, row)?.landed.push(journeyEventOf(row))
+    journeyIn(journeys, row)?.landed.push(toJourneyEvent(row))
     return false
   })
   if (others.length > 0) await settleOthers(connection, others, { outcomes, journeys, options })
