@@ -37,10 +37,10 @@ const ROW = `select ${columns((column) => `${read(column)} as "${column.field}"`
   from journeys j where ${OF_WANTED}`
 
 /**
- * Reads rows as they are, without locking them.
+ * Reads rows without locking them.
  *
- * @returns for each, in order; `new` has no row and no events, but for what this transaction has inserted; `unknown` has
- * events although somebody has deleted its row
+ * @returns in the order of the names: the row; `new` if there is none and only this transaction has inserted events of the
+ * journey; `unknown` if there are other events although somebody has deleted the row
  */
 export async function readJourneys(
   connection: Connection,
@@ -90,7 +90,7 @@ update journeys j set ${columns((column) => `${column.name} = ${write(column)}`)
 from unnest(${SENT}, ${TWO_MORE}) as t(${list(SENT_NAMES)}, place, version)
 where j.ctid = t.place::tid and j.xmin = t.version::xid`
 
-/** @returns for each, in order, whether this has made its row; others have been made meanwhile by somebody else */
+/** @returns in the order of the states: whether this made the row; if not, another transaction has made it meanwhile */
 export async function makeJourneys(
   connection: Connection,
   states: readonly JourneyState[],
@@ -110,7 +110,7 @@ export async function makeJourneys(
  *
  * @param names sorted, which is the order of the locks
  * @returns the rows in order
- * @throws where a row can be neither made nor found
+ * @throws if a row can be neither made nor found
  */
 export async function lockJourneys(
   connection: Connection,
@@ -127,9 +127,9 @@ export async function lockJourneys(
 }
 
 /**
- * Changes rows, in the order in which they are given.
+ * Updates rows in the order in which they are given. A row that has changed since it was read is left alone.
  *
- * @returns how many; those are left alone that somebody has changed since they were read
+ * @returns how many rows were updated
  */
 export async function updateJourneys(
   connection: Connection,
@@ -150,7 +150,7 @@ export function columnsOf(names: readonly JourneyName[]): [environments: Buffer,
   ]
 }
 
-/** One text for a journey's two names, to compare and look up. */
+/** One text that names a journey, to compare and to look up. */
 export function nameOf({ environment, journeyId }: JourneyName): string {
   return `${environment} ${journeyId}`
 }

@@ -22,16 +22,16 @@ export const JOURNEY_CHANNEL = 'sluice_journeys'
 /** What is announced about a journey: the columns that changed, all of them for a new journey. */
 export type JourneyChange = JourneyName & { readonly changed: readonly (keyof Journey)[] }
 
-/** A journey that a transaction has to do with. */
+/** A journey whose events a transaction inserts or changes. */
 export type Touched = {
   readonly name: JourneyName
-  /** `nameOf` it. */
+  /** The journey's `nameOf`. */
   readonly key: string
-  /** Its row as `lookUp` has found it; `new`: it had no events; `unknown`: they must be read. */
+  /** Its row as `lookUp` found it; `new` if it had no events; `unknown` if its events must be read. */
   before: JourneyRow | 'new' | 'unknown'
-  /** What events say that the transaction has inserted. */
+  /** The events that the transaction has inserted. */
   readonly landed: JourneyEvent[]
-  /** Something else about its events has changed, so that they must be read. */
+  /** The transaction has changed something else about its events, so that all of them must be read. */
   altered: boolean
 }
 
@@ -39,15 +39,14 @@ export function touch(name: JourneyName): Touched {
   return { name, key: nameOf(name), before: 'unknown', landed: [], altered: false }
 }
 
-/** How a transaction folds. */
 export type FoldOptions = {
-  /** False: changes are not announced, since nothing can be; listeners find them by `updated_at`. */
+  /** False if nothing can be announced; then listeners find the changes by `updated_at`. */
   readonly announced?: boolean
-  /** Is digest of a journey so many of whose events had to be read. */
+  /** Called for each journey whose events had to be read, with their number. */
   readonly onRead?: (name: JourneyName, events: number) => void
 }
 
-/** Notes what the rows of these journeys are now. */
+/** Reads the rows of these journeys, without locking them. */
 export async function lookUp(connection: Connection, touched: readonly Touched[]): Promise<void> {
   const rows = await readJourneys(
     connection,
@@ -56,7 +55,7 @@ export async function lookUp(connection: Connection, touched: readonly Touched[]
   for (const [index, each] of touched.entries()) each.before = rows[index] ?? 'unknown'
 }
 
-/** Folds journeys anew from all of their stored events, like `foldTouched`. */
+/** Like `foldTouched`, but from all stored events of the journeys. */
 export async function foldJourneys(
   connection: Connection,
   names: readonly JourneyName[],
@@ -68,11 +67,11 @@ export async function foldJourneys(
 }
 
 /**
- * Folds journeys from all of their events and announces those that changed, in the caller's transaction. What has just
- * landed is added to what the row says of the events before. Of two that land events of one journey at once the later
- * one sees what the earlier one has landed.
+ * Folds journeys and announces those that changed, in the caller's transaction. The events that have just landed are
+ * added to those in the row's digest. If two transactions land events of one journey at once, the later one sees the events
+ * of the earlier one.
  *
- * @param touched distinct, and looked up after their events were inserted
+ * @param touched distinct journeys, looked up after their events were inserted
  * @returns the journeys whose row changed
  */
 export async function foldTouched(
@@ -87,7 +86,11 @@ export async function foldTouched(
   return changes.map(({ name, changed }) => ({ ...name, changed }))
 }
 
-/** @returns undefined, with nothing changed, where a journey's events must be read or its row is another one by now */
+/**
+ * Writes the rows that follow from those that `lookUp` has read, without locking them: see decision 19.
+ *
+ * @returns undefined, with nothing changed, if a journey's events must be read or its row has changed since
+ */
 async function foldAsRead(
   connection: Connection,
   touched: readonly Touched[],
@@ -97,13 +100,13 @@ async function foldAsRead(
   const updated: Update[] = []
   for (const each of touched) {
     const { before } = each
-    const digest = toldBefore(each, before)
-    if (before === 'unknown' || !digest) return undefined
+    const events = eventsBefore(each, before)
+    if (before === 'unknown' || !events) return undefined
     if (before === 'new') fresh.push(changeOf(each, undefined, each.landed))
-    else updated.push(updateOf(each, before, [...digest, ...each.landed]))
+    else updated.push(updateOf(each, before, [...events, ...each.landed]))
   }
   const changes = [...fresh, ...updated].filter(isChanged)
-  // Who makes rows waits for others who make them, and holds no other lock meanwhile.
+  // New rows first: their insert may wait for another transaction's, and must not hold locks on rows while it does.
   const [, made, count] = await Promise.all([
     connection.query('savepoint journeys'),
     makeJourneys(connection, fresh),
@@ -115,6 +118,7 @@ async function foldAsRead(
   return undefined
 }
 
+/** Locks the rows, reads the events of the journeys that need it, and writes the rows. */
 async function foldLocked(
   connection: Connection,
   touched: readonly Touched[],
@@ -130,7 +134,7 @@ async function foldLocked(
     connection,
     others.map(({ name }) => name),
   )
-  const before = others.map((each, index) => toldBefore(each, rows[index] as JourneyRow))
+  const before = others.map((each, index) => eventsBefore(each, rows[index] as JourneyRow))
   const unknown = others.flatMap(({ name }, index) =>
     before[index] ? [] : [{ ...name, events: rows[index]?.events ?? 0 }],
   )
@@ -138,11 +142,11 @@ async function foldLocked(
   const stored = await readEvents(connection, unknown)
   const updated = others
     .map((each, index) => {
-      const digest = before[index]
-      const events = digest ? [...digest, ...each.landed] : (stored.get(each.key) ?? [])
+      const known = before[index]
+      const events = known ? [...known, ...each.landed] : (stored.get(each.key) ?? [])
       return updateOf(each, rows[index] as JourneyRow, events)
     })
-    .filter((update) => update.journey.events > 0 && (isChanged(update) || update.isNews))
+    .filter((update) => update.journey.events > 0 && (isChanged(update) || update.isNewDigest))
   const changes = [...complete, ...updated].filter(isChanged)
   await Promise.all([
     updateJourneys(connection, updated),
@@ -151,7 +155,7 @@ async function foldLocked(
   return changes
 }
 
-/** Folds the journey of a stored event, where there is one. */
+/** Folds the journey of a stored event, if it has one. */
 export async function foldJourneyOf(
   connection: Connection,
   eventKey: Buffer | null,
@@ -168,26 +172,26 @@ type Change = JourneyState & { readonly of: Touched; readonly changed: readonly 
 type Update = Change & {
   readonly place: string
   readonly version: string
-  /** The row tells something else, even where nothing else of it has changed. */
-  readonly isNews: boolean
+  /** The row must be written even if nothing but its digest has changed. */
+  readonly isNewDigest: boolean
 }
 
 const isChanged = ({ changed }: Change) => changed.length > 0
 
-/** What the events before said, by the row; undefined where they must be read. */
-function toldBefore({ altered, before }: Touched, row: JourneyRow | 'new' | 'unknown') {
+/** The events before those that have landed, by the row's digest; undefined if they must be read. */
+function eventsBefore({ altered, before }: Touched, row: JourneyRow | 'new' | 'unknown') {
   if (altered || before === 'unknown') return undefined
   return typeof row === 'string' ? [] : readDigest(row)
 }
 
 function freshChange(touched: Touched): Change {
-  return changeOf(touched, undefined, toldBefore(touched, touched.before) ? touched.landed : [])
+  return changeOf(touched, undefined, eventsBefore(touched, touched.before) ? touched.landed : [])
 }
 
 function updateOf(of: Touched, row: JourneyRow, events: readonly JourneyEvent[]): Update {
   const change = changeOf(of, row, events)
   const { digest, place, version } = row
-  return { ...change, place, version, isNews: (digest ?? change.digest) !== change.digest }
+  return { ...change, place, version, isNewDigest: (digest ?? change.digest) !== change.digest }
 }
 
 function changeOf(of: Touched, before: Journey | undefined, events: readonly JourneyEvent[]): Change {
@@ -198,21 +202,8 @@ function changeOf(of: Touched, before: Journey | undefined, events: readonly Jou
   return { of, name, journey, digest: writeDigest(all), changed: changedFields(before, journey) }
 }
 
-/** The row of a journey whose events are not known yet, so that there is something to lock. */
-const STUB: Journey = {
-  referenceNo: null,
-  stage: 'unknown',
-  systemDecision: null,
-  manualDecision: null,
-  finalDecision: null,
-  amlVersion: null,
-  resubmission: null,
-  renewal: null,
-  events: 0,
-  firstEventAt: 0,
-  lastEventAt: 0,
-  needsAttention: null,
-}
+/** The row of a journey whose events are not known yet, so that there is a row to lock. */
+const STUB: Journey = { ...foldCoalesced([]), firstEventAt: 0, lastEventAt: 0 }
 
 function changedFields(before: Journey | undefined, after: Journey): (keyof Journey)[] {
   const fields = Object.keys(after) as (keyof Journey)[]

@@ -87,7 +87,7 @@ async function landRows(
   if (others.length > 0) await settleOthers(connection, others, { outcomes, journeys, options })
   await resolveReplayed(
     connection,
-    rows.filter((row) => outcomes.get(row) !== 'conflict').flatMap((row) => row.delivery.replayOf ?? []),
+    rows.filter((row) => outcomes.get(row) !== 'conflict').flatMap((row) => row.job.replayOf ?? []),
   )
   const touched = [...journeys.values()].filter(({ landed, altered }) => altered || landed.length > 0)
   await foldTouched(connection, touched, options)
@@ -109,11 +109,11 @@ async function keyAnonymous(connection: Connection, rows: readonly EventRow[]): 
   for (const [name, group] of groups) {
     const firsts = known.get(name) ?? []
     for (const row of group.sort((a, b) => a.at - b.at)) {
-      const { at, delivery } = row
+      const { at, job } = row
       const same = firsts.find((first) => Math.abs(at - first.receivedAt) <= ANONYMOUS_WINDOW_MS)
       // By the ingest's clock, right or wrong: so a second run of the job finds its own row, whenever it comes.
       row.eventKey =
-        same?.eventKey ?? anonymousEventKey(row.environment, bodySha256(row), delivery.envelope.at)
+        same?.eventKey ?? anonymousEventKey(row.environment, bodySha256(row), job.envelope.at)
       if (!same) firsts.push({ eventKey: row.eventKey, receivedAt: at })
     }
   }
@@ -138,7 +138,7 @@ async function settleOthers(
     const there = stored.get(key)
     if (!there) throw new Error('an event that was there is gone')
     const { at } = row
-    const { deliveryId } = row.delivery.envelope
+    const { deliveryId } = row.job.envelope
     const isConflict = !isSame(row)
     outcomes.set(row, isConflict ? 'conflict' : 'duplicate')
     if (isConflict) conflicts.push(row)
@@ -146,10 +146,10 @@ async function settleOthers(
       const journey = journeyIn(journeys, { environment: there.environment, event: there })
       if (journey) journey.altered = true
     }
-    // The same arrival again is a job that ran twice (its worker died, or its add was repeated), not a redelivery;
+    // The same delivery again is a job that ran twice (its worker died, or its add was repeated), not a redelivery;
     // neither is a replay, which is ours.
-    if (isConflict || row.delivery.replayOf !== null) continue
-    const further = (there.deliveryId === deliveryId ? 0 : 1) + row.delivery.duplicates
+    if (isConflict || row.job.replayOf !== null) continue
+    const further = (there.deliveryId === deliveryId ? 0 : 1) + row.job.duplicates
     if (further === 0) continue
     const known = duplicates.get(key)
     duplicates.set(key, {
@@ -161,11 +161,11 @@ async function settleOthers(
   await writeDeadLetters(
     connection,
     conflicts.map((row) => ({
-      jobId: row.delivery.jobId,
+      jobId: row.job.jobId,
       reason: 'conflict' as const,
       error: CONFLICT,
       attempts: 1,
-      envelope: writeEnvelope(row.delivery.envelope),
+      envelope: writeEnvelope(row.job.envelope),
     })),
     options,
   )
