@@ -20,9 +20,8 @@ const OF_WANTED = 'j.environment = wanted.environment and j.journey_id = wanted.
 
 export type JourneyRow = Journey & {
   readonly digest: string | null
-  /** Where the row is, and which version of it: its `ctid` and `xmin`. */
+  /** Its `ctid`, which stays as long as the row is locked. */
   readonly place: string
-  readonly version: string
 }
 
 const list = (texts: Iterable<string>) => [...texts].join(', ')
@@ -33,37 +32,41 @@ const read = ({ name, type }: JourneyColumn) => {
 }
 
 const ROW = `select ${columns((column) => `${read(column)} as "${column.field}"`)}, ${DIGEST} as digest,
-    ctid as place, xmin as version
+    ctid as place
   from journeys j where ${OF_WANTED}`
 
 /**
- * Reads rows without locking them.
- *
- * @returns in the order of the names: the row; `new` if there is none and only this transaction has inserted events of the
- * journey; `unknown` if there are other events although somebody has deleted the row
+ * - `known`: the journey has a row;
+ * - `new`: it has none, and only this transaction has inserted events of it;
+ * - `unknown`: it may have other events, although somebody has deleted its row.
  */
-export async function readJourneys(
+export type JourneyPresence = 'known' | 'new' | 'unknown'
+
+/** @returns for each name, in order; nothing is locked */
+export async function findJourneyRows(
   connection: Connection,
   names: readonly JourneyName[],
-): Promise<(JourneyRow | 'new' | 'unknown')[]> {
+): Promise<JourneyPresence[]> {
   if (names.length === 0) return []
-  const { rows } = await connection.query<JourneyRow & { readonly isOrphan: boolean | null }>({
-    name: 'read_journey_rows',
-    text: `select row.*, stored.found as "isOrphan" from ${WANTED} left join lateral (${ROW}) as row on true
+  const { rows } = await connection.query<{ n: number; hasEvents: boolean | null }>({
+    name: 'find_journey_rows',
+    text: `select n::int, stored.found as "hasEvents" from ${WANTED}
+      left join lateral (select true as found from journeys j where ${OF_WANTED}) as row on true
       left join lateral (
-        select true as found from events e where row.place is null and e.journey_id = wanted.journey_id
+        select true as found from events e where row.found is null and e.journey_id = wanted.journey_id
           and e.environment = wanted.environment and e.xmin <> pg_current_xact_id()::xid limit 1) as stored on true
-      order by n`,
+      where row.found is null`,
     values: columnsOf(names),
   })
-  return rows.map((row) => (row.place !== null ? row : row.isOrphan ? 'unknown' : 'new'))
+  const found = names.map((): JourneyPresence => 'known')
+  for (const { n, hasEvents } of rows) found[n - 1] = hasEvents ? 'unknown' : 'new'
+  return found
 }
 
 // Rows to be written are sent as an array for each column, and one for the digests. Times are sent as ms since 1970.
 const SENT = `${columns(({ type }, index) => `$${index + 1}::${type === 'text' ? 'text' : 'float8'}[]`)},
   $${JOURNEY_COLUMNS.length + 1}::text[]`
 const SENT_NAMES = [...JOURNEY_COLUMNS.map(({ name }) => name), DIGEST]
-const TWO_MORE = `$${SENT_NAMES.length + 1}::text[], $${SENT_NAMES.length + 2}::text[]`
 const write = ({ name, type }: JourneyColumn) =>
   type === 'time' ? `to_timestamp(t.${name} / 1000)` : `t.${name}`
 
@@ -78,17 +81,17 @@ function sent(states: readonly JourneyState[]): Buffer[] {
 const MAKE = `
 insert into journeys (${list(SENT_NAMES)}, updated_at, environment, journey_id)
 select ${columns(write)}, t.${DIGEST}, clock_timestamp(), t.environment, t.journey_id
-from unnest(${SENT}, ${TWO_MORE}) as t(${list(SENT_NAMES)}, environment, journey_id)
+from unnest(${SENT}, $${SENT_NAMES.length + 1}::text[], $${SENT_NAMES.length + 2}::text[])
+  as t(${list(SENT_NAMES)}, environment, journey_id)
 order by environment, journey_id
 on conflict do nothing
 returning environment, journey_id as "journeyId"`
 
-// The version as well: if the row that was read is gone, its place may hold another row by now.
 const UPDATE = `
 update journeys j set ${columns((column) => `${column.name} = ${write(column)}`)}, ${DIGEST} = t.${DIGEST},
   updated_at = clock_timestamp()
-from unnest(${SENT}, ${TWO_MORE}) as t(${list(SENT_NAMES)}, place, version)
-where j.ctid = t.place::tid and j.xmin = t.version::xid`
+from unnest(${SENT}, $${SENT_NAMES.length + 1}::text[]) as t(${list(SENT_NAMES)}, place)
+where j.ctid = t.place::tid`
 
 /** @returns in the order of the states: whether this made the row; if not, another transaction has made it meanwhile */
 export async function makeJourneys(
@@ -126,21 +129,14 @@ export async function lockJourneys(
   return rows
 }
 
-/**
- * Updates rows in the order in which they are given. A row that has changed since it was read is left alone.
- *
- * @returns how many rows were updated
- */
+/** Updates rows that the transaction has locked. */
 export async function updateJourneys(
   connection: Connection,
-  states: readonly (JourneyState & Pick<JourneyRow, 'place' | 'version'>)[],
-): Promise<number> {
-  if (states.length === 0) return 0
-  const places = textArray(states.map(({ place }) => place))
-  const versions = textArray(states.map(({ version }) => version))
-  const values = [...sent(states), places, versions]
-  const { rowCount } = await connection.query({ name: 'update_journeys', text: UPDATE, values })
-  return rowCount ?? 0
+  states: readonly (JourneyState & Pick<JourneyRow, 'place'>)[],
+): Promise<void> {
+  if (states.length === 0) return
+  const values = [...sent(states), textArray(states.map(({ place }) => place))]
+  await connection.query({ name: 'update_journeys', text: UPDATE, values })
 }
 
 export function columnsOf(names: readonly JourneyName[]): [environments: Buffer, journeyIds: Buffer] {

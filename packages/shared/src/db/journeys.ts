@@ -5,13 +5,14 @@ import { foldCoalesced, type Journey } from '../journey/fold.ts'
 import { textArray } from './array.ts'
 import { readEvents } from './journey-events.ts'
 import {
+  findJourneyRows,
   type JourneyName,
+  type JourneyPresence,
   type JourneyRow,
   type JourneyState,
   lockJourneys,
   makeJourneys,
   nameOf,
-  readJourneys,
   updateJourneys,
 } from './journey-rows.ts'
 import type { Connection } from './pool.ts'
@@ -27,8 +28,8 @@ export type Touched = {
   readonly name: JourneyName
   /** The journey's `nameOf`. */
   readonly key: string
-  /** Its row as `lookUp` found it; `new` if it had no events; `unknown` if its events must be read. */
-  before: JourneyRow | 'new' | 'unknown'
+  /** What `lookUp` found; `unknown` before that. */
+  row: JourneyPresence
   /** The events that the transaction has inserted. */
   readonly landed: JourneyEvent[]
   /** The transaction has changed something else about its events, so that all of them must be read. */
@@ -36,7 +37,7 @@ export type Touched = {
 }
 
 export function touch(name: JourneyName): Touched {
-  return { name, key: nameOf(name), before: 'unknown', landed: [], altered: false }
+  return { name, key: nameOf(name), row: 'unknown', landed: [], altered: false }
 }
 
 export type FoldOptions = {
@@ -46,13 +47,11 @@ export type FoldOptions = {
   readonly onRead?: (name: JourneyName, events: number) => void
 }
 
-/** Reads the rows of these journeys, without locking them. */
+/** Finds out which of these journeys have a row. */
 export async function lookUp(connection: Connection, touched: readonly Touched[]): Promise<void> {
-  const rows = await readJourneys(
-    connection,
-    touched.map(({ name }) => name),
-  )
-  for (const [index, each] of touched.entries()) each.before = rows[index] ?? 'unknown'
+  const names = touched.map(({ name }) => name)
+  const found = await findJourneyRows(connection, names)
+  for (const [index, each] of touched.entries()) each.row = found[index] ?? 'unknown'
 }
 
 /** Like `foldTouched`, but from all stored events of the journeys. */
@@ -77,64 +76,23 @@ export async function foldJourneys(
 export async function foldTouched(
   connection: Connection,
   touched: readonly Touched[],
-  options: FoldOptions = {},
+  { announced, onRead }: FoldOptions = {},
 ): Promise<JourneyChange[]> {
-  if (touched.length === 0) return []
   const sorted = touched.toSorted((a, b) => (a.key < b.key ? -1 : 1))
-  const changes =
-    (await foldAsRead(connection, sorted, options)) ?? (await foldLocked(connection, sorted, options))
-  return changes.map(({ name, changed }) => ({ ...name, changed }))
-}
-
-/**
- * Writes the rows that follow from those that `lookUp` has read, without locking them: see decision 19.
- *
- * @returns undefined, with nothing changed, if a journey's events must be read or its row has changed since
- */
-async function foldAsRead(
-  connection: Connection,
-  touched: readonly Touched[],
-  { announced }: FoldOptions,
-): Promise<Change[] | undefined> {
-  const fresh: Change[] = []
-  const updated: Update[] = []
-  for (const each of touched) {
-    const { before } = each
-    const events = eventsBefore(each, before)
-    if (before === 'unknown' || !events) return undefined
-    if (before === 'new') fresh.push(changeOf(each, undefined, each.landed))
-    else updated.push(updateOf(each, before, [...events, ...each.landed]))
-  }
-  const changes = [...fresh, ...updated].filter(isChanged)
+  const fresh = sorted.filter(({ row }) => row !== 'known').map(freshChange)
   // New rows first: their insert may wait for another transaction's, and must not hold locks on rows while it does.
-  const [, made, count] = await Promise.all([
-    connection.query('savepoint journeys'),
-    makeJourneys(connection, fresh),
-    updateJourneys(connection, updated),
-    announced === false ? undefined : announce(connection, changes),
-  ])
-  if (made.every(Boolean) && count === updated.length) return changes
-  await connection.query('rollback to journeys')
-  return undefined
-}
-
-/** Locks the rows, reads the events of the journeys that need it, and writes the rows. */
-async function foldLocked(
-  connection: Connection,
-  touched: readonly Touched[],
-  { announced, onRead }: FoldOptions,
-): Promise<Change[]> {
-  const fresh = touched.filter(({ before }) => typeof before === 'string').map(freshChange)
   const made = await makeJourneys(connection, fresh)
   const complete = fresh.filter(({ journey }, index) => made[index] && journey.events > 0)
   const isComplete = new Set(complete.map(({ of }) => of))
-  const others = touched.filter((each) => !isComplete.has(each))
+  const others = sorted.filter((each) => !isComplete.has(each))
 
   const rows = await lockJourneys(
     connection,
     others.map(({ name }) => name),
   )
-  const before = others.map((each, index) => eventsBefore(each, rows[index] as JourneyRow))
+  const before = others.map((each, index) =>
+    mustBeRead(each) ? undefined : readDigest(rows[index] as JourneyRow),
+  )
   const unknown = others.flatMap(({ name }, index) =>
     before[index] ? [] : [{ ...name, events: rows[index]?.events ?? 0 }],
   )
@@ -152,7 +110,7 @@ async function foldLocked(
     updateJourneys(connection, updated),
     announced === false ? undefined : announce(connection, changes),
   ])
-  return changes
+  return changes.map(({ name, changed }) => ({ ...name, changed }))
 }
 
 /** Folds the journey of a stored event, if it has one. */
@@ -171,27 +129,25 @@ export async function foldJourneyOf(
 type Change = JourneyState & { readonly of: Touched; readonly changed: readonly (keyof Journey)[] }
 type Update = Change & {
   readonly place: string
-  readonly version: string
   /** The row must be written even if nothing but its digest has changed. */
   readonly isNewDigest: boolean
 }
 
 const isChanged = ({ changed }: Change) => changed.length > 0
 
-/** The events before those that have landed, by the row's digest; undefined if they must be read. */
-function eventsBefore({ altered, before }: Touched, row: JourneyRow | 'new' | 'unknown') {
-  if (altered || before === 'unknown') return undefined
-  return typeof row === 'string' ? [] : readDigest(row)
+/** The digest does not tell the events before those that have landed, or there may be no row with one. */
+function mustBeRead({ altered, row }: Touched): boolean {
+  return altered || row === 'unknown'
 }
 
 function freshChange(touched: Touched): Change {
-  return changeOf(touched, undefined, eventsBefore(touched, touched.before) ? touched.landed : [])
+  return changeOf(touched, undefined, mustBeRead(touched) ? [] : touched.landed)
 }
 
 function updateOf(of: Touched, row: JourneyRow, events: readonly JourneyEvent[]): Update {
   const change = changeOf(of, row, events)
-  const { digest, place, version } = row
-  return { ...change, place, version, isNewDigest: (digest ?? change.digest) !== change.digest }
+  const { digest, place } = row
+  return { ...change, place, isNewDigest: (digest ?? change.digest) !== change.digest }
 }
 
 function changeOf(of: Touched, before: Journey | undefined, events: readonly JourneyEvent[]): Change {

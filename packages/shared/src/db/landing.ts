@@ -112,8 +112,7 @@ async function keyAnonymous(connection: Connection, rows: readonly EventRow[]): 
       const { at, job } = row
       const same = firsts.find((first) => Math.abs(at - first.receivedAt) <= ANONYMOUS_WINDOW_MS)
       // By the ingest's clock, right or wrong: so a second run of the job finds its own row, whenever it comes.
-      row.eventKey =
-        same?.eventKey ?? anonymousEventKey(row.environment, bodySha256(row), job.envelope.at)
+      row.eventKey = same?.eventKey ?? anonymousEventKey(row.environment, bodySha256(row), job.envelope.at)
       if (!same) firsts.push({ eventKey: row.eventKey, receivedAt: at })
     }
   }
