@@ -18,7 +18,7 @@ export const PRECEDENCE = {
   /** A verdict on the steps that a request has brought. */
   reviewOfAnswer: 7,
 } as const
-export type Precedence = (typeof PRECEDENCE)[keyof typeof PRECEDENCE]
+type Precedence = (typeof PRECEDENCE)[keyof typeof PRECEDENCE]
 
 const BY_KIND: Partial<Record<EventKind, Precedence>> = {
   step_submitted: PRECEDENCE.step,
