@@ -25,7 +25,7 @@ function review(journeyId: string, decision: string, at: number): Job {
   return jobOf(Buffer.from(JSON.stringify({ event: 'Updated Journey', body })), at)
 }
 
-describe('an arrival that is later than it can be, since the clock of an ingest is ahead', () => {
+describe('a time of receipt that cannot be, since the clock of an ingest is ahead', () => {
   let world: World
   beforeAll(async () => {
     world = await createWorld('inbox')
@@ -107,7 +107,7 @@ describe('an arrival that is later than it can be, since the clock of an ingest 
   })
 })
 
-describe.each(WAYS)('an arrival in the future of Postgres, by the %s', (way) => {
+describe.each(WAYS)('a time of receipt in the future of Postgres, by the %s', (way) => {
   it('has landed no later than it was processed', async () => {
     await using stack = new AsyncDisposableStack()
     const world = stack.use(await createWorld(way))

@@ -154,7 +154,7 @@ describe.each(WAYS)('an event that comes more than once, by the %s', (way) => {
     expect(await counts()).toEqual({ rows: 1, duplicates: 0 })
   })
 
-  it('without event id is the same event within 60 minutes of its first arrival, and another one after', async () => {
+  it('without event id is the same event within 60 minutes of its first receipt, and another one after', async () => {
     const worker = await openWorker(world)
     await door.post(OLD_SHAPE)
     await door.post(OLD_SHAPE)

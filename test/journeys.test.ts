@@ -23,13 +23,13 @@ beforeAll(async () => {
 })
 afterAll(() => world[Symbol.asyncDispose]())
 
-/** An event of a journey: what it says, and when it arrived and arrived again, minutes after the start. */
-type Told = { event: string; body: Record<string, unknown>; at: number; again: number[] }
+/** An event of a journey: its body, and when it was received, minutes after the start, and again, minutes after that. */
+type Sent = { event: string; body: Record<string, unknown>; at: number; again: number[] }
 
-let sent = 0
+let received = 0
 
-function deliveries(journeyId: string, told: readonly Told[]) {
-  return told.flatMap(({ event, body, at, again }, index) => {
+function deliveries(journeyId: string, events: readonly Sent[]) {
+  return events.flatMap(({ event, body, at, again }, index) => {
     const raw = Buffer.from(
       JSON.stringify({ event, body: { eventId: `${journeyId}-${index}`, journeyId, ...body } }),
     )
@@ -41,7 +41,7 @@ function deliveries(journeyId: string, told: readonly Told[]) {
           v: 1 as const,
           env: 'live' as Environment,
           at: receivedAt,
-          deliveryId: `a${sent++}`,
+          deliveryId: `a${received++}`,
           ...encodeRaw(raw),
         },
         via: 'inbox' as const,
@@ -98,7 +98,7 @@ const event = fc.constantFrom(
   'Finished Ongoing Check',
   'Archived Journey',
 )
-const told: fc.Arbitrary<Told> = fc.record({
+const sentEvent: fc.Arbitrary<Sent> = fc.record({
   event,
   body,
   at: fc.double({ min: 0, max: 180, noNaN: true }),
@@ -110,13 +110,13 @@ describe('a journey', () => {
     let runs = 0
     await fc.assert(
       fc.asyncProperty(
-        fc.array(told, { minLength: 1, maxLength: 12 }),
+        fc.array(sentEvent, { minLength: 1, maxLength: 12 }),
         fc.infiniteStream(fc.nat()),
         fc.integer({ min: 1, max: 5 }),
         fc.integer({ min: 1, max: 4 }),
         async (history, order, size, width) => {
           const run = runs++
-          // One after the other, in order of arrival, each alone.
+          // One after the other, in order of receipt, each alone.
           const plain = deliveries(`plain-${run}`, history).sort((a, b) => a.envelope.at - b.envelope.at)
           await land(
             plain.map((delivery) => [delivery]),
@@ -140,9 +140,9 @@ describe('a journey', () => {
 
   it('is approved by the oldest shape, which has no manual decision at all, but not against a null one', async () => {
     const review = { systemDecision: 'Refer', finalDecision: 'Approved' }
-    const told = (body: Told['body']) => [{ event: 'Manually Reviewed', body, at: 0, again: [] }]
-    await land([deliveries('oldest', told(review))], 1)
-    await land([deliveries('with-null', told({ ...review, manualDecision: null }))], 1)
+    const reviews = (body: Sent['body']) => [{ event: 'Manually Reviewed', body, at: 0, again: [] }]
+    await land([deliveries('oldest', reviews(review))], 1)
+    await land([deliveries('with-null', reviews({ ...review, manualDecision: null }))], 1)
 
     expect(await journeyRow('oldest')).toMatchObject({
       stage: 'reviewed',
@@ -181,7 +181,7 @@ describe('a journey', () => {
       },
       { requiredKeys: [] },
     )
-    const told = fc.record({
+    const sentEvent = fc.record({
       event: fc.constantFrom('Finished Journey', 'updated  journey', 'AML Monitor Update', 'New Thing'),
       body,
       at: fc.integer({ min: 0, max: 90 }),
@@ -189,12 +189,15 @@ describe('a journey', () => {
     })
     let runs = 0
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.array(told, { maxLength: 4 }), { maxLength: 4 }), async (journeys) => {
-        const all = journeys.flatMap((events, index) => deliveries(`rebuilt-${runs++}-${index}`, events))
-        const batches = [all.filter((_, index) => index % 3 < 2), all.filter((_, index) => index % 3 === 2)]
-        await land(batches, 1)
-        expect(await rebuildJourneys(world.db)).toMatchObject({ changed: 0 })
-      }),
+      fc.asyncProperty(
+        fc.array(fc.array(sentEvent, { maxLength: 4 }), { maxLength: 4 }),
+        async (journeys) => {
+          const all = journeys.flatMap((events, index) => deliveries(`rebuilt-${runs++}-${index}`, events))
+          const batches = [all.filter((_, index) => index % 3 < 2), all.filter((_, index) => index % 3 === 2)]
+          await land(batches, 1)
+          expect(await rebuildJourneys(world.db)).toMatchObject({ changed: 0 })
+        },
+      ),
       { numRuns: 60 },
     )
   })
@@ -202,7 +205,7 @@ describe('a journey', () => {
   it('has the same row whether its events were added one by one or read together', async () => {
     let runs = 0
     await fc.assert(
-      fc.asyncProperty(fc.array(told, { minLength: 1, maxLength: 6 }), async (events) => {
+      fc.asyncProperty(fc.array(sentEvent, { minLength: 1, maxLength: 6 }), async (events) => {
         const id = `grown-${runs++}`
         await land(
           deliveries(id, events).map((delivery) => [delivery]),
@@ -219,9 +222,12 @@ describe('a journey', () => {
     )
   })
 
-  it('that a worker of an older version has changed is told by all of its events again', async () => {
-    const told = (event: string) => ({ event, body: { systemDecision: 'Complete' }, at: 0, again: [] })
-    const three = deliveries('of-before', ['Finished Step', 'Finished Journey', 'Updated Journey'].map(told))
+  it('that a worker of an older version has changed is folded from all of its events again', async () => {
+    const sentAs = (event: string) => ({ event, body: { systemDecision: 'Complete' }, at: 0, again: [] })
+    const three = deliveries(
+      'of-before',
+      ['Finished Step', 'Finished Journey', 'Updated Journey'].map(sentAs),
+    )
     const [first, second, third] = three.map((delivery) => [delivery])
     await land([first ?? []], 1)
     const { told: before } = await journeyRow('of-before')
@@ -236,9 +242,9 @@ describe('a journey', () => {
     expect(row.told).toContain('Finished Journey')
   })
 
-  it('whose row somebody has deleted is told by all of its events again', async () => {
-    const told = (event: string) => ({ event, body: { systemDecision: 'Complete' }, at: 0, again: [] })
-    const [first, second] = deliveries('orphaned', [told('Finished Step'), told('Finished Journey')])
+  it('whose row somebody has deleted is folded from all of its events again', async () => {
+    const sentAs = (event: string) => ({ event, body: { systemDecision: 'Complete' }, at: 0, again: [] })
+    const [first, second] = deliveries('orphaned', [sentAs('Finished Step'), sentAs('Finished Journey')])
     await land([[first as NonNullable<typeof first>]], 1)
     await world.rows(`delete from journeys where journey_id = 'orphaned'`)
 
@@ -277,7 +283,7 @@ describe('a journey', () => {
     ['known', 1],
   ])('that is %s to two transactions at once has the events of both', async (name, earlier) => {
     const id = `contended-${name}`
-    const told = ['Finished Step', 'Finished User Steps', 'Finished Journey', 'Updated Journey'].map(
+    const stages = ['Finished Step', 'Finished User Steps', 'Finished Journey', 'Updated Journey'].map(
       (event) => ({
         event,
         body: { systemDecision: 'Complete' },
@@ -285,7 +291,7 @@ describe('a journey', () => {
         again: [],
       }),
     )
-    const all = deliveries(id, told)
+    const all = deliveries(id, stages)
     await land([all.slice(0, earlier)], 1)
     const { promise: isLanded, resolve: landed } = Promise.withResolvers<void>()
     const { promise: mayCommit, resolve: commit } = Promise.withResolvers<void>()
@@ -305,8 +311,8 @@ describe('a journey', () => {
     await Promise.all([first, second])
 
     const row = await journeyRow(id)
-    expect(row).toMatchObject({ events: told.length, stage: 'finished' })
-    expect(JSON.parse(String(row.told))).toHaveLength(1 + told.length)
+    expect(row).toMatchObject({ events: stages.length, stage: 'finished' })
+    expect(JSON.parse(String(row.told))).toHaveLength(1 + stages.length)
   })
 
   it('is its own however long its id is, and is found by it', async () => {
@@ -349,7 +355,7 @@ describe('a journey', () => {
     await expect(land([refused], 1)).rejects.toThrow(/neither made nor locked/)
   })
 
-  it('tells the newest of very many events, as the last ones of all', async () => {
+  it('shows the newest of very many events, as the last ones of all', async () => {
     const steps = Array.from({ length: 1_005 }, (_, n) => ({
       event: n === 0 ? 'AML Monitor Update' : 'Finished Step',
       body: n === 0 ? { updatedAMLVersionNumber: 2, systemDecision: 'Refer' } : {},
@@ -390,8 +396,8 @@ describe('a journey', () => {
     const heard: JourneyChange[] = []
     client.on('notification', ({ payload }) => heard.push(JSON.parse(payload ?? '')))
     await client.query('listen sluice_journeys')
-    const step: Told = { event: 'Finished Step', body: { referenceNo: 'R' }, at: 0, again: [] }
-    const review: Told = {
+    const step: Sent = { event: 'Finished Step', body: { referenceNo: 'R' }, at: 0, again: [] }
+    const review: Sent = {
       event: 'Manually Reviewed',
       body: { systemDecision: 'Refer', manualDecision: 'Approved' },
       at: 10,

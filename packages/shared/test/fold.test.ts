@@ -1,40 +1,26 @@
 import { foldJourney, type JourneyEvent, journeyTimeline } from '@sluice/shared/journey'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { alphabetical, contested, inWords } from '../src/journey/attention.ts'
-import { standing } from '../src/journey/claims.ts'
-import { contradicting, overtaken } from '../src/journey/contradictions.ts'
-import { coalesce, foldCoalesced } from '../src/journey/fold.ts'
+import { alphabetical, contested, describeAttention } from '../src/journey/attention.ts'
+import { resolveClaims } from '../src/journey/claims.ts'
+import { coalesce } from '../src/journey/coalesce.ts'
+import { contradictions, doubtfulCompletions } from '../src/journey/contradictions.ts'
+import { foldCoalesced } from '../src/journey/fold.ts'
 import { createReplaced } from '../src/journey/replaced.ts'
 import { findUpdateRequests } from '../src/journey/update-requests.ts'
+import { journeyEvent } from './journey-event.ts'
 import {
-  plainContradicting,
-  plainOvertaken,
+  plainContradictions,
+  plainDoubtful,
   plainReplaced,
   plainRequests,
-  plainStanding,
+  plainResolveClaims,
 } from './plain-rules.ts'
 
 const M = 60_000
 const D = 24 * 60 * M
 const STEPS = 'Resubmission Requested'
-const NOTHING: JourneyEvent = {
-  kind: 'unrecognised',
-  event: null,
-  referenceNo: null,
-  systemDecision: null,
-  manualDecision: null,
-  finalDecision: null,
-  finalWithoutManual: false,
-  action: null,
-  trigger: null,
-  previousSystemDecision: null,
-  amlVersion: null,
-  conflict: false,
-  firstAt: 0,
-  lastAt: 0,
-  count: 1,
-}
+const NOTHING = journeyEvent(0, {})
 
 /** Few values, so that rules meet; moments at, just within and just beyond the span of 30 minutes. */
 const moment = fc
@@ -108,13 +94,13 @@ describe('a rule that looks at the newest or earliest events alone says what com
   test('which claims no other supersedes', () => {
     const claim = fc.record({
       value: fc.constantFrom('Complete', 'Refer', 'Approved', 'other', 'another'),
-      rank: fc.constantFrom(3, 4, 4.5, 5),
+      precedence: fc.constantFrom(3, 4, 4.5, 5),
       lastAt: moment,
       replaces: fc.boolean(),
       isReplaced: fc.boolean(),
     })
-    const check = (claims: Parameters<typeof standing>[0]) => {
-      expect(standing(claims)).toEqual(plainStanding(claims))
+    const check = (claims: Parameters<typeof resolveClaims>[0]) => {
+      expect(resolveClaims(claims)).toEqual(plainResolveClaims(claims))
     }
     fc.assert(fc.property(fc.array(claim, { maxLength: 9 }), check), { numRuns: 5_000 })
   })
@@ -144,10 +130,10 @@ describe('a rule that looks at the newest or earliest events alone says what com
       const requests = plainRequests(events)
       const isReplaced = (event: JourneyEvent) => plainReplaced(events, requests, event)
       expect(events.map(createReplaced(events, requests))).toEqual(events.map(isReplaced))
-      expect(overtaken(events, value, { requests, isReplaced })).toEqual(
-        plainOvertaken(events, value, requests, isReplaced),
+      expect(doubtfulCompletions(events, value, { updateRequests: requests, isReplaced })).toEqual(
+        plainDoubtful(events, value, requests, isReplaced),
       )
-      expect(contradicting(events)).toEqual(plainContradicting(events))
+      expect(contradictions(events)).toEqual(plainContradictions(events))
     }
     fc.assert(fc.property(journey, decision, check), { numRuns: 5_000 })
   })
@@ -158,7 +144,7 @@ describe('a rule that looks at the newest or earliest events alone says what com
     const inOrder = (texts: string[]) => [...new Set(texts)].sort()
     const check = (words: string[]) => {
       const lines = words.map((word) => `unknown event "${word}"`)
-      expect(inWords(lines)).toBe(inOrder(lines).join('; ').slice(0, 1_000))
+      expect(describeAttention(lines)).toBe(inOrder(lines).join('; ').slice(0, 1_000))
       const [shown, whole] = [alphabetical(words), inOrder(words)].map((words) => contested('', words)[0])
       expect(shown?.slice(0, 1_000)).toBe(whole?.slice(0, 1_000))
     }
@@ -178,13 +164,13 @@ test('a fold does not depend on the order of the events that it is given', () =>
 
 test('a timeline tells what each event has changed in the fold of the events until then', () => {
   const events = fc.array(event, { minLength: 1, maxLength: 8 })
-  const check = (events: readonly JourneyEvent[], told: number) => {
-    const arrived = events.toSorted((a, b) => a.lastAt - b.lastAt)
-    const begin = told % events.length
-    const timeline = journeyTimeline(arrived.slice(begin), arrived.slice(0, begin))
-    const state: Record<string, unknown> = begin > 0 ? { ...foldJourney(arrived.slice(0, begin)) } : {}
+  const check = (events: readonly JourneyEvent[], cut: number) => {
+    const inOrder = events.toSorted((a, b) => a.lastAt - b.lastAt)
+    const begin = cut % events.length
+    const timeline = journeyTimeline(inOrder.slice(begin), inOrder.slice(0, begin))
+    const state: Record<string, unknown> = begin > 0 ? { ...foldJourney(inOrder.slice(0, begin)) } : {}
     for (const [index, { event, changed }] of timeline.entries()) {
-      expect(event).toBe(arrived[begin + index])
+      expect(event).toBe(inOrder[begin + index])
       for (const { field, from, to } of changed) {
         expect(from).toBe(state[field] ?? null)
         expect(to).not.toBe(from)
@@ -195,14 +181,14 @@ test('a timeline tells what each event has changed in the fold of the events unt
         firstEventAt: __,
         lastEventAt: ___,
         ...after
-      } = foldJourney(arrived.slice(0, begin + index + 1))
+      } = foldJourney(inOrder.slice(0, begin + index + 1))
       expect(after).toEqual(Object.fromEntries(Object.keys(after).map((key) => [key, state[key] ?? null])))
     }
   }
   fc.assert(fc.property(events, fc.nat(7), check), { numRuns: 1_000 })
 })
 
-describe('of very many events that all say something else', () => {
+describe('of very many events with different facts', () => {
   const COUNT = 20_000
   const KINDS = [
     'finished_journey',
@@ -285,7 +271,7 @@ describe('of very many events that all say something else', () => {
     expect(foldJourney(within(spanMs, COUNT, says)).events).toBe(COUNT)
   })
 
-  /** Tells how often `work` reads a field of its items, for each of them. */
+  /** How often `work` reads a field of its items, for each of them. */
   function looks<Item extends object>(items: readonly Item[], work: (items: Item[]) => unknown): number {
     let count = 0
     const counting: ProxyHandler<Item> = {
@@ -309,16 +295,16 @@ describe('of very many events that all say something else', () => {
     const claims = (count: number) =>
       within(spanMs, count, () => ({})).map(({ lastAt }, n) => ({
         value: `D${n}`,
-        rank: 3 + (n % 3),
+        precedence: 3 + (n % 3),
         lastAt,
         replaces: n % 4 === 0,
         isReplaced: n % 5 === 0,
       }))
-    const [few, many] = [200, 2_000].map((count) => looks(claims(count), standing))
+    const [few, many] = [200, 2_000].map((count) => looks(claims(count), resolveClaims))
     expect(many).toBeLessThan(1.5 * (few as number))
   })
 
-  test('five hundred are told', () => {
+  test('five hundred have a timeline', () => {
     const [, says] = shapes.at(-1) as [string, Saying]
     expect(journeyTimeline(within(29 * M, 500, says))).toHaveLength(500)
   })

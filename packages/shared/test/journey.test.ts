@@ -1,52 +1,36 @@
 import { foldJourney, type Journey, type JourneyEvent, journeyTimeline } from '@sluice/shared/journey'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { journeyEvent } from './journey-event.ts'
 
 const M = 60_000
 const H = 60 * M
 const D = 24 * H
 
-function told(kind: JourneyEvent['kind'], at: number, says: Partial<JourneyEvent>): JourneyEvent {
-  return {
-    kind,
-    event: kind,
-    referenceNo: 'R',
-    systemDecision: null,
-    manualDecision: null,
-    finalDecision: null,
-    finalWithoutManual: false,
-    action: null,
-    trigger: null,
-    previousSystemDecision: null,
-    amlVersion: null,
-    conflict: false,
-    firstAt: at,
-    lastAt: at,
-    count: 1,
-    ...says,
-  }
+function received(kind: JourneyEvent['kind'], at: number, facts: Partial<JourneyEvent>): JourneyEvent {
+  return journeyEvent(at, { kind, event: kind, referenceNo: 'R', ...facts })
 }
 
-const finished = (at: number, systemDecision: string) => told('finished_journey', at, { systemDecision })
+const finished = (at: number, systemDecision: string) => received('finished_journey', at, { systemDecision })
 const reviewed = (at: number, manualDecision: string, systemDecision = 'Refer') =>
-  told('manually_reviewed', at, { systemDecision, manualDecision, finalDecision: manualDecision })
+  received('manually_reviewed', at, { systemDecision, manualDecision, finalDecision: manualDecision })
 const updated = (at: number, action: string, systemDecision: string, manualDecision: string | null = null) =>
-  told('updated_journey', at, {
+  received('updated_journey', at, {
     action,
     systemDecision,
     manualDecision,
     finalDecision: manualDecision ?? systemDecision,
   })
 const asked = (at: number, trigger: string, systemDecision: string, manualDecision: string | null = null) =>
-  told('verification_update_required', at, {
+  received('verification_update_required', at, {
     trigger,
     systemDecision,
     manualDecision,
     finalDecision: manualDecision ?? systemDecision,
   })
-const deadline = (at: number) => told('kyc_renewal_deadline_exceeded', at, {})
+const deadline = (at: number) => received('kyc_renewal_deadline_exceeded', at, {})
 const monitored = (at: number, amlVersion: number, previousSystemDecision: string, systemDecision: string) =>
-  told('aml_monitor_update', at, { amlVersion, previousSystemDecision, systemDecision })
+  received('aml_monitor_update', at, { amlVersion, previousSystemDecision, systemDecision })
 
 const STEPS = 'Resubmission Requested'
 const CLOSE_ANSWER = /what may answer a request for steps came too close to it/
@@ -164,8 +148,12 @@ describe('a renewal', () => {
       renewal: 'open',
       needsAttention: null,
     })
-    const told = [finished(0, 'Complete'), asked(2 * M, 'KYC Renewal', 'Complete'), finished(5 * M, 'Refer')]
-    expect(fold(...told)).toMatchObject({ renewal: 'done', systemDecision: 'Refer', needsAttention: null })
+    const events = [
+      finished(0, 'Complete'),
+      asked(2 * M, 'KYC Renewal', 'Complete'),
+      finished(5 * M, 'Refer'),
+    ]
+    expect(fold(...events)).toMatchObject({ renewal: 'done', systemDecision: 'Refer', needsAttention: null })
   })
 })
 
@@ -208,9 +196,13 @@ describe('a system decision', () => {
   })
 
   test('that was in doubt is settled by what surely came later', () => {
-    const told = [finished(0, 'Complete'), finished(5 * M, 'Complete'), updated(5 * M, 'AML Amend', 'Refer')]
-    expect(fold(...told).needsAttention).not.toBeNull()
-    expect(fold(...told, reviewed(D, 'Approved', 'Refer')).needsAttention).toBeNull()
+    const events = [
+      finished(0, 'Complete'),
+      finished(5 * M, 'Complete'),
+      updated(5 * M, 'AML Amend', 'Refer'),
+    ]
+    expect(fold(...events).needsAttention).not.toBeNull()
+    expect(fold(...events, reviewed(D, 'Approved', 'Refer')).needsAttention).toBeNull()
   })
 
   test.each(['Approved', 'Rejected', STEPS, 'Escalated'])('%s is none that a system can take', (decision) => {
@@ -239,31 +231,31 @@ describe('a review', () => {
     '%s with the final decision %s needs attention, and the more cautious one is final',
     (manual, final, cautious) => {
       const says = { systemDecision: 'Refer', manualDecision: manual, finalDecision: final }
-      const journey = fold(finished(0, 'Refer'), told('updated_journey', H, says))
+      const journey = fold(finished(0, 'Refer'), received('updated_journey', H, says))
       expect(journey).toMatchObject({
         stage: manual === null ? 'finished' : 'reviewed',
         manualDecision: manual,
         finalDecision: cautious,
         needsAttention: `a final decision "${final}" does not follow from the decisions beside it`,
       })
-      const plain = fold(finished(0, 'Refer'), told('updated_journey', H, says), reviewed(D, 'Approved'))
+      const plain = fold(finished(0, 'Refer'), received('updated_journey', H, says), reviewed(D, 'Approved'))
       expect(plain).toMatchObject({ finalDecision: 'Approved', needsAttention: null })
     },
   )
 
   test('is not inferred from a final decision alone, unless it is the verdict of the oldest shape', () => {
-    expect(fold(told('updated_journey', 0, { finalDecision: 'Complete' }))).toMatchObject({
+    expect(fold(received('updated_journey', 0, { finalDecision: 'Complete' }))).toMatchObject({
       stage: 'finished',
       manualDecision: null,
       needsAttention: 'a final decision "Complete" does not follow from the decisions beside it',
     })
     const oldest = { systemDecision: 'Refer', finalDecision: 'Approved', finalWithoutManual: true }
-    expect(fold(told('manually_reviewed', 0, oldest))).toMatchObject({
+    expect(fold(received('manually_reviewed', 0, oldest))).toMatchObject({
       stage: 'reviewed',
       manualDecision: 'Approved',
       needsAttention: null,
     })
-    expect(fold(told('manually_reviewed', 0, { ...oldest, finalDecision: 'Complete' }))).toMatchObject({
+    expect(fold(received('manually_reviewed', 0, { ...oldest, finalDecision: 'Complete' }))).toMatchObject({
       stage: 'finished',
       manualDecision: null,
     })
@@ -272,7 +264,7 @@ describe('a review', () => {
 
 test('a completion is marked, or not, whatever came first within the span', () => {
   const sets = [
-    [finished(0, 'Refer'), updated(0, 'Step Update', 'Complete'), told('finished_user_steps', 0, {})],
+    [finished(0, 'Refer'), updated(0, 'Step Update', 'Complete'), received('finished_user_steps', 0, {})],
     [finished(0, 'Complete'), asked(0, 'KYC Renewal', 'Complete'), finished(0, 'Refer')],
     [finished(0, 'Complete'), finished(0, 'Complete'), updated(0, 'AML Amend', 'Refer')],
   ]
@@ -302,7 +294,7 @@ test('a completion is marked, or not, whatever came first within the span', () =
   ])
 })
 
-test('a timeline that begins late is told as the end of the whole one', () => {
+test('a timeline that begins late is the end of the whole one', () => {
   const events = [
     finished(0, 'Complete'),
     monitored(D, 2, 'Complete', 'Refer'),
@@ -338,9 +330,9 @@ describe('for events of any kind, the row', () => {
       previousSystemDecision: decision,
       systemDecision: decision,
     })
-    .map((fields) => told('aml_monitor_update', 0, fields))
+    .map((fields) => received('aml_monitor_update', 0, fields))
   const event = fc.oneof(
-    { weight: 5, arbitrary: fc.tuple(kind, says).map(([kind, says]) => told(kind, 0, says)) },
+    { weight: 5, arbitrary: fc.tuple(kind, says).map(([kind, says]) => received(kind, 0, says)) },
     update,
   )
   const minutes = (limit: number) => fc.integer({ min: 0, max: limit })
@@ -350,7 +342,7 @@ describe('for events of any kind, the row', () => {
       return { ...event, firstAt: time, lastAt: time }
     })
 
-  test('is the same in any order of arrival within the span, whatever came long before and after', () => {
+  test('is the same in any order of receipt within the span, whatever came long before and after', () => {
     const times = fc.array(minutes(30), { minLength: 7, maxLength: 7 })
     fc.assert(
       fc.property(
@@ -374,7 +366,7 @@ describe('for events of any kind, the row', () => {
     )
   })
 
-  test('is the same whether events that say the same are given each alone or as one', () => {
+  test('is the same whether events with equal facts are given each alone or as one', () => {
     fc.assert(
       fc.property(
         event,

@@ -1,20 +1,20 @@
 import { REDELIVERY_SPAN_MS } from '../src/idwise/schedule.ts'
 import type { Claim } from '../src/journey/claims.ts'
+import type { JourneyEvent } from '../src/journey/event.ts'
 import {
   contradictsItself,
   decides,
   isStepUpdate,
-  type JourneyEvent,
   RESUBMISSION_REQUESTED,
   reviewIn,
   surelyAfter,
   tooClose,
   VERDICTS,
-} from '../src/journey/event.ts'
-import { PRECEDENCE } from '../src/journey/precedence.ts'
+} from '../src/journey/event-rules.ts'
+import { PRECEDENCE, precedenceOfKind } from '../src/journey/precedence.ts'
 import type { UpdateRequests } from '../src/journey/update-requests.ts'
 
-/** The rules of a fold as they are thought of: each event is compared with each other one. */
+/** The rules of the fold in their plainest form: each event is compared with each other one. */
 
 const CAUTION = ['Rejected', 'Refer', 'Resubmission Requested', 'Incomplete', 'Complete', 'Approved']
 const isOneOf = (events: readonly JourneyEvent[], event: JourneyEvent) => events.includes(event)
@@ -22,15 +22,15 @@ const sentAfter = (event: JourneyEvent, other: JourneyEvent) =>
   event.lastAt - other.firstAt > REDELIVERY_SPAN_MS
 const action = (event: JourneyEvent) => event.action?.trim().toLowerCase() ?? ''
 
-export function plainStanding(claims: readonly Claim[]): { value: string | null; contested: string[] } {
+export function plainResolveClaims(claims: readonly Claim[]): { value: string | null; contested: string[] } {
   const supersedes = (claim: Claim, other: Claim) => {
     if (surelyAfter(claim, other) || surelyAfter(other, claim)) return claim.lastAt > other.lastAt
-    if (claim.rank !== other.rank) return claim.rank > other.rank
+    if (claim.precedence !== other.precedence) return claim.precedence > other.precedence
     return claim.replaces && other.isReplaced && claim.value !== other.value
   }
-  const unruled = claims.filter((claim) => !claims.some((other) => supersedes(other, claim)))
-  const highest = claims.filter((claim) => claims.every(({ rank }) => rank <= claim.rank))
-  const values = (unruled.length > 0 ? unruled : highest).map(({ value }) => value)
+  const current = claims.filter((claim) => !claims.some((other) => supersedes(other, claim)))
+  const highest = claims.filter((claim) => claims.every(({ precedence }) => precedence <= claim.precedence))
+  const values = (current.length > 0 ? current : highest).map(({ value }) => value)
   const ordered = [...new Set(values)].sort(
     (a, b) => CAUTION.indexOf(a) - CAUTION.indexOf(b) || (a < b ? -1 : 1),
   )
@@ -53,7 +53,7 @@ export function plainRequests(events: readonly JourneyEvent[]): UpdateRequests {
 
   const isQuoted = (event: JourneyEvent) =>
     asked.some((request) => request.systemDecision === event.systemDecision)
-  const saysOtherwise = (event: JourneyEvent, request: JourneyEvent) =>
+  const statesOther = (event: JourneyEvent, request: JourneyEvent) =>
     request.systemDecision !== null &&
     request.systemDecision !== event.systemDecision &&
     completions.some((completion) => completion.systemDecision === request.systemDecision)
@@ -61,7 +61,7 @@ export function plainRequests(events: readonly JourneyEvent[]): UpdateRequests {
     isOneOf(completions, event) &&
     ([...asked, ...deadlines].some((request) => sentAfter(event, request)) ||
       (!isQuoted(event) &&
-        asked.some((request) => !surelyAfter(request, event) && saysOtherwise(event, request))))
+        asked.some((request) => !surelyAfter(request, event) && statesOther(event, request))))
   const mayFollowAnother = (event: JourneyEvent) =>
     event.count > 1 ||
     completions.some((other) => other !== event && !(other.firstAt - event.lastAt > REDELIVERY_SPAN_MS))
@@ -88,7 +88,7 @@ export function plainRequests(events: readonly JourneyEvent[]): UpdateRequests {
     if (surelyAfter(request, event)) return 'no'
     const after = surelyAfter(event, request)
     if (event.kind === 'finished_journey') {
-      if (after || (saysOtherwise(event, request) && !isQuoted(event))) return 'yes'
+      if (after || (statesOther(event, request) && !isQuoted(event))) return 'yes'
       return mayFollowAnother(event) ? 'perhaps' : 'no'
     }
     if (isStepUpdate(event)) {
@@ -142,14 +142,15 @@ export function plainReplaced(
   )
 }
 
-export function plainOvertaken(
+export function plainDoubtful(
   events: readonly JourneyEvent[],
   value: string | null,
   requests: UpdateRequests,
   isReplaced: (event: JourneyEvent) => boolean,
 ): JourneyEvent[] {
   const later = events.filter(
-    ({ kind, systemDecision }) => (PRECEDENCE[kind] ?? 0) > 3 && systemDecision !== null,
+    ({ kind, systemDecision }) =>
+      (precedenceOfKind(kind) ?? 0) > PRECEDENCE.completion && systemDecision !== null,
   )
   const mayBeNews = (event: JourneyEvent) =>
     requests.isSecondCompletion(event) ||
@@ -166,13 +167,13 @@ export function plainOvertaken(
   )
 }
 
-export function plainContradicting(events: readonly JourneyEvent[]): JourneyEvent[] {
-  const telling = events.filter(
-    ({ kind, finalDecision }) => PRECEDENCE[kind] !== undefined && finalDecision !== null,
+export function plainContradictions(events: readonly JourneyEvent[]): JourneyEvent[] {
+  const deciding = events.filter(
+    ({ kind, finalDecision }) => precedenceOfKind(kind) !== undefined && finalDecision !== null,
   )
-  return telling.filter(
+  return deciding.filter(
     (event) =>
       contradictsItself(event) &&
-      !telling.some((other) => !contradictsItself(other) && surelyAfter(other, event)),
+      !deciding.some((other) => !contradictsItself(other) && surelyAfter(other, event)),
   )
 }

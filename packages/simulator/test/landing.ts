@@ -1,5 +1,5 @@
 import { parseEvent } from '@sluice/shared/idwise'
-import { foldJourney, type JourneyEvent } from '@sluice/shared/journey'
+import { foldJourney, type JourneyEvent, toJourneyEvent } from '@sluice/shared/journey'
 import type { DeadLetterRow, EventRow, JourneyRow } from '../src/index.ts'
 import type { Received } from './receiver.ts'
 
@@ -37,27 +37,14 @@ export function landRows(requests: readonly Received[]): Pick<Tables, 'events' |
     })
     if (event.journeyId === null) continue
     const name = `${environment} ${event.journeyId}`
-    journeys.set(name, [...(journeys.get(name) ?? []), toldBy(bytes, at)])
+    journeys.set(name, [...(journeys.get(name) ?? []), receivedAt(bytes, at)])
   }
-  return { events: [...events.values()], journeys: [...journeys].map(([name, told]) => rowOf(name, told)) }
+  return { events: [...events.values()], journeys: [...journeys].map(([name, own]) => rowOf(name, own)) }
 }
 
-/** What the fold is given of an event that arrived at this time. */
-export function toldBy(bytes: Buffer, at: number): JourneyEvent {
-  const event = parseEvent(bytes)
-  const { action, trigger, previousSystemDecision, updatedAMLVersionNumber } = event.details ?? {}
-  return {
-    ...event,
-    finalWithoutManual: event.finalDecision !== null && !/"manualDecision"/.test(bytes.toString()),
-    action: action ?? null,
-    trigger: trigger ?? null,
-    previousSystemDecision: previousSystemDecision ?? null,
-    amlVersion: updatedAMLVersionNumber ?? null,
-    conflict: false,
-    firstAt: at,
-    lastAt: at,
-    count: 1,
-  }
+/** The event as the fold gets it, received at this time. */
+export function receivedAt(bytes: Buffer, at: number): JourneyEvent {
+  return toJourneyEvent({ event: parseEvent(bytes), at })
 }
 
 export function rowOf(name: string, events: readonly JourneyEvent[]): JourneyRow {

@@ -6,7 +6,7 @@ import { createJourney, type PlannedEvent } from '../src/send/scenario.ts'
 import { readFacts } from '../src/verify/facts.ts'
 import { compareJourney } from '../src/verify/journeys.ts'
 import { expectedJourney } from '../src/verify/model.ts'
-import { rowOf, toldBy } from './landing.ts'
+import { receivedAt, rowOf } from './landing.ts'
 
 const MINUTE = 60_000
 const JOURNEYS = 3_000
@@ -30,7 +30,7 @@ function judge(events: readonly PlannedEvent[], arrivals: readonly number[], com
   const at = (index: number) => arrivals[index] as number
   const row = rowOf(
     'live j',
-    events.map(({ bytes }, index) => toldBy(bytes, at(index))),
+    events.map(({ bytes }, index) => receivedAt(bytes, at(index))),
   )
   const landed = events.map(({ bytes, moment }, index) => ({
     facts: readFacts(bytes.toString()),
@@ -87,7 +87,7 @@ test('the same events in 200 random orders, arriving close together, each alone 
     const events = eventsOf('same', index)
     if (events.length === 0) continue
     const states = Array.from({ length: 200 }, () => {
-      const told = events.map(({ bytes }) => toldBy(bytes, random.below(29 * MINUTE)))
+      const told = events.map(({ bytes }) => receivedAt(bytes, random.below(29 * MINUTE)))
       const {
         firstEventAt: _,
         lastEventAt: __,
@@ -102,7 +102,7 @@ test('the same events in 200 random orders, arriving close together, each alone 
 test('events are folded alike each alone and together with their like, whenever they arrive', () => {
   for (let index = 0; index < 1_000; index++) {
     const random = createRandom(`together/${index}`)
-    const told = eventsOf('together', index).map(({ bytes }) => toldBy(bytes, random.below(300 * MINUTE)))
+    const told = eventsOf('together', index).map(({ bytes }) => receivedAt(bytes, random.below(300 * MINUTE)))
     if (told.length > 0) expect(foldJourney(together(told))).toEqual(foldJourney(told))
   }
 })

@@ -1,12 +1,12 @@
-/** Element types by their OIDs ("PostgreSQL, pg_type.dat"). */
+/** OIDs of the element types ("PostgreSQL, pg_type.dat"). */
 const TEXT = 25
 const BYTEA = 17
 const FLOAT8 = 701
 const HEADER = 20
 
 /**
- * A one-dimensional `text[]` in PostgreSQL's binary format (`array_recv`), which costs both sides less than the text
- * that the driver would make of it. The statement must name the parameter's type.
+ * A one-dimensional `text[]` in PostgreSQL's binary format (`array_recv`). It costs both sides less than the text format
+ * that the driver uses. The statement must name the parameter's type.
  */
 export function textArray(values: readonly (string | null)[]): Buffer {
   let size = HEADER
@@ -21,7 +21,7 @@ export function textArray(values: readonly (string | null)[]): Buffer {
   return buffer.subarray(0, at)
 }
 
-/** Likewise, a `bytea[]`. */
+/** The same for a `bytea[]`. */
 export function byteaArray(values: readonly (Buffer | null)[]): Buffer {
   let size = HEADER
   for (const value of values) size += 4 + (value?.length ?? 0)
@@ -34,7 +34,7 @@ export function byteaArray(values: readonly (Buffer | null)[]): Buffer {
   return buffer.subarray(0, at)
 }
 
-/** Likewise, a `float8[]`. */
+/** The same for a `float8[]`. */
 export function float8Array(values: readonly (number | null)[]): Buffer {
   const buffer = Buffer.allocUnsafe(HEADER + 12 * values.length)
   let at = header(buffer, FLOAT8, values.length)
@@ -47,7 +47,7 @@ export function float8Array(values: readonly (number | null)[]): Buffer {
 
 function header(buffer: Buffer, elementType: number, count: number): number {
   let at = buffer.writeInt32BE(count > 0 ? 1 : 0, 0)
-  // Whether nulls may occur, which the server finds out by itself.
+  // Whether there are nulls, which the server does not read.
   at = buffer.writeInt32BE(0, at)
   at = buffer.writeInt32BE(elementType, at)
   if (count === 0) return at

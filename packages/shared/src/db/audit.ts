@@ -1,11 +1,9 @@
+import { JOURNEY_COLUMNS, type JourneyColumnValues } from './journey-columns.ts'
 import type { Db } from './pool.ts'
 
 const PAGE = 5_000
 
-/**
- * Every row of a table that matters to somebody who compares what was sent with what is stored, page by page. Hashes
- * are hex.
- */
+/** All rows of the tables, page by page, to compare them with the events that were sent. Hashes are hex. */
 export type Audit = {
   events(): AsyncGenerator<AuditedEvent>
   deadLetters(): AsyncGenerator<AuditedDeadLetter>
@@ -23,9 +21,9 @@ export type AuditedEvent = {
   manual_decision: string | null
   final_decision: string | null
   body: unknown
-  /** Of the bytes that are stored. */
+  /** Of the stored bytes, as Postgres computes it now. */
   body_sha256: string
-  /** The column beside them. */
+  /** As it was stored with them. */
   stored_sha256: string
   duplicates: number
   received_at: Date
@@ -40,22 +38,11 @@ export type AuditedDeadLetter = {
   body_sha256: string
 }
 
-export type AuditedJourney = {
-  environment: string
-  journey_id: string
-  reference_no: string | null
-  stage: string
-  system_decision: string | null
-  manual_decision: string | null
-  final_decision: string | null
-  aml_version: number | null
-  resubmission: string | null
-  renewal: string | null
-  events: number
-  first_event_at: Date
-  last_event_at: Date
-  needs_attention: string | null
-}
+export type AuditedJourney = { environment: string; journey_id: string } & JourneyColumnValues
+
+const JOURNEY = JOURNEY_COLUMNS.map(({ name, type }) => (type === 'bigint' ? `${name}::float8` : name)).join(
+  ', ',
+)
 
 export function createAudit(db: Db): Audit {
   return {
@@ -77,9 +64,7 @@ export function createAudit(db: Db): Audit {
     journeys: () =>
       pages<AuditedJourney & { at: string[] }>(
         db,
-        `select environment, journey_id, reference_no, stage, system_decision, manual_decision, final_decision,
-          aml_version::float8, resubmission, renewal, events, first_event_at, last_event_at, needs_attention,
-          array[environment, journey_id] as at from journeys
+        `select environment, journey_id, ${JOURNEY}, array[environment, journey_id] as at from journeys
           where (environment, journey_id) > (($1::text[])[1], ($1::text[])[2])
           order by environment, journey_id limit ${PAGE}`,
         ['', ''],

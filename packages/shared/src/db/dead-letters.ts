@@ -8,6 +8,7 @@ import { describeError } from '../runtime/errors.ts'
 import { classifyFailure, isTooSlow } from './failure.ts'
 import { type FoldOptions, foldJourneyOf } from './journeys.ts'
 import type { Connection } from './pool.ts'
+import { deadLetters } from './schema.ts'
 
 export type NewDeadLetter = {
   /** Without what a replay appended: one event has one dead letter, however often it is replayed. */
@@ -38,15 +39,16 @@ export function replayJobId(jobId: string, replay: number): string {
 
 // A second run of the same delivery (its worker died before it could complete the job) leaves the state alone, or it
 // would reopen a letter that an operator has discarded meanwhile. A failed replay and a new delivery open it again.
+const DELIVERY_ID = deadLetters.deliveryId.name
 const UPSERT = `
 insert into dead_letters (job_id, event_key, environment, event, event_id, journey_id, reference_no, reason,
-  error_class, error_message, fingerprint, attempts, raw, envelope, arrival, received_at)
+  error_class, error_message, fingerprint, attempts, raw, envelope, ${DELIVERY_ID}, received_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, to_timestamp($16::float8 / 1000))
 on conflict (job_id) do update set
   reason = excluded.reason, error_class = excluded.error_class, error_message = excluded.error_message,
   fingerprint = excluded.fingerprint, attempts = excluded.attempts, last_failed_at = now(),
-  arrival = excluded.arrival,
-  state = case when dead_letters.state = 'replaying' or dead_letters.arrival is distinct from excluded.arrival
+  ${DELIVERY_ID} = excluded.${DELIVERY_ID},
+  state = case when dead_letters.state = 'replaying' or dead_letters.${DELIVERY_ID} is distinct from excluded.${DELIVERY_ID}
     then 'open' else dead_letters.state end`
 
 /**

@@ -1,45 +1,44 @@
 import { type Envelope, type Environment, rawBytes } from '../envelope.ts'
 import { type IdwiseEvent, parseEvent } from '../idwise/event.ts'
 import { eventKey, sha256 } from '../idwise/identity.ts'
-import type { JourneyEvent } from '../journey/fold.ts'
 import { rewritten, toJsonb } from './jsonb.ts'
 
-/** A delivery that a worker has taken from the queue or the inbox. */
+/** A job that a worker has claimed from the queue or the inbox. */
 export type Job = {
   readonly jobId: string
   readonly envelope: Envelope
   readonly via: 'redis' | 'inbox'
-  /** Further deliveries of the same bytes that collapsed into this one on its way. */
+  /** Further deliveries of the same bytes, which were counted while this one waited. */
   readonly duplicates: number
-  /** The dead letter that this delivery replays. */
+  /** The dead letter that this job replays. */
   readonly replayOf: number | null
 }
 
-/** A delivery, read and about to become a row. */
+/** A job whose body has been read, about to become a row of `events`. */
 export type EventRow = {
-  readonly delivery: Job
+  readonly job: Job
   readonly environment: Environment
   readonly event: IdwiseEvent
   /** The document as text for `jsonb`; null if the body is no JSON, or is stored as bytes alone. */
   readonly json: string | null
-  /** The body as the text that it is, or as bytes; one of both. PostgreSQL makes the bytes of a text by itself. */
+  /** The body as text, of which PostgreSQL makes the bytes, or as bytes. */
   readonly body:
     | { readonly text: string; readonly bytes: null }
     | { readonly text: null; readonly bytes: Buffer }
-  /** When it arrived, ms since 1970: by the ingest's clock, which is not believed where it is ahead of Postgres'. */
+  /** When it was received, ms since 1970: by the ingest's clock, or by Postgres' if the ingest's is ahead of it. */
   readonly at: number
   eventKey: Buffer
 }
 
 /**
- * How the document of a body is stored: as it was sent, if jsonb takes it; as JavaScript writes it; or not at all, and
- * nothing else either that is JSON of the sender's. The bytes are stored always.
+ * How the document of a body is stored: as it was sent, if `jsonb` takes it; as JavaScript writes it; or not at all, and
+ * the `details`, which are the sender's JSON too, neither. The bytes are always stored.
  */
 export type BodyAs = 'sent' | 'rewritten' | 'none'
 
 /** @param now Postgres' clock, ms since 1970 */
-export function readJob(delivery: Job, bodyAs: BodyAs, now: number): EventRow {
-  const { envelope } = delivery
+export function readJob(job: Job, bodyAs: BodyAs, now: number): EventRow {
+  const { envelope } = job
   const { raw } = envelope
   const isText = raw !== undefined && bodyAs === 'sent' && !raw.includes('\0')
   const body = isText ? { text: raw, bytes: null } : { text: null, bytes: rawBytes(envelope) }
@@ -49,7 +48,7 @@ export function readJob(delivery: Job, bodyAs: BodyAs, now: number): EventRow {
   // An event without id gets its key in keyAnonymous.
   const key = eventId === null ? Buffer.alloc(0) : eventKey(envelope.env, { normalisedEvent, eventId })
   const at = Math.min(envelope.at, now)
-  return { delivery, environment: envelope.env, event, json: jsonOf(parsed, bodyAs), body, at, eventKey: key }
+  return { job, environment: envelope.env, event, json: jsonOf(parsed, bodyAs), body, at, eventKey: key }
 }
 
 function jsonOf({ json }: IdwiseEvent, bodyAs: BodyAs): string | null {
@@ -63,34 +62,4 @@ export function bodySha256({ body }: EventRow): Buffer {
 
 export function bytesOf({ body }: EventRow): Buffer {
   return body.bytes ?? Buffer.from(body.text)
-}
-
-/** What an inserted row tells of its journey, as it would be read back. */
-export function journeyEventOf({ event, at }: EventRow): JourneyEvent {
-  const {
-    kind,
-    event: name,
-    referenceNo,
-    systemDecision,
-    manualDecision,
-    finalDecision,
-    finalWithoutManual,
-  } = event
-  return {
-    kind,
-    event: name,
-    referenceNo,
-    systemDecision,
-    manualDecision,
-    finalDecision,
-    finalWithoutManual,
-    action: event.details?.action ?? null,
-    trigger: event.details?.trigger ?? null,
-    previousSystemDecision: event.details?.previousSystemDecision ?? null,
-    amlVersion: event.details?.updatedAMLVersionNumber ?? null,
-    conflict: false,
-    firstAt: at,
-    lastAt: at,
-    count: 1,
-  }
 }

@@ -1,73 +1,97 @@
+import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { Environment } from '../envelope.ts'
 import { ANONYMOUS_WINDOW_MS } from '../idwise/identity.ts'
 import { cleaned } from '../idwise/json.ts'
 import { byteaArray, float8Array, textArray } from './array.ts'
 import { bodySha256, type EventRow } from './event-row.ts'
 import type { Connection } from './pool.ts'
+import { events } from './schema.ts'
 
-/** Keys travel as latin1 strings, so that they can be compared and looked up. */
+/** A key as a latin1 string, which can be compared and looked up. */
 type KeyText = string
 
-// A body that is text comes once: its bytes, its hash and, unless it must be cleaned for jsonb, its document are made
-// of it here, since each would double what a batch sends.
+type Sent = {
+  readonly name: string
+  readonly type: 'text' | 'bytea' | 'float8'
+  /** The SQL of the column, made of what was sent as `t`. */
+  readonly sql: string
+  arrayOf(rows: readonly EventRow[]): Buffer
+}
+
+function text({ name }: PgColumn, of: (row: EventRow) => string | null, sql = `t.${name}`): Sent {
+  return { name, type: 'text', sql, arrayOf: (rows) => textArray(rows.map(of)) }
+}
+
+function bytes({ name }: PgColumn, of: (row: EventRow) => Buffer | null, sql = `t.${name}`): Sent {
+  return { name, type: 'bytea', sql, arrayOf: (rows) => byteaArray(rows.map(of)) }
+}
+
+function number({ name }: PgColumn, of: (row: EventRow) => number, sql = `t.${name}`): Sent {
+  return { name, type: 'float8', sql, arrayOf: (rows) => float8Array(rows.map(of)) }
+}
+
+const SAME_AS_TEXT = ''
+
+/** The columns of a new row. What Postgres can make of another column is not sent, and has no line here. */
+const COLUMNS: readonly Sent[] = [
+  bytes(events.eventKey, (row) => row.eventKey),
+  text(events.environment, (row) => row.environment),
+  text(events.event, ({ event }) => event.event),
+  text(events.kind, ({ event }) => event.kind),
+  text(events.eventId, ({ event }) => event.eventId),
+  text(events.journeyId, ({ event }) => event.journeyId),
+  text(events.referenceNo, ({ event }) => event.referenceNo),
+  text(events.systemDecision, ({ event }) => event.systemDecision),
+  text(events.manualDecision, ({ event }) => event.manualDecision),
+  text(events.finalDecision, ({ event }) => event.finalDecision),
+  text(events.details, ({ event }) => event.details && JSON.stringify(event.details), 't.details::jsonb'),
+  text(
+    events.body,
+    ({ json, body }) => (json === body.text && body.text ? SAME_AS_TEXT : json),
+    `(case t.body when '${SAME_AS_TEXT}' then t.sent_text else t.body end)::jsonb`,
+  ),
+  bytes(events.raw, ({ body }) => body.bytes, 'made.raw'),
+  text(events.deliveryId, ({ job }) => job.envelope.deliveryId),
+  number(events.receivedAt, ({ at }) => at, 'to_timestamp(t.received_at / 1000.0)'),
+  number(events.duplicates, ({ job }) => job.duplicates),
+  text(events.via, ({ job }) => (job.replayOf === null ? job.via : 'replay')),
+]
+
+const list = (of: (column: Sent, index: number) => string) => COLUMNS.map(of).join(', ')
+const [TEXT, REQUEST] = [COLUMNS.length + 1, COLUMNS.length + 2]
+
+// If a body is text, it is sent once. Postgres makes its bytes and their hash of it, and its document too, unless that must
+// be changed for jsonb. Each of them would double the size of a batch.
 const INSERT = `
-with inserted as (insert into events (event_key, environment, event, kind, event_id, journey_id, reference_no, system_decision,
-  manual_decision, final_decision, details, body, raw, body_sha256, request, arrival, received_at, duplicates, via)
-select k, env, e, kind, id, j, ref, sd, md, fd, det::jsonb, (case b when '' then txt else b end)::jsonb, bytes,
-  sha256(bytes), req::jsonb, arr, to_timestamp(at / 1000.0), dup, via
-from unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-  $10::text[], $11::text[], $12::text[], $13::bytea[], $14::text[], $15::text[], $16::text[], $17::float8[], $18::float8[],
-  $19::text[])
-  as t(k, env, e, kind, id, j, ref, sd, md, fd, det, b, raw, txt, req, arr, at, dup, via),
-  lateral (select coalesce(raw, convert_to(txt, 'UTF8')) as bytes) as body
+with inserted as (insert into events (${list(({ name }) => name)}, body_sha256, request)
+select ${list(({ sql }) => sql)}, sha256(made.raw), t.request::jsonb
+from unnest(${list(({ type }, index) => `$${index + 1}::${type}[]`)}, $${TEXT}::text[], $${REQUEST}::text[])
+  as t(${list(({ name }) => name)}, sent_text, request),
+  lateral (select coalesce(t.raw, convert_to(t.sent_text, 'UTF8')) as raw) as made
 on conflict (event_key) do nothing
 returning event_key)
 select k as event_key from unnest($1::bytea[]) as k where k not in (select event_key from inserted)`
-const SAME_AS_TEXT = ''
 
 /**
  * Inserts rows, which must be sorted by key and distinct.
  *
- * @returns the keys that were there before.
+ * @returns the keys that were there before
  */
 export async function insertEvents(connection: Connection, rows: readonly EventRow[]): Promise<Set<KeyText>> {
-  const texts = (pick: (row: EventRow) => string | null) => textArray(rows.map(pick))
-  const bytes = (pick: (row: EventRow) => Buffer | null) => byteaArray(rows.map(pick))
-  const { rows: others } = await connection.query({
-    name: 'insert_events',
-    text: INSERT,
-    values: [
-      bytes((row) => row.eventKey),
-      texts((row) => row.environment),
-      texts((row) => row.event.event),
-      texts((row) => row.event.kind),
-      texts((row) => row.event.eventId),
-      texts((row) => row.event.journeyId),
-      texts((row) => row.event.referenceNo),
-      texts((row) => row.event.systemDecision),
-      texts((row) => row.event.manualDecision),
-      texts((row) => row.event.finalDecision),
-      texts((row) => row.event.details && JSON.stringify(row.event.details)),
-      texts(({ json, body }) => (json === body.text && body.text ? SAME_AS_TEXT : json)),
-      bytes((row) => row.body.bytes),
-      texts((row) => row.body.text),
-      texts(requests()),
-      texts((row) => row.delivery.envelope.deliveryId),
-      float8Array(rows.map((row) => row.at)),
-      float8Array(rows.map((row) => row.delivery.duplicates)),
-      texts((row) => (row.delivery.replayOf === null ? row.delivery.via : 'replay')),
-    ],
-  })
+  const texts = textArray(rows.map(({ body }) => body.text))
+  const requests = textArray(rows.map(createRequests()))
+  const values = [...COLUMNS.map((column) => column.arrayOf(rows)), texts, requests]
+  const { rows: others } = await connection.query({ name: 'insert_events', text: INSERT, values })
   return new Set(others.map((row) => row.event_key.toString('latin1')))
 }
 
-/** How far clocks may differ before what an ingest's clock said is kept, as far as the checks let them. */
+/** As far as the checks let clocks differ. If an ingest's clock was ahead by more, its time is kept as well. */
 const MAX_SKEW_MS = 2_000
 
-/** What is kept of the request beside its body, null where nothing is known of it: mostly the same for a whole batch. */
-function requests(): (row: EventRow) => string | null {
+/** What is kept of the request besides its body; null if nothing is known. It is mostly the same for a whole batch. */
+function createRequests(): (row: EventRow) => string | null {
   const known = new Map<string, string | null>()
-  return ({ at, delivery: { envelope } }) => {
+  return ({ at, job: { envelope } }) => {
     const { ip, type, agent, trace } = envelope
     const claimedAt = envelope.at - at > MAX_SKEW_MS ? new Date(envelope.at).toISOString() : undefined
     const name = [ip, type, agent, trace, claimedAt].join('\n')
@@ -87,7 +111,7 @@ function requests(): (row: EventRow) => string | null {
   }
 }
 
-/** What tells a duplicate from a conflict and from a second run of the same job, and whose journey is concerned. */
+/** What must be known of a stored event to compare a delivery with it. */
 export type LockedEvent = {
   readonly bodySha256: Buffer
   readonly deliveryId: string
@@ -104,8 +128,8 @@ export async function lockEvents(
 ): Promise<Map<KeyText, LockedEvent>> {
   const { rows } = await connection.query({
     name: 'lock_events',
-    text: `select event_key as key, body_sha256 as "bodySha256", arrival as "deliveryId", environment, journey_id as "journeyId",
-        round(extract(epoch from received_at) * 1000)::float8 as "receivedAt"
+    text: `select event_key as key, body_sha256 as "bodySha256", ${events.deliveryId.name} as "deliveryId", environment,
+        journey_id as "journeyId", round(extract(epoch from received_at) * 1000)::float8 as "receivedAt"
       from events where event_key = any($1::bytea[]) order by event_key for no key update`,
     values: [byteaArray(keys)],
   })
@@ -113,11 +137,11 @@ export async function lockEvents(
 }
 
 /**
- * The stored bytes of those events that may be the same document in other bytes: a sender that compresses a body anew for
- * each delivery may write the time into it.
+ * The stored bytes of events that may be the same document in other bytes, because a sender may compress a body anew for
+ * each delivery and write the time into it.
  *
- * @param keys of locked events that are there with other bytes
- * @param compressed those of them whose new body is compressed; of the others only stored ones that are
+ * @param keys of locked events that are stored with other bytes
+ * @param compressed those of them whose new body is compressed; the others are read only if their stored body is
  */
 export async function readCompressed(
   connection: Connection,
@@ -134,8 +158,8 @@ export async function readCompressed(
 }
 
 /**
- * Adds further deliveries to events that the caller has locked. One that came earlier than the one that landed (it was
- * held up on its way) moves the event's arrival back, so that the order of landing does not show.
+ * Adds further deliveries to events that the caller has locked. If one was received before the one that landed first, the
+ * event takes its time of receipt, so that the order of landing makes no difference.
  */
 export async function countDuplicates(
   connection: Connection,
@@ -156,18 +180,18 @@ export async function countDuplicates(
 }
 
 /**
- * Takes the turn for each of these bodies, then finds the stored events without id that have them, within the window
- * around the arrivals.
+ * Locks each of these bodies, then finds the stored events without id that have them, within the window around the times
+ * of receipt.
  *
  * @param rows one per environment and body
- * @returns by `environment sha256hex`: key and first arrival, ms since 1970
+ * @returns by `environment sha256hex`: the key and the first time of receipt, ms since 1970
  */
 export async function newestAnonymous(
   connection: Connection,
   rows: readonly EventRow[],
 ): Promise<Map<string, { eventKey: Buffer; receivedAt: number }[]>> {
   const sorted = rows.map(bodySha256).sort(Buffer.compare)
-  // The lock's number is taken from the hash; two bodies that share it only wait for each other.
+  // The lock's number is the start of the hash. Two bodies with the same number only wait for each other.
   await connection.query({
     name: 'lock_bodies',
     text: 'select pg_advisory_xact_lock(n) from (select n from unnest($1::bigint[]) as t(n) order by n) as sorted',

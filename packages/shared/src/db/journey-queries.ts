@@ -1,18 +1,16 @@
-import { and, asc, desc, eq, getTableColumns, isNull, or, type SQL, sql } from 'drizzle-orm'
-import { type EventDetails, type EventKind, storedId } from '../idwise/event.ts'
-import type { JourneyEvent } from '../journey/fold.ts'
+import { asc, desc, eq, getTableColumns, or } from 'drizzle-orm'
+import { storedId } from '../idwise/event.ts'
+import type { JourneyEvent } from '../journey/event.ts'
 import { transactionAnnounced } from './announce.ts'
-import { finalWithoutManual, readEarlierEvents } from './journey-events.ts'
+import { JOURNEY_EVENT, readEarlierEvents } from './journey-events.ts'
 import type { JourneyName } from './journey-rows.ts'
 import { foldJourneys } from './journeys.ts'
 import type { Db } from './pool.ts'
-import { deadLetters, events, journeys } from './schema.ts'
+import { journeys } from './schema.ts'
 
-type EventOfStory = { event: typeof events.$inferSelect; conflict: boolean; finalWithoutManual: boolean }
+const { digest: _, ...SHOWN } = getTableColumns(journeys)
 
-const { told: _, ...SHOWN } = getTableColumns(journeys)
-
-export type StoredJourney = Omit<typeof journeys.$inferSelect, 'told'>
+export type StoredJourney = Omit<typeof journeys.$inferSelect, 'digest'>
 
 /** An event of a journey as the timeline shows it. */
 export type JourneyStoryEvent = JourneyEvent & {
@@ -27,7 +25,7 @@ export type JourneyStoryEvent = JourneyEvent & {
 const JOURNEYS_SHOWN = 100
 const EVENTS_SHOWN = 1_000
 
-/** The journeys with this id or reference number, the last one active first, at most 100, and how many there are. */
+/** The journeys with this id or reference number, the last active one first, at most 100, and how many there are. */
 export async function findJourneys(
   db: Db,
   name: string,
@@ -45,19 +43,21 @@ export async function findJourneys(
 }
 
 export type JourneyStory = {
-  /** The newest events of the journey and spot checks of its reference, at most 1,000 of each, in order of arrival. */
+  /** The newest events of the journey and spot checks of its reference, at most 1,000 of each, in order of receipt. */
   readonly events: JourneyStoryEvent[]
-  /** What the journey's events before these say; the same together as one. */
+  /** The journey's events before these, coalesced. */
   readonly earlier: JourneyEvent[]
   /** How many events and spot checks there are. */
   readonly total: number
 }
 
+const OF_JOURNEY = 'e.environment = $1 and e.journey_id = $2'
+const SPOT_CHECKS =
+  "e.environment = $1 and e.journey_id is null and e.kind = 'finished_spot_check' and e.reference_no = $2"
+
 export async function readJourneyStory(db: Db, journey: StoredJourney): Promise<JourneyStory> {
   const { environment, journeyId, referenceNo } = journey
-  const inEnvironment = eq(events.environment, environment)
-  const ofJourney = and(inEnvironment, eq(events.journeyId, journeyId))
-  const own = await newestEvents(db, ofJourney)
+  const own = await newestEvents(db, OF_JOURNEY, [environment, journeyId])
   const earlier =
     own.total > own.events.length
       ? await readEarlierEvents(db.pool, { environment, journeyId }, EVENTS_SHOWN)
@@ -65,15 +65,7 @@ export async function readJourneyStory(db: Db, journey: StoredJourney): Promise<
   const spotChecks =
     referenceNo === null
       ? { events: [], total: 0 }
-      : await newestEvents(
-          db,
-          and(
-            inEnvironment,
-            isNull(events.journeyId),
-            eq(events.kind, 'finished_spot_check'),
-            eq(events.referenceNo, referenceNo),
-          ),
-        )
+      : await newestEvents(db, SPOT_CHECKS, [environment, referenceNo])
   return {
     events: [...own.events, ...spotChecks.events].sort((a, b) => a.lastAt - b.lastAt),
     earlier,
@@ -81,58 +73,30 @@ export async function readJourneyStory(db: Db, journey: StoredJourney): Promise<
   }
 }
 
+/** @param which SQL about a row `e` of `events` */
 async function newestEvents(
-  db: Db,
-  which: SQL | undefined,
+  { pool }: Db,
+  which: string,
+  values: readonly string[],
 ): Promise<{ events: JourneyStoryEvent[]; total: number }> {
-  const conflict = sql<boolean>`exists (select from ${deadLetters} d where d.event_key = ${events.eventKey}
-    and d.reason = 'conflict' and d.state in ('open', 'replaying'))`
-  const newest = await db.query
-    .select({
-      event: events,
-      conflict,
-      finalWithoutManual: sql<boolean>`${sql.raw(finalWithoutManual('events'))}`,
-    })
-    .from(events)
-    .where(which)
-    .orderBy(desc(events.receivedAt), desc(events.eventKey))
-    .limit(EVENTS_SHOWN)
-  const total = newest.length < EVENTS_SHOWN ? newest.length : await db.query.$count(events, which)
-  return { events: newest.reverse().map(told), total }
-}
-
-function told({ event, conflict, finalWithoutManual }: EventOfStory): JourneyStoryEvent {
-  const details = (event.details ?? {}) as EventDetails
-  return {
-    kind: event.kind as EventKind,
-    event: event.event,
-    referenceNo: event.referenceNo,
-    systemDecision: event.systemDecision,
-    manualDecision: event.manualDecision,
-    finalDecision: event.finalDecision,
-    finalWithoutManual,
-    action: details.action ?? null,
-    trigger: details.trigger ?? null,
-    previousSystemDecision: details.previousSystemDecision ?? null,
-    amlVersion: details.updatedAMLVersionNumber ?? null,
-    conflict,
-    firstAt: event.receivedAt.getTime(),
-    lastAt: event.receivedAt.getTime(),
-    count: 1,
-    eventKey: event.eventKey.toString('hex'),
-    eventId: event.eventId,
-    duplicates: event.duplicates,
-    via: event.via,
-    attachedByReference: event.journeyId === null,
-  }
+  const { rows } = await pool.query<JourneyStoryEvent>(
+    `select ${JOURNEY_EVENT}, encode(e.event_key, 'hex') as "eventKey", e.event_id as "eventId", e.duplicates, e.via,
+      e.journey_id is null as "attachedByReference"
+    from events e where ${which} order by e.received_at desc, e.event_key desc limit ${EVENTS_SHOWN}`,
+    [...values],
+  )
+  const events = rows.reverse()
+  if (events.length < EVENTS_SHOWN) return { events, total: events.length }
+  const counted = await pool.query(`select count(*)::int as total from events e where ${which}`, [...values])
+  return { events, total: counted.rows[0]?.total }
 }
 
 const REBUILD_PAGE = 200
 
 /**
- * Folds every journey that has events anew, page by page, each page in a transaction of its own, while workers run.
+ * Folds all journeys anew from their stored events, while workers run. Each page of journeys has its own transaction.
  *
- * @returns how many were folded, and how many had another row than their events tell.
+ * @returns how many journeys were folded, and how many of their rows have changed
  */
 export async function rebuildJourneys(
   db: Db,
@@ -141,9 +105,11 @@ export async function rebuildJourneys(
   let folded = 0
   let changed = 0
   for (let page = await nextPage(db); page.length > 0; page = await nextPage(db, page.at(-1))) {
-    changed += (
-      await transactionAnnounced(db, (connection, options) => foldJourneys(connection, page, options))
-    ).length
+    const names = page
+    const changes = await transactionAnnounced(db, (connection, options) =>
+      foldJourneys(connection, names, options),
+    )
+    changed += changes.length
     folded += page.length
     onProgress(folded)
   }

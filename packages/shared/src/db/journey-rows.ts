@@ -1,105 +1,99 @@
 import type { Environment } from '../envelope.ts'
 import type { Journey } from '../journey/fold.ts'
 import { float8Array, textArray } from './array.ts'
+import { DIGEST, JOURNEY_COLUMNS, type JourneyColumn } from './journey-columns.ts'
 import type { Connection } from './pool.ts'
 
 export type JourneyName = { readonly environment: Environment; readonly journeyId: string }
 
-/** A row of `journeys` as it is to be. */
+/** A row of `journeys` to be written. */
 export type JourneyState = {
   readonly name: JourneyName
   readonly journey: Journey
-  readonly told: string | null
+  readonly digest: string | null
 }
 
-// Each name is looked up by itself, whatever the planner thinks of the table: a plan that was made while the table was
-// small would go through all of it for each batch.
+// A lateral subquery looks each name up by its key, whatever the planner thinks of the table. A plan that was made while
+// the table was small would read the whole table for each batch.
 export const WANTED = 'unnest($1::text[], $2::text[]) with ordinality as wanted(environment, journey_id, n)'
 const OF_WANTED = 'j.environment = wanted.environment and j.journey_id = wanted.journey_id'
 
 export type JourneyRow = Journey & {
-  readonly told: string | null
-  /** Where the row is, and which version of it: its `ctid` and `xmin`. */
+  readonly digest: string | null
+  /** Its `ctid`, which stays as long as the row is locked. */
   readonly place: string
-  readonly version: string
 }
 
-const ROW = `select reference_no as "referenceNo", stage, system_decision as "systemDecision",
-    manual_decision as "manualDecision", final_decision as "finalDecision", aml_version::float8 as "amlVersion",
-    resubmission, renewal, events, round(extract(epoch from first_event_at) * 1000)::float8 as "firstEventAt",
-    round(extract(epoch from last_event_at) * 1000)::float8 as "lastEventAt", needs_attention as "needsAttention",
-    told, ctid as place, xmin as version
+const list = (texts: Iterable<string>) => [...texts].join(', ')
+const columns = (text: (column: JourneyColumn, index: number) => string) => list(JOURNEY_COLUMNS.map(text))
+const read = ({ name, type }: JourneyColumn) => {
+  if (type === 'time') return `round(extract(epoch from ${name}) * 1000)::float8`
+  return type === 'bigint' ? `${name}::float8` : name
+}
+
+const ROW = `select ${columns((column) => `${read(column)} as "${column.field}"`)}, ${DIGEST} as digest,
+    ctid as place
   from journeys j where ${OF_WANTED}`
 
 /**
- * Reads rows as they are, without locking them.
- *
- * @returns for each, in order; `new` has no row and no events, but for what this transaction has inserted; `unknown` has
- * events although somebody has deleted its row
+ * - `known`: the journey has a row;
+ * - `new`: it has none, and only this transaction has inserted events of it;
+ * - `unknown`: it may have other events, although somebody has deleted its row.
  */
-export async function readJourneys(
+export type JourneyPresence = 'known' | 'new' | 'unknown'
+
+/** @returns for each name, in order; nothing is locked */
+export async function findJourneyRows(
   connection: Connection,
   names: readonly JourneyName[],
-): Promise<(JourneyRow | 'new' | 'unknown')[]> {
+): Promise<JourneyPresence[]> {
   if (names.length === 0) return []
-  const { rows } = await connection.query<JourneyRow & { readonly isOrphan: boolean | null }>({
-    name: 'read_journey_rows',
-    text: `select row.*, stored.found as "isOrphan" from ${WANTED} left join lateral (${ROW}) as row on true
+  const { rows } = await connection.query<{ n: number; hasEvents: boolean | null }>({
+    name: 'find_journey_rows',
+    text: `select n::int, stored.found as "hasEvents" from ${WANTED}
+      left join lateral (select true as found from journeys j where ${OF_WANTED}) as row on true
       left join lateral (
-        select true as found from events e where row.place is null and e.journey_id = wanted.journey_id
+        select true as found from events e where row.found is null and e.journey_id = wanted.journey_id
           and e.environment = wanted.environment and e.xmin <> pg_current_xact_id()::xid limit 1) as stored on true
-      order by n`,
+      where row.found is null`,
     values: columnsOf(names),
   })
-  return rows.map((row) => (row.place !== null ? row : row.isOrphan ? 'unknown' : 'new'))
+  const found = names.map((): JourneyPresence => 'known')
+  for (const { n, hasEvents } of rows) found[n - 1] = hasEvents ? 'unknown' : 'new'
+  return found
 }
 
-const FIELDS = `$1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::text[], $8::text[],
-  $9::float8[], $10::float8[], $11::float8[], $12::text[], $13::text[]`
-const FIELD_NAMES = 'ref, stage, sd, md, fd, aml, resub, renewal, n, first, last, attention, told'
+// Rows to be written are sent as an array for each column, and one for the digests. Times are sent as ms since 1970.
+const SENT = `${columns(({ type }, index) => `$${index + 1}::${type === 'text' ? 'text' : 'float8'}[]`)},
+  $${JOURNEY_COLUMNS.length + 1}::text[]`
+const SENT_NAMES = [...JOURNEY_COLUMNS.map(({ name }) => name), DIGEST]
+const write = ({ name, type }: JourneyColumn) =>
+  type === 'time' ? `to_timestamp(t.${name} / 1000)` : `t.${name}`
 
-function fieldsOf(states: readonly JourneyState[]): unknown[] {
-  const texts = (pick: (journey: Journey) => string | null) =>
-    textArray(states.map(({ journey }) => pick(journey)))
-  const numbers = (pick: (journey: Journey) => number | null) =>
-    float8Array(states.map(({ journey }) => pick(journey)))
-  return [
-    texts(({ referenceNo }) => referenceNo),
-    texts(({ stage }) => stage),
-    texts(({ systemDecision }) => systemDecision),
-    texts(({ manualDecision }) => manualDecision),
-    texts(({ finalDecision }) => finalDecision),
-    numbers(({ amlVersion }) => amlVersion),
-    texts(({ resubmission }) => resubmission),
-    texts(({ renewal }) => renewal),
-    numbers(({ events }) => events),
-    numbers(({ firstEventAt }) => firstEventAt),
-    numbers(({ lastEventAt }) => lastEventAt),
-    texts(({ needsAttention }) => needsAttention),
-    textArray(states.map(({ told }) => told)),
-  ]
+function sent(states: readonly JourneyState[]): Buffer[] {
+  const arrays = JOURNEY_COLUMNS.map(({ field, type }) => {
+    const values = states.map(({ journey }) => journey[field])
+    return type === 'text' ? textArray(values as (string | null)[]) : float8Array(values as (number | null)[])
+  })
+  return [...arrays, textArray(states.map(({ digest }) => digest))]
 }
 
 const MAKE = `
-insert into journeys (reference_no, stage, system_decision, manual_decision, final_decision, aml_version, resubmission,
-  renewal, events, first_event_at, last_event_at, needs_attention, told, updated_at, environment, journey_id)
-select ref, stage, sd, md, fd, aml, resub, renewal, n, to_timestamp(first / 1000), to_timestamp(last / 1000), attention,
-  told, clock_timestamp(), environment, journey_id
-from unnest(${FIELDS}, $14::text[], $15::text[]) as t(${FIELD_NAMES}, environment, journey_id)
+insert into journeys (${list(SENT_NAMES)}, updated_at, environment, journey_id)
+select ${columns(write)}, t.${DIGEST}, clock_timestamp(), t.environment, t.journey_id
+from unnest(${SENT}, $${SENT_NAMES.length + 1}::text[], $${SENT_NAMES.length + 2}::text[])
+  as t(${list(SENT_NAMES)}, environment, journey_id)
 order by environment, journey_id
 on conflict do nothing
 returning environment, journey_id as "journeyId"`
 
-// The version as well: a place may belong to another row by now, where the one that was read is gone.
 const UPDATE = `
-update journeys j set reference_no = t.ref, stage = t.stage, system_decision = t.sd, manual_decision = t.md,
-  final_decision = t.fd, aml_version = t.aml, resubmission = t.resub, renewal = t.renewal, events = t.n,
-  first_event_at = to_timestamp(t.first / 1000), last_event_at = to_timestamp(t.last / 1000), needs_attention = t.attention,
-  told = t.told, updated_at = clock_timestamp()
-from unnest(${FIELDS}, $14::text[], $15::text[]) as t(${FIELD_NAMES}, place, version)
-where j.ctid = t.place::tid and j.xmin = t.version::xid`
+update journeys j set ${columns((column) => `${column.name} = ${write(column)}`)}, ${DIGEST} = t.${DIGEST},
+  updated_at = clock_timestamp()
+from unnest(${SENT}, $${SENT_NAMES.length + 1}::text[]) as t(${list(SENT_NAMES)}, place)
+where j.ctid = t.place::tid`
 
-/** @returns for each, in order, whether this has made its row; others have been made meanwhile by somebody else */
+/** @returns in the order of the states: whether this made the row; if not, another transaction has made it meanwhile */
 export async function makeJourneys(
   connection: Connection,
   states: readonly JourneyState[],
@@ -108,7 +102,7 @@ export async function makeJourneys(
   const { rows } = await connection.query<JourneyName>({
     name: 'make_journeys',
     text: MAKE,
-    values: [...fieldsOf(states), ...columnsOf(states.map(({ name }) => name))],
+    values: [...sent(states), ...columnsOf(states.map(({ name }) => name))],
   })
   const made = new Set(rows.map(nameOf))
   return states.map(({ name }) => made.has(nameOf(name)))
@@ -119,7 +113,7 @@ export async function makeJourneys(
  *
  * @param names sorted, which is the order of the locks
  * @returns the rows in order
- * @throws where a row can be neither made nor found
+ * @throws if a row can be neither made nor found
  */
 export async function lockJourneys(
   connection: Connection,
@@ -135,21 +129,14 @@ export async function lockJourneys(
   return rows
 }
 
-/**
- * Changes rows, in the order in which they are given.
- *
- * @returns how many; those are left alone that somebody has changed since they were read
- */
+/** Updates rows that the transaction has locked. */
 export async function updateJourneys(
   connection: Connection,
-  states: readonly (JourneyState & Pick<JourneyRow, 'place' | 'version'>)[],
-): Promise<number> {
-  if (states.length === 0) return 0
-  const places = textArray(states.map(({ place }) => place))
-  const versions = textArray(states.map(({ version }) => version))
-  const values = [...fieldsOf(states), places, versions]
-  const { rowCount } = await connection.query({ name: 'update_journeys', text: UPDATE, values })
-  return rowCount ?? 0
+  states: readonly (JourneyState & Pick<JourneyRow, 'place'>)[],
+): Promise<void> {
+  if (states.length === 0) return
+  const values = [...sent(states), textArray(states.map(({ place }) => place))]
+  await connection.query({ name: 'update_journeys', text: UPDATE, values })
 }
 
 export function columnsOf(names: readonly JourneyName[]): [environments: Buffer, journeyIds: Buffer] {
@@ -159,7 +146,7 @@ export function columnsOf(names: readonly JourneyName[]): [environments: Buffer,
   ]
 }
 
-/** One text for a journey's two names, to compare and look up. */
+/** One text that names a journey, to compare and to look up. */
 export function nameOf({ environment, journeyId }: JourneyName): string {
   return `${environment} ${journeyId}`
 }

@@ -1,15 +1,18 @@
+import { coalesce } from '../journey/coalesce.ts'
 import { readDigest, writeDigest } from '../journey/digest.ts'
-import { coalesce, foldCoalesced, type Journey, type JourneyEvent } from '../journey/fold.ts'
+import type { JourneyEvent } from '../journey/event.ts'
+import { foldCoalesced, type Journey } from '../journey/fold.ts'
 import { textArray } from './array.ts'
 import { readEvents } from './journey-events.ts'
 import {
+  findJourneyRows,
   type JourneyName,
+  type JourneyPresence,
   type JourneyRow,
   type JourneyState,
   lockJourneys,
   makeJourneys,
   nameOf,
-  readJourneys,
   updateJourneys,
 } from './journey-rows.ts'
 import type { Connection } from './pool.ts'
@@ -20,41 +23,38 @@ export const JOURNEY_CHANNEL = 'sluice_journeys'
 /** What is announced about a journey: the columns that changed, all of them for a new journey. */
 export type JourneyChange = JourneyName & { readonly changed: readonly (keyof Journey)[] }
 
-/** A journey that a transaction has to do with. */
+/** A journey whose events a transaction inserts or changes. */
 export type Touched = {
   readonly name: JourneyName
-  /** `nameOf` it. */
+  /** The journey's `nameOf`. */
   readonly key: string
-  /** Its row as `lookUp` has found it; `new`: it had no events; `unknown`: they must be read. */
-  before: JourneyRow | 'new' | 'unknown'
-  /** What events say that the transaction has inserted. */
+  /** What `lookUp` found; `unknown` before that. */
+  row: JourneyPresence
+  /** The events that the transaction has inserted. */
   readonly landed: JourneyEvent[]
-  /** Something else about its events has changed, so that they must be read. */
+  /** The transaction has changed something else about its events, so that all of them must be read. */
   altered: boolean
 }
 
 export function touch(name: JourneyName): Touched {
-  return { name, key: nameOf(name), before: 'unknown', landed: [], altered: false }
+  return { name, key: nameOf(name), row: 'unknown', landed: [], altered: false }
 }
 
-/** How a transaction folds. */
 export type FoldOptions = {
-  /** False: changes are not announced, since nothing can be; listeners find them by `updated_at`. */
+  /** False if nothing can be announced; then listeners find the changes by `updated_at`. */
   readonly announced?: boolean
-  /** Is told of a journey so many of whose events had to be read. */
+  /** Called for each journey whose events had to be read, with their number. */
   readonly onRead?: (name: JourneyName, events: number) => void
 }
 
-/** Notes what the rows of these journeys are now. */
+/** Finds out which of these journeys have a row. */
 export async function lookUp(connection: Connection, touched: readonly Touched[]): Promise<void> {
-  const rows = await readJourneys(
-    connection,
-    touched.map(({ name }) => name),
-  )
-  for (const [index, each] of touched.entries()) each.before = rows[index] ?? 'unknown'
+  const names = touched.map(({ name }) => name)
+  const found = await findJourneyRows(connection, names)
+  for (const [index, each] of touched.entries()) each.row = found[index] ?? 'unknown'
 }
 
-/** Folds journeys anew from all of their stored events, like `foldTouched`. */
+/** Like `foldTouched`, but from all stored events of the journeys. */
 export async function foldJourneys(
   connection: Connection,
   names: readonly JourneyName[],
@@ -66,69 +66,33 @@ export async function foldJourneys(
 }
 
 /**
- * Folds journeys from all of their events and announces those that changed, in the caller's transaction. What has just
- * landed is added to what the row says of the events before. Of two that land events of one journey at once the later
- * one sees what the earlier one has landed.
+ * Folds journeys and announces those that changed, in the caller's transaction. The events that have just landed are
+ * added to those in the row's digest. If two transactions land events of one journey at once, the later one sees the events
+ * of the earlier one.
  *
- * @param touched distinct, and looked up after their events were inserted
+ * @param touched distinct journeys, looked up after their events were inserted
  * @returns the journeys whose row changed
  */
 export async function foldTouched(
   connection: Connection,
   touched: readonly Touched[],
-  options: FoldOptions = {},
+  { announced, onRead }: FoldOptions = {},
 ): Promise<JourneyChange[]> {
-  if (touched.length === 0) return []
   const sorted = touched.toSorted((a, b) => (a.key < b.key ? -1 : 1))
-  const changes =
-    (await foldAsRead(connection, sorted, options)) ?? (await foldLocked(connection, sorted, options))
-  return changes.map(({ name, changed }) => ({ ...name, changed }))
-}
-
-/** @returns undefined, with nothing changed, where a journey's events must be read or its row is another one by now */
-async function foldAsRead(
-  connection: Connection,
-  touched: readonly Touched[],
-  { announced }: FoldOptions,
-): Promise<Change[] | undefined> {
-  const fresh: Change[] = []
-  const updated: Update[] = []
-  for (const each of touched) {
-    const { before } = each
-    const told = toldBefore(each, before)
-    if (before === 'unknown' || !told) return undefined
-    if (before === 'new') fresh.push(changeOf(each, undefined, each.landed))
-    else updated.push(updateOf(each, before, [...told, ...each.landed]))
-  }
-  const changes = [...fresh, ...updated].filter(isChanged)
-  // Who makes rows waits for others who make them, and holds no other lock meanwhile.
-  const [, made, count] = await Promise.all([
-    connection.query('savepoint journeys'),
-    makeJourneys(connection, fresh),
-    updateJourneys(connection, updated),
-    announced === false ? undefined : announce(connection, changes),
-  ])
-  if (made.every(Boolean) && count === updated.length) return changes
-  await connection.query('rollback to journeys')
-  return undefined
-}
-
-async function foldLocked(
-  connection: Connection,
-  touched: readonly Touched[],
-  { announced, onRead }: FoldOptions,
-): Promise<Change[]> {
-  const fresh = touched.filter(({ before }) => typeof before === 'string').map(freshChange)
+  const fresh = sorted.filter(({ row }) => row !== 'known').map(freshChange)
+  // New rows first: their insert may wait for another transaction's, and must not hold locks on rows while it does.
   const made = await makeJourneys(connection, fresh)
   const complete = fresh.filter(({ journey }, index) => made[index] && journey.events > 0)
   const isComplete = new Set(complete.map(({ of }) => of))
-  const others = touched.filter((each) => !isComplete.has(each))
+  const others = sorted.filter((each) => !isComplete.has(each))
 
   const rows = await lockJourneys(
     connection,
     others.map(({ name }) => name),
   )
-  const before = others.map((each, index) => toldBefore(each, rows[index] as JourneyRow))
+  const before = others.map((each, index) =>
+    mustBeRead(each) ? undefined : readDigest(rows[index] as JourneyRow),
+  )
   const unknown = others.flatMap(({ name }, index) =>
     before[index] ? [] : [{ ...name, events: rows[index]?.events ?? 0 }],
   )
@@ -136,20 +100,20 @@ async function foldLocked(
   const stored = await readEvents(connection, unknown)
   const updated = others
     .map((each, index) => {
-      const told = before[index]
-      const events = told ? [...told, ...each.landed] : (stored.get(each.key) ?? [])
+      const known = before[index]
+      const events = known ? [...known, ...each.landed] : (stored.get(each.key) ?? [])
       return updateOf(each, rows[index] as JourneyRow, events)
     })
-    .filter((update) => update.journey.events > 0 && (isChanged(update) || update.isNews))
+    .filter((update) => update.journey.events > 0 && (isChanged(update) || update.isNewDigest))
   const changes = [...complete, ...updated].filter(isChanged)
   await Promise.all([
     updateJourneys(connection, updated),
     announced === false ? undefined : announce(connection, changes),
   ])
-  return changes
+  return changes.map(({ name, changed }) => ({ ...name, changed }))
 }
 
-/** Folds the journey of a stored event, where there is one. */
+/** Folds the journey of a stored event, if it has one. */
 export async function foldJourneyOf(
   connection: Connection,
   eventKey: Buffer | null,
@@ -165,52 +129,37 @@ export async function foldJourneyOf(
 type Change = JourneyState & { readonly of: Touched; readonly changed: readonly (keyof Journey)[] }
 type Update = Change & {
   readonly place: string
-  readonly version: string
-  /** The row tells something else, even where nothing else of it has changed. */
-  readonly isNews: boolean
+  /** The row must be written even if nothing but its digest has changed. */
+  readonly isNewDigest: boolean
 }
 
 const isChanged = ({ changed }: Change) => changed.length > 0
 
-/** What the events before said, by the row; undefined where they must be read. */
-function toldBefore({ altered, before }: Touched, row: JourneyRow | 'new' | 'unknown') {
-  if (altered || before === 'unknown') return undefined
-  return typeof row === 'string' ? [] : readDigest(row)
+/** The digest does not tell the events before those that have landed, or there may be no row with one. */
+function mustBeRead({ altered, row }: Touched): boolean {
+  return altered || row === 'unknown'
 }
 
 function freshChange(touched: Touched): Change {
-  return changeOf(touched, undefined, toldBefore(touched, touched.before) ? touched.landed : [])
+  return changeOf(touched, undefined, mustBeRead(touched) ? [] : touched.landed)
 }
 
 function updateOf(of: Touched, row: JourneyRow, events: readonly JourneyEvent[]): Update {
   const change = changeOf(of, row, events)
-  const { told, place, version } = row
-  return { ...change, place, version, isNews: (told ?? change.told) !== change.told }
+  const { digest, place } = row
+  return { ...change, place, isNewDigest: (digest ?? change.digest) !== change.digest }
 }
 
 function changeOf(of: Touched, before: Journey | undefined, events: readonly JourneyEvent[]): Change {
   const { name } = of
-  if (events.length === 0) return { of, name, journey: STUB, told: null, changed: [] }
+  if (events.length === 0) return { of, name, journey: STUB, digest: null, changed: [] }
   const all = coalesce(events)
   const journey = foldCoalesced(all)
-  return { of, name, journey, told: writeDigest(all), changed: changedFields(before, journey) }
+  return { of, name, journey, digest: writeDigest(all), changed: changedFields(before, journey) }
 }
 
-/** The row of a journey whose events are not known yet, so that there is something to lock. */
-const STUB: Journey = {
-  referenceNo: null,
-  stage: 'unknown',
-  systemDecision: null,
-  manualDecision: null,
-  finalDecision: null,
-  amlVersion: null,
-  resubmission: null,
-  renewal: null,
-  events: 0,
-  firstEventAt: 0,
-  lastEventAt: 0,
-  needsAttention: null,
-}
+/** The row of a journey whose events are not known yet, so that there is a row to lock. */
+const STUB: Journey = { ...foldCoalesced([]), firstEventAt: 0, lastEventAt: 0 }
 
 function changedFields(before: Journey | undefined, after: Journey): (keyof Journey)[] {
   const fields = Object.keys(after) as (keyof Journey)[]

@@ -1,17 +1,10 @@
 import { type Environment, writeEnvelope } from '../envelope.ts'
 import { decodeBody, isGzip } from '../idwise/decode.ts'
 import { ANONYMOUS_WINDOW_MS, anonymousEventKey } from '../idwise/identity.ts'
+import { toJourneyEvent } from '../journey/event.ts'
 import { failpoint } from '../runtime/failpoint.ts'
 import { resolveReplayed, writeDeadLetters } from './dead-letters.ts'
-import {
-  type BodyAs,
-  bodySha256,
-  bytesOf,
-  type EventRow,
-  type Job,
-  journeyEventOf,
-  readJob,
-} from './event-row.ts'
+import { type BodyAs, bodySha256, bytesOf, type EventRow, type Job, readJob } from './event-row.ts'
 import { countDuplicates, insertEvents, lockEvents, newestAnonymous, readCompressed } from './events.ts'
 import { classifyFailure } from './failure.ts'
 import { nameOf } from './journey-rows.ts'
@@ -88,13 +81,13 @@ async function landEventRows(
     const landed = !known.has(key) && byKey.get(key)?.[0] === row
     if (!landed) return true
     outcomes.set(row, 'landed')
-    journeyIn(journeys, row)?.landed.push(journeyEventOf(row))
+    journeyIn(journeys, row)?.landed.push(toJourneyEvent(row))
     return false
   })
   if (others.length > 0) await settleOthers(connection, others, { outcomes, journeys, options })
   await resolveReplayed(
     connection,
-    rows.filter((row) => outcomes.get(row) !== 'conflict').flatMap((row) => row.delivery.replayOf ?? []),
+    rows.filter((row) => outcomes.get(row) !== 'conflict').flatMap((row) => row.job.replayOf ?? []),
   )
   const touched = [...journeys.values()].filter(({ landed, altered }) => altered || landed.length > 0)
   await foldTouched(connection, touched, options)
@@ -116,11 +109,10 @@ async function keyAnonymous(connection: Connection, rows: readonly EventRow[]): 
   for (const [name, group] of groups) {
     const firsts = known.get(name) ?? []
     for (const row of group.sort((a, b) => a.at - b.at)) {
-      const { at, delivery } = row
+      const { at, job } = row
       const same = firsts.find((first) => Math.abs(at - first.receivedAt) <= ANONYMOUS_WINDOW_MS)
-      // By the ingest's clock, right or wrong: a second run of the job makes the same key, however late it is.
-      row.eventKey =
-        same?.eventKey ?? anonymousEventKey(row.environment, bodySha256(row), delivery.envelope.at)
+      // By the ingest's clock, right or wrong: so a second run of the job finds its own row, whenever it comes.
+      row.eventKey = same?.eventKey ?? anonymousEventKey(row.environment, bodySha256(row), job.envelope.at)
       if (!same) firsts.push({ eventKey: row.eventKey, receivedAt: at })
     }
   }
@@ -145,7 +137,7 @@ async function settleOthers(
     const there = stored.get(key)
     if (!there) throw new Error('an event that was stored is gone')
     const { at } = row
-    const { deliveryId } = row.delivery.envelope
+    const { deliveryId } = row.job.envelope
     const isConflict = !isSame(row)
     outcomes.set(row, isConflict ? 'conflict' : 'duplicate')
     if (isConflict) conflicts.push(row)
@@ -155,8 +147,8 @@ async function settleOthers(
     }
     // The same delivery id comes from a job that ran twice (its worker died, or its add was repeated), not from a
     // redelivery. A replay is no redelivery either.
-    if (isConflict || row.delivery.replayOf !== null) continue
-    const further = (there.deliveryId === deliveryId ? 0 : 1) + row.delivery.duplicates
+    if (isConflict || row.job.replayOf !== null) continue
+    const further = (there.deliveryId === deliveryId ? 0 : 1) + row.job.duplicates
     if (further === 0) continue
     const known = duplicates.get(key)
     duplicates.set(key, {
@@ -168,11 +160,11 @@ async function settleOthers(
   await writeDeadLetters(
     connection,
     conflicts.map((row) => ({
-      jobId: row.delivery.jobId,
+      jobId: row.job.jobId,
       reason: 'conflict' as const,
       error: CONFLICT,
       attempts: 1,
-      envelope: writeEnvelope(row.delivery.envelope),
+      envelope: writeEnvelope(row.job.envelope),
     })),
     options,
   )

@@ -10,13 +10,16 @@ import {
   text,
   timestamp,
 } from 'drizzle-orm/pg-core'
+import { OPEN_CONFLICT } from '../journey/event.ts'
+import type { Journey } from '../journey/fold.ts'
 
 const bytea = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => 'bytea' })
-const time = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
+const time = <Name extends string>(name: Name) => timestamp(name, { withTimezone: true, mode: 'date' })
+const deliveryId = () => text('arrival')
 
 /**
- * One row per event, written once by the transaction that lands it. Only `duplicates` moves afterwards, by one for
- * each further delivery of the same bytes.
+ * One row per event, inserted by the transaction that lands it. Each further delivery of the same bytes adds one to
+ * `duplicates`, and moves `received_at` back if it was received earlier.
  */
 export const events = pgTable(
   'events',
@@ -34,15 +37,17 @@ export const events = pgTable(
     finalDecision: text('final_decision'),
     /** What only some event types carry: step, action, trigger, AML version, required steps. */
     details: jsonb('details'),
-    /** The whole request body; null where it is not JSON. Read from `raw`, which is the truth. */
+    /** The request body as a document, read from `raw`; null if it is not JSON, or not JSON that `jsonb` takes. */
     body: jsonb('body'),
     raw: bytea('raw').notNull(),
     bodySha256: bytea('body_sha256').notNull(),
-    /** Source address, content type, user agent and trace context of the first delivery; when it was received by an
-     * ingest's clock that was ahead (`claimedAt`). */
+    /**
+     * Of the delivery that made this row: source address, content type, user agent and trace context. `claimedAt` is the
+     * time of receipt by the ingest's clock, if that was ahead.
+     */
     request: jsonb('request'),
-    /** The delivery that made this row: a second run of the same job is no duplicate. */
-    deliveryId: text('arrival').notNull(),
+    /** Of the delivery that made this row, so that a second run of the same job does not count as a redelivery. */
+    deliveryId: deliveryId().notNull(),
     receivedAt: time('received_at').notNull(),
     processedAt: time('processed_at').notNull().defaultNow(),
     duplicates: integer('duplicates').notNull().default(0),
@@ -51,18 +56,18 @@ export const events = pgTable(
   (table) => [
     index('events_by_event_id').on(table.eventId).where(sql`event_id is not null`),
     index('events_by_journey').on(table.journeyId).where(sql`journey_id is not null`),
-    // Those of a journey are found through it, which spares almost every event an entry here.
+    // Only for events without journey; the others are found by their journey.
     index('events_by_reference')
       .on(table.referenceNo)
       .where(sql`reference_no is not null and journey_id is null`),
-    // Events without id are the same event within an hour: landing asks for the newest one with these bytes.
+    // An event without id is known by its bytes, for an hour.
     index('events_anonymous').on(table.bodySha256, table.receivedAt).where(sql`event_id is null`),
   ],
 )
 
 /**
- * One row per journey: the fold of all of its stored events (`foldJourney`), written by the transaction that lands one
- * of them. `foldJourney` names the states of `stage`, `resubmission` and `renewal`.
+ * One row per journey, written by each transaction that lands one of its events. Between `journey_id` and the digest are
+ * the columns of the fold: each field of `Journey`, which names the states of `stage`, `resubmission` and `renewal`.
  */
 export const journeys = pgTable(
   'journeys',
@@ -70,20 +75,20 @@ export const journeys = pgTable(
     environment: text('environment').notNull(),
     journeyId: text('journey_id').notNull(),
     referenceNo: text('reference_no'),
-    stage: text('stage').notNull(),
+    stage: text('stage').$type<Journey['stage']>().notNull(),
     systemDecision: text('system_decision'),
     manualDecision: text('manual_decision'),
     finalDecision: text('final_decision'),
     amlVersion: bigint('aml_version', { mode: 'number' }),
-    resubmission: text('resubmission'),
-    renewal: text('renewal'),
+    resubmission: text('resubmission').$type<Journey['resubmission']>(),
+    renewal: text('renewal').$type<Journey['renewal']>(),
     events: integer('events').notNull(),
     firstEventAt: time('first_event_at').notNull(),
     lastEventAt: time('last_event_at').notNull(),
     needsAttention: text('needs_attention'),
-    /** What its events say (`writeDigest`), for the next fold alone; null where they must be read. */
-    told: text('told'),
-    /** When the row last changed. Without an index: with one, no change of a row could stay on its page. */
+    /** Its events in short (`writeDigest`), for the next fold; null if that must read the events. */
+    digest: text('told'),
+    /** When the row last changed. It has no index, since with one an update could not stay on its page. */
     updatedAt: time('updated_at').notNull().defaultNow(),
   },
   (table) => [
@@ -116,13 +121,13 @@ export const deadLetters = pgTable(
     reason: text('reason').notNull(),
     errorClass: text('error_class').notNull(),
     errorMessage: text('error_message').notNull(),
-    /** Groups what fails alike: reason, class and message without its varying parts. */
+    /** Reason, class and message without its varying parts: the same for all that fail alike. */
     fingerprint: text('fingerprint').notNull(),
     attempts: integer('attempts').notNull(),
     raw: bytea('raw').notNull(),
-    /** The job's data as it was, which a replay sends again. */
+    /** The job's data, which a replay sends again. */
     envelope: text('envelope').notNull(),
-    deliveryId: text('arrival'),
+    deliveryId: deliveryId(),
     receivedAt: time('received_at'),
     firstFailedAt: time('first_failed_at').notNull().defaultNow(),
     lastFailedAt: time('last_failed_at').notNull().defaultNow(),
@@ -132,10 +137,8 @@ export const deadLetters = pgTable(
   (table) => [
     index('dead_letters_by_state').on(table.state, table.id),
     index('dead_letters_by_event_key').on(table.eventKey),
-    // Folding a journey asks for the conflicts of its events that nobody has decided about.
-    index('dead_letters_conflicts')
-      .on(table.eventKey)
-      .where(sql`reason = 'conflict' and state in ('open', 'replaying')`),
+    // For the fold of a journey.
+    index('dead_letters_conflicts').on(table.eventKey).where(sql.raw(OPEN_CONFLICT)),
     index('dead_letters_by_journey').on(table.journeyId),
     index('dead_letters_by_reference').on(table.referenceNo),
     index('dead_letters_by_event_id').on(table.eventId),
@@ -144,8 +147,8 @@ export const deadLetters = pgTable(
 )
 
 /**
- * The queue in Postgres: inserted by ingest (and by a replay), deleted by the transaction that lands the event or
- * writes its dead letter. A row that fails stays, with `attempts` and `available_at` moved on.
+ * The queue in Postgres. Ingest or a replay inserts a row; the transaction that lands the event, or writes its dead
+ * letter, deletes it. If the landing fails, the row stays, with one more of `attempts` and a later `available_at`.
  */
 export const inbox = pgTable(
   'inbox',
@@ -160,19 +163,19 @@ export const inbox = pgTable(
     attempts: integer('attempts').notNull().default(0),
     availableAt: time('available_at').notNull().defaultNow(),
     lastError: text('last_error'),
-    /** In how many crashes of its worker the row was under way. */
+    /** How many workers have crashed while they landed the row. */
     crashes: integer('crashes').notNull().default(0),
   },
   (table) => [
     index('inbox_by_available_at').on(table.availableAt),
-    // What is taken alone; without it each look for such rows would pass over all that was ever taken.
+    // For rows in quarantine. Without it, a look for them would pass over all rows that were ever claimed.
     index('inbox_suspects').on(table.crashes, table.availableAt).where(sql`crashes >= 2`),
   ],
 )
 
 /**
- * What each worker has taken from the inbox, written beside the transaction that lands it. A row that outlives its
- * worker tells which inbox rows were under way when it crashed.
+ * The inbox rows that each worker has claimed, written outside the transaction that lands them. If a worker crashes, its
+ * row here shows which inbox rows it was landing.
  */
 export const inboxClaims = pgTable('inbox_claims', {
   worker: text('worker').primaryKey(),
@@ -180,40 +183,38 @@ export const inboxClaims = pgTable('inbox_claims', {
   claimedAt: time('claimed_at').notNull().defaultNow(),
 })
 
-/**
- * Who may do a duty that one process at a time does. A row that has expired is free; its holder renews it while it works.
- */
+/** Which process may do a duty that only one at a time does. It renews its row while it works; one that has expired is free. */
 export const leases = pgTable('leases', {
   name: text('name').primaryKey(),
   holder: text('holder').notNull(),
   expiresAt: time('expires_at').notNull(),
 })
 
-/** The running ingests and workers, each of which writes its row every few seconds and deletes it at its orderly end. */
+/** The running ingests and workers. Each writes its row every few seconds, and deletes it when it stops. */
 export const processes = pgTable('processes', {
   id: text('id').primaryKey(),
   /** ingest, worker */
   app: text('app').notNull(),
   /** The version of Sluice that it runs. */
   release: text('release').notNull(),
-  /** Null where it uses the inbox alone. */
+  /** Null if it uses only the inbox. */
   queuePrefix: text('queue_prefix'),
   queueShards: integer('queue_shards'),
-  /** The shards that a worker takes; null for an ingest. */
+  /** The shards whose jobs a worker claims; null for an ingest. */
   shards: integer('shards').array(),
   startedAt: time('started_at').notNull().defaultNow(),
   seenAt: time('seen_at').notNull().defaultNow(),
 })
 
-/** Every act of a person or script on what has been received, written in the transaction of the act. */
+/** The acts of people and scripts on stored events and dead letters. Each is written in the transaction of the act. */
 export const operatorActions = pgTable('operator_actions', {
   id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
   at: time('at').notNull().defaultNow(),
-  /** Who: the name of the operator or the system user of the command line. */
+  /** The name of the operator, or the system user of the command line. */
   actor: text('actor').notNull(),
   /** An `OperatorActionName`. */
   action: text('action').notNull(),
-  /** On what, for example `dead_letter 42`. */
+  /** For example `dead_letter 42`. */
   target: text('target').notNull(),
   reason: text('reason'),
 })

@@ -1,81 +1,86 @@
-import { isStepUpdate, type JourneyEvent, reviewIn, surelyAfter, VERDICTS } from './event.ts'
+import type { JourneyEvent } from './event.ts'
+import { isStepUpdate, reviewIn, surelyAfter, VERDICTS } from './event-rules.ts'
 import { createNewest, type Newest, newestOf } from './newest.ts'
 
-/** Whether what was asked for has come; 'perhaps' when what came may also have been sent before the request. */
+/** Whether a request was answered; 'perhaps' if the possible answer may also have been sent before the request. */
 export type Answer = 'yes' | 'perhaps' | 'no'
 
-/** Cautious where `unsure`: what may have been the answer may also have come before the request. */
+/** `unsure`: it is not known whether the request was answered; `state` is the more cautious of both. */
 export type Progress<State> = { readonly state: State | null; readonly unsure: boolean }
 
-/** What is known of an event beside the requests of its journey. */
-type Marks = {
+/** What else must be known of an event to compare it with a request; `UpdateRequests` has more about the first three. */
+type Known = {
   isQuoted(event: JourneyEvent): boolean
-  saysOtherwise(event: JourneyEvent, request: JourneyEvent): boolean
   mayFollowAnother(event: JourneyEvent): boolean
-  /** Whether it was sent after some request, of whatever sort. */
-  followsRequest(event: JourneyEvent): boolean
   fellAfterAnswer(event: JourneyEvent): boolean
+  /** The request quotes a completion's decision, and the event states another one. */
+  statesOther(event: JourneyEvent, request: JourneyEvent): boolean
+  /** It was sent after some request of the journey. */
+  followsRequest(event: JourneyEvent): boolean
 }
 
 type Rule = (event: JourneyEvent, request: JourneyEvent) => Answer
 
-export function createAnswers(events: readonly JourneyEvent[], marks: Marks) {
+/** The two rules by which an event ends a request, and the progress of requests by such rules. */
+export function createAnswers(events: readonly JourneyEvent[], known: Known) {
+  /** The user has done the steps that were asked for. */
   function answers(event: JourneyEvent, request: JourneyEvent): Answer {
     if (surelyAfter(request, event)) return 'no'
     const after = surelyAfter(event, request)
     if (event.kind === 'finished_journey') {
-      if (after || (marks.saysOtherwise(event, request) && !marks.isQuoted(event))) return 'yes'
-      return marks.mayFollowAnother(event) ? 'perhaps' : 'no'
+      if (after || (known.statesOther(event, request) && !known.isQuoted(event))) return 'yes'
+      return known.mayFollowAnother(event) ? 'perhaps' : 'no'
     }
     if (isStepUpdate(event)) {
       if (after || event.systemDecision !== request.systemDecision) return 'yes'
-      return marks.followsRequest(event) ? 'perhaps' : 'yes'
+      return known.followsRequest(event) ? 'perhaps' : 'yes'
     }
     return isStep(event) && after ? 'yes' : 'no'
   }
 
+  /** A reviewer has decided without the steps. */
   function settles(event: JourneyEvent, request: JourneyEvent): Answer {
     if (!isVerdict(event) || surelyAfter(request, event)) return 'no'
-    return surelyAfter(event, request) || marks.fellAfterAnswer(event) ? 'yes' : 'perhaps'
+    return surelyAfter(event, request) || known.fellAfterAnswer(event) ? 'yes' : 'perhaps'
   }
 
-  /** What both rules look at, apart from the decision and the time of arrival; undefined for what answers nothing. */
-  function signOf(event: JourneyEvent): string | undefined {
+  /** All that both rules look at, except the system decision and the time; undefined if the event answers nothing. */
+  function groupOf(event: JourneyEvent): string | undefined {
     if (event.kind === 'finished_journey') {
-      return `completion ${marks.isQuoted(event)} ${marks.mayFollowAnother(event)}`
+      return `completion ${known.isQuoted(event)} ${known.mayFollowAnother(event)}`
     }
     if (isStep(event)) return 'step'
-    const asUpdate = isStepUpdate(event) && `step update ${marks.followsRequest(event)}`
-    const asVerdict = isVerdict(event) && `verdict ${marks.fellAfterAnswer(event)}`
+    const asUpdate = isStepUpdate(event) && `step update ${known.followsRequest(event)}`
+    const asVerdict = isVerdict(event) && `verdict ${known.fellAfterAnswer(event)}`
     return asUpdate || asVerdict ? `${asUpdate} ${asVerdict}` : undefined
   }
 
   /**
-   * Events that tell as much as all of them, a few for each sign. Of events with one sign that say otherwise than a
-   * request, or of all with one sign, a later one answers no less than an earlier one. So the newest stands for the
-   * others, together with the newest that says otherwise than it, for the requests that say the same as it.
+   * A few events that answer as much as all of them. Within a group, a later event answers no less than an earlier one
+   * of the same decision. So two of each group are enough: the newest one, and the newest one of another decision, for
+   * requests that have the decision of the newest.
    */
-  let telling: JourneyEvent[] | undefined
-  function readTelling(): JourneyEvent[] {
-    const bySign = new Map<string, Newest<JourneyEvent>>()
+  let representatives: JourneyEvent[] | undefined
+  function findRepresentatives(): JourneyEvent[] {
+    const groups = new Map<string, Newest<JourneyEvent>>()
     for (const event of events) {
-      const sign = signOf(event)
-      if (sign === undefined) continue
-      const newest = bySign.get(sign) ?? createNewest<JourneyEvent>(({ systemDecision }) => systemDecision)
-      bySign.set(sign, newest)
+      const group = groupOf(event)
+      if (group === undefined) continue
+      const newest = groups.get(group) ?? createNewest<JourneyEvent>(({ systemDecision }) => systemDecision)
+      groups.set(group, newest)
       newest.add(event)
     }
-    return [...bySign.values()].flatMap(({ items }) => items)
+    return [...groups.values()].flatMap(({ items }) => items)
   }
 
-  /** Whether all of the last of these requests are answered. */
+  /** Whether all of the last ones of these requests were answered; null if there are none. */
   function progress(requests: readonly JourneyEvent[], ...rules: Rule[]): Answer | null {
     const newest = newestOf(requests)
     if (!newest) return null
-    telling ??= readTelling()
+    representatives ??= findRepresentatives()
     const found = new Set<Answer>()
     for (const request of requests) {
-      if (!surelyAfter(newest, request)) found.add(best(rules, telling, request))
+      if (!surelyAfter(newest, request)) found.add(best(rules, representatives, request))
     }
     return found.has('no') ? 'no' : found.has('perhaps') ? 'perhaps' : 'yes'
   }
@@ -83,7 +88,7 @@ export function createAnswers(events: readonly JourneyEvent[], marks: Marks) {
   return { answers, settles, progress }
 }
 
-/** What the best of these events is to a request. */
+/** The surest answer that one of these events is to a request. */
 function best(rules: readonly Rule[], events: readonly JourneyEvent[], request: JourneyEvent): Answer {
   let answer: Answer = 'no'
   for (const event of events) {

@@ -1,9 +1,9 @@
 const MAX_LENGTH = 1_000
-/** More texts than fit into that length: each takes five characters at least, with its quotes and what parts it from the next. */
+/** More texts than fit into that length: with its quotes and a separator, each takes at least five characters. */
 const MOST = 200
 
-/** What needs attention, in words: each line once, in alphabetical order, cut to 1,000 characters. */
-export function inWords(lines: readonly string[]): string | null {
+/** The text of `needsAttention`: each line once, in alphabetical order, cut to 1,000 characters. */
+export function describeAttention(lines: readonly string[]): string | null {
   return lines.length > 0 ? alphabetical(lines).join('; ').slice(0, MAX_LENGTH) : null
 }
 
@@ -21,7 +21,10 @@ export function quoted(text: string | null): string {
   return `"${(text ?? '').slice(0, 80)}"`
 }
 
-/** The first of these texts in alphabetical order, each once: as many as can be shown, so that no others are sorted. */
+/**
+ * The first of these texts in alphabetical order, each once. Only as many are sorted as can be shown, so that a journey
+ * with very many events stays cheap to fold.
+ */
 export function alphabetical(texts: readonly string[]): string[] {
   let first: string[] = []
   let last: string | undefined

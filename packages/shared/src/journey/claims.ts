@@ -1,77 +1,77 @@
 import { alphabetical } from './attention.ts'
-import { surelyAfter } from './event.ts'
+import { surelyAfter } from './event-rules.ts'
 import { createNewest, type Newest, newestOf } from './newest.ts'
 
-/** A value that an event states, with what is known of the event's place among the others. */
+/** A value that an event states, with the event's place among the others. */
 export type Claim = {
   readonly value: string
-  /** Natural order of the event's type; a higher one comes later. */
-  readonly rank: number
-  /** Arrival, ms since 1970. */
+  /** A higher one comes later. */
+  readonly precedence: number
+  /** When its event was last received, ms since 1970. */
   readonly lastAt: number
-  /** It is one of the updates, which name the values whose place they have taken. */
+  /** Its event is an update that names the value it replaced. */
   readonly replaces: boolean
-  /** An update has taken the place of this value, and nothing else can have brought it back. */
+  /** An update has replaced this value, and nothing else can have brought it back. */
   readonly isReplaced: boolean
 }
 
-/** From the most to the least cautious. A value that nobody knows comes before all of them. */
+/** From the most to the least cautious. An unknown value comes before all of them. */
 const CAUTION = ['Rejected', 'Refer', 'Resubmission Requested', 'Incomplete', 'Complete', 'Approved']
 
 /**
- * The value that no other claim supersedes. Of two claims the one that came surely later supersedes the other; closer
- * together the one of higher rank does; and of equal rank one that replaces supersedes another value that is replaced.
+ * Finds the value that no other claim supersedes. Of two claims, the one that came surely later supersedes the other.
+ * If they are closer in time, the one of higher precedence does. If their precedence is equal, a claim that replaces
+ * supersedes a claim of another value that is replaced.
  *
- * @returns where several stand, which cannot be put in order, the most cautious one, and all of them as `contested`;
- * null where nothing is claimed
+ * @returns the most cautious value, if several are left, and all of them as `contested`; null if there are no claims
  */
-export function standing(claims: readonly Claim[]): { value: string | null; contested: string[] } {
+export function resolveClaims(claims: readonly Claim[]): { value: string | null; contested: string[] } {
   if (claims.length <= 1) return { value: claims[0]?.value ?? null, contested: [] }
-  const isOverruled = createOverruled(claims)
-  const unruled = claims.filter((claim) => !isOverruled(claim))
-  // Three claims can overrule each other in a circle, by stage, stage and time; then the highest stage stands.
-  const top = claims.reduce((top, { rank }) => Math.max(top, rank), 0)
-  const last = unruled.length > 0 ? unruled : claims.filter(({ rank }) => rank === top)
-  const values = byCaution(last.map(({ value }) => value))
+  const isSuperseded = createSuperseded(claims)
+  const current = claims.filter((claim) => !isSuperseded(claim))
+  // Three claims can supersede each other in a circle, by precedence, precedence and time. Then the highest precedence wins.
+  const highest = claims.reduce((highest, { precedence }) => Math.max(highest, precedence), 0)
+  const left = current.length > 0 ? current : claims.filter(({ precedence }) => precedence === highest)
+  const values = byCaution(left.map(({ value }) => value))
   return { value: values[0] ?? null, contested: values.length > 1 ? values : [] }
 }
 
-/** The newest claims of one rank: of all, and of those that replace. */
-type Stage = { readonly rank: number; newest: Claim; readonly replacing: Newest<Claim> }
+/** The newest claims of one precedence: of all, and of those that replace. */
+type Level = { readonly precedence: number; newest: Claim; readonly replacing: Newest<Claim> }
 
 /**
- * Whether any claim supersedes one, by the newest claims alone. The newest of all tells whether one came surely later.
- * When none did, a claim is too close when it did not come surely before; and when one of several did not, the newest
- * of them did not.
+ * Whether any claim supersedes a given one. The newest claims are enough to know: if the newest of all did not come
+ * surely later, none did; and if one of a level is too close or later, the newest of that level is.
  */
-function createOverruled(claims: readonly Claim[]): (claim: Claim) => boolean {
+function createSuperseded(claims: readonly Claim[]): (claim: Claim) => boolean {
   const newest = newestOf(claims) as Claim
-  const stages = stagesOf(claims)
+  const levels = levelsOf(claims)
   return (claim) =>
     surelyAfter(newest, claim) ||
-    stages.some((stage) => {
-      if (stage.rank > claim.rank) return !surelyAfter(claim, stage.newest)
-      const other = stage.rank === claim.rank && claim.isReplaced && stage.replacing.otherThan(claim.value)
+    levels.some((level) => {
+      if (level.precedence > claim.precedence) return !surelyAfter(claim, level.newest)
+      const isSameLevel = level.precedence === claim.precedence
+      const other = isSameLevel && claim.isReplaced && level.replacing.otherThan(claim.value)
       return other && !surelyAfter(claim, other)
     })
 }
 
-/** There are only a few ranks. */
-function stagesOf(claims: readonly Claim[]): Stage[] {
-  const stages: Stage[] = []
+function levelsOf(claims: readonly Claim[]): Level[] {
+  const levels: Level[] = []
   for (const claim of claims) {
-    let stage = stages.find(({ rank }) => rank === claim.rank)
-    if (!stage) {
-      stage = { rank: claim.rank, newest: claim, replacing: createNewest(({ value }) => value) }
-      stages.push(stage)
+    // There are only a few.
+    let level = levels.find(({ precedence }) => precedence === claim.precedence)
+    if (!level) {
+      level = { precedence: claim.precedence, newest: claim, replacing: createNewest(({ value }) => value) }
+      levels.push(level)
     }
-    if (claim.lastAt > stage.newest.lastAt) stage.newest = claim
-    if (claim.replaces) stage.replacing.add(claim)
+    if (claim.lastAt > level.newest.lastAt) level.newest = claim
+    if (claim.replaces) level.replacing.add(claim)
   }
-  return stages
+  return levels
 }
 
-/** @returns the most cautious of these values; null where there is none */
+/** @returns the most cautious of these values; null if there is none */
 export function mostCautious(values: readonly (string | null)[]): string | null {
   return byCaution(values.filter((value) => value !== null))[0] ?? null
 }

@@ -1,20 +1,20 @@
-import { contested, inWords, quoted, unknown } from './attention.ts'
-import { type Claim, mostCautious, standing } from './claims.ts'
-import { contradicting, overtaken } from './contradictions.ts'
-import { coalesce, type JourneyEvent, RESUBMISSION_REQUESTED, reviewIn, VERDICTS } from './event.ts'
-import { PRECEDENCE, precedenceOf, reviewPrecedenceOf } from './precedence.ts'
+import { contested, describeAttention, quoted, unknown } from './attention.ts'
+import { type Claim, mostCautious, resolveClaims } from './claims.ts'
+import { coalesce } from './coalesce.ts'
+import { contradictions, doubtfulCompletions } from './contradictions.ts'
+import type { JourneyEvent } from './event.ts'
+import { RESUBMISSION_REQUESTED, reviewIn, VERDICTS } from './event-rules.ts'
+import { PRECEDENCE, precedenceOf, precedenceOfKind, reviewPrecedenceOf } from './precedence.ts'
 import { createReplaced } from './replaced.ts'
 import { findUpdateRequests } from './update-requests.ts'
 
-export { coalesce, type JourneyEvent }
-
 /**
- * A journey as its events tell it.
+ * The state of a journey.
  *
- * - `stage`: `unknown` → `in_progress` → `submitted` → `finished` → `reviewed`; beside this way `update_required` while
- *   a resubmission or renewal is open and `renewal_overdue` once its deadline has passed. `reviewed` means a verdict.
- * - `resubmission`: `open` when a reviewer asks for steps, `done` when they came or a verdict fell.
- * - `renewal`: `open` → `overdue` when the deadline passes; either → `done` when the steps came.
+ * - `stage`: `unknown` → `in_progress` → `submitted` → `finished` → `reviewed`. While a resubmission or renewal is open
+ *   it is `update_required`, and once a renewal's deadline has passed `renewal_overdue`. `reviewed` means a verdict.
+ * - `resubmission`: `open` when a reviewer asks for steps, `done` when the user has done them or a verdict fell.
+ * - `renewal`: `open` → `overdue` when the deadline passes; either → `done` when the user has done the steps.
  */
 export type Journey = {
   readonly referenceNo: string | null
@@ -33,9 +33,10 @@ export type Journey = {
   readonly resubmission: 'open' | 'done' | null
   readonly renewal: 'open' | 'overdue' | 'done' | null
   readonly events: number
+  /** When its first and its last event were received, ms since 1970. */
   readonly firstEventAt: number
   readonly lastEventAt: number
-  /** What cannot be known from the events, in words; null where everything can. */
+  /** In words, what the events leave open; null if nothing. */
   readonly needsAttention: string | null
 }
 
@@ -43,39 +44,42 @@ const SYSTEM_DECISIONS: ReadonlySet<string> = new Set(['Complete', 'Incomplete',
 const MANUAL_DECISIONS: ReadonlySet<string> = new Set([...VERDICTS, RESUBMISSION_REQUESTED])
 
 /**
- * Folds a journey's events into its state: a pure function of the set of events and of when each arrived, whatever
- * the order in which they were landed, and whether or not those that say the same are given as one.
+ * Folds a journey's events into its state: a pure function of the set of events and of when each was received. The order
+ * in which they landed does not matter.
  *
- * IDWise sends neither time nor sequence, and a redelivery may come half an hour late. So arrival decides only
- * between events that arrived further apart than that. Closer together, what the events say of themselves decides: the
- * stage of their type, the AML version, which decision an update replaced, that an answer follows its request. What
- * even that leaves open takes the most cautious value, and needs attention.
+ * IDWise sends neither time nor sequence, and a redelivery may come half an hour late. So the times of receipt decide only
+ * between events that are further apart than that. If they are closer, the events themselves decide: the natural order of
+ * their kinds, the AML version, the decision that an update replaced, an answer that follows its request. If even
+ * that leaves a value open, the most cautious one wins, and the journey needs attention.
  */
 export function foldJourney(events: readonly JourneyEvent[]): Journey {
   return foldCoalesced(coalesce(events))
 }
 
-/** Likewise, of events that `coalesce` has given. */
+/** The same for events that `coalesce` has returned. */
 export function foldCoalesced(events: readonly JourneyEvent[]): Journey {
   const amlVersion = latestVersion(events)
-  // An AML update below the highest version is history, whenever it arrives.
-  const heard =
+  // An AML update below the highest version is history, even if it is received last.
+  const current =
     amlVersion === null ? events : events.filter((event) => (event.amlVersion ?? amlVersion) === amlVersion)
-  const requests = findUpdateRequests(heard)
-  const isReplaced = createReplaced(events, requests)
-  const system = standing(
+  const updateRequests = findUpdateRequests(current)
+  const { resubmission, renewal } = updateRequests
+  const isReplaced = createReplaced(events, updateRequests)
+  const system = resolveClaims(
     claimsOf(
-      heard,
+      current,
       ({ systemDecision }) => systemDecision,
-      (event) => precedenceOf(event, requests),
+      (event) => precedenceOf(event, updateRequests),
       isReplaced,
     ),
   )
-  const review = standing(claimsOf(heard, reviewIn, (event) => reviewPrecedenceOf(event, requests)))
-  const reference = standing(claimsOf(events, ({ referenceNo }) => referenceNo))
-  const { resubmission, renewal } = requests
-  const contradictions = contradicting(heard)
-  // A request for steps is no verdict: once they have come, the system's decision is the journey's.
+  const review = resolveClaims(
+    claimsOf(current, reviewIn, (event) => reviewPrecedenceOf(event, updateRequests)),
+  )
+  const reference = resolveClaims(claimsOf(events, ({ referenceNo }) => referenceNo))
+  const contradicting = contradictions(current)
+  const doubtful = doubtfulCompletions(current, system.value, { updateRequests, isReplaced })
+  // A request for steps is no verdict: once they are done, the system's decision is the journey's.
   const isReviewed =
     review.value !== null && (review.value !== RESUBMISSION_REQUESTED || resubmission.state !== 'done')
   return {
@@ -89,13 +93,13 @@ export function foldCoalesced(events: readonly JourneyEvent[]): Journey {
     manualDecision: review.value,
     finalDecision: mostCautious([
       isReviewed ? review.value : system.value,
-      ...contradictions.map((event) => event.finalDecision),
+      ...contradicting.map((event) => event.finalDecision),
     ]),
     amlVersion,
     resubmission: resubmission.state,
     renewal: renewal.state,
     ...extentOf(events),
-    needsAttention: inWords([
+    needsAttention: describeAttention([
       ...events
         .filter(({ kind }) => kind === 'unrecognised')
         .map(({ event }) => `unknown event ${quoted(event)}`),
@@ -104,11 +108,11 @@ export function foldCoalesced(events: readonly JourneyEvent[]): Journey {
       ...contested('system decisions', system.contested),
       ...contested('manual decisions', review.contested),
       ...contested('reference numbers', reference.contested),
-      ...contradictions.map(
+      ...contradicting.map(
         ({ finalDecision }) =>
           `a final decision ${quoted(finalDecision)} does not follow from the decisions beside it`,
       ),
-      ...overtaken(heard, system.value, { requests, isReplaced }).map(
+      ...doubtful.map(
         ({ systemDecision }) =>
           `a Finished Journey that says ${quoted(systemDecision)} came too close to later events`,
       ),
@@ -131,10 +135,10 @@ function claimsOf(
   const claims: Claim[] = []
   for (const event of events) {
     const value = valueIn(event)
-    const rank = value === null ? undefined : precedenceOf(event)
-    if (value === null || rank === undefined) continue
+    const precedence = value === null ? undefined : precedenceOf(event)
+    if (value === null || precedence === undefined) continue
     const { lastAt, amlVersion } = event
-    claims.push({ value, rank, lastAt, replaces: amlVersion !== null, isReplaced: isReplaced(event) })
+    claims.push({ value, precedence, lastAt, replaces: amlVersion !== null, isReplaced: isReplaced(event) })
   }
   return claims
 }
@@ -147,13 +151,13 @@ function stageOf(
   if (state.renewal === 'open' || state.resubmission === 'open') return 'update_required'
   if (state.reviewed) return 'reviewed'
   const kinds = new Set(events.map(({ kind }) => kind))
-  const last = Math.max(...[...kinds].map((kind) => PRECEDENCE[kind] ?? 0))
-  if (last >= 3 || kinds.has('finished_ongoing_check') || kinds.has('kyc_renewal_deadline_exceeded'))
-    return 'finished'
-  return last === 2 ? 'submitted' : last === 1 ? 'in_progress' : 'unknown'
+  const last = Math.max(...[...kinds].map((kind) => precedenceOfKind(kind) ?? 0))
+  const isPastCompletion = kinds.has('finished_ongoing_check') || kinds.has('kyc_renewal_deadline_exceeded')
+  if (last >= PRECEDENCE.completion || isPastCompletion) return 'finished'
+  if (last === PRECEDENCE.allSteps) return 'submitted'
+  return last === PRECEDENCE.step ? 'in_progress' : 'unknown'
 }
 
-/** How many events there are, and when they came. */
 function extentOf(events: readonly JourneyEvent[]): Pick<Journey, 'events' | 'firstEventAt' | 'lastEventAt'> {
   let total = 0
   let firstEventAt = Infinity

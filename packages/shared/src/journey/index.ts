@@ -1,2 +1,3 @@
-export { foldJourney, type Journey, type JourneyEvent } from './fold.ts'
+export { type JourneyEvent, toJourneyEvent } from './event.ts'
+export { foldJourney, type Journey } from './fold.ts'
 export { journeyTimeline, type TimelineEntry } from './timeline.ts'

@@ -1,16 +1,16 @@
-type Arrived = { readonly lastAt: number }
+type Received = { readonly lastAt: number }
 
-/** Of items that each say a value: the newest, and the newest that says otherwise than a given value. */
-export type Newest<Item extends Arrived> = {
+/** Of items that each have a value: the newest one, and the newest one with another value than a given one. */
+export type Newest<Item extends Received> = {
   add(item: Item): void
-  /** @returns undefined when none says otherwise */
+  /** @returns undefined if there is none with another value */
   otherThan(value: string | null): Item | undefined
-  /** The newest of all, and the newest that says otherwise than that one. */
+  /** The newest of all, and the newest with another value than that one. */
   readonly items: readonly Item[]
 }
 
-/** Two items are enough: for any value the newest that says otherwise is the first, unless that one says it. */
-export function createNewest<Item extends Arrived>(valueIn: (item: Item) => string | null): Newest<Item> {
+/** Two items are enough: for any value, the newest with another value is the first one, or else the second. */
+export function createNewest<Item extends Received>(valueIn: (item: Item) => string | null): Newest<Item> {
   const items: Item[] = []
   return {
     items,
@@ -33,7 +33,7 @@ export function createNewest<Item extends Arrived>(valueIn: (item: Item) => stri
   }
 }
 
-export function newestOf<Item extends Arrived>(items: readonly Item[]): Item | undefined {
+export function newestOf<Item extends Received>(items: readonly Item[]): Item | undefined {
   let newest: Item | undefined
   for (const item of items) if (!newest || item.lastAt > newest.lastAt) newest = item
   return newest

@@ -1,13 +1,14 @@
-import { decides, type JourneyEvent } from './event.ts'
+import type { JourneyEvent } from './event.ts'
+import { decides } from './event-rules.ts'
 import type { UpdateRequests } from './update-requests.ts'
 
 /**
- * Tells whose system decision is older than the last AML update, each of which names the decision that it replaced: an
- * event that only quotes such a decision, or that alone can have brought it about.
+ * Each AML update names the decision that it replaced. Tells whether an event's system decision is one of these: the
+ * event only quotes it, or is the only one that can have brought it about.
  */
 export function createReplaced(
   events: readonly JourneyEvent[],
-  requests: Pick<UpdateRequests, 'isSecondCompletion'>,
+  updateRequests: Pick<UpdateRequests, 'isSecondCompletion'>,
 ): (event: JourneyEvent) => boolean {
   const updates = events.filter(({ previousSystemDecision }) => previousSystemDecision !== null)
   if (updates.length === 0) return () => false
@@ -19,7 +20,7 @@ export function createReplaced(
   }
   // A completion only repeats a decision, unless it answers a request.
   const isQuote = (event: JourneyEvent) =>
-    !decides(event) || (event.kind === 'finished_journey' && !requests.isSecondCompletion(event))
+    !decides(event) || (event.kind === 'finished_journey' && !updateRequests.isSecondCompletion(event))
   return (event) =>
     replaced.has(event.systemDecision) && (isQuote(event) || (sources.get(event.systemDecision) ?? 0) <= 1)
 }

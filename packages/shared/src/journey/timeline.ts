@@ -1,63 +1,54 @@
-import { gather, type JourneyEvent } from './event.ts'
+import { coalesceInto } from './coalesce.ts'
+import type { JourneyEvent } from './event.ts'
 import { foldCoalesced, type Journey } from './fold.ts'
 
-/** One event of a journey, in order of arrival, and what it did. */
+/** One event of a journey, and what it changed. */
 export type TimelineEntry<Event extends JourneyEvent> = {
   readonly event: Event
-  /** What the journey's state became by its arrival. */
   readonly changed: readonly {
     field: keyof Journey
     from: Journey[keyof Journey] | null
     to: Journey[keyof Journey]
   }[]
-  /** Why what it says is not the journey's state; null where it is, or where it says nothing. */
+  /** Why the event's value is not the journey's now; null if it is, or if the event states none. */
   readonly supersededBecause: string | null
 }
 
-const SHOWN: readonly (keyof Journey)[] = [
-  'referenceNo',
-  'stage',
-  'systemDecision',
-  'manualDecision',
-  'finalDecision',
-  'amlVersion',
-  'resubmission',
-  'renewal',
-  'needsAttention',
-]
+/** These change with every event. */
+const HIDDEN: ReadonlySet<string> = new Set<keyof Journey>(['events', 'firstEventAt', 'lastEventAt'])
 
 /**
- * Tells a journey event by event. The n-th entry compares the folds of the first n - 1 and the first n events.
+ * A journey event by event, in the order in which they were received. The n-th entry compares the folds of the first
+ * n - 1 and the first n events.
  *
- * @param earlier what came before these events, where they are not all
+ * @param earlier the events before these, if these are not all
  */
 export function journeyTimeline<Event extends JourneyEvent>(
   events: readonly Event[],
   earlier: readonly JourneyEvent[] = [],
 ): TimelineEntry<Event>[] {
-  const arrived = events.toSorted((a, b) => a.lastAt - b.lastAt)
   const groups = new Map<string, JourneyEvent>()
-  for (const event of earlier) gather(groups, event)
+  for (const event of earlier) coalesceInto(groups, event)
   let now = earlier.length > 0 ? foldCoalesced([...groups.values()]) : undefined
-  const changes = arrived.map((event) => {
-    gather(groups, event)
+  const inOrder = events.toSorted((a, b) => a.lastAt - b.lastAt)
+  const changes = inOrder.map((event) => {
+    coalesceInto(groups, event)
     const before = now
     const after = foldCoalesced([...groups.values()])
     now = after
-    return SHOWN.filter((field) => (before?.[field] ?? null) !== after[field]).map((field) => ({
-      field,
-      from: before?.[field] ?? null,
-      to: after[field],
-    }))
+    const fields = Object.keys(after) as (keyof Journey)[]
+    return fields
+      .filter((field) => !HIDDEN.has(field) && (before?.[field] ?? null) !== after[field])
+      .map((field) => ({ field, from: before?.[field] ?? null, to: after[field] }))
   })
-  return arrived.map((event, index) => ({
+  return inOrder.map((event, index) => ({
     event,
     changed: changes[index] ?? [],
-    supersededBecause: whyNot(event, now as Journey),
+    supersededBecause: supersededBecause(event, now as Journey),
   }))
 }
 
-function whyNot(event: JourneyEvent, now: Journey): string | null {
+function supersededBecause(event: JourneyEvent, now: Journey): string | null {
   if (event.kind === 'unrecognised') return 'nobody knows what this event means'
   if (event.kind === 'finished_ongoing_check' || event.kind === 'finished_spot_check') {
     return event.systemDecision && 'its decision is that of the check, not of the journey'

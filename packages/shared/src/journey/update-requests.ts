@@ -1,50 +1,51 @@
 import { REDELIVERY_SPAN_MS } from '../idwise/schedule.ts'
 import { createAnswers, isVerdict, type Progress } from './answers.ts'
-import { sortedOut } from './classify.ts'
-import { decides, isStepUpdate, type JourneyEvent, surelyAfter, tooClose } from './event.ts'
+import type { JourneyEvent } from './event.ts'
+import { decides, isStepUpdate, surelyAfter, tooClose } from './event-rules.ts'
 import { newestOf } from './newest.ts'
+import { sortRequests } from './request-kinds.ts'
 
-/** What IDWise asked of the user after completion, and whether it came. */
+/** What IDWise asked of the user after completion, and whether it was done. */
 export type UpdateRequests = {
   /** A Finished Journey that answers a request for steps. */
   isSecondCompletion(event: JourneyEvent): boolean
-  /** The completion whose decision a request quotes: the request came after it. */
+  /** A request quotes the event's system decision: if the event is a completion, the request came after it. */
   isQuoted(event: JourneyEvent): boolean
-  /** Whether a Finished Journey too close to say may not have been the journey's first. */
+  /** Another Finished Journey may have been sent before this one. */
   mayFollowAnother(event: JourneyEvent): boolean
-  /** A request whose place before or after this event arrival does not tell. */
+  /** Some request came too close to this event to know which of them was first. */
   isCloseToRequest(event: JourneyEvent): boolean
-  /** A verdict on what an answer brought, which no request knew yet: it fell after both. */
+  /** A verdict on a decision that only the answer to a request can have brought: it fell after both. */
   fellAfterAnswer(event: JourneyEvent): boolean
   readonly resubmission: Progress<'open' | 'done'>
   readonly renewal: Progress<'open' | 'overdue' | 'done'>
 }
 
 /**
- * No rule goes through all requests for each event. What was sent after some of them was sent after the earliest, what
- * came surely before all of them came surely before the earliest; and which decisions they quote is a set.
+ * No rule compares each event with each request, so that a journey with very many of both stays cheap to fold: an event
+ * that was sent after some request was sent after the earliest one, and the decisions that requests quote are a set.
  */
 export function findUpdateRequests(events: readonly JourneyEvent[]): UpdateRequests {
-  const { asked, renewals, deadlines, resubmissions, completions, all } = sortedOut(events)
-  const quoted = decisionsOf(asked)
+  const { notices, renewals, deadlines, resubmissions, completions, all } = sortRequests(events)
+  const quoted = decisionsOf(notices)
   const completed = decisionsOf(completions)
   const [firstCompletion, secondCompletion] = twoEarliest(completions)
-  const firstAsked = Math.min(earliest(asked, 'firstAt'), earliest(deadlines, 'firstAt'))
-  const firstOfAll = earliest(all, 'firstAt')
+  const firstRequestAt = Math.min(earliest(notices, 'firstAt'), earliest(deadlines, 'firstAt'))
+  const firstOfAllAt = earliest(all, 'firstAt')
 
-  // A request quotes the decision of its time: of several completions, one that says otherwise came after it.
+  // A request quotes the decision of its time: of several completions, one of another decision came after it.
   const isQuoted = ({ systemDecision }: JourneyEvent) => quoted.has(systemDecision)
   const quotesCompletion = ({ systemDecision }: JourneyEvent) =>
     systemDecision !== null && completed.has(systemDecision)
-  const saysOtherwise = (event: JourneyEvent, request: JourneyEvent) =>
+  const statesOther = (event: JourneyEvent, request: JourneyEvent) =>
     event.systemDecision !== request.systemDecision && quotesCompletion(request)
-  const firstQuoting = earliest(asked.filter(quotesCompletion), 'lastAt')
+  const firstQuotingAt = earliest(notices.filter(quotesCompletion), 'lastAt')
 
   function isSecondCompletion(event: JourneyEvent): boolean {
     if (event.kind !== 'finished_journey') return false
-    if (event.lastAt - firstAsked > REDELIVERY_SPAN_MS) return true
-    // What no request quotes says otherwise than each of them: some did not come surely later if the earliest did not.
-    return !isQuoted(event) && !(firstQuoting - event.lastAt > REDELIVERY_SPAN_MS)
+    if (event.lastAt - firstRequestAt > REDELIVERY_SPAN_MS) return true
+    // No request quotes its decision, so it came after one that quotes another completion, unless all came surely later.
+    return !isQuoted(event) && !(firstQuotingAt - event.lastAt > REDELIVERY_SPAN_MS)
   }
 
   function mayFollowAnother(event: JourneyEvent): boolean {
@@ -52,15 +53,15 @@ export function findUpdateRequests(events: readonly JourneyEvent[]): UpdateReque
     return event.count > 1 || (other !== undefined && !sentBefore(event, other))
   }
 
-  let askedInOrder: JourneyEvent[] | undefined
+  let inOrder: JourneyEvent[] | undefined
   function isCloseToRequest(event: JourneyEvent): boolean {
-    askedInOrder ??= asked.toSorted((a, b) => a.lastAt - b.lastAt)
-    // What came surely before the event comes first in this order: the next one is close, or none is.
-    const next = askedInOrder[countWhile(askedInOrder, (request) => surelyAfter(event, request))]
+    inOrder ??= notices.toSorted((a, b) => a.lastAt - b.lastAt)
+    // The requests that came surely before the event are first in this order: the next one is close, or none is.
+    const next = inOrder[countWhile(inOrder, (request) => surelyAfter(event, request))]
     return next !== undefined && tooClose(event, next)
   }
 
-  /** By decision, whether nothing but answers to requests can have brought it, or names it as replaced. */
+  /** For each decision that an event brought or replaced: whether only answers to requests did so. */
   let sources: Map<string, boolean> | undefined
   function readSources(): Map<string, boolean> {
     const found = new Map<string, boolean>()
@@ -84,9 +85,9 @@ export function findUpdateRequests(events: readonly JourneyEvent[]): UpdateReque
 
   const { progress, answers, settles } = createAnswers(events, {
     isQuoted,
-    saysOtherwise,
+    statesOther,
     mayFollowAnother,
-    followsRequest: ({ lastAt }) => lastAt - firstOfAll > REDELIVERY_SPAN_MS,
+    followsRequest: ({ lastAt }) => lastAt - firstOfAllAt > REDELIVERY_SPAN_MS,
     fellAfterAnswer,
   })
 
@@ -141,13 +142,13 @@ function twoEarliest(events: readonly JourneyEvent[]): (JourneyEvent | undefined
   return [first, second]
 }
 
-/** How many of these, of which the first ones are `so` and the others are not. */
-function countWhile<Item>(items: readonly Item[], so: (item: Item) => boolean): number {
+/** How many of these items meet the condition, which only the first ones do. A binary search. */
+function countWhile<Item>(items: readonly Item[], meets: (item: Item) => boolean): number {
   let low = 0
   let high = items.length
   while (low < high) {
     const middle = (low + high) >> 1
-    if (so(items[middle] as Item)) low = middle + 1
+    if (meets(items[middle] as Item)) low = middle + 1
     else high = middle
   }
   return low

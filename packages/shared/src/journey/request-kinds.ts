@@ -1,8 +1,17 @@
-import { type JourneyEvent, RESUBMISSION_REQUESTED } from './event.ts'
+import type { JourneyEvent } from './event.ts'
+import { RESUBMISSION_REQUESTED } from './event-rules.ts'
 
-/** The requests among these events, by what they ask for, and the completions beside them. */
-export function sortedOut(events: readonly JourneyEvent[]) {
-  const asked: JourneyEvent[] = []
+/**
+ * What IDWise asked of the user, by what it asked for, and the journey's completions.
+ *
+ * - `notices`: Verification Update Required, for whatever reason;
+ * - `renewals`: those of them for a KYC renewal;
+ * - `deadlines`: of a renewal, exceeded;
+ * - `resubmissions`: of steps, by a notice or a review;
+ * - `all`: renewals, deadlines and resubmissions, without events that only quote one.
+ */
+export function sortRequests(events: readonly JourneyEvent[]) {
+  const notices: JourneyEvent[] = []
   const renewals: JourneyEvent[] = []
   const deadlines: JourneyEvent[] = []
   const completions: JourneyEvent[] = []
@@ -12,7 +21,7 @@ export function sortedOut(events: readonly JourneyEvent[]) {
     const quotes = event.manualDecision === RESUBMISSION_REQUESTED
     if (quotes) quoting.push(event)
     if (event.kind === 'verification_update_required') {
-      asked.push(event)
+      notices.push(event)
       const isRenewal = /^kyc[\s_-]*renewal$/i.test(event.trigger?.trim() ?? '')
       if (isRenewal) renewals.push(event)
       else asking.push(event)
@@ -22,17 +31,11 @@ export function sortedOut(events: readonly JourneyEvent[]) {
   }
   // An account may be sent only events that quote the request, not the request.
   const resubmissions = asking.length > 0 ? asking : quoting
-  return {
-    asked,
-    renewals,
-    deadlines,
-    completions,
-    resubmissions,
-    all: [...renewals, ...deadlines, ...asking],
-  }
+  const all = [...renewals, ...deadlines, ...asking]
+  return { notices, renewals, deadlines, completions, resubmissions, all }
 }
 
-/** An event by which a reviewer decides; those of other kinds and actions quote what one has decided. */
+/** An event by which a reviewer decides; those of other kinds and actions quote an earlier decision. */
 function isReview({ kind, action }: JourneyEvent): boolean {
   if (kind === 'updated_journey') return !/^(step update|aml\b)/i.test(action?.trim() ?? '')
   return kind === 'manually_reviewed'
