@@ -1,2 +1,1 @@
-export { readSchedulerConfig } from './config.ts'
 export { startScheduler } from './scheduler.ts'
