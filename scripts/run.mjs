@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ensureInstalled, root, runNode } from './bootstrap.mjs'
 
-const PACKAGES = { vitest: 'vitest', biome: '@biomejs/biome', tsc: 'typescript' }
+const PACKAGES = { vitest: 'vitest', biome: '@biomejs/biome', tsc: 'typescript', knip: 'knip' }
 
 const [tool = '', ...args] = process.argv.slice(2)
 if (!/\.(ts|mjs)$/.test(tool) && !Object.hasOwn(PACKAGES, tool)) {
