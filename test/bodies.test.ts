@@ -318,7 +318,7 @@ describe.each(WAYS)('with right credentials no body is refused, by the %s', (way
     expect(numeric).toEqual({ reference_no: '20260117000000000001' })
   })
 
-  it('takes a body that is compressed anew for each delivery for the same one', async () => {
+  it('a body that is compressed anew for each delivery counts as the same body', async () => {
     const [first, second] = [1, 2].map((hour) => {
       const bytes = gzipSync(finished('anew'))
       bytes.writeUInt32LE(hour * 3_600, 4)
@@ -346,7 +346,7 @@ describe.each(WAYS)('with right credentials no body is refused, by the %s', (way
     ])
   })
 
-  it('tells event ids apart that differ only in normalisation, case or a trailing blank', async () => {
+  it('event ids are distinct that differ only in normalisation, case or a trailing blank', async () => {
     const ids = ['caf\u00e9', 'cafe\u0301', 'Caf\u00e9', 'caf\u00e9 ']
     for (const id of ids) expect((await door.post(withId(id) as Buffer<ArrayBuffer>)).status).toBe(200)
     const rows = () =>

@@ -24,7 +24,7 @@ describe.each(WAYS)('processes that are killed or stopped, by the %s', (way) => 
       'select event_id, duplicates from events',
     )
     expect(new Set(rows.map((row) => row.event_id))).toEqual(eventIds)
-    // Nothing was sent twice, so a duplicate would be a second run of ours that was counted as a delivery.
+    // Nothing was sent twice, so a duplicate would be a second run of a job that was counted as a redelivery.
     expect(rows.filter((row) => row.duplicates !== 0)).toEqual([])
     expect(await world.rows('select * from dead_letters')).toEqual([])
   }
@@ -125,7 +125,7 @@ describe('a worker whose stores do not answer', () => {
   })
 })
 
-/** Posts events of their own over 16 connections until stopped, or until nobody listens. */
+/** Posts new events over 16 connections until stopped, or until the server is gone. */
 function send(url: string): { stop(): Promise<{ acknowledged: Set<string>; statuses: Set<number> }> } {
   const acknowledged = new Set<string>()
   const statuses = new Set<number>()

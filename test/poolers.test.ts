@@ -103,7 +103,7 @@ describe.skipIf(!program('pgbouncer')).each(['session', 'transaction'] as const)
       expect((await client.query('show statement_timeout')).rows).toEqual([{ statement_timeout: '0' }])
     })
 
-    it('limits hold for a statement by itself and in a transaction, and stay with nobody else', async () => {
+    it('limits hold for a statement outside and inside a transaction, and for no other client', async () => {
       const world = stack.use(await createWorld('inbox'))
       const db = stack.use(
         createDb(through(world.databaseUrl), { max: 1, statementMs: 300, log, name: 'test' }),
@@ -162,7 +162,7 @@ it.skipIf(!program('pgbouncer')).each(WAYS)(
     ])
     await postgres.start()
     await eventually(send, 60_000)
-    // The pooler, the gate and each row that was put off wait in their turn.
+    // First the pooler waits, then the gate, then each row that was put off.
     await eventually(async () => (await missing()).length === 0, 60_000)
     expect((await db.pool.query('select 1 from dead_letters')).rows).toEqual([])
   },

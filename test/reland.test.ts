@@ -6,7 +6,7 @@ import { expect, it } from 'vitest'
 
 const log = createLog('test', 'fatal')
 
-it('what Postgres has lost after it had landed lands again from Redis, and nothing is counted or landed twice', async () => {
+it('an event that Postgres has lost after it had landed lands again from Redis, and nothing is counted or landed twice', async () => {
   await using stack = new AsyncDisposableStack()
   const world = stack.use(await createWorld('redis'))
   const door = stack.use(await openDoor(world))
@@ -19,7 +19,7 @@ it('what Postgres has lost after it had landed lands again from Redis, and nothi
   const before = await journeys()
 
   await world.rows(`delete from events where event_id like 'r-1%'`)
-  // A failover takes the journeys back with their events.
+  // A failover loses the journeys with their events.
   await world.rows('delete from journeys')
   const reland = stack.use(run('apps/cli/src/main.ts', ['reland', '--json', '--actor', 'me'], world.env))
   expect(await reland.exited).toBe(0)
@@ -41,7 +41,7 @@ it('what Postgres has lost after it had landed lands again from Redis, and nothi
   const again = stack.use(run('apps/cli/src/main.ts', ['reland', '--json'], world.env))
   expect(await again.exited).toBe(0)
   expect(JSON.parse(again.output())).toEqual({ sent: 0, withoutBody: 30 })
-  // The job is still there for its redeliveries.
+  // A redelivery still finds its job.
   expect((await door.post(eventOf(5))).status).toBe(200)
   await eventually(async () => (await counts(world)).duplicates === 2)
 })

@@ -14,7 +14,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 const FOLDER = new URL('../packages/shared/samples/', import.meta.url)
 const SAMPLES = readdirSync(FOLDER)
 
-/** The kind of each sample, by the first words of its file's name or, for variants, by the event inside. */
+/** The kind of each sample, by the name of its event. */
 const KINDS: Record<string, string> = {
   'Finished Step': 'finished_step',
   'Finished User Steps': 'finished_user_steps',
@@ -79,7 +79,7 @@ describe.each(WAYS)('every sample payload, by the %s', (way) => {
     expect(id).toBe((body.eventId ? key : sha256).toString('hex'))
   })
 
-  it('keeps what only some event types carry', async () => {
+  it('stores the fields that only some event types have', async () => {
     const details = await world.rows<{ kind: string; details: object }>(
       'select kind, details from events where details is not null order by kind, event_id',
     )

@@ -15,18 +15,18 @@ import { mutate } from './mutate.ts'
 import { isWithin, takeInbox } from './stored.ts'
 
 export type FuzzOptions = {
-  /** An ingest on this machine with CREDENTIALS, without Redis. */
+  /** An ingest on this machine, with CREDENTIALS and without Redis. */
   url: string
-  /** Its process, whose memory is watched. */
+  /** The process whose memory is watched. */
   pid: number
-  /** Its database, whose inbox nobody else uses; it is emptied. */
+  /** The database of this ingest. Nobody else uses its inbox, which is emptied. */
   db: Db
   seed: number
   count: number
   connections: number
-  /** Number of the first request; with `count` 1, one request is sent again. */
+  /** The number of the first request. With `count` 1 it sends one request again. */
   from?: number
-  /** How often our side stays open until the ingest has had enough; each takes up to 11 s. */
+  /** The share of connections that stay open until the ingest closes them. Each takes up to 11 s. */
   lingering?: number
   limitMs: number
   progress?(sent: number, rssMb: number): void
@@ -34,14 +34,14 @@ export type FuzzOptions = {
 
 export type Report = {
   sent: number
-  /** Answers by status; `none` counts connections that were closed without any. */
+  /** Answers by status. `none` counts connections that were closed without an answer. */
   answers: Record<string, number>
   accepted: number
-  /** Stored, though garbage behind it ended the connection before its answer. */
+  /** Stored, though the bytes behind it ended the connection before its answer. */
   unanswered: number
   good: { accepted: number; slowestMs: number }
   rssMb: { before: number; after: number }
-  /** Whatever should not be; the number of the request and its bytes tell how to see it again. */
+  /** Everything that is wrong; the number and the bytes of the request show how to see it again. */
   findings: string[]
 }
 
@@ -49,12 +49,13 @@ const STATUSES = new Set([100, 200, 400, 401, 404, 405, 408, 413, 414, 429, 431]
 const BATCH = 1_000
 const MAX_FINDINGS = 20
 const MAX_GROWTH_MB = 100
-/** The share of the requests after which its heap has its size. */
+/** The share of the requests after which the heap of the ingest has its size. */
 const WARM_UP = 0.2
 
 /**
- * Sends mutated requests beside a well-behaved client and compares answers and inbox. ConnectionLimit come first: while they
- * do, nothing but the well-behaved client's events may be stored. Request n is the same for the same seed.
+ * Sends mutated requests while a well-behaved client sends too, and compares answers with the inbox. Requests without
+ * right credentials (strangers) come first: meanwhile only the events of the well-behaved client may be stored.
+ * Request n is the same for the same seed.
  */
 export async function fuzz(options: FuzzOptions): Promise<Report> {
   const { url, db, seed, count, from = 0, limitMs } = options
@@ -99,13 +100,13 @@ export async function fuzz(options: FuzzOptions): Promise<Report> {
         : random.weighted({ whole: 70, sliced: 26, abandoned: 4 })
     const exchanged = await exchange(port, bytes, manner, random)
     report.sent++
-    const ids = judge(n, exchanged, manner)
+    const ids = checkAnswers(n, exchanged, manner)
     if (isStranger(n)) return
     mayBeUnanswered += Math.max(0, mentions(bytes) - ids.length)
     if (ids.length > 0) accepted.set(n, ids)
   }
 
-  function judge(n: number, { text, end }: Exchanged, manner: Manner): string[] {
+  function checkAnswers(n: number, { text, end }: Exchanged, manner: Manner): string[] {
     const statuses = [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status))
     for (const status of statuses) {
       report.answers[status] = (report.answers[status] ?? 0) + 1
@@ -116,7 +117,7 @@ export async function fuzz(options: FuzzOptions): Promise<Report> {
     if (SECRETS.some((secret) => text.includes(secret))) find(n, 'a secret in the answer')
     const ids = [...text.matchAll(/\{"id":"([0-9a-f]{64})"\}/g)].map(([, id]) => id as string)
     report.accepted += ids.length
-    if (isStranger(n) && ids.length > 0) find(n, 'a stranger was let in')
+    if (isStranger(n) && ids.length > 0) find(n, 'accepted without right credentials')
     return ids
   }
 
@@ -141,7 +142,7 @@ export async function fuzz(options: FuzzOptions): Promise<Report> {
     }
   }
 
-  /** Each 200 must have its body stored; what is stored beside these has had no answer. */
+  /** Each 200 must have its body stored. The other stored bodies have had no answer. */
   async function verify(accepted: ReadonlyMap<number, string[]>, good: GoodClient): Promise<void> {
     const stored = await takeInbox(db)
     report.good.accepted += good.accepted.size
@@ -186,7 +187,7 @@ export async function fuzz(options: FuzzOptions): Promise<Report> {
   return report
 }
 
-/** How many requests in these bytes may carry a credential. */
+/** How many requests in these bytes may have a credential. */
 function mentions(bytes: Buffer): number {
   return bytes.toString('latin1').match(/(authorization|x-idwise-key)[ \t]*:/gi)?.length ?? 0
 }
@@ -200,7 +201,7 @@ async function residentMb(pid: number): Promise<number> {
   return Math.round(Number(kb) / 1024)
 }
 
-/** `npm run fuzz -- --count 100000 --seed 1`: on stores of its own. */
+/** `npm run fuzz -- --count 100000 --seed 1`: starts its own stores. */
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {

@@ -7,7 +7,7 @@ import { fuzz } from './http-fuzz.ts'
 const COUNT = Number(process.env.FUZZ_REQUESTS ?? 3_000)
 const SEED = Number(process.env.FUZZ_SEED ?? 1)
 
-it('answers mutated requests as documented, stores nothing of strangers, and serves others meanwhile', async () => {
+it('answers mutated requests as documented, stores nothing without credentials, and serves others meanwhile', async () => {
   await using world = await createWorld('inbox')
   await using ingest = runIngest({ ...world.env, ...CREDENTIALS })
 

@@ -8,10 +8,11 @@ import { relandCommand } from './commands/reland.ts'
 import { simulateCommand } from './commands/simulate.ts'
 import { startCommand } from './commands/start.ts'
 import { verifyCommand } from './commands/verify.ts'
+import { complain } from './output.ts'
 
 /** The `sluice` command. */
 export function createProgram(): Command {
-  return new Command('sluice')
+  const program = new Command('sluice')
     .description(
       'Receives IDWise webhooks and lands each of them in PostgreSQL: none lost, each taking effect once.',
     )
@@ -29,4 +30,16 @@ export function createProgram(): Command {
     .addCommand(relandCommand())
     .addCommand(simulateCommand())
     .addCommand(verifyCommand())
+  makeErrorsSafe(program)
+  return program
+}
+
+/** Commander prints its own errors, which quote the arguments. */
+function makeErrorsSafe(command: Command): void {
+  command.configureOutput({
+    outputError(text) {
+      for (const line of text.trimEnd().split('\n')) complain(line)
+    },
+  })
+  for (const each of command.commands) makeErrorsSafe(each)
 }

@@ -26,7 +26,7 @@ function linesOf(credential: string, port: number, showSecret?: boolean): string
   return banner({ config: configOf(credential), port, postgres, redis: undefined, left: [], ...shown })
 }
 
-it('shows a credential only when told to, and otherwise the file that has it', () => {
+it('shows a credential only if it may, and otherwise names the file that has it', () => {
   const credential = `bearer:${encodeURIComponent(TOKEN)}`
   expect(linesOf(credential, 1).join('\n')).not.toContain('a-token-of-this-test')
   expect(linesOf(credential, 1).find((line) => line.startsWith('curl'))).toContain(' -K .sluice/curl ')

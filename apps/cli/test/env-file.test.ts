@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeRoot } from '@sluice/testkit/sandbox'
 import { expect, it } from 'vitest'
-// @ts-expect-error plain JavaScript, since it runs before anything is installed
+// @ts-expect-error plain JavaScript, because it runs before anything is installed
 import { readEnvFile } from '../../../scripts/env-file.mjs'
 
 const LINES = 'FIRST=bearer:abc#def\nSECOND=b # a comment\n'

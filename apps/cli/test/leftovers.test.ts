@@ -1,6 +1,6 @@
 import { makeRoot } from '@sluice/testkit/sandbox'
 import { expect, test } from 'vitest'
-import { leftovers, recordLeft, recordServed, type ServedStore, whereIs } from '../src/start/leftovers.ts'
+import { leftovers, recordLeft, recordServed, type ServedStore } from '../src/start/leftovers.ts'
 
 const queue = { prefix: 'sluice', shards: 1 }
 const privateRedis: ServedStore = { kind: 'private redis', queue }
@@ -49,11 +49,4 @@ test.for([
   expect(await leftovers(dir, [served])).toHaveLength(1)
 
   expect(await leftovers(dir, [{ kind: 'private redis', queue: { prefix: 'old', shards: 8 } }])).toEqual([])
-})
-
-test.for([
-  ['redis://user:secret@host:6379/1?family=6', 'host:6379/1'],
-  ['redis+sentinel://:secret@a:26379,b:26379/main/0', 'a:26379,b:26379/main/0'],
-])('a Redis is named without its credentials: %s', ([url, name]) => {
-  expect(whereIs(url as string)).toBe(name)
 })

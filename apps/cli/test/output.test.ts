@@ -5,7 +5,7 @@ import { createWorld, type Door, eventually, openDoor, openWorker, type World } 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-/** What a sender may write into any text: a line of its own, colours, an overwritten line, turned text, a C1 escape. */
+/** A sender may write any of these: a further line, colours, an overwritten line, reversed text, a C1 escape. */
 const EVIL = 'a name\nFORGED\r\u001b[2J\u009b31m\u202eFORGED\u2028\u200b\u{e0041}'
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
 const ACTING = /[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u2028\u202e]|\u{e0041}/u
@@ -46,6 +46,13 @@ describe('what commands print', () => {
     expect(stdout).not.toMatch(/^FORGED/m)
     expect(stdout).not.toMatch(ACTING)
     expect(stdout).toContain('\\u001b[2J\\u009b31m\\u202eFORGED\\u2028')
+  })
+
+  it('shows an argument that is refused without its control characters', async () => {
+    const { code, stderr } = await sluice('dead', 'show', EVIL.replaceAll('\n', ''))
+    expect(code).toBe(1)
+    expect(stderr).toContain('FORGED')
+    expect(stderr).not.toMatch(ACTING)
   })
 
   it('is exact as JSON', async () => {

@@ -3,7 +3,7 @@ import { identify, parseNames } from '@sluice/shared/idwise'
 import type { NewJob } from '@sluice/shared/queue'
 
 /** An authenticated request with its complete body. */
-export type WebhookRequest = {
+type WebhookRequest = {
   readonly environment: Environment
   readonly raw: Buffer
   /** Undefined if a trusted proxy names a text that is no address. */
@@ -17,7 +17,7 @@ export type WebhookRequest = {
  * `accepted`: a store has acknowledged the event. `id` is the event key in hex, or the body's SHA-256 if the body has
  * no event id. `unavailable`: no store has acknowledged it.
  */
-export type Outcome = { readonly kind: 'accepted'; readonly id: string } | { readonly kind: 'unavailable' }
+type Outcome = { readonly kind: 'accepted'; readonly id: string } | { readonly kind: 'unavailable' }
 
 export type Accept = (request: WebhookRequest) => Promise<Outcome>
 

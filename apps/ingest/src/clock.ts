@@ -1,6 +1,6 @@
 import type { Check } from '@sluice/shared/runtime'
 
-export type Clock = {
+type Clock = {
   /** ms since 1970: by this machine's clock, or by that of Postgres if this machine's is known to be wrong. */
   now(): number
   /** Takes from checks how far Postgres' clock is ahead, and returns the checks. */

@@ -6,6 +6,7 @@ import {
   credentialSettings,
   credentials,
   credentialsSetting,
+  durabilitySettings,
   type Env,
   port,
   processSettings,
@@ -56,6 +57,7 @@ export function readIngestConfig(env: Env): IngestConfig {
 
 export const ingestSettings = z.object({
   ...processSettings,
+  ...durabilitySettings,
   ...queueSettings,
   ...credentialSettings(ENVIRONMENTS, credentials),
   LISTEN_HOST: z.string().default('127.0.0.1'),

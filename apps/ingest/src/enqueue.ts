@@ -3,7 +3,7 @@ import { describeError, failpoint, type Log, type StoreName } from '@sluice/shar
 import type { InboxWriter } from './inbox-writer.ts'
 
 /** Resolves once a store has acknowledged the job; rejects if none did. */
-export type Enqueue = (job: NewJob) => Promise<void>
+type Enqueue = (job: NewJob) => Promise<void>
 
 /**
  * Adds to the queue; to the inbox if the job's shard of the queue fails, or there is no queue. An add that timed out

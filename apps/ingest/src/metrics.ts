@@ -4,7 +4,7 @@ import type { CountAnswer } from './refusals.ts'
 const COUNT_EVERY_MS = 1_000
 const LOG_EVERY = 10
 
-export type IngestMetrics = AsyncDisposable & {
+type IngestMetrics = AsyncDisposable & {
   answered: CountAnswer
   enqueued(via: 'redis' | 'inbox'): void
 }

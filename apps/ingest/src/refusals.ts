@@ -49,7 +49,7 @@ type Labels = {
 }
 
 /** How a request ended: the values of the metric's label `outcome`. */
-export type AnswerLabel = 'accepted' | 'test' | Labels[RefusalKind]
+type AnswerLabel = 'accepted' | 'test' | Labels[RefusalKind]
 
 /** Takes note of an answer. `milliseconds` is the time from the complete request to the answer. */
 export type CountAnswer = (

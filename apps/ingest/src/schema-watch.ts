@@ -3,7 +3,7 @@ import { describeError, every, type Log } from '@sluice/shared/runtime'
 
 const EVERY_MS = 2_000
 
-export type SchemaWatch = AsyncDisposable & {
+type SchemaWatch = AsyncDisposable & {
   /** For the operator: the state of the schema, or why Postgres does not answer. */
   readonly state: string
   readonly isUsable: boolean

@@ -11,7 +11,7 @@ import type { CountAnswer, RefusalKind, Refuse } from './refusals.ts'
 export const MAX_HEADERS = 100
 /** Fastify reads every body as this type: it finds the parser of a known type faster than its parser for all types. */
 export const BYTES = 'application/octet-stream'
-/** Requests of an environment whose body is read or whose event is stored. Without a limit senders could fill memory. */
+/** The most requests of an environment under way at once. Without a limit senders could fill memory. */
 const MAX_IN_FLIGHT = 2_000
 
 declare module 'fastify' {

@@ -20,7 +20,7 @@ function problems(env: Record<string, string>): string {
 }
 
 describe('the settings of the ingest', () => {
-  it('open the webhooks alone to other machines', () => {
+  it('open only the webhooks to other machines', () => {
     const config = readIngestConfig({ ...GOOD, LISTEN_HOST: '0.0.0.0' })
     expect([config.host, config.probesHost]).toEqual(['0.0.0.0', '127.0.0.1'])
   })
@@ -34,7 +34,7 @@ describe('the settings of the ingest', () => {
     })
   })
 
-  it('are all named at once where they are missing or wrong, and no secret is shown', () => {
+  it('are all named at once if they are missing or wrong, and no secret is shown', () => {
     const text = problems({
       INGEST_PORT: '99999',
       REDIS_URL: 'http://a-secret-to-look-for@x',
@@ -75,7 +75,7 @@ describe('the settings of the ingest', () => {
     'redis+cluster://a:7000/1',
     'redis://a:1,b:2',
     'redis+sentinel://a:26379/main?passwort=x',
-  ])('refuse the address of a Redis that is none: %s', (url) => {
+  ])('refuse what is no address of a Redis: %s', (url) => {
     expect(problems({ ...GOOD, REDIS_URL: url })).toMatch(/REDIS_URL (has|is not|names|knows)/)
   })
 
@@ -93,7 +93,7 @@ describe('the settings of the ingest', () => {
 
   it.each([
     ['empty', ' '],
-    ['with none beside another', 'none bearer:a-token-that-is-long-enough'],
+    ['with none and another', 'none bearer:a-token-that-is-long-enough'],
     ['with a secret of 15 characters', 'bearer:123456789012345'],
     ['with a header that HTTP itself sets', 'header:Content-Length:a-value-that-is-long-enough'],
     ['with a header name that is none', 'header:a%20b:a-value-that-is-long-enough'],

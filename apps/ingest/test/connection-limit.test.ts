@@ -7,7 +7,7 @@ import { sourceOf } from '../src/client-address.ts'
 import { limitConnections } from '../src/connection-limit.ts'
 import { createCredentialThrottle } from '../src/credential-throttle.ts'
 
-/** A server that knows whoever asks for /known, with small limits. */
+/** A server with small limits. A request for /known counts as one with right credentials. */
 async function serve(limits: { most: number; mostOfAnAddress: number; proxy?: boolean }): Promise<Server> {
   const server = createServer((request, response) => {
     if (request.url === '/known') limit.setAuthenticated(request.socket)
@@ -39,7 +39,7 @@ async function ask(socket: Socket, path: string): Promise<void> {
 
 const openOnes = (sockets: Socket[]) => sockets.map((socket) => socket.readyState === 'open')
 
-it('a newcomer takes the place of the stranger that has been there longest, never that of a known one', async () => {
+it('a new connection takes the place of the oldest unauthenticated one, never that of an authenticated one', async () => {
   const server = await serve({ most: 5, mostOfAnAddress: 100 })
   const sockets = [await open(server, '/known'), await open(server, '/known')]
   for (let n = 0; n < 8; n++) sockets.push(await open(server, '/'))
@@ -48,7 +48,7 @@ it('a newcomer takes the place of the stranger that has been there longest, neve
   await ask(sockets[0] as Socket, '/known')
 })
 
-it('an address has its share of strangers, unless it is that of a proxy', async () => {
+it('an address may hold some unauthenticated connections, and that of a proxy as many as it likes', async () => {
   const direct = await serve({ most: 100, mostOfAnAddress: 2 })
   const known = await open(direct, '/known')
   const sockets = [await open(direct, '/'), await open(direct, '/'), await open(direct, '/')]
@@ -60,10 +60,10 @@ it('an address has its share of strangers, unless it is that of a proxy', async 
   for (const socket of behind) await ask(socket, '/')
 })
 
-it('a source has a hundred wrong tries at once and one a second after that, and is told of once', () => {
+it('a source has a hundred wrong tries at once and one a second after that, and is reported once', () => {
   let now = 0
-  const told: string[] = []
-  const tries = createCredentialThrottle({ now: () => now, onMany: (source) => told.push(source) })
+  const reported: string[] = []
+  const tries = createCredentialThrottle({ now: () => now, onMany: (source) => reported.push(source) })
   const times = (n: number, ip: string) =>
     Array.from({ length: n }, () => tries.addFailure(ip)).filter(Boolean).length
   expect(times(100, '203.0.113.1')).toBe(0)
@@ -71,10 +71,10 @@ it('a source has a hundred wrong tries at once and one a second after that, and 
   expect(times(1, '203.0.113.2')).toBe(0)
   now += 2_000
   expect(times(50, '203.0.113.1')).toBe(48)
-  expect(told).toEqual(['203.0.113.1'])
+  expect(reported).toEqual(['203.0.113.1'])
   now += 100_000
   expect(times(101, '203.0.113.1')).toBe(1)
-  expect(told).toHaveLength(2)
+  expect(reported).toHaveLength(2)
 })
 
 it.each([

@@ -18,7 +18,7 @@ const PATH = '/webhooks/idwise/live'
 const RIGHT = { authorization: `Bearer ${LIVE_TOKEN}` }
 const LIMIT = 256 * 1024
 const BASIC = Buffer.from('us er:p:ä%ss word of the tests').toString('base64')
-/** The bytes of the text, each as one character: what a header carries. */
+/** The bytes of a text, each as one character, as a header has them. */
 const latin1 = (text: string) => Buffer.from(text).toString('latin1')
 
 describe('the door', () => {
@@ -64,7 +64,7 @@ describe('the door', () => {
     ['basic', { authorization: `Basic ${BASIC}` }],
     ['a token that ends in the byte of a blank', { authorization: latin1('Bearer a-token-that-ends-in-à') }],
     ['basic without its padding', { authorization: `Basic ${BASIC.replace(/=+$/, '')}` }],
-    ['a header of its own', { 'X-IDWise-Key': 'a-key-in-a-header-of-its-own' }],
+    ['a custom header', { 'X-IDWise-Key': 'a-key-in-a-header-of-its-own' }],
   ])('lets in with %s', async (_name, headers) => {
     expect((await send(headers)).status).toBe(200)
   })
@@ -117,7 +117,7 @@ describe('the door', () => {
     expect(statuses).toEqual([401])
   })
 
-  it('refuses a second header beside the one that carries the credential', async () => {
+  it('refuses a second header with the name of the one that has the credential', async () => {
     const { statuses } = await raw(
       `POST ${PATH} HTTP/1.1\r\nHost: x\r\nX-IDWise-Key: a-key-in-a-header-of-its-own\r\nX-IDWise-Key: x\r\nContent-Length: 2`,
       '{}',
@@ -133,7 +133,7 @@ describe('the door', () => {
     expect(text.match(/HTTP\/1\.1 (200|503)/g)).toHaveLength(1_100)
   }, 30_000)
 
-  it('answers what is no HTTP in its own words', async () => {
+  it('answers bytes that are no HTTP with a JSON body too', async () => {
     const { text } = await exchange(port, ['nonsense\r\n\r\n'])
     expect(text).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n.*\r\n\r\n\{"error":"bad_request"\}$/s)
   })
@@ -179,30 +179,27 @@ describe('the door', () => {
   })
 
   it.each([
-    ['by its length', LIMIT, LIMIT + 1, false],
-    ['in chunks', LIMIT, LIMIT + 1, true],
-  ])(
-    'takes a body up to the limit and refuses one byte more, told %s',
-    async (_name, fits, tooLarge, chunked) => {
-      for (const [size, status] of [
-        [fits, 200],
-        [tooLarge, 413],
-      ] as const) {
-        const body = Buffer.alloc(size, 'x')
-        const framing = chunked ? 'Transfer-Encoding: chunked' : `Content-Length: ${size}`
-        const payload = chunked
-          ? Buffer.concat([Buffer.from(`${size.toString(16)}\r\n`), body, Buffer.from('\r\n0\r\n\r\n')])
-          : body
-        const { statuses } = await raw(
-          `POST ${PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${LIVE_TOKEN}\r\n${framing}`,
-          payload,
-        )
-        expect(statuses).toEqual([status])
-      }
-    },
-  )
+    ['known by its length', LIMIT, LIMIT + 1, false],
+    ['sent in chunks', LIMIT, LIMIT + 1, true],
+  ])('takes a body up to the limit and refuses one byte more, %s', async (_name, fits, tooLarge, chunked) => {
+    for (const [size, status] of [
+      [fits, 200],
+      [tooLarge, 413],
+    ] as const) {
+      const body = Buffer.alloc(size, 'x')
+      const framing = chunked ? 'Transfer-Encoding: chunked' : `Content-Length: ${size}`
+      const payload = chunked
+        ? Buffer.concat([Buffer.from(`${size.toString(16)}\r\n`), body, Buffer.from('\r\n0\r\n\r\n')])
+        : body
+      const { statuses } = await raw(
+        `POST ${PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${LIVE_TOKEN}\r\n${framing}`,
+        payload,
+      )
+      expect(statuses).toEqual([status])
+    }
+  })
 
-  it('asks for the body of a client that waits for it only with right credentials and a size that fits', async () => {
+  it('lets a client that waits for it send its body only with right credentials and a size that fits', async () => {
     const head = (token: string, size: number) =>
       `POST ${PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nExpect: 100-continue\r\nContent-Length: ${size}`
     expect((await raw(head(LIVE_TOKEN, 2))).statuses).toEqual([100])
@@ -276,13 +273,13 @@ describe('the door', () => {
     expect(Date.now() - began).toBeLessThan(20_000)
   }, 40_000)
 
-  it('tells whether it is alive and ready', async () => {
+  it('says whether it is alive and ready', async () => {
     expect((await fetch(`${door.url}/livez`)).status).toBe(200)
     const ready = await fetch(`${door.url}/readyz`)
     expect([ready.status, await ready.json()]).toEqual([200, { ready: true, postgres: 'up' }])
   })
 
-  it('keeps the connections of the sender alone', async () => {
+  it('keeps only the connections of IDWise', async () => {
     const post = (token: string) =>
       `POST ${PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Length: 2\r\n\r\n{}`
     const wrong = await exchange(port, [post('a-wrong-token-of-this-test')])
@@ -294,7 +291,7 @@ describe('the door', () => {
 })
 
 describe('the door behind a proxy', () => {
-  it('believes X-Forwarded-For of trusted proxies alone, and lets in allowed addresses alone', async () => {
+  it('believes X-Forwarded-For only of trusted proxies, and lets in only allowed addresses', async () => {
     await using stack = new AsyncDisposableStack()
     const world = stack.use(await createWorld('inbox'))
     const open = async (config: { trustedProxies: string[]; allowedIps: string[] }) =>
@@ -317,7 +314,7 @@ describe('the door behind a proxy', () => {
     expect(await status(trusting, '[2001:db8::1]:5678')).toBe(200)
   })
 
-  it('takes an event whose proxy names something that is no address, and its worker can read it', async () => {
+  it('accepts an event whose proxy names a text that is no address, and a worker can read it', async () => {
     await using stack = new AsyncDisposableStack()
     const world = stack.use(await createWorld('inbox'))
     const door = stack.use(await openDoor(world, { trustedProxies: ['127.0.0.0/8'] }))
@@ -338,7 +335,7 @@ describe('the door behind a proxy', () => {
     expect(rows).toEqual([{ address: null }, { address: 'fe80::1' }])
   })
 
-  it('lets everybody in where the credential is none', async () => {
+  it('lets everybody in if the credential is none', async () => {
     await using stack = new AsyncDisposableStack()
     const world = stack.use(await createWorld('inbox'))
     const door = stack.use(
@@ -354,7 +351,7 @@ describe('the door behind a proxy', () => {
 })
 
 describe('the door and wrong credentials', () => {
-  it('answers 429 after many of them, and right ones from the same address all the same', async () => {
+  it('answers 429 after many of them, and accepts right ones from the same address all the same', async () => {
     await using stack = new AsyncDisposableStack()
     const world = stack.use(await createWorld('inbox'))
     const door = stack.use(await openDoor(world))
@@ -373,8 +370,8 @@ describe('the door and wrong credentials', () => {
   })
 })
 
-describe('what is told about the stores', () => {
-  it('is ready, up and down in public, and the reasons on the port of the metrics', async () => {
+describe('the state of the stores', () => {
+  it('is ready, up and down in public, and in detail on the port of the metrics', async () => {
     await using stack = new AsyncDisposableStack()
     const world = stack.use(await createWorld('inbox'))
     const url = new URL(world.databaseUrl)

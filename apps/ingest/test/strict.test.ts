@@ -11,7 +11,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 const log = createLog('test', 'silent')
 
-describe('an ingest that looks at the settings of its stores', () => {
+describe('an ingest that checks the settings of its stores', () => {
   let stack: AsyncDisposableStack
   let world: World
   let redis: RedisServer
@@ -38,7 +38,7 @@ describe('an ingest that looks at the settings of its stores', () => {
     url = `http://127.0.0.1:${ingest.port}`
   }
 
-  /** What one more event is answered, and which store has it then. */
+  /** The answer to one more event, and the store that has it. */
   async function send(): Promise<string> {
     const before = await held()
     const { status } = await post(url, finishedJourney().bytes)
@@ -58,7 +58,7 @@ describe('an ingest that looks at the settings of its stores', () => {
       `alter database "${new URL(world.databaseUrl).pathname.slice(1)}" set synchronous_commit = ${value}`,
     )
 
-  it('leaves out, when strict, whichever store becomes unsafe, never a safe one for an unsafe one', async () => {
+  it('uses no unsafe store if it is strict, and never leaves out a safe one for an unsafe one', async () => {
     await open({ strict: true })
     expect(await send()).toBe('200 redis')
 
@@ -84,7 +84,7 @@ describe('an ingest that looks at the settings of its stores', () => {
     expect(await readiness()).toBe(200)
   })
 
-  it('gives no event to a Redis from which its user may not take it, from the first one on', async () => {
+  it('gives no event, not even the first one, to a Redis whose user may not claim it again', async () => {
     const grant = (...rights: string[]) =>
       redis.command('ACL', 'SETUSER', 'app', 'on', '>app', 'allkeys', 'allchannels', '+@all', ...rights)
     await grant('-rpop')

@@ -1,2 +1,2 @@
-export { readSchedulerConfig } from './config.ts'
+export { schedulerSettings } from './config.ts'
 export { startScheduler } from './scheduler.ts'

@@ -8,7 +8,8 @@ export type Announcing = <T>(attempt: (announced: boolean) => Promise<T>) => Pro
 
 /**
  * A commit fails if Postgres can hold no more notifications, because a listener does not read them. Then the attempt is
- * repeated without announcing, and for some seconds nothing is announced: listeners find the rows by their `updated_at`.
+ * repeated without announcing, and for some seconds nothing is announced: listeners find the rows by their
+ * `updated_at`.
  */
 export function createAnnouncing(log: Log): Announcing {
   let silentUntil = Number.NEGATIVE_INFINITY

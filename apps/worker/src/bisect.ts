@@ -13,9 +13,9 @@ export const HALVED: TransactionLimits = { lockMs: 100, statementMs: 2_000 }
 const BUDGET_MS = 5_000
 
 /**
- * Runs a batch at once. If it fails because of a row, halves it until the bad row is alone, so that its neighbours do not
- * suffer. One bad row among 128 costs about 14 further runs. If the server fails, or the time is over, all items that are
- * left fail at once.
+ * Runs a batch at once. If it fails because of a row, halves it until the bad row is alone, so that its neighbours do
+ * not suffer. One bad row among 128 costs about 14 further runs. If the server fails, or the time is over, all items
+ * that are left fail at once.
  *
  * @param run all or nothing: after an error none of its items is done
  * @param options.wholeFailed the batch was run already, and failed with this

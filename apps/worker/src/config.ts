@@ -1,6 +1,7 @@
 import { databaseUrl } from '@sluice/shared/db'
 import type { QueueLocation } from '@sluice/shared/queue'
 import {
+  durabilitySettings,
   type Env,
   port,
   processSettings,
@@ -45,6 +46,7 @@ export function readWorkerConfig(env: Env): WorkerConfig {
 export const workerSettings = z
   .object({
     ...processSettings,
+    ...durabilitySettings,
     ...queueSettings,
     WORKER_PORT: port(3002),
     DATABASE_URL: databaseUrl,

@@ -18,8 +18,8 @@ export type Drain = (round: number) => Promise<{ taken: number; more: boolean }>
 
 /**
  * Lands one batch of the inbox with each call. The transaction that lands rows takes them out of the inbox, so each row
- * lands exactly once, even if the worker dies in the middle. The drain throws failures of the server: nothing has changed
- * then, and no attempt is used up.
+ * lands exactly once, even if the worker dies in the middle. The drain throws failures of the server: nothing has
+ * changed then, and no attempt is used up.
  *
  * @param worker names this worker in the claims, which show after a crash what it had taken
  */
@@ -28,7 +28,9 @@ export function createDrain(deps: LandingDeps, worker: string): Drain {
   const scans = createInboxScan()
   const retry = createInboxRetry(deps)
   const onRead = noteLongJourneys(deps)
-  /** Rows of a batch that would weigh as much as it may, if they are like the last ones: a batch locks what it leaves. */
+  /**
+   * Rows of a batch that would weigh as much as it may, if they are like the last ones: a batch locks what it leaves.
+   */
   let limit = BATCH
 
   return async (round) => {

@@ -6,12 +6,14 @@ const SHARE = 20
 
 /**
  * Where the next scan of the inbox starts. Rows that were taken stay in the index until Postgres cleans it up, which it
- * cannot do while an old snapshot is held. So each scan starts where the last one ended, and every few seconds one scans
- * the whole inbox: for rows that were locked, or came late, or that a dead worker had taken.
+ * cannot do while an old snapshot is held. So each scan starts where the last one ended, and every few seconds one
+ * scans the whole inbox: for rows that were locked, or came late, or that a dead worker had taken.
  */
 export type InboxScan = {
   next(): Scan
-  /** The scan left no row that was due before `to`, ms since 1970 by Postgres' clock. It took so long to find that out. */
+  /**
+   * The scan left no row that was due before `to`, ms since 1970 by Postgres' clock. It took so long to find that out.
+   */
   emptied(scan: Scan, result: { to: number; tookMs: number }): void
   /** The scan left rows that were due after `from`. It had locked them, so concurrent scans did not see them. */
   left(from: number): void

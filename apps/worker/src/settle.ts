@@ -17,7 +17,9 @@ export type SettledJob = FailedJob & {
   bury(reason: DeadLetterReason, error: unknown): Promise<void>
 }
 
-/** `settled`: it landed or is buried. The caller carries out the others: `retry` uses up an attempt, `wait` does not. */
+/**
+ * `settled`: it landed or is buried. The caller carries out the others: `retry` uses up an attempt, `wait` does not.
+ */
 export type Settled = { readonly kind: 'settled' | 'retry' | 'wait'; readonly error?: unknown }
 
 const SETTLED: Settled = { kind: 'settled' }

@@ -24,8 +24,8 @@ export function groupOf({ envelope }: Job): string {
 }
 
 /**
- * Journeys (and other groups) that land alone because landing them is slow: another transaction locks them, or very many
- * of their events must be read. One group at a time has a slot and then rests, so that all of them together take
+ * Journeys (and other groups) that land alone because landing them is slow: another transaction locks them, or very
+ * many of their events must be read. One group at a time has a slot and then rests, so that all of them together take
  * at most a fifth of this worker. A group whose slot was quick lands with the others again.
  */
 export type SlowJourneys = {

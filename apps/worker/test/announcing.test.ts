@@ -21,7 +21,7 @@ import { createPostgresCircuit } from '../src/postgres-circuit.ts'
 
 const log = createLog('test', 'error')
 
-/** A Postgres of its own, with the smallest queue of notifications. */
+/** A Postgres for this test alone, with the smallest queue of notifications. */
 async function startSmall(stack: AsyncDisposableStack): Promise<string> {
   const stateDir = await mkdtemp(join(tmpdir(), 'sluice-notify-'))
   stack.defer(() => rm(stateDir, { recursive: true, force: true }))
@@ -37,7 +37,7 @@ async function startSmall(stack: AsyncDisposableStack): Promise<string> {
   return second.url
 }
 
-/** Somebody who listens and does not read, so that the queue fills up. */
+/** Listens and does not read, so that the queue of notifications fills up. */
 async function fillNotifications(db: Db, url: string, stack: AsyncDisposableStack): Promise<void> {
   const listener = new pg.Client(url)
   await listener.connect()

@@ -137,7 +137,7 @@ describe.each(WAYS)('an event that cannot be landed, by the %s', (way) => {
   })
 })
 
-describe('what somebody else has put into a store', () => {
+describe('data in a store that did not come from Sluice', () => {
   afterEach(() => stack.disposeAsync())
 
   it.each([
@@ -148,7 +148,7 @@ describe('what somebody else has put into a store', () => {
       'an envelope of a time that no database knows',
       { v: 1, env: 'live', at: 9e15, arrival: 'a', raw: '{}' },
     ],
-    ['an envelope whose arrival is no id', { v: 1, env: 'live', at: 1, arrival: 'a\0b', raw: '{}' }],
+    ['an envelope whose delivery id is no id', { v: 1, env: 'live', at: 1, arrival: 'a\0b', raw: '{}' }],
     ['a number', 42],
     ['a text', 'hello'],
     ['null', null],
@@ -177,7 +177,7 @@ describe('what somebody else has put into a store', () => {
     await eventually(async () => (await landed()).length === 1)
   })
 
-  it('a job that BullMQ has given up is swept into the dead letters', async () => {
+  it('a job that BullMQ gave up is swept into the dead letters', async () => {
     await open('redis')
     const { queue, keys, close } = openShard()
     stack.defer(close)

@@ -26,13 +26,13 @@ function openDrain() {
 
 function eventOf(fields: Record<string, unknown> = {}) {
   const { bytes } = finishedJourney(fields)
-  const arrival = randomUUID()
-  const envelope = { v: 1, env: 'live', at: Date.now(), arrival, raw: bytes.toString() }
-  return { jobId: `e-${arrival}`, envelope: JSON.stringify(envelope) }
+  const deliveryId = randomUUID()
+  const envelope = { v: 1, env: 'live', at: Date.now(), arrival: deliveryId, raw: bytes.toString() }
+  return { jobId: `e-${deliveryId}`, envelope: JSON.stringify(envelope) }
 }
 
 describe('a row that a frozen worker holds', () => {
-  it('refuses nobody: its redelivery and new events are taken, and it counts when it lands', async () => {
+  it('refuses no request: its redelivery and new events are accepted, and the redelivery counts when it lands', async () => {
     const door = stack.use(await openDoor(world))
     const { bytes, eventId } = finishedJourney()
     const waiting = finishedJourney()
@@ -95,7 +95,7 @@ describe('a row that a frozen worker holds', () => {
   })
 })
 
-describe('what is taken from the inbox at once', () => {
+describe('a batch of the inbox', () => {
   it('weighs no more than the limit, but one row is always taken', async () => {
     const heavy = Array.from({ length: 6 }, () => eventOf({ text: 'x'.repeat(100_000) }))
     await insertInbox(world.db.pool, heavy)
@@ -121,7 +121,7 @@ describe('what is taken from the inbox at once', () => {
 })
 
 describe('a look into the inbox', () => {
-  it('begins where the last one ended, some seconds apart at the beginning, and so after a failure', () => {
+  it('starts where the last one ended, and at the very beginning every few seconds and after a failure', () => {
     let now = 0
     const scans = createInboxScan(() => now)
     const everything = Number.NEGATIVE_INFINITY
@@ -151,10 +151,10 @@ describe('a look into the inbox', () => {
     let now = 0
     const scans = createInboxScan(() => now)
     scans.next()
-    const beside = scans.next()
+    const concurrent = scans.next()
     now = 10
     scans.left(50_000)
-    scans.emptied(beside, { to: 60_000, tookMs: 1 })
+    scans.emptied(concurrent, { to: 60_000, tookMs: 1 })
     expect(scans.next().since).toBe(Number.NEGATIVE_INFINITY)
     now = 20
     scans.emptied(scans.next(), { to: 70_000, tookMs: 1 })

@@ -16,7 +16,7 @@ import { createSlowJourneys } from '../src/slow-journeys.ts'
 let stack: AsyncDisposableStack
 let world: World
 let deps: LandingDeps
-/** Transactions of the worker since `count` was called, and how many of them were rolled back. */
+/** Transactions with events since `count` was called, and how many of them were rolled back; without probe events. */
 let begun = 0
 let failed = 0
 
@@ -27,10 +27,11 @@ beforeEach(async () => {
   const circuit = createPostgresCircuit({ probe: async () => {}, onOpen() {}, onClose() {}, log })
   const db: World['db'] = {
     ...world.db,
-    transaction(work, limits) {
+    landingTransaction(work, limits) {
       begun++
-      return world.db.transaction(work, limits).catch((error) => {
-        failed++
+      return world.db.landingTransaction(work, limits).catch((error) => {
+        if (error.message === 'rolled back') begun--
+        else failed++
         throw error
       })
     },
@@ -55,7 +56,7 @@ const kindsOf = (results: readonly HandleResult[]) => results.map(({ kind }) => 
 const landedOf = async (journeyId: string) =>
   (await world.rows('select 1 from events where journey_id = $1', [journeyId])).length
 
-/** Somebody else's transaction; ends when disposed. */
+/** A transaction of another process; it ends when disposed. */
 async function hold(sql: string): Promise<pg.PoolClient & AsyncDisposable> {
   const client = await world.db.pool.connect()
   await client.query(`begin; ${sql}`)
@@ -67,7 +68,7 @@ async function hold(sql: string): Promise<pg.PoolClient & AsyncDisposable> {
   })
 }
 
-describe('a journey whose row somebody keeps locked', () => {
+describe('a journey whose row another transaction keeps locked', () => {
   it('costs the first batch a few transactions, those after it none, and lands when it is free', async () => {
     const consume = createConsume(deps)
     const batch = (size: number) => [
@@ -152,7 +153,7 @@ describe('a journey whose row somebody keeps locked', () => {
   })
 })
 
-it('a duplicate of an event whose row somebody keeps locked waits, and its neighbours land', async () => {
+it('a duplicate of an event whose row another transaction keeps locked waits, and its neighbours land', async () => {
   const consume = createConsume(deps)
   const first = envelopeOf()
   const second = envelopeOf()
@@ -186,19 +187,24 @@ it('a journey many of whose events must be read lands alone, in one slot at a ti
       body_sha256, arrival, received_at, via)
     select sha256(n::text::bytea), 'live', 'Finished Journey', 'finished_journey', n::text, 'long', 'D' || n, '', '', n::text,
       now(), 'redis' from generate_series(1, 600) n`)
-  const consume = createConsume(deps)
+  let now = 0
+  const slowJourneys = createSlowJourneys(() => now)
+  const consume = createConsume({ ...deps, slowJourneys })
   const long = () => jobOf(envelopeOf({ journeyId: 'long' }))
-  // The first one finds no row, the second one how many it counts.
+  // The first one finds no row, the second one how many events it counts.
   await consume([long()])
   await consume([long()])
-  expect(deps.slowJourneys.isEmpty).toBe(false)
+  expect(slowJourneys.isEmpty).toBe(false)
   count()
   const [other, ...results] = (await consume([jobOf(envelopeOf()), long(), long(), long()])) as HandleResult[]
   expect(other?.kind).toBe('completed')
   expect(new Set(kindsOf(results))).toEqual(new Set(['delayed']))
   expect(begun).toBe(1)
   const jobs = [long(), long(), long()]
-  await eventually(async () => (await consume(jobs)).every(({ kind }) => kind === 'completed'))
+  await eventually(async () => {
+    now += 1_000
+    return (await consume(jobs)).every(({ kind }) => kind === 'completed')
+  })
 })
 
 describe('the slots of slow journeys', () => {
@@ -221,7 +227,7 @@ describe('the slots of slow journeys', () => {
     expect(slowJourneys.isEmpty).toBe(true)
   })
 
-  it('are forgotten when nobody comes for them, and the oldest when there are too many', () => {
+  it('are forgotten after a minute without jobs, and the oldest if there are too many', () => {
     let now = 0
     const slowJourneys = createSlowJourneys(() => now)
     for (let i = 0; i < 1_001; i++) slowJourneys.add(`journey ${i}`, 1)

@@ -26,7 +26,7 @@ const envelopeSchema = z.object({
   at: z.int().min(0).max(MAX_DATE_MS),
   /** The delivery id, under its older name. */
   arrival: z.string().regex(/^[\w-]{1,64}$/),
-  /** The client's address, seen through trusted proxies. This and the next fields only describe: no event fails for them. */
+  /** The client's address, behind trusted proxies. It and the next fields only describe: no event fails for them. */
   ip: description(64),
   /** Content-Type, User-Agent and traceparent as received, shortened. */
   type: description(256),

@@ -11,7 +11,7 @@ const log = createLog('test', 'fatal')
 const LIMITS = { max: 1, statementMs: 5_000, log, name: 'test' }
 const QUERY = 'Q'.charCodeAt(0)
 
-it('a connection that breaks before it is set up fails what asked for it, and nothing else', async () => {
+it('a connection that breaks before it is set up fails the query that opened it, and nothing else', async () => {
   await using relay = await startRelay((bytes, reset) => {
     if (bytes[0] === QUERY) reset()
   })

@@ -65,7 +65,7 @@ describe('jobs that a script has left in no list', () => {
     expect(await rescue()).toEqual({ back: 0, forgotten: 0 })
   })
 
-  it('wait again when a hash is there again that could not be found, and are forgotten ten minutes later', async () => {
+  it('wait again if their hash is there again, and are forgotten after ten minutes otherwise', async () => {
     const { keys, add, rescue, waiting, claimer } = open()
     await add('e-1', 'e-2', 'e-3', 'e-4')
     const hashes = await Promise.all(['e-1', 'e-2', 'e-3'].map((id) => redis.dumpBuffer(keys.job(id))))
@@ -81,7 +81,7 @@ describe('jobs that a script has left in no list', () => {
     expect(await redis.zrange(keys.missing, 0, '-1')).toEqual(['e-1'])
   })
 
-  it('are none where a script ends in the middle: what was to be taken waits still', async () => {
+  it('do not exist if a claim fails halfway: the jobs still wait', async () => {
     const { keys, add, waiting, claimer } = open()
     await add('e-1', 'e-2')
     await redis.set(keys.active, 'no list')
@@ -93,7 +93,7 @@ describe('jobs that a script has left in no list', () => {
     expect((await claimer.claim('other token', 10)).map(({ id }) => id)).toEqual(['e-1', 'e-2'])
   })
 
-  it('are none where completing ends in the middle: a job is handed out anew, or completed', async () => {
+  it('do not exist if completing fails halfway: a job is claimed again, or completed', async () => {
     const { keys, add, claimer, finish } = open()
     await add('e-1', 'e-2')
     await claimer.claim('token', 10)
@@ -102,7 +102,7 @@ describe('jobs that a script has left in no list', () => {
     await expect(finish('token', ended)).rejects.toThrow('WRONGTYPE')
     await redis.del(keys.stalled)
 
-    // As BullMQ's check for stalled jobs puts back what is active without a lock.
+    // BullMQ's check for stalled jobs lets an active job without a lock wait again.
     await redis.lpush(keys.wait, 'e-1')
 
     expect(await claimer.claim('token', 10)).toEqual([])
@@ -110,7 +110,7 @@ describe('jobs that a script has left in no list', () => {
     expect((await redis.zrange(keys.completed, 0, '-1')).toSorted()).toEqual(['e-1', 'e-2'])
   })
 
-  it('are none where adding ends in the middle', async () => {
+  it('do not exist if adding fails halfway', async () => {
     const { keys, add } = open()
     await redis.set(keys.job('e-2'), 'no hash')
 

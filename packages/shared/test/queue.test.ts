@@ -16,7 +16,7 @@ import {
 import { createLog } from '../src/runtime/index.ts'
 import { queueServerUrl } from './queue-server.ts'
 
-/** BullMQ's own view of jobs that were added by our script, beside some that BullMQ has added itself. */
+/** BullMQ's view of jobs that our script has added, and of some that BullMQ has added itself. */
 describe('jobs that are added many at once', () => {
   const stack = new AsyncDisposableStack()
   let connection: Redis
@@ -33,7 +33,7 @@ describe('jobs that are added many at once', () => {
     return { prefix, queue, add: createAdd(connection, prefix) }
   }
 
-  it('are jobs to BullMQ, in the order in which they came, like those that it adds itself', async () => {
+  it('are jobs to BullMQ, in the order in which they were added, like its own', async () => {
     const { queue, add } = open()
     await queue.add('own', { n: 0 }, { jobId: 'e-0' })
     await add([
@@ -74,7 +74,7 @@ describe('jobs that are added many at once', () => {
     await eventually(async () => (await queue.getJobCounts('completed')).completed === 1)
   })
 
-  it('are left alone where they exist, in whatever state, and those of another arrival are told', async () => {
+  it('are left alone if they exist, and those that another delivery made are returned', async () => {
     const { queue, add } = open()
     const jobs = ['e-1', 'e-2', 'e-3'].map((jobId) => ({ jobId, name: 'first', data: '{"n":1}' }))
     expect(await add(jobs)).toEqual([])
@@ -96,7 +96,7 @@ describe('jobs that are added many at once', () => {
     ])
   })
 
-  it('wake nobody while the queue is paused', async () => {
+  it('wake no worker while the queue is paused', async () => {
     const { prefix, queue, add } = open()
     await queue.pause()
     await add([{ jobId: 'e-1', name: 'a', data: '{}' }])
@@ -108,7 +108,7 @@ describe('jobs that are added many at once', () => {
   })
 })
 
-describe('jobs that are taken and completed together', () => {
+describe('jobs that are claimed and completed together', () => {
   const stack = new AsyncDisposableStack()
   let connection: Redis
   beforeAll(() => {
@@ -137,7 +137,7 @@ describe('jobs that are taken and completed together', () => {
   const completed: HandleResult = { kind: 'completed' }
   const ids = (count: number) => Array.from({ length: count }, (_, n) => `e-${n}`)
 
-  it('are all done once, leave nothing behind but what tells that they were there', async () => {
+  it('are all handled once, and leave only what redeliveries have to find', async () => {
     const handled: string[] = []
     const { queue, keys, add } = open(async ({ jobId }) => {
       handled.push(jobId)
@@ -161,7 +161,7 @@ describe('jobs that are taken and completed together', () => {
     expect(await connection.exists(keys.stalled)).toBe(0)
   })
 
-  it('go for good an hour later', async () => {
+  it('are removed after an hour', async () => {
     const { queue, keys, add } = open(async () => completed)
     await add('e-old')
     await eventually(async () => (await queue.getCompletedCount()) === 1)
@@ -173,7 +173,7 @@ describe('jobs that are taken and completed together', () => {
     expect((await queue.getCompleted()).map(({ id }) => id)).toEqual(['e-new'])
   })
 
-  it('go an hour later even where nothing else is finished any more', async () => {
+  it('are removed after an hour even if nothing else is finished', async () => {
     const { queue, keys, add, location } = open(async () => completed)
     await add(...ids(3))
     await eventually(async () => (await queue.getCompletedCount()) === 3)
@@ -203,7 +203,7 @@ describe('jobs that are taken and completed together', () => {
     })
   })
 
-  it('wait for their time where they are put off, and for the queue where it is paused', async () => {
+  it('wait for their time if they are delayed, and for the queue if it is paused', async () => {
     let handled = 0
     const { queue, add } = open(async () => {
       handled++
@@ -221,7 +221,7 @@ describe('jobs that are taken and completed together', () => {
     await eventually(async () => (await queue.getCompletedCount()) === 2)
   })
 
-  it('are all handled where a stranger has overwritten or deleted one of them', async () => {
+  it('are all handled if another program has overwritten or deleted one of them', async () => {
     const handled: string[] = []
     const { queue, keys, add } = open(async ({ jobId }) => {
       handled.push(jobId)
@@ -247,7 +247,7 @@ describe('jobs that are taken and completed together', () => {
     })
     for (const [at, id] of ['e-1', 'e-4'].entries()) {
       lost = id
-      // The first one is BullMQ's; the last one comes with it.
+      // BullMQ fetches the first one; the last one is claimed with it.
       await add(`e-${3 * at + 1}`, `e-${3 * at + 2}`, `e-${3 * at + 3}`)
       await eventually(async () => (await connection.get(keys.lock(id))) === 'of another worker')
       await pause(300)
@@ -258,7 +258,7 @@ describe('jobs that are taken and completed together', () => {
     }
   })
 
-  it('are failed, put off and completed each by itself, whichever came first', async () => {
+  it('fail, are delayed and are completed one by one, whichever came first', async () => {
     const outcomes: HandleResult[] = [
       { kind: 'failed', error: new Error('not yet') },
       { kind: 'delayed', ms: 200 },

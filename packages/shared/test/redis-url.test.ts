@@ -1,5 +1,5 @@
 import { lastErrorOf, pingRedis } from '@sluice/shared/queue'
-import { parseRedisUrl } from '@sluice/shared/runtime'
+import { parseRedisUrl, redisAddress, showRedis } from '@sluice/shared/runtime'
 import { eventually } from '@sluice/testkit/world'
 import type { Redis } from 'ioredis'
 import { expect, inject, test } from 'vitest'
@@ -64,6 +64,14 @@ test.for([
   expect(JSON.stringify(result)).not.toContain('cret')
 })
 
+test.for([
+  ['redis://user:secret@host/1?family=6', 'host:6379/1'],
+  ['rediss+sentinel://:secret@a,[::1]:5/main/0?sentinelPassword=secret', 'a:26379,[::1]:5/main'],
+  ['redis+cluster://a,b', 'a:6379,b:6379'],
+] as const)('a URL is shown without credentials and parameters: %s', ([url, shown]) => {
+  expect(showRedis(redisAddress(url))).toBe(shown)
+})
+
 const changed = (parts: Partial<URL>) => Object.assign(new URL(inject('redisUrl')), parts).href
 
 test.concurrent.for([
@@ -72,17 +80,20 @@ test.concurrent.for([
   ['a host that has no address', { hostname: 'no.such.host.invalid' }, /ENOTFOUND|EAI_AGAIN/],
   ['a port where nobody listens', { port: '1' }, /ECONNREFUSED/],
   ['a database that Redis does not have', { pathname: '/99' }, /DB index is out of range/],
-] as const)('a ping tells why Redis cannot be used: %s', async ([, parts, reason], { expect }) => {
-  const url = changed(parts)
-  await expect(pingRedis(url)).rejects.toThrow(reason)
-  // A cluster of one says the same, but that it has no such database.
-  if (!url.endsWith('/99')) {
-    const cluster = url.replace('redis:', 'redis+cluster:').replace(/\/\d*$/, '')
-    await expect(pingRedis(cluster)).rejects.toThrow(reason)
-  }
-})
+] as const)(
+  'a ping rejects with the reason why Redis cannot be used: %s',
+  async ([, parts, reason], { expect }) => {
+    const url = changed(parts)
+    await expect(pingRedis(url)).rejects.toThrow(reason)
+    // A cluster of one says the same, but that it has no such database.
+    if (!url.endsWith('/99')) {
+      const cluster = url.replace('redis:', 'redis+cluster:').replace(/\/\d*$/, '')
+      await expect(pingRedis(cluster)).rejects.toThrow(reason)
+    }
+  },
+)
 
-test('a Redis without the database is used by no connection, nor by its copies', async () => {
+test('a Redis without the database is used by no connection and no copy of one', async () => {
   const url = changed({ pathname: '/99' })
   const client = connectRedis(url, 'worker') as Redis
   const copy = client.duplicate()

@@ -39,7 +39,7 @@ describe('a worker whose Redis refuses', () => {
       data: JSON.stringify({ text: 'x'.repeat(300) }),
     }))
 
-  it('empties one that is full', async () => {
+  it('empties a full one', async () => {
     const add = createAdd(redis, '{full-0}')
     await server.configure('maxmemory', 4_000_000)
     let added = 0
@@ -50,7 +50,7 @@ describe('a worker whose Redis refuses', () => {
       }
     })().catch((error: Error) => error.message)
     expect(refused).toMatch(/^OOM/)
-    // Nothing is left to spare either.
+    // Not even the script's own needs fit.
     await redis.config('SET', 'maxmemory', '2000000')
     const handled = new Set<string>()
 
@@ -88,7 +88,7 @@ describe('a worker whose Redis refuses', () => {
       allow: () => server.configure('min-replicas-to-write', 0),
     },
   ])(
-    'is asked less and less, closed meanwhile, and goes on when it may: $name',
+    'asks less and less often, can be closed meanwhile, and goes on when it may: $name',
     async ({ name, refuse, allow }) => {
       await acl('on', '>secret', 'resetchannels', '~*', '+@all', '-@dangerous')
       await createAdd(redis, `{${name}-0}`)(jobs(3))
@@ -106,7 +106,7 @@ describe('a worker whose Redis refuses', () => {
         await eventually(async () => (await refused()) > before)
       }
       await using _consumer = consume(url, name, handled)
-      // Asked again at once, it would refuse thousands of times.
+      // Without pauses it would refuse thousands of times.
       await pause(2_000)
       expect((await refused()) - before).toBeLessThan(100)
       expect(handled.size).toBe(0)

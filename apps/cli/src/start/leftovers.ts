@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { writeWhole } from '@sluice/embedded'
 import { errorCode } from '@sluice/shared/runtime'
 
-/** A store as a person knows it. `at` is `host:port/database`, without credentials. */
+/** A store as a person knows it. `at` is `host:port/database`, never with credentials. */
 export type ServedStore =
   | { kind: 'embedded postgres' }
   | { kind: 'external postgres'; at: string }
@@ -34,16 +34,6 @@ export async function recordLeft(stateDir: string, store: ServedStore, waiting: 
  */
 export async function leftovers(stateDir: string, served: readonly ServedStore[]): Promise<string[]> {
   return (await read(stateDir)).filter(({ store }) => !isAmong(served, store)).map(describe)
-}
-
-/** `host:port/database` of a store's URL, without credentials and options. */
-export function whereIs(url: string): string {
-  const [address = '', options] = url.replace(/^[^:]*:\/\//, '').split('?')
-  const named = address.slice(address.lastIndexOf('@') + 1)
-  // A socket stands among the options.
-  const at = named.startsWith('/') ? `${new URLSearchParams(options).get('host') ?? ''}${named}` : named
-  // An unescaped "?" in the password would leave a part of it in front.
-  return url.includes('@') && !address.includes('@') ? 'another server' : at
 }
 
 function describe({ store, waiting }: Entry): string {

@@ -1,9 +1,9 @@
 import { findRedis, type Store, startPostgres, startRedis } from '@sluice/embedded'
 import { pingPostgres, placeOf } from '@sluice/shared/db'
 import { pingRedis } from '@sluice/shared/queue'
-import { describeError, UserError } from '@sluice/shared/runtime'
+import { describeError, redisAddress, showRedis, UserError } from '@sluice/shared/runtime'
 import type { Secrets } from './env-file.ts'
-import { type QueueName, type ServedStore, whereIs } from './leftovers.ts'
+import type { QueueName, ServedStore } from './leftovers.ts'
 
 /** A store that this start serves. Disposing stops it, unless it is external. */
 export type OpenedStore = AsyncDisposable & {
@@ -46,7 +46,7 @@ export async function openRedis(
   { stateDir, secrets, stop, report }: Open,
 ): Promise<OpenedStore | undefined> {
   if (url) {
-    const at = whereIs(url)
+    const at = showRedis(redisAddress(url))
     const opened = external(url, { kind: 'external redis', at, queue }, `BullMQ on Redis at ${at}`)
     await pingRedis(url).catch((error) => {
       opened.answered = false

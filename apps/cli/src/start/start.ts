@@ -48,11 +48,11 @@ export async function startHere(options: {
   )
   stack.defer(() => print('Stopped.'))
 
-  const madeUp = withoutGiven(secrets, process.env)
+  const generated = withoutGiven(secrets, process.env)
   const given = {
     // Open requests are answered in any case, and no load balancer needs time to notice.
     SHUTDOWN_DELAY_SECONDS: '0',
-    ...madeUp,
+    ...generated,
     ...withoutEmpty(process.env),
   }
   const { databaseUrl, redisUrl, queue } = readStores(given)
@@ -98,7 +98,7 @@ export async function startHere(options: {
     INGEST_PORT: String(ingest.port),
   })
   await writeWhole(join(state.dir, 'curl'), curlConfig(ingestConfig.credentials.live[0]))
-  const showSecret = process.stdout.isTTY && 'IDWISE_LIVE_CREDENTIALS' in madeUp
+  const showSecret = process.stdout.isTTY && 'IDWISE_LIVE_CREDENTIALS' in generated
   const started = { config: ingestConfig, port: ingest.port, postgres, redis, left, showSecret }
   for (const line of banner(started)) print(line)
   return stack.move()

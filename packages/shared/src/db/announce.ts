@@ -2,8 +2,8 @@ import { isFullOfNotifications } from './failure.ts'
 import type { Connection, Db } from './pool.ts'
 
 /**
- * Runs a transaction that announces changes. Where the commit fails since a listener does not read what it is sent, it
- * runs once more without: whoever listens finds the rows by their `updated_at`.
+ * Runs a transaction that announces changes. If its commit fails because a listener does not read its notifications,
+ * the transaction runs once more and announces nothing: listeners find the rows by their `updated_at`.
  */
 export async function transactionAnnounced<T>(
   db: Db,

@@ -5,8 +5,12 @@ import { networkCause } from '../runtime/unreachable.ts'
 import { schemaState } from './migrate.ts'
 import { createDb, type Db } from './pool.ts'
 
+const NAME = 'Postgres'
 const MIN_VERSION = 130_000
 const MAX_CAUSE = 200
+const BEHIND_POOLER =
+  'behind a pooler: statements have no names, and workers look into the inbox once a second'
+const TURN_ON = 'Turn all three on: a crash of the machine may lose events that were answered 200.'
 
 /**
  * `checkPostgres` on a new session. Settings of a role, a database or the server reach new sessions first, and a pool
@@ -22,58 +26,13 @@ export async function checkNewSession(url: string, options: { log: Log; name: st
  * clock is right.
  */
 export async function checkPostgres(db: Db): Promise<Check[]> {
-  const name = 'Postgres'
   try {
-    const { rows } = await db.pool.query(`select current_setting('server_version') as version,
-      current_setting('server_version_num')::int as number, pg_is_in_recovery() as standby,
-      current_setting('default_transaction_read_only') as readonly, current_setting('fsync') as fsync,
-      current_setting('synchronous_commit') as commit, current_setting('full_page_writes') as pages,
-      current_setting('synchronous_standby_names') as synchronous, (${STANDBYS}) as standbys,
-      current_setting('max_connections')::int as max, current_setting('server_encoding') as encoding,
-      (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as used`)
-    const server = rows[0]
+    const { rows } = await db.pool.query<Server>(ASK)
     return [
-      server.number < MIN_VERSION
-        ? fail(name, `version ${server.version}`, 'Use PostgreSQL 13 or later.')
-        : ok(name, `version ${server.version}`),
-      server.standby || server.readonly === 'on'
-        ? fail(name, 'cannot be written to', 'Point DATABASE_URL at the primary, or end its read-only mode.')
-        : ok(name, 'primary, can be written to'),
-      server.fsync === 'off' || server.pages === 'off' || server.commit === 'off'
-        ? unsafe(
-            'Postgres',
-            fail(
-              name,
-              `fsync ${server.fsync}, full_page_writes ${server.pages}, synchronous_commit ${server.commit}`,
-              'Turn all three on: a crash of the machine may lose events that were answered 200.',
-            ),
-          )
-        : ok(name, `durable (fsync on, synchronous_commit ${server.commit})`),
-      ...checkStandbys(server),
-      ...(db.isPooled
-        ? [
-            ok(
-              name,
-              'behind a pooler: statements have no names, and workers look into the inbox once a second',
-            ),
-          ]
-        : []),
-      server.used > 0.8 * server.max
-        ? warn(
-            name,
-            `${server.used} of ${server.max} connections in use`,
-            'Raise max_connections, or run fewer processes.',
-          )
-        : ok(name, `${server.used} of ${server.max} connections in use`),
-      server.encoding === 'UTF8'
-        ? ok(name, 'encoding UTF8')
-        : fail(
-            name,
-            `encoding ${server.encoding}`,
-            'Use a database in UTF8. Other encodings cannot hold every event as it was sent.',
-          ),
+      ...checkServer(rows[0] as Server),
+      ...(db.isPooled ? [ok(NAME, BEHIND_POOLER)] : []),
       await checkSchema(db),
-      await checkClock(name, async () => {
+      await checkClock(NAME, async () => {
         const { rows } = await db.pool.query(
           'select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms',
         )
@@ -83,9 +42,9 @@ export async function checkPostgres(db: Db): Promise<Check[]> {
   } catch (error) {
     const { code, message } = describeError(error)
     const cause = networkCause(error, 'DATABASE_URL')
-    if (cause) return [fail(name, `does not answer: ${cause.text}`, cause.advice)]
+    if (cause) return [fail(NAME, `does not answer: ${cause.text}`, cause.advice)]
     const text = `cannot be used: ${message.slice(0, MAX_CAUSE)}${code ? ` (${code})` : ''}`
-    return [fail(name, text, 'Start it, or correct DATABASE_URL.')]
+    return [fail(NAME, text, 'Start it, or correct DATABASE_URL.')]
   }
 }
 
@@ -96,14 +55,57 @@ export async function checkPostgres(db: Db): Promise<Check[]> {
 const STANDBYS = `select count(*)::int from pg_stat_replication where state is distinct from 'backup' and pid not in (
   select active_pid from pg_replication_slots where slot_type = 'logical' and active_pid is not null)`
 
-function checkStandbys(server: { standbys: number; synchronous: string; commit: string }): Check[] {
+const ASK = `select current_setting('server_version') as version,
+  current_setting('server_version_num')::int as number, pg_is_in_recovery() as standby,
+  current_setting('default_transaction_read_only') as readonly, current_setting('fsync') as fsync,
+  current_setting('synchronous_commit') as commit, current_setting('full_page_writes') as pages,
+  current_setting('synchronous_standby_names') as synchronous, (${STANDBYS}) as standbys,
+  current_setting('max_connections')::int as max, current_setting('server_encoding') as encoding,
+  (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as used`
+
+type Server = Readonly<
+  Record<'version' | 'readonly' | 'fsync' | 'commit' | 'pages' | 'synchronous' | 'encoding', string> &
+    Record<'number' | 'standbys' | 'max' | 'used', number> & { standby: boolean }
+>
+
+function checkServer(server: Server): Check[] {
+  const { version, fsync, pages, commit, used, max, encoding } = server
+  const isReadOnly = server.standby || server.readonly === 'on'
+  const isDurable = fsync !== 'off' && pages !== 'off' && commit !== 'off'
+  const durability = `fsync ${fsync}, full_page_writes ${pages}, synchronous_commit ${commit}`
+  const connections = `${used} of ${max} connections in use`
+  return [
+    server.number >= MIN_VERSION
+      ? ok(NAME, `version ${version}`)
+      : fail(NAME, `version ${version}`, 'Use PostgreSQL 13 or later.'),
+    isReadOnly
+      ? fail(NAME, 'cannot be written to', 'Point DATABASE_URL at the primary, or end its read-only mode.')
+      : ok(NAME, 'primary, can be written to'),
+    isDurable
+      ? ok(NAME, `durable (fsync on, synchronous_commit ${commit})`)
+      : unsafe('Postgres', fail(NAME, durability, TURN_ON)),
+    ...checkStandbys(server),
+    used <= 0.8 * max
+      ? ok(NAME, connections)
+      : warn(NAME, connections, 'Raise max_connections, or run fewer processes.'),
+    encoding === 'UTF8'
+      ? ok(NAME, 'encoding UTF8')
+      : fail(
+          NAME,
+          `encoding ${encoding}`,
+          'Use a database in UTF8. Others cannot hold every event as it was sent.',
+        ),
+  ]
+}
+
+function checkStandbys(server: Server): Check[] {
   if (server.standbys === 0) return []
   const count = server.standbys === 1 ? '1 standby' : `${server.standbys} standbys`
   const isWaitedFor = server.synchronous !== '' && server.commit !== 'local' && server.commit !== 'off'
-  if (isWaitedFor) return [ok('Postgres', `${count}, and a commit waits for one`)]
+  if (isWaitedFor) return [ok(NAME, `${count}, and a commit waits for one`)]
   const advice =
     'Set synchronous_standby_names: a failover may lose events that were answered 200 and those that have landed.'
-  return [unsafe('Postgres', warn('Postgres', `${count}, and no commit waits for one`, advice))]
+  return [unsafe('Postgres', warn(NAME, `${count}, and no commit waits for one`, advice))]
 }
 
 async function checkSchema(db: Db): Promise<Check> {

@@ -1,7 +1,7 @@
 import { failpoint } from '../runtime/failpoint.ts'
 import { transactionAnnounced } from './announce.ts'
 import { replayJobId } from './dead-letters.ts'
-import { notifyInbox } from './inbox.ts'
+import { notifyInbox } from './inbox-insert.ts'
 import { foldJourneyOf } from './journeys.ts'
 import { recordAction } from './operator-actions.ts'
 import type { Connection, Db } from './pool.ts'

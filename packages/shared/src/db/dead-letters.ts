@@ -10,7 +10,7 @@ import { type FoldOptions, foldJourneyOf } from './journeys.ts'
 import type { Connection } from './pool.ts'
 
 export type NewDeadLetter = {
-  /** What was appended is dropped: one event has one dead letter, however often it is replayed. */
+  /** Without what a replay appended: one event has one dead letter, however often it is replayed. */
   readonly jobId: string
   readonly reason: DeadLetterReason
   readonly error: { readonly name: string; readonly code?: string; readonly message: string }
@@ -28,16 +28,16 @@ export function letterOf(
   return { jobId, reason, error: describeError(error), attempts, envelope }
 }
 
-/** What is appended to a job id: by a replay, and by `insertInbox` where a row cannot be reached. */
+/** What is appended to a job id: by a replay, and by `insertInbox` if another transaction holds the row. */
 const SUFFIX = /-r\d+$|(?<=^e-[0-9a-f]{64})-d[\w-]+$/
 
-/** The job under which a dead letter's envelope is sent again for the n-th time. */
+/** The id of the job that sends a dead letter's envelope again for the n-th time. */
 export function replayJobId(jobId: string, replay: number): string {
   return `${jobId}-r${replay}`
 }
 
-// A second run of the same arrival (its worker died before it could complete the job) leaves the state alone, or it
-// would reopen what an operator has discarded meanwhile. A failed replay and a new delivery open it again.
+// A second run of the same delivery (its worker died before it could complete the job) leaves the state alone, or it
+// would reopen a letter that an operator has discarded meanwhile. A failed replay and a new delivery open it again.
 const UPSERT = `
 insert into dead_letters (job_id, event_key, environment, event, event_id, journey_id, reference_no, reason,
   error_class, error_message, fingerprint, attempts, raw, envelope, arrival, received_at)
@@ -50,8 +50,8 @@ on conflict (job_id) do update set
     then 'open' else dead_letters.state end`
 
 /**
- * Writes rows, or brings the rows of the same events up to date, in the caller's transaction. What an event says of
- * itself may be the very thing that Postgres refuses: then the row is written without it.
+ * Writes dead letters, or updates those of the same events, in the caller's transaction. If Postgres refuses a letter
+ * because of what the event contains, the letter is written without the event's names and ids.
  */
 export async function writeDeadLetters(
   connection: Connection,
@@ -64,7 +64,7 @@ export async function writeDeadLetters(
     try {
       const values = valuesOf(letter, parseEvent)
       await write(values)
-      // It may have been a conflict until now, which marks the journey of the stored event. Conflicts fold it themselves.
+      // The letter may have been a conflict, which marks the stored event's journey. Landing folds new conflicts.
       if (letter.reason !== 'conflict') {
         await foldJourneyOf(connection, values[1] as Buffer | null, options)
       }
@@ -82,7 +82,7 @@ function valuesOf(
 ): unknown[] {
   const data = parseJson(envelope)
   const read = readEnvelope(data)
-  // What is no envelope is kept as it lay in the store.
+  // Data that is no envelope is kept as it was stored.
   const raw = read ? rawBytes(read) : Buffer.from(typeof data === 'string' ? data : envelope)
   const event = read && parse(raw)
   const key = read && event?.eventId ? eventKey(read.env, { ...event, eventId: event.eventId }) : null
@@ -107,7 +107,7 @@ function valuesOf(
   ]
 }
 
-/** Our own job ids are short; one that somebody else has made need not fit the index. */
+/** Our job ids are short. A job id that came otherwise into Redis may be too long for the index. */
 function keyOfJob(jobId: string): string {
   const base = cleanText(jobId.replace(SUFFIX, ''))
   return base.length <= 200 ? base : `x-${hash('sha256', jobId, 'hex')}`

@@ -27,12 +27,12 @@ const EXCEPTIONS: Readonly<Record<string, Failure>> = {
   // Prepared statements that a pooler has lost, or mixed up.
   '26000': 'passing',
   '42P05': 'passing',
-  // A statement that took too long, and one that somebody has cancelled.
+  // A statement that took too long, and one that an operator has cancelled.
   '57014': 'unknown',
-  // A row that another transaction has not committed yet may be the one that is referred to.
+  // The row that it refers to may be one that another transaction has not committed yet.
   '23503': 'unknown',
 }
-/** Where Postgres finds that a prepared statement's columns have changed, a case of 0A000. */
+/** The routine that raises 0A000 if the columns of a prepared statement have changed. */
 const STALE_PLAN = 'RevalidateCachedQuery'
 
 const NETWORK = new Set([
@@ -48,7 +48,7 @@ const NETWORK = new Set([
   'EMFILE',
 ])
 
-/** pg gives these no code. */
+/** Errors of pg that have no code. */
 const MESSAGES =
   /Connection terminated|timeout exceeded when trying to connect|Query read timeout|not queryable|Cannot use a pool after calling end/
 
@@ -63,12 +63,12 @@ export function classifyFailure(error: unknown): Failure {
   return EXCEPTIONS[code] ?? CLASSES[code.slice(0, 2)] ?? 'unknown'
 }
 
-/** Whether it failed since a lock or a statement took longer than it may. */
+/** Whether it failed because a lock or a statement took longer than it may. */
 export function isTooSlow(error: unknown): boolean {
   return ['55P03', '57014'].includes(errorCode(error) ?? '')
 }
 
-/** Whether a commit may have failed since nothing more can be announced: a listener does not read what it is sent. */
+/** Whether a commit may have failed because Postgres holds too many notifications that a listener does not read. */
 export function isFullOfNotifications(error: unknown): boolean {
   return errorCode(error) === '54000'
 }

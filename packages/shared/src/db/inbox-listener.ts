@@ -4,7 +4,7 @@ import { every } from '../runtime/every.ts'
 import type { Log } from '../runtime/log.ts'
 import { limitedClient } from './client.ts'
 import { createPrimaryFinder, hostsIn } from './hosts.ts'
-import { INBOX_CHANNEL } from './inbox.ts'
+import { INBOX_CHANNEL } from './inbox-insert.ts'
 
 const RECONNECT_DELAY = { baseMs: 500, maxMs: 10_000 }
 

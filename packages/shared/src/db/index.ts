@@ -20,20 +20,16 @@ export type { Job } from './event-row.ts'
 export { classifyFailure, isFullOfNotifications, isTooSlow } from './failure.ts'
 export { databaseUrl, placeOf } from './hosts.ts'
 export {
-  countCrashes,
   delayInbox,
-  dropClaim,
   type InboxRow,
   inboxBacklog,
-  insertInbox,
-  noteClaim,
-  notifyInbox,
   postponeInbox,
   putBackInbox,
-  relandInbox,
   retakeInbox,
   takeInbox,
 } from './inbox.ts'
+export { countCrashes, dropClaim, noteClaim } from './inbox-claims.ts'
+export { insertInbox, notifyInbox, relandInbox } from './inbox-insert.ts'
 export { listenInbox } from './inbox-listener.ts'
 export {
   findJourneys,

@@ -22,36 +22,36 @@ export type LandingOutcome = 'landed' | 'duplicate' | 'conflict'
 
 export type LandOptions = FoldOptions & {
   /**
-   * A last try for a document that jsonb refuses: as JavaScript writes it, and if it is refused again without it, the
-   * `body` column left empty.
+   * A last try for a document that jsonb refuses: as JavaScript writes it, and if jsonb refuses that too, with an empty
+   * `body` column.
    */
   readonly withoutBody?: boolean
-  /** Postgres' clock, ms since 1970: nothing has arrived later, whatever an ingest's clock said. */
+  /** Postgres' clock, ms since 1970. A time of receipt that is later comes from a wrong clock. */
   readonly now?: number
 }
 
 /**
- * Lands deliveries in the caller's transaction: each event once, by its key.
+ * Lands jobs in the caller's transaction: each event once, by its key.
  *
- * Locks are taken in one order by everybody, or concurrent batches deadlock: bodies without event id first, then the
- * inserts sorted by key, then the rows that exist already, sorted by key, then the journeys, sorted by name.
+ * Every transaction locks in this order, or concurrent batches would deadlock: bodies without event id, inserted rows
+ * by key, rows that exist already by key, journeys by name.
  *
- * @returns for each delivery, in order: `landed` made the row; `duplicate` was there with the same bytes; `conflict`
- * was there with other bytes and is now a dead letter.
- * @throws what `pg` throws. Nothing else is caught: the transaction is lost with the first failure.
+ * @returns for each job, in order: `landed` made the row; `duplicate` found it with the same bytes; `conflict` found it
+ * with other bytes and is a dead letter now.
+ * @throws what `pg` throws; the first failure loses the transaction
  */
 export async function landJobs(
   connection: Connection,
-  deliveries: readonly Job[],
+  jobs: readonly Job[],
   options: LandOptions = {},
 ): Promise<LandingOutcome[]> {
-  if (deliveries.length > 0) failpoint('worker-before-transaction')
-  // Whole milliseconds, as a journey's events are read.
+  if (jobs.length > 0) failpoint('worker-before-transaction')
+  // Whole milliseconds, as in the events that a journey reads.
   const now = Math.floor(options.now ?? Number.POSITIVE_INFINITY)
   const land = (bodyAs: BodyAs) =>
-    landRows(
+    landEventRows(
       connection,
-      deliveries.map((delivery) => readJob(delivery, bodyAs, now)),
+      jobs.map((job) => readJob(job, bodyAs, now)),
       options,
     )
   if (!options.withoutBody) return land('sent')
@@ -59,14 +59,14 @@ export async function landJobs(
   try {
     return await land('rewritten')
   } catch (error) {
-    // A lock or a server that is away says nothing of the document.
+    // Only this failure is about the document.
     if (classifyFailure(error) !== 'event') throw error
     await connection.query('rollback to savepoint rewritten')
     return land('none')
   }
 }
 
-async function landRows(
+async function landEventRows(
   connection: Connection,
   rows: readonly EventRow[],
   options: FoldOptions,
@@ -102,8 +102,8 @@ async function landRows(
 }
 
 /**
- * Gives each event without id the key of the newest stored event with the same bytes within the window, else one of
- * its own. An advisory lock per body makes concurrent workers take turns, since there is no row to lock yet.
+ * Gives each event without id the key of the newest stored event with the same bytes within the window, or a new key.
+ * An advisory lock for each body keeps concurrent workers apart, since there is no row to lock yet.
  */
 async function keyAnonymous(connection: Connection, rows: readonly EventRow[]): Promise<void> {
   const anonymous = rows.filter((row) => row.event.eventId === null)
@@ -118,7 +118,7 @@ async function keyAnonymous(connection: Connection, rows: readonly EventRow[]): 
     for (const row of group.sort((a, b) => a.at - b.at)) {
       const { at, delivery } = row
       const same = firsts.find((first) => Math.abs(at - first.receivedAt) <= ANONYMOUS_WINDOW_MS)
-      // By the ingest's clock, right or wrong: so a second run of the job finds its own row, whenever it comes.
+      // By the ingest's clock, right or wrong: a second run of the job makes the same key, however late it is.
       row.eventKey =
         same?.eventKey ?? anonymousEventKey(row.environment, bodySha256(row), delivery.envelope.at)
       if (!same) firsts.push({ eventKey: row.eventKey, receivedAt: at })
@@ -126,7 +126,7 @@ async function keyAnonymous(connection: Connection, rows: readonly EventRow[]): 
   }
 }
 
-/** Tells duplicates from conflicts among the deliveries whose event was there already. */
+/** Separates duplicates from conflicts among the rows whose event was stored already. */
 async function settleOthers(
   connection: Connection,
   others: readonly EventRow[],
@@ -143,7 +143,7 @@ async function settleOthers(
   for (const row of others) {
     const key = row.eventKey.toString('latin1')
     const there = stored.get(key)
-    if (!there) throw new Error('an event that was there is gone')
+    if (!there) throw new Error('an event that was stored is gone')
     const { at } = row
     const { deliveryId } = row.delivery.envelope
     const isConflict = !isSame(row)
@@ -153,8 +153,8 @@ async function settleOthers(
       const journey = journeyIn(journeys, { environment: there.environment, event: there })
       if (journey) journey.altered = true
     }
-    // The same arrival again is a job that ran twice (its worker died, or its add was repeated), not a redelivery;
-    // neither is a replay, which is ours.
+    // The same delivery id comes from a job that ran twice (its worker died, or its add was repeated), not from a
+    // redelivery. A replay is no redelivery either.
     if (isConflict || row.delivery.replayOf !== null) continue
     const further = (there.deliveryId === deliveryId ? 0 : 1) + row.delivery.duplicates
     if (further === 0) continue
@@ -178,7 +178,7 @@ async function settleOthers(
   )
 }
 
-/** Whether the body of a delivery is that of the stored event: the same bytes, or compressed the same document. */
+/** Whether a row has the body of the stored event: the same bytes, or the same document compressed otherwise. */
 async function compareBodies(
   connection: Connection,
   rows: readonly EventRow[],
@@ -215,7 +215,7 @@ function journeysOf(rows: readonly OfJourney[]): Map<string, Touched> {
   return journeys
 }
 
-/** The journey of a row, which joins the others where it is not yet among them; undefined where it has none. */
+/** The journey of a row, added to the others if it is missing; undefined if the row has none. */
 function journeyIn(journeys: Map<string, Touched>, { environment, event }: OfJourney): Touched | undefined {
   const { journeyId } = event
   if (journeyId === null) return undefined

@@ -109,8 +109,8 @@ function documentOf({ event, fields }: Likeness, id: string, journey: string): u
 }
 
 /**
- * Lands probe events of one shape in a transaction that is rolled back: one of a new journey and another one of the same
- * journey.
+ * Lands probe events of one shape in a transaction that is rolled back: one of a new journey and another one of the
+ * same journey.
  *
  * @param options.again lands the first one again as well, with the same body and with another one
  * @throws what Postgres refuses them with; nothing has changed, and nothing was announced

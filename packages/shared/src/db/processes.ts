@@ -75,7 +75,7 @@ export async function liveProcesses(db: Db): Promise<Process[]> {
  * Checks that workers consume every queue and shard that an ingest fills. If Postgres or its schema is missing, the
  * result is empty: other checks say so.
  *
- * @param self the process that asks, announced or not. A person who asks is no process, and is also told whether a
+ * @param self the process that asks, announced or not. A person who asks is no process, and also learns whether a
  * worker runs at all.
  */
 export async function checkProcesses(db: Db, self?: Process): Promise<Check[]> {

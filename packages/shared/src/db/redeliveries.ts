@@ -1,8 +1,8 @@
 import type { Connection } from './pool.ts'
 
-/** Deliveries that collapsed in the queue onto a job that was there already, not yet on the event's row. */
+/** Deliveries that collapsed onto a job that was in the queue already, and are not yet counted on the event's row. */
 export type Redeliveries = {
-  /** Hex. Null for an event without id, which is found by its bytes. */
+  /** Hex; null for an event without id, which is found by its body. */
   readonly eventKey: string | null
   readonly environment: string
   /** Hex. */
@@ -11,20 +11,20 @@ export type Redeliveries = {
 }
 
 /**
- * Adds collapsed deliveries to the rows of their events.
+ * Counts redeliveries on the rows of their events.
  *
- * @returns for each, in order, whether its event has landed; what has not is for a later try.
+ * @returns for each, in order, whether its event has landed; the others are for a later try
  */
 export async function countRedeliveries(
   connection: Connection,
-  collapsed: readonly Redeliveries[],
+  redeliveries: readonly Redeliveries[],
 ): Promise<boolean[]> {
   const results = new Map<Redeliveries, boolean>()
   // Sorted like every other batch, or two of them could deadlock.
-  for (const entry of collapsed.toSorted((a, b) => ((a.eventKey ?? '') < (b.eventKey ?? '') ? -1 : 1))) {
+  for (const entry of redeliveries.toSorted((a, b) => ((a.eventKey ?? '') < (b.eventKey ?? '') ? -1 : 1))) {
     const { eventKey, environment, bodySha256, count } = entry
     const { rowCount } = await connection.query({
-      name: eventKey ? 'add_collapsed' : 'add_collapsed_anonymous',
+      name: eventKey ? 'count_redeliveries' : 'count_redeliveries_anonymous',
       text: eventKey
         ? `update events set duplicates = duplicates + $1 where event_key = decode($2, 'hex') and body_sha256 = decode($3, 'hex')`
         : `update events set duplicates = duplicates + $1 where event_key = (
@@ -34,5 +34,5 @@ export async function countRedeliveries(
     })
     results.set(entry, (rowCount ?? 0) > 0)
   }
-  return collapsed.map((entry) => results.get(entry) ?? false)
+  return redeliveries.map((entry) => results.get(entry) ?? false)
 }

@@ -74,7 +74,7 @@ export function parseNames(raw: Buffer | string): EventNames {
   return document ? namesIn(document, bodyOf(document)) : UNREADABLE
 }
 
-/** Reads any bytes, or their text, as an event of IDWise. Never throws: a body that cannot be read is `unrecognised`. */
+/** Reads any bytes, or their text, as an event. Never throws: a body that cannot be read is `unrecognised`. */
 export function parseEvent(raw: Buffer | string): IdwiseEvent {
   const document = readJson(raw)
   if (!document) return UNREADABLE

@@ -22,7 +22,7 @@ export function eventKey(
   return keyOver(environment, event.normalisedEvent, event.eventId)
 }
 
-/** The key of an event without id: its body and the time when it was first received (ms since 1970) stand for the id. */
+/** The key of an event without id, from its body and the time when it was first received (ms since 1970). */
 export function anonymousEventKey(
   environment: Environment,
   bodySha256: Buffer,

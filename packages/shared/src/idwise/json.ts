@@ -1,6 +1,6 @@
 import { textOf } from './decode.ts'
 
-/** Deeper documents are stored but not read: JSON.parse takes 5,000 nested arrays, and later code overflows the stack. */
+/** Deeper documents are stored but not read: JSON.parse takes 5,000 nested arrays, but later code does not. */
 const MAX_DEPTH = 64
 
 const BOM = 0xfeff

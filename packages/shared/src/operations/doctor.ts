@@ -6,7 +6,7 @@ import type { Stores } from './stores.ts'
 /**
  * Checks the settings, the stores, and whether the running processes fit together.
  *
- * @param readers read the settings of each app, and throw what is wrong with them
+ * @param readers read the settings of each app, and throw a `SettingsError` if they are wrong
  * @param withStores opens the stores of `env` for the given work
  */
 export async function examine(

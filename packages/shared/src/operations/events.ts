@@ -9,7 +9,7 @@ export type FoundEvent = {
   readonly waiting?: Backlog
 }
 
-/** What became of one event. @param id as `findEvent` takes it */
+/** Finds what became of one event. `id` is any of the ids that `findEvent` knows. */
 export async function lookUpEvent(stores: Stores, id: string): Promise<FoundEvent> {
   const found = await findEvent(stores.db, id)
   if (found.events.length + found.deadLetters.length > 0) return found

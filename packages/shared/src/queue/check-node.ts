@@ -9,14 +9,14 @@ type Info = Readonly<Record<string, string>>
 const MIN_VERSION = 602
 const MAX_MEMORY_SHARE = 0.7
 
-/** Whether this node can keep what Sluice promises: a writable master, nothing evicted, each write on disk. */
+/** Checks that this node can keep what Sluice promises: a writable master that evicts nothing and writes all to disk. */
 export async function checkNode(master: Master, replication: Replication): Promise<Check[]> {
   const name = nameOf(master)
   try {
     return await master.use(async (client) => {
       const info = await readInfo(client)
       return [
-        ...(info ? judgeInfo(name, info) : [INFO_DENIED(name)]),
+        ...(info ? checkInfo(name, info) : [INFO_DENIED(name)]),
         ...(info ? checkReplicas(name, { info, master }, replication) : []),
         ...(await checkAof(name, client, info)),
         await checkClock(name, () => timeOf(client)),
@@ -33,11 +33,11 @@ export const nameOf = ({ name }: Master) => (name ? `Redis ${name}` : 'Redis')
 const INFO_DENIED = (name: string) =>
   warn(
     name,
-    'does not tell its version, role, eviction policy, memory, replicas and last writes',
-    'Let its user run INFO. Else look after these yourself, and set REDIS_ACKS where it has replicas: auto sees none.',
+    'does not show its version, role, eviction policy, memory, replicas and last writes',
+    'Let its user run INFO. Otherwise check these yourself, and set REDIS_ACKS if it has replicas: auto sees none.',
   )
 
-/** The sections of INFO, `name: value`; undefined where the user may not ask. */
+/** The fields of INFO; undefined if the user may not ask. */
 async function readInfo(client: Redis): Promise<Info | undefined> {
   const text = await client.info().catch(unlessDenied)
   if (text === undefined) return undefined
@@ -47,7 +47,7 @@ async function readInfo(client: Redis): Promise<Info | undefined> {
   )
 }
 
-/** A hosted Redis may not know the command by its name. */
+/** A hosted Redis may have renamed the command. */
 function unlessDenied(error: Error): undefined {
   if (!/^NOPERM|unknown command|unknown subcommand/i.test(error.message)) throw error
 }
@@ -57,7 +57,7 @@ async function timeOf(client: Redis): Promise<number> {
   return seconds * 1000 + micros / 1000
 }
 
-function judgeInfo(name: string, info: Info): Check[] {
+function checkInfo(name: string, info: Info): Check[] {
   if (info.loading === '1') {
     return [fail(name, 'loads its data', 'Wait until it has: events take the inbox meanwhile.')]
   }
@@ -109,7 +109,7 @@ async function checkAof(name: string, client: Redis, info: Info | undefined): Pr
   const fsync = await setting('appendfsync')
   if (fsync === undefined) {
     const advice = 'Let its user run CONFIG GET, or make sure that they are always and no.'
-    return [warn(name, 'does not tell its appendfsync and no-appendfsync-on-rewrite', advice)]
+    return [warn(name, 'does not show its appendfsync and no-appendfsync-on-rewrite', advice)]
   }
   const advice = 'A power cut may lose events that were answered 200: set'
   if (fsync !== 'always')

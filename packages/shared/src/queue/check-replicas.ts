@@ -1,19 +1,19 @@
 import { type Check, ok, unsafe, warn } from '../runtime/check.ts'
 import type { Master } from './nodes.ts'
 
-/** What is asked of the replicas, and what was seen of them before. */
+/** How many replicas are wanted, and which were seen before. */
 export type Replication = {
-  /** How many replicas an event is acknowledged by; `auto` asks for one where there may be any. */
+  /** How many replicas acknowledge an event; `auto` wants one if there may be any. */
   readonly acks: 'auto' | number
-  /** By its URL somebody else may take over from a master: there are Sentinels, or a cluster. */
+  /** Whether another server may take over from a master; see `mayFailOver`. */
   readonly failsOver: boolean
-  /** Masters at which this process has seen replicas. */
+  /** Masters that had replicas since this process started. */
   readonly seen: Set<string>
 }
 
 const MAX_LAG_SECONDS = 10
 
-/** Whether the loss of a master would lose what was answered 200. */
+/** Checks that the loss of a master loses no event that was answered 200. */
 export function checkReplicas(
   name: string,
   { info, master }: { info: Readonly<Record<string, string>>; master: Master },
@@ -31,13 +31,13 @@ export function checkReplicas(
   }
   if (failsOver && connected === 0) {
     const meanwhile = wanted > 0 ? 'events are written to the inbox as well, and ' : ''
-    return [warn(name, 'no replica', `Give it one: until then ${meanwhile}nobody takes over from it.`)]
+    return [warn(name, 'no replica', `Give it one: until then ${meanwhile}no server takes over from it.`)]
   }
   if (connected < wanted) {
     const advice = 'Bring them back: events are written to the inbox as well until a replica is back.'
     return [warn(name, `${count} connected, events wait for ${wanted}`, advice)]
   }
-  const found = replicas.flatMap(([, line]) => judgeReplica(name, line))
+  const found = replicas.flatMap(([, line]) => checkReplica(name, line))
   if (connected < (master.replicas ?? 0)) {
     const advice = 'Start it, or take it out of the cluster (CLUSTER FORGET).'
     found.push(warn(name, `${connected} of ${master.replicas} replicas of the cluster connected`, advice))
@@ -46,7 +46,7 @@ export function checkReplicas(
 }
 
 /** @param line such as `ip=10.0.0.2,port=6379,state=online,offset=42,lag=0` */
-function judgeReplica(name: string, line: string): Check[] {
+function checkReplica(name: string, line: string): Check[] {
   const { ip, port, state, lag } = Object.fromEntries(line.split(',').map((part) => part.split('=')))
   const problem = state !== 'online' ? `is not in step (${state})` : `lags by ${lag} s`
   if (state === 'online' && Number(lag) <= MAX_LAG_SECONDS) return []

@@ -7,12 +7,12 @@ import type { Master } from './nodes.ts'
 import { missingRights } from './permissions.ts'
 import { tryQueue } from './trial.ts'
 
-/** What is known of the shards from look to look. */
+/** What one check of the shards leaves for the next. */
 export type ShardMemory = {
   readonly prefixes: readonly string[]
-  /** The canary that was seen last, by the shard's prefix. */
+  /** The last canary that was seen, by the shard's prefix. */
   readonly canaries: Map<string, string>
-  /** Whether a job came back from every shard that has answered, the last time that one did. */
+  /** Whether the last trial jobs came back from all shards that answered. */
   isTrusted: boolean
 }
 
@@ -22,14 +22,14 @@ export function createShardMemory({ prefix, shards }: { prefix: string; shards: 
 }
 
 type Counts = { waiting: number; delayed: number; failed: number }
-/** Each is undefined where Redis has not answered. */
+/** Each is undefined if Redis has not answered. */
 type Shard = {
   trial: { refused: string | undefined } | undefined
   isEmptied: boolean | undefined
   counts: Counts | undefined
 }
 
-/** Sends a job through each shard, looks for its canary, and counts its jobs. A shard without an answer is passed over. */
+/** Sends a job through each shard, looks for its canary, and counts its jobs. It skips a shard that does not answer. */
 export async function checkShards(
   client: RedisClient,
   masters: readonly Master[],
@@ -51,14 +51,14 @@ export async function checkShards(
   if (trials.length > 0 || missing) memory.isTrusted = !refused
   return [
     ...(refused ? [refusal(refused)] : []),
-    ...judgeCanaries(shards),
-    ...judgeCounts(shards.flatMap((shard) => shard.counts ?? [])),
+    ...checkCanaries(shards),
+    ...checkCounts(shards.flatMap((shard) => shard.counts ?? [])),
   ]
 }
 
 const RIGHTS = /NOPERM|ACL failure|executing the script can't|no permissions|unknown (redis )?command/i
 
-/** Undefined where it fails by something else, by which adding an event fails as well. */
+/** Undefined if it fails for another reason than a missing right: adding an event fails then as well. */
 function tryShard(client: RedisClient, prefix: string): Promise<Shard['trial']> {
   return tryQueue(client, prefix).then(
     () => ({ refused: undefined }),
@@ -69,7 +69,7 @@ function tryShard(client: RedisClient, prefix: string): Promise<Shard['trial']> 
   )
 }
 
-/** Empty where none is missing, or a node does not tell. */
+/** Empty if no right is missing, or if no node can be asked. */
 async function rightsMissingOn(masters: readonly Master[], prefix: string): Promise<string> {
   const asked = masters.map((master) =>
     master.use((client) => missingRights(client, prefix)).catch((): string[] => []),
@@ -80,10 +80,10 @@ async function rightsMissingOn(masters: readonly Master[], prefix: string): Prom
 
 function refusal(what: string): Check {
   const advice = 'Give its user the rights that docs/operations.md names: until then events take the inbox.'
-  return fail('Redis', `events that are added could not be taken again: ${what}`, advice)
+  return fail('Redis', `events that are added could not be claimed: ${what}`, advice)
 }
 
-/** A key of ours that is gone, or made anew, tells that Redis was emptied, and with it whatever waited there. */
+/** If our canary is gone, or is another one, Redis was emptied, and the waiting events are lost. */
 async function isEmptiedSince(
   client: RedisClient,
   prefix: string,
@@ -97,7 +97,7 @@ async function isEmptiedSince(
   return isEmptied
 }
 
-function judgeCanaries(shards: readonly Shard[]): Check[] {
+function checkCanaries(shards: readonly Shard[]): Check[] {
   const emptied = shards.flatMap(({ isEmptied }, shard) => (isEmptied ? [shard] : []))
   if (emptied.length === 0) return []
   const advice =
@@ -117,7 +117,7 @@ async function countJobs(client: RedisClient, prefix: string): Promise<Counts> {
   return { waiting: waiting + paused, delayed, failed }
 }
 
-function judgeCounts(counts: readonly Counts[]): Check[] {
+function checkCounts(counts: readonly Counts[]): Check[] {
   if (counts.length === 0) return []
   const sum = (name: keyof Counts) => counts.reduce((total, each) => total + each[name], 0)
   const text = `${sum('waiting')} events waiting, ${sum('delayed')} delayed, ${sum('failed')} failed`

@@ -1,7 +1,6 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { withDeadline } from '../runtime/backoff.ts'
-import { UserError } from '../runtime/errors.ts'
-import { parseRedisUrl, type RedisAddress } from '../runtime/redis-url.ts'
+import { type RedisAddress, redisAddress } from '../runtime/redis-url.ts'
 
 export type RedisClient = Redis | Cluster
 type Options = Omit<RedisOptions, 'replyMapping'>
@@ -25,7 +24,7 @@ const RECONNECT_ON = /^(READONLY|LOADING|UNBLOCKED|MASTERDOWN)/
  * @throws UserError if the URL is wrong
  */
 export function connectRedis(url: string, kind: ConnectionKind): RedisClient {
-  const address = addressOf(url)
+  const address = redisAddress(url)
   const options = { ...(kind === 'ingest' ? INGEST : WORKER), ...optionsFor(address) }
   const client = address.kind === 'cluster' ? cluster(address, options) : single(address, options)
   return keepErrors(client)
@@ -33,7 +32,7 @@ export function connectRedis(url: string, kind: ConnectionKind): RedisClient {
 
 /** A connection of the kind `ingest` to one node of the cluster at the URL. */
 export function connectNode(url: string, node: { host: string; port: number }): Redis {
-  return keepErrors(new Redis({ ...INGEST, ...optionsFor(addressOf(url)), ...node }))
+  return keepErrors(new Redis({ ...INGEST, ...optionsFor(redisAddress(url)), ...node }))
 }
 
 /** The last error of a client since it was ready. Undefined for a client that is ready. */
@@ -61,12 +60,6 @@ const INGEST: Options = {
   autoResendUnfulfilledCommands: false,
 }
 const WORKER: Options = { maxRetriesPerRequest: null }
-
-function addressOf(url: string): RedisAddress {
-  const address = parseRedisUrl(url)
-  if ('problem' in address) throw new UserError(`REDIS_URL ${address.problem}`)
-  return address
-}
 
 function optionsFor({ username, password, tls, family }: RedisAddress): Options {
   return {

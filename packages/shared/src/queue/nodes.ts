@@ -1,25 +1,25 @@
 import { Redis } from 'ioredis'
 import { DeadlineError } from '../runtime/backoff.ts'
-import { parseRedisUrl } from '../runtime/redis-url.ts'
+import { redisAddress } from '../runtime/redis-url.ts'
 import { connectNode, connectRedis, lastErrorOf, type RedisClient } from './connection.ts'
 
-/** A server that events are written to: the only one, the master that the Sentinels name, or one of a cluster. */
+/** A server that takes writes: the only one, the master that the Sentinels name, or one of a cluster's masters. */
 export type Master = {
-  /** HOST:PORT where there are several. */
+  /** `host:port` if there are several. */
   readonly name: string | undefined
-  /** The replicas that its cluster knows of; undefined outside of one. */
+  /** How many replicas its cluster knows; undefined if it is no cluster. */
   readonly replicas: number | undefined
-  /** Runs `work` on a connection to it; rejects with what keeps it from connecting, or after the limit. */
+  /** Runs `work` on a connection to it; rejects with the reason if it cannot connect within the limit. */
   use<T>(work: (client: Redis) => Promise<T>): Promise<T>
 }
 
 const LIMIT_MS = 3_000
 const UNASKED = { enableReadyCheck: false }
 
-/** Hands a new connection to `work`, since old ones keep rights and passwords that new ones do not get any more. */
+/** Calls `work` with a new connection: an old one keeps rights and passwords that are no longer valid. */
 export async function withRedis<T>(url: string, work: (client: RedisClient) => Promise<T>): Promise<T> {
   const client = connectRedis(url, 'ingest')
-  // The client would print a line at each look where its user may not run INFO, which the checks ask for themselves.
+  // Otherwise ioredis prints a line at each check if its user may not run INFO. The checks report that themselves.
   Object.assign((client instanceof Redis ? client.options : client.options.redisOptions) ?? {}, UNASKED)
   try {
     return await work(client)
@@ -28,13 +28,13 @@ export async function withRedis<T>(url: string, work: (client: RedisClient) => P
   }
 }
 
-/** Resolves once commands can be sent; rejects with the first error, or undefined where the connection is just closed. */
+/** Resolves once commands can be sent; rejects with the first error, or with undefined if the connection was closed without one. */
 export async function connected(client: RedisClient): Promise<void> {
   if (client.status === 'ready') return
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const failed = (error?: Error) => reject(lastErrorOf(client) ?? error)
   client.once('ready', resolve).once('error', failed)
-  // Clients of clusters and Sentinels close as often as they have to begin with another node.
+  // The clients of clusters and Sentinels close each time that they go on to another node.
   if (client instanceof Redis && !client.options.sentinels) client.once('close', failed)
   const late = new DeadlineError('connecting timed out: it hangs, or is no whole cluster')
   const limit = setTimeout(() => failed(late), LIMIT_MS)
@@ -47,20 +47,18 @@ export async function connected(client: RedisClient): Promise<void> {
 }
 
 /**
- * Every master behind the URL, those that do not answer included.
+ * Every master behind the URL, including those that do not answer.
  *
  * @param client is connected to it
- * @throws what keeps each node of a cluster from telling
+ * @throws the error of the first node if no node of a cluster answers
  */
 export async function findMasters(url: string, client: RedisClient): Promise<Master[]> {
   if (client instanceof Redis) {
     const use: Master['use'] = (work) => connected(client).then(() => work(client))
     return [{ name: undefined, replicas: undefined, use }]
   }
-  // The client forgets nodes that it cannot reach.
-  const address = parseRedisUrl(url)
-  const seeds = 'hosts' in address ? address.hosts : []
-  const owners = await askFirst(seeds, (seed) =>
+  // A node of the cluster is asked, since the client forgets nodes that it cannot reach.
+  const owners = await askFirst(redisAddress(url).hosts, (seed) =>
     onNode(url, seed, async (node) => ownersOf(await node.cluster('SLOTS'), seed.host)),
   )
   return [...owners].map(([name, { host, port, replicas }]) => ({
@@ -71,14 +69,14 @@ export async function findMasters(url: string, client: RedisClient): Promise<Mas
 }
 
 type Address = { readonly host: string; readonly port: number }
-/** From slot, to slot, then its master and its replicas: host, port, id. */
+/** First slot, last slot, then the master and the replicas: host, port, id. */
 type Slots = [number, number, ...[string, number, ...unknown[]][]][]
 
 function ownersOf(slots: Slots, askedHost: string): Map<string, Address & { replicas: number }> {
   const owners = new Map<string, Address & { replicas: number }>()
   for (const [, , master, ...replicas] of slots) {
     if (!master) continue
-    // A node that does not know its own address gives none.
+    // A node that does not know its own address returns none.
     const host = master[0] && master[0] !== '?' ? master[0] : askedHost
     owners.set(`${host}:${master[1]}`, { host, port: Number(master[1]), replicas: replicas.length })
   }

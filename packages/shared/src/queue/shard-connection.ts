@@ -1,5 +1,6 @@
 import { type Cluster, Command, type Redis } from 'ioredis'
 import type { Log } from '../runtime/log.ts'
+import { mayFailOver, redisAddress } from '../runtime/redis-url.ts'
 import { connectNode, connectRedis, lastErrorOf, type RedisClient } from './connection.ts'
 import { type Acks, type AcksNeeded, createAcksNeeded } from './replicas.ts'
 
@@ -22,13 +23,14 @@ export type Links = {
 
 export function createLinks({ url, acks = 'auto' }: { url: string; acks?: Acks }, log: Log): Links {
   const usable = Promise.withResolvers<void>()
-  const needed = createAcksNeeded(acks, /^rediss?\+/.test(url))
+  const address = redisAddress(url)
+  const needed = createAcksNeeded(acks, mayFailOver(address))
   function watched(client: Redis): Redis {
     client.on('error', (error) => log.debug({ err: error }, 'Redis connection'))
     needed.watch(client, usable.resolve)
     return client
   }
-  if (!/^rediss?\+cluster/.test(url)) {
+  if (address.kind !== 'cluster') {
     return {
       create: () => createLink(needed, singleTarget(watched(connectRedis(url, 'ingest') as Redis))),
       usable: usable.promise,

@@ -17,8 +17,9 @@ export { runUntilSignal } from './lifecycle.ts'
 export { createLog, type Log } from './log.ts'
 export { createMetrics, type Metrics } from './metrics.ts'
 export { allocateYoung, lowerPriority } from './process.ts'
-export { parseRedisUrl, type RedisAddress } from './redis-url.ts'
+export { mayFailOver, parseRedisUrl, type RedisAddress, redisAddress, showRedis } from './redis-url.ts'
 export {
+  durabilitySettings,
   type Env,
   isFromFile,
   port,

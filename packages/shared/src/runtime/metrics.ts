@@ -1,6 +1,9 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
-/** What one process counts, in Prometheus' terms. Every name begins with `sluice_`; label values come from closed sets. */
+/**
+ * All metrics of all processes: the one place for a new metric. They are in one list, since `npm start` runs ingest
+ * and worker in one process with one registry. A name begins with `sluice_`. The values of a label are a closed set.
+ */
 export type Metrics = ReturnType<typeof createMetrics>
 
 export function createMetrics() {
@@ -10,7 +13,23 @@ export function createMetrics() {
   return {
     text: () => registry.metrics(),
     contentType: registry.contentType,
-    /** Answers of the ingest. outcome: accepted, unauthorised, too_large, too_many, unavailable, … */
+
+    // Every process
+    /** What the checks of the stores found when they were last made. level: ok, warn, fail */
+    checks: new Gauge({
+      name: 'sluice_checks',
+      help: 'Checks of the stores by result',
+      labelNames: ['level'] as const,
+      registers,
+    }),
+    unsafe: new Gauge({
+      name: 'sluice_unsafe_settings',
+      help: 'Settings of the stores that let acknowledged events be lost',
+      registers,
+    }),
+
+    // Ingest
+    /** outcome: accepted, test, or the label of a refusal (`apps/ingest/src/refusals.ts`) */
     answers: new Counter({
       name: 'sluice_answers_total',
       help: 'Webhook requests by environment and outcome',
@@ -23,30 +42,20 @@ export function createMetrics() {
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
       registers,
     }),
-    /** Events that a store has acknowledged. via: redis, inbox */
+    /** via: redis, inbox */
     enqueued: new Counter({
       name: 'sluice_enqueued_total',
-      help: 'Events taken by a store, by the way they took',
+      help: 'Events that a store has acknowledged, by store',
       labelNames: ['via'] as const,
       registers,
     }),
+
+    // Worker
     /** outcome: landed, duplicate, conflict, dead_letter, retried, delayed */
     handled: new Counter({
       name: 'sluice_handled_total',
       help: 'Events handled by the worker, by way and outcome',
       labelNames: ['via', 'outcome'] as const,
-      registers,
-    }),
-    /** What the checks of the stores found when last made. level: ok, warn, fail */
-    checks: new Gauge({
-      name: 'sluice_checks',
-      help: 'Checks of the stores by result',
-      labelNames: ['level'] as const,
-      registers,
-    }),
-    unsafe: new Gauge({
-      name: 'sluice_unsafe_settings',
-      help: 'Settings of the stores that let acknowledged events be lost',
       registers,
     }),
     landSeconds: new Histogram({

@@ -1,23 +1,24 @@
 import { isIPv6 } from 'node:net'
+import { UserError } from './errors.ts'
 
-/** What REDIS_URL says, all of it decoded. */
+/** The parts of REDIS_URL, decoded. */
 export type RedisAddress = {
   readonly kind: 'single' | 'sentinel' | 'cluster'
-  /** One Redis, the Sentinels, or nodes of the cluster. */
+  /** The Redis, the Sentinels, or nodes of the cluster. */
   readonly hosts: readonly { readonly host: string; readonly port: number }[]
   readonly username: string | undefined
   readonly password: string | undefined
   readonly database: number
-  /** TLS to every host and node; `servername` is the name in their certificates where it is not their address. */
+  /** TLS to every host and node; `servername` is the name in their certificates if it is not their address. */
   readonly tls: { readonly servername?: string } | undefined
   readonly family: 4 | 6 | undefined
-  /** The master's name among the Sentinels, and what they ask for themselves. */
+  /** The name of the master, and the credentials for the Sentinels themselves. */
   readonly sentinel:
     | { readonly name: string; readonly username: string | undefined; readonly password: string | undefined }
     | undefined
 }
 
-/** Ends the sentence that the name of the setting begins; never shows a part of the URL, which may be a secret. */
+/** The rest of a sentence that begins with the name of the setting. It shows no part of the URL, which may be a secret. */
 export type RedisUrlProblem = { readonly problem: string }
 
 const FORM = /^redis(s?)(?:\+(sentinel|cluster))?:\/\/(?:([^/?#]*)@)?([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/
@@ -26,9 +27,9 @@ const FORMS =
 const PARAMETERS = ['family', 'servername', 'sentinelUsername', 'sentinelPassword']
 
 /**
- * Takes a URL apart, which may have several hosts:
+ * Parses a URL, which may have several hosts. No other file knows this grammar.
  * `redis[s][+sentinel|+cluster]://[[user]:password@]host[:port],…[/path][?name=value&…]`. The path is the number of the
- * database, or `master[/database]` for Sentinel. Names: `family` (4 or 6), `servername` (TLS), `sentinelUsername`,
+ * database, or `master[/database]` for Sentinels. Names: `family` (4 or 6), `servername` (TLS), `sentinelUsername`,
  * `sentinelPassword`.
  */
 export function parseRedisUrl(url: string): RedisAddress | RedisUrlProblem {
@@ -70,6 +71,23 @@ export function parseRedisUrl(url: string): RedisAddress | RedisUrlProblem {
   } catch {
     return { problem: 'has a % that begins no percent-encoded character: write %25' }
   }
+}
+
+/** @throws UserError that names REDIS_URL and the problem */
+export function redisAddress(url: string): RedisAddress {
+  const address = parseRedisUrl(url)
+  if ('problem' in address) throw new UserError(`REDIS_URL ${address.problem}`)
+  return address
+}
+
+/** Whether another server may take over from a master: there are Sentinels, or a cluster. */
+export const mayFailOver = ({ kind }: RedisAddress) => kind !== 'single'
+
+/** `host:port,…/database` as a person knows it, without credentials and parameters. */
+export function showRedis({ hosts, sentinel, database }: RedisAddress): string {
+  const addresses = hosts.map(({ host, port }) => `${isIPv6(host) ? `[${host}]` : host}:${port}`)
+  const path = [sentinel?.name, database > 0 && database].filter(Boolean)
+  return [addresses.join(), ...path].join('/')
 }
 
 function hostOf(text: string, port: number): { host: string; port: number } | undefined {

@@ -83,7 +83,7 @@ function valueOrFile(env: Env, name: string, problems: string[]): string | undef
   }
 }
 
-/** A TCP port; 0 lets the system choose. */
+/** A TCP port. 0 lets the system choose. */
 export const port = (byDefault: number) =>
   z
     .string()
@@ -115,6 +115,10 @@ export const processSettings = {
     .default('info'),
   PROBES_HOST: z.string().default('127.0.0.1'),
   METRICS_PORT: port(9464),
+}
+
+/** The setting of the processes that give events to a store or take them from it. */
+export const durabilitySettings = {
   SLUICE_DURABILITY: z.enum(['strict', 'warn'], 'is neither strict nor warn').default('warn'),
 }
 
