@@ -16,7 +16,6 @@ export type WorkerConfig = Readonly<{
   probesHost: string
   port: number
   metricsPort: number
-  logLevel: string
   /** Whether stores are refused that may lose acknowledged events. */
   strict: boolean
   databaseUrl: string
@@ -36,7 +35,6 @@ export function readWorkerConfig(env: Env): WorkerConfig {
     probesHost: settings.PROBES_HOST,
     port: settings.WORKER_PORT,
     metricsPort: settings.METRICS_PORT,
-    logLevel: settings.LOG_LEVEL,
     strict: settings.SLUICE_DURABILITY === 'strict',
     databaseUrl: settings.DATABASE_URL,
     queue: queue && { ...queue, ...(consume && { consume }) },

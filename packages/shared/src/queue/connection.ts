@@ -35,7 +35,7 @@ export function connectNode(url: string, node: { host: string; port: number }): 
   return keepErrors(new Redis({ ...INGEST, ...optionsFor(redisAddress(url)), ...node }))
 }
 
-/** The last error of a client that is not ready, if it had one since it was ready. Undefined for a client that is ready. */
+/** The last error of a client since it was ready. Undefined for a client that is ready. */
 export function lastErrorOf(client: RedisClient): Error | undefined {
   return client.status === 'ready' ? undefined : lastErrors.get(client)
 }

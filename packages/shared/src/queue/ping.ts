@@ -3,7 +3,7 @@ import { connectRedis, lastErrorOf, readyWithin } from './connection.ts'
 
 const LIMIT_MS = 3_000
 
-/** Resolves once the server at the URL answers and has loaded its data; rejects with the error of Redis or the network. */
+/** Resolves once the server at the URL answers and has loaded its data; rejects with its error or the network's. */
 export async function pingRedis(url: string): Promise<void> {
   const client = connectRedis(url, 'ingest')
   const { promise: failed, reject } = Promise.withResolvers<never>()

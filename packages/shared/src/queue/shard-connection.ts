@@ -10,7 +10,6 @@ export type Link = {
   use<Result>(work: (client: RedisClient, acks: number) => Promise<Result>): Promise<Result>
   readonly acks: number
   readonly isUsable: boolean
-  readonly lastError: Error | undefined
   close(): void
 }
 
@@ -82,9 +81,6 @@ function createLink(needed: AcksNeeded, target: Target): Link {
     },
     get isUsable() {
       return usable() !== undefined
-    },
-    get lastError() {
-      return target.lastError
     },
     close: target.close,
   }

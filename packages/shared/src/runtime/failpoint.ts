@@ -20,8 +20,8 @@ export type Failpoint = (typeof FAILPOINTS)[number]
 let armed: { name: string; left: number } | undefined
 
 /**
- * Arms one failpoint of this process, from `SLUICE_FAILPOINT=name[:nth]`: when it is passed for the n-th time, the process
- * kills itself with SIGKILL. Only tests set it.
+ * Arms one failpoint of this process, from `SLUICE_FAILPOINT=name[:nth]`: when it is passed for the n-th time, the
+ * process kills itself with SIGKILL. Only tests set it.
  */
 export function armFailpoint(setting: string | undefined): void {
   const [name = '', nth = '1'] = (setting ?? '').split(':')

@@ -29,8 +29,8 @@ export function createLog(name: string, level: string, destination?: Destination
 const MAX_WAITING_BYTES = 1 << 20
 
 /**
- * A full disk, or a reader that is slow or gone, neither ends nor blocks the process: bytes that cannot be written wait for
- * the next line, up to a limit. (The destination of pino tries for ever before a fatal line.)
+ * A full disk, or a reader that is slow or gone, neither ends nor blocks the process: bytes that cannot be written wait
+ * for the next line, up to a limit. (The destination of pino tries for ever before a fatal line.)
  */
 function standardOutput(): DestinationStream {
   let waiting = Buffer.alloc(0)
