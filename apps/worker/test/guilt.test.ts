@@ -37,7 +37,7 @@ const raising = (code: string, table = 'events', when = 'true') => `
 const TRIGGER_GONE = 'drop function refuse cascade'
 const deferred = (sql: string) => sql.replace('initially immediate', 'initially deferred')
 
-describe('what every event fails of uses up no attempt and buries none', () => {
+describe('a failure of every event uses up no attempt and buries none', () => {
   afterEach(() => stack.disposeAsync())
 
   it.each<[string, Way, string, string]>([
@@ -96,10 +96,10 @@ describe('what every event fails of uses up no attempt and buries none', () => {
   })
 })
 
-describe.each(WAYS)('what only some events fail of, by the %s', (way) => {
+describe.each(WAYS)('a failure of some events, by the %s', (way) => {
   afterEach(() => stack.disposeAsync())
 
-  it('lets those wait while others land, whose content has nothing to do with it', async () => {
+  it('lets events wait if their content is not the cause, while others land', async () => {
     await open(way)
     const worker = stack.use(await openWorker(world))
     await world.rows(raising('23514', 'events', `new.system_decision = 'Refer'`))
@@ -117,7 +117,7 @@ describe.each(WAYS)('what only some events fail of, by the %s', (way) => {
     await eventually(async () => (await landed()).length === 25, 40_000)
   })
 
-  it('buries the one whose content it is, with its reason, and counts an attempt where the code is unknown', async () => {
+  it('buries the event whose content is the cause, with the reason, and counts an attempt if the code is unknown', async () => {
     await open(way)
     stack.use(await openWorker(world))
     await world.rows(raising('22P02', 'events', `new.reference_no = 'poison'`))
@@ -150,7 +150,7 @@ describe.each(WAYS)('what only some events fail of, by the %s', (way) => {
   })
 })
 
-it('a worker whose rights are taken away lets events wait, and lands them when it has them again', async () => {
+it('a worker that loses its rights lets events wait, and lands them when it has its rights again', async () => {
   await open('inbox')
   const role = `worker_${world.queuePrefix}`
   await world.rows(`create role ${role} login password 'x';

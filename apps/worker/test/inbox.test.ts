@@ -120,7 +120,7 @@ describe('a batch of the inbox', () => {
   })
 })
 
-describe('a look into the inbox', () => {
+describe('a scan of the inbox', () => {
   it('starts where the last one ended, and at the very beginning every few seconds and after a failure', () => {
     let now = 0
     const scans = createInboxScan(() => now)
@@ -147,7 +147,7 @@ describe('a look into the inbox', () => {
     expect(next()).toBe(everything)
   })
 
-  it('does not go on past what another one has held and left', () => {
+  it('does not start after rows that another scan has locked and left', () => {
     let now = 0
     const scans = createInboxScan(() => now)
     scans.next()
@@ -161,7 +161,7 @@ describe('a look into the inbox', () => {
     expect(scans.next().since).toBe(69_000)
   })
 
-  it('passes over what was taken before only when it looks at everything', async () => {
+  it('passes over rows that were taken only when it scans the whole inbox', async () => {
     const old = await world.db.pool.connect()
     stack.defer(() => old.release(true))
     await old.query('begin isolation level repeatable read; select 1')
@@ -183,7 +183,7 @@ describe('a look into the inbox', () => {
     expect(await passed(Date.now() - 60_000)).toBe(0)
   })
 
-  it('finds rows within seconds that were due long ago, as a dead worker leaves them', async () => {
+  it('finds within seconds rows that a dead worker left, which were due long ago', async () => {
     const drain = openDrain()
     await insertInbox(world.db.pool, [eventOf()])
     await drain(0)
