@@ -1,4 +1,5 @@
-import { aligned, machine, markdown } from '@sluice/testkit/report'
+import { aligned } from '@sluice/shared/runtime'
+import { machine, markdown } from '@sluice/testkit/report'
 import { NAMES } from './candidates.ts'
 import type { Results } from './measure.ts'
 import type { Plan } from './plan.ts'
@@ -9,7 +10,7 @@ type Table = { readonly title: string; readonly note?: string; readonly rows: re
 /** For a terminal. */
 export function tables(results: Results, ratios: readonly Ratio[]): string {
   return [aimTable(ratios), ...figureTables(results)]
-    .map(({ title, rows }) => `${title}\n\n${aligned(rows)}`)
+    .map(({ title, rows }) => [title, '', ...aligned(rows)].join('\n'))
     .join('\n\n')
 }
 

@@ -1,7 +1,6 @@
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { Queue } from 'bullmq'
-import { Redis } from 'ioredis'
+import { openBullQueue } from '@sluice/testkit/bull-queue'
 import pg from 'pg'
 import { eventOf } from '../events.ts'
 import { newTag } from '../load.ts'
@@ -28,17 +27,13 @@ export async function measureLimits(world: World, seconds: number): Promise<Limi
 }
 
 async function addBulk({ redis }: World, seconds: number): Promise<number> {
-  const connection = new Redis(redis.url, { maxRetriesPerRequest: null })
-  const queue = new Queue('limit', { connection })
+  await using bull = openBullQueue(redis.url, 'limit')
   const tag = newTag()
   let n = 0
-  const rate = await repeat(seconds, 4, 100, async () => {
+  return repeat(seconds, 4, 100, async () => {
     const events = Array.from({ length: 100 }, () => eventOf(tag, n++))
-    await queue.addBulk(events.map((data) => ({ name: 'event', data, opts: { jobId: jobIdOf(data) } })))
+    await bull.queue.addBulk(events.map((data) => ({ name: 'event', data, opts: { jobId: jobIdOf(data) } })))
   })
-  await queue.close()
-  connection.disconnect()
-  return rate
 }
 
 async function insert({ postgres }: World, seconds: number): Promise<number> {

@@ -29,7 +29,7 @@ describe('the check itself goes red', () => {
       ...LOAD,
       seed: 1,
       sabotage: {
-        // As if there were no key: a row that would stand in the way steps aside, under a key of its own.
+        // As if there were no key: a row that would conflict gets another key first.
         afterMigration: ({ db }) =>
           db.pool.query(`
             create function step_aside() returns trigger language plpgsql as $$ begin
@@ -54,17 +54,17 @@ describe('the check itself goes red', () => {
       world: { workerFile: 'chaos/test/failed-handler-worker.ts' },
       seconds: 3,
       inject: () => pause(3_000),
-      bites: {},
+      effect: {},
     }
     const found = await problems(naive, { ...LOAD, seed: 1 })
     expect(found).toContainEqual(expect.stringMatching(/^acknowledged but lost: [1-9]/))
   }, 120_000)
 
-  it('when the fault did not bite', async () => {
-    // More than a slow machine brings about by itself.
-    const harmless: Fault = { ...fault('F01'), inject: async () => {}, bites: { fellBack: 100_000 } }
+  it('when the fault took no effect', async () => {
+    // More than a slow machine causes without a fault.
+    const harmless: Fault = { ...fault('F01'), inject: async () => {}, effect: { fellBack: 100_000 } }
     const found = await problems(harmless, { ...LOAD, seed: 3 })
-    expect(found).toEqual([expect.stringMatching(/^it did not bite: fellBack \d+, not 100000$/)])
+    expect(found).toEqual([expect.stringMatching(/^it took no effect: fellBack \d+, not 100000$/)])
   }, 120_000)
 
   it.skipIf(fault('F07').impossible?.())(
@@ -72,16 +72,16 @@ describe('the check itself goes red', () => {
     async () => {
       const powerCut = fault('F07')
       const world: WorldOptions = { ...powerCut.world, redisSettings: { appendfsync: 'everysec' } }
-      const found = await problems({ ...powerCut, world, bites: {} }, { ...LOAD, seed: 1 })
+      const found = await problems({ ...powerCut, world, effect: {} }, { ...LOAD, seed: 1 })
       expect(found).toContainEqual(expect.stringMatching(/^acknowledged but lost: [1-9]/))
     },
     120_000,
   )
 })
 
-it('every fault has an id of its own and says what shows its bite', () => {
+it('every fault has its own id and counts that show its effect', () => {
   expect(new Set(FAULTS.map(({ id }) => id)).size).toBe(FAULTS.length)
-  expect(FAULTS.filter(({ bites }) => Object.keys(bites).length === 0)).toEqual([])
+  expect(FAULTS.filter(({ effect }) => Object.keys(effect).length === 0)).toEqual([])
 })
 
 function fault(id: string): Fault {
@@ -97,7 +97,7 @@ async function problems(fault: Fault, options: RunOptions): Promise<readonly str
   return result.problems
 }
 
-/** Deletes events with an id, behind Sluice's back. */
+/** Deletes events that have an id. */
 function losing(which: string): Sabotage {
   return {
     beforeCheck: ({ db }) =>

@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import type { Random } from '../../packages/simulator/src/send/random.ts'
+import type { Random } from '@sluice/simulator'
 
 /**
  * - `whole`, `sliced`: written at once or in pieces, then our side is closed and the answers are read

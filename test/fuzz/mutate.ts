@@ -1,4 +1,4 @@
-import type { Random } from '../../packages/simulator/src/send/random.ts'
+import type { Random } from '@sluice/simulator'
 import { HEADERS } from './corpus.ts'
 
 const MAX_BYTES = 600_000

@@ -4,10 +4,9 @@ import { startIngest } from '@sluice/ingest'
 import { identify, parseNames } from '@sluice/shared/idwise'
 import { createQueueAdmin } from '@sluice/shared/queue'
 import { createLog, createMetrics } from '@sluice/shared/runtime'
+import { openBullQueue, redeliveriesKey } from '@sluice/testkit/bull-queue'
 import { runWorker } from '@sluice/testkit/process'
-import { eventually, openWorker, post, type World } from '@sluice/testkit/world'
-import { Queue } from 'bullmq'
-import { Redis } from 'ioredis'
+import { eventually, openWorker, post, type World, withQueue } from '@sluice/testkit/world'
 import type { Body } from './bodies.ts'
 
 const log = createLog('test', process.env.TEST_LOG_LEVEL ?? 'error')
@@ -17,7 +16,7 @@ export type System = Awaited<ReturnType<typeof createSystem>>
 
 export async function createSystem(shared: World) {
   await using stack = new AsyncDisposableStack()
-  const world = ownQueue(shared)
+  const world = withQueue(shared, `t_${randomUUID()}`)
   await empty(world)
   const queue = world.workerConfig.queue && stack.use(openQueue(world.workerConfig.queue))
   const metrics = createMetrics()
@@ -60,7 +59,7 @@ export async function createSystem(shared: World) {
       await ingest[Symbol.asyncDispose]()
       ingest = await openIngest()
     },
-    /** Where nothing waits that leads to the step, the worker is killed when all has settled. */
+    /** Kills a worker at this step. If no event leads there, it is killed when everything has settled. */
     async killWorker(step: string): Promise<void> {
       await stopWorker()
       await using child = runWorker({ ...world.env, SLUICE_FAILPOINT: step })
@@ -76,26 +75,13 @@ export async function createSystem(shared: World) {
     async giveUp(body: Body): Promise<void> {
       await queue?.giveUp(identify(body.environment, body.bytes, parseNames(body.bytes), Date.now()).jobId)
     },
-    /** Whether Redis was too slow once, so that an event went to the inbox or to both. */
+    /** Whether Redis was too slow once, so that an event went to the inbox or to both stores. */
     async tookTheOtherWay(): Promise<boolean> {
       const { values } = await metrics.enqueued.get()
       return queue !== undefined && values.some(({ labels, value }) => labels.via === 'inbox' && value > 0)
     },
     leftInQueue: async () => queue?.left(),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
-  }
-}
-
-function ownQueue(world: World): World {
-  const { queue } = world.workerConfig
-  if (!queue) return world
-  const prefix = `t_${randomUUID()}`
-  const own = { ...queue, prefix }
-  return {
-    ...world,
-    env: { ...world.env, QUEUE_PREFIX: prefix },
-    ingestConfig: { ...world.ingestConfig, queue: own },
-    workerConfig: { ...world.workerConfig, queue: own },
   }
 }
 
@@ -109,9 +95,8 @@ async function empty(world: World): Promise<void> {
 
 function openQueue(location: { url: string; prefix: string; shards: number }) {
   const admin = createQueueAdmin(location, log)
-  const client = new Redis(location.url)
-  const prefix = `{${location.prefix}-0}`
-  const queue = new Queue('events', { connection: client, prefix })
+  const bull = openBullQueue(location.url, location.prefix)
+  const { queue, client } = bull
   return {
     async isIdle(): Promise<boolean> {
       const { waiting, active, delayed, failed } = await admin.counts()
@@ -119,9 +104,9 @@ function openQueue(location: { url: string; prefix: string; shards: number }) {
     },
     async left() {
       const { completed: _, ...counts } = await admin.counts()
-      return { ...counts, collapsed: await client.hlen(`${prefix}:collapsed`) }
+      return { ...counts, collapsed: await client.hlen(redeliveriesKey(location.prefix)) }
     },
-    /** Does what BullMQ does to a job that has stalled too often. */
+    /** What BullMQ does with a job that has stalled too often. */
     async giveUp(jobId: string): Promise<void> {
       assert.equal(await client.lrem(queue.toKey('wait'), 0, jobId), 1)
       await client.hset(queue.toKey(jobId), 'failedReason', 'job stalled more than allowable limit')
@@ -129,8 +114,7 @@ function openQueue(location: { url: string; prefix: string; shards: number }) {
     },
     async [Symbol.asyncDispose]() {
       await admin[Symbol.asyncDispose]()
-      await queue.close()
-      client.disconnect()
+      await bull[Symbol.asyncDispose]()
     },
   }
 }

@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { makeRoot, waitUntil } from '@sluice/testkit/sandbox'
+import { eventually } from '@sluice/testkit/eventually'
+import { makeRoot } from '@sluice/testkit/sandbox'
 import { expect, it, onTestFinished } from 'vitest'
 
 const LINEAGE = fileURLToPath(new URL('../../../scripts/lineage.mjs', import.meta.url))
@@ -67,5 +68,5 @@ it.each([
   expect(runs(pid)).toBe(true)
   child.kill(signal)
   await once(child, 'exit')
-  await waitUntil(() => !runs(pid), 'it has noticed')
+  await eventually(() => !runs(pid))
 })

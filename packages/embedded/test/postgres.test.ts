@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { makeRoot, processes, runModule, waitUntil } from '@sluice/testkit/sandbox'
+import { eventually } from '@sluice/testkit/eventually'
+import { makeRoot, processes, runModule } from '@sluice/testkit/sandbox'
 import { expect, onTestFinished, test } from 'vitest'
 import { startPostgres } from '../src/postgres.ts'
 import { pingPostgres, query } from './stores.ts'
@@ -106,7 +107,7 @@ const PASSWORD = 'a-password'
 function makeState(mode?: number): string {
   const stateDir = join(makeRoot(mode), '.sluice')
   mkdirSync(stateDir, { mode: 0o700 })
-  onTestFinished(() => waitUntil(() => pidsOf(stateDir).length === 0, 'Postgres is gone'))
+  onTestFinished(async () => void (await eventually(() => pidsOf(stateDir).length === 0)))
   return stateDir
 }
 

@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { makeRoot, processes, runModule, waitUntil } from '@sluice/testkit/sandbox'
+import { eventually } from '@sluice/testkit/eventually'
+import { makeRoot, processes, runModule } from '@sluice/testkit/sandbox'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { findRedis, startRedis } from '../src/redis.ts'
 import { pingRedis, redis } from './stores.ts'
@@ -84,7 +85,7 @@ const PASSWORD = 'a-long-redis-password'
 function makeState(): string {
   const stateDir = join(makeRoot(), '.sluice')
   mkdirSync(stateDir, { mode: 0o700 })
-  onTestFinished(() => waitUntil(() => pidsOf(stateDir).length === 0, 'Redis is gone'))
+  onTestFinished(async () => void (await eventually(() => pidsOf(stateDir).length === 0)))
   return stateDir
 }
 

@@ -1,9 +1,9 @@
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { freePort, keep } from '@sluice/embedded'
 import { pingPostgres } from '@sluice/shared/db'
+import { eventually } from './eventually.ts'
 
 export type PoolMode = 'session' | 'transaction'
 
@@ -61,14 +61,12 @@ export async function startPgBouncer(
     changed.port = String(port)
     return changed.href
   }
-  for (const limit = Date.now() + LIMIT_MS; ; await delay(50)) {
-    const error = await pingPostgres(through(postgresUrl)).then(
-      () => undefined,
-      (reason: Error) => reason,
+  const answers = () =>
+    pingPostgres(through(postgresUrl)).then(
+      () => true,
+      () => false,
     )
-    if (!error) break
-    if (Date.now() > limit) throw error
-  }
+  await eventually(answers, LIMIT_MS)
   return {
     through,
     async [Symbol.asyncDispose]() {

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createClusterBus } from './cluster-bus.ts'
+import { eventually } from './eventually.ts'
 import { createRedisServer, type RedisServer } from './redis-server.ts'
 
 /** A Redis Cluster of real nodes on this machine. */
@@ -143,9 +144,5 @@ async function eachBecomes(
   nodes: readonly RedisServer[],
   check: (node: RedisServer) => Promise<boolean>,
 ): Promise<void> {
-  for (const node of nodes) {
-    for (const limit = Date.now() + LIMIT_MS; !(await check(node)); await delay(50)) {
-      if (Date.now() > limit) throw new Error(`the cluster does not come up within ${LIMIT_MS} ms`)
-    }
-  }
+  for (const node of nodes) await eventually(() => check(node), LIMIT_MS)
 }

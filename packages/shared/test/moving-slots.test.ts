@@ -6,9 +6,9 @@ import { createRedisCluster, moveSlot, type RedisCluster } from '@sluice/testkit
 import type { RedisServer } from '@sluice/testkit/redis-server'
 import { createWorld, eventually, openDoor, openWorker } from '@sluice/testkit/world'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createAdd } from '../packages/shared/src/queue/bullmq/add.ts'
-import { createJobClaimer } from '../packages/shared/src/queue/bullmq/claim.ts'
-import { connectRedis } from '../packages/shared/src/queue/connection.ts'
+import { createAdd } from '../src/queue/bullmq/add.ts'
+import { createJobClaimer } from '../src/queue/bullmq/claim.ts'
+import { connectRedis } from '../src/queue/connection.ts'
 
 const SENDERS = 4
 const BACKLOG = 400
