@@ -9,17 +9,17 @@ export type PoolMode = 'session' | 'transaction'
 
 /** A PgBouncer in front of a Postgres, with its defaults but for the mode. */
 export type PgBouncer = AsyncDisposable & {
-  /** Of the database that `url` names, through it. */
+  /** The URL of the same database through this PgBouncer. */
   through(url: string): string
 }
 
-/** No PgBouncer runs as root. */
+/** PgBouncer does not run as root. */
 const NOBODY = 65_534
 const LIMIT_MS = 10_000
 
 /**
- * @param binary where PgBouncer lies
- * @param postgresUrl a server, whose user and password everybody uses
+ * @param binary the path of PgBouncer
+ * @param postgresUrl a server, whose user and password all clients use
  */
 export async function startPgBouncer(
   binary: string,
