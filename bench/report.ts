@@ -7,14 +7,14 @@ import { isReached, type Ratio } from './ratios.ts'
 
 type Table = { readonly title: string; readonly note?: string; readonly rows: readonly (readonly string[])[] }
 
-/** For a terminal. */
+/** The tables for a terminal. */
 export function tables(results: Results, ratios: readonly Ratio[]): string {
   return [aimTable(ratios), ...figureTables(results)]
     .map(({ title, rows }) => [title, '', ...aligned(rows)].join('\n'))
     .join('\n\n')
 }
 
-/** Markdown. */
+/** The page in Markdown. */
 export async function page(results: Results, ratios: readonly Ratio[], plan: Plan): Promise<string> {
   const missed = ratios.filter((ratio) => !isReached(ratio))
   const section = ({ title, note, rows }: Table) =>

@@ -7,13 +7,13 @@ import { newTag } from '../load.ts'
 import { insertManyOf, jobIdOf } from '../peers/app.ts'
 import type { World } from '../world.ts'
 
-/** What the parts allow, each alone, a second. */
+/** How fast the parts are, each alone, a second. */
 export type Limits = {
   /** BullMQ's `addBulk`, 100 jobs at a time, four at once. */
   readonly addBulk: number
   /** Rows by `insert … select from unnest`, 200 at a time, three at once. */
   readonly insert: number
-  /** 4 kB and `fdatasync`, on the disk of the stores. */
+  /** Writes of 4 kB with `fdatasync`, on the disk of the stores. */
   readonly fsync: number
 }
 

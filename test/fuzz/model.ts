@@ -2,8 +2,8 @@ import type { Way } from '@sluice/testkit/world'
 import { BODIES, type Body } from './bodies.ts'
 
 /**
- * What Sluice promises, as a map from body to end state. Between two settlings deliveries wait, and of several bodies
- * of one event any may land first: settling is told which did, and accepts only one that could.
+ * The promises of Sluice, as a map from each body to its end state. Between two settlings deliveries wait, and any body
+ * of an event may land first. Settling learns which one has landed, and accepts only one that could.
  */
 export type Model = ReturnType<typeof createModel>
 
@@ -16,17 +16,17 @@ export type Letter = {
 
 export type Standing = {
   readonly body: Body
-  /** Deliveries answered 200, ever and since the last settling. */
+  /** Deliveries that were answered 200: all, and those since the last settling. */
   sent: number
   since: number
   /** A job or row waits, or may have been handled since the last settling. */
   waiting: boolean
-  /** The queue knows the job, so that further deliveries collapse onto it. */
+  /** The queue has the job, so further deliveries count as its redeliveries. */
   known: boolean
-  /** The queue has given the job up and the sweeper has not come. */
+  /** The queue has given the job up, and no sweep has found it yet. */
   givenUp: boolean
   landed: boolean
-  /** Between these two; the same unless a dead letter was on the way. */
+  /** Between these two numbers. They are equal unless there was a dead letter meanwhile. */
   duplicates: { min: number; max: number }
   letter: Letter | undefined
 }
@@ -48,9 +48,9 @@ export function createModel(way: Way) {
   const mended = new Set<string>()
   const blocksUse = ({ poison }: Body) => poison !== null && !mended.has(poison)
   const acted = { replay: 0, discard: 0 }
-  // A conflict that turns into a refusal by the database leaves its journey marked until the next fold.
+  // If the database refuses an event in conflict, its journey stays marked until the next fold.
 
-  /** @param hasLanded whether the body is seen among the events now */
+  /** @param hasLanded whether the body is among the events now */
   function settle(hasLanded: (body: Body) => boolean): void {
     for (const group of Map.groupBy(standings, ({ body }) => body.key).values()) {
       const moving = group.filter((standing) => standing.waiting || standing.letter?.state === 'replaying')
@@ -74,7 +74,7 @@ export function createModel(way: Way) {
     const { sent, since, waiting, letter } = standing
     standing.landed = true
     const replayed = letter?.state === 'replaying'
-    // The queue's count of deliveries that collapsed onto a job that became a dead letter may be dropped before.
+    // When a job becomes a dead letter, the queue may drop the count of its redeliveries.
     if (way === 'redis' && letter) {
       standing.duplicates = { min: waiting ? since - 1 : 0, max: sent - 1 }
     } else if (waiting) {
@@ -93,7 +93,7 @@ export function createModel(way: Way) {
       standing.letter = { state: 'open', reasons, replays: letter?.replays ?? 0 }
     }
     if (blocksUse(body)) {
-      // Beside another body of its event it may be told by the key alone, before the database sees it.
+      // If another body of the event waits too, the key alone may show the conflict, without the database.
       const hasCompany = moving.some((other) => !blocksUse(other.body))
       bury('rejected_by_database', ...(hasCompany ? ['conflict'] : []))
     } else if (!landed) bury('conflict')

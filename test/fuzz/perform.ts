@@ -5,7 +5,7 @@ import { BODIES, type Body } from './bodies.ts'
 import type { Letter, Model, Standing } from './model.ts'
 import type { System } from './system.ts'
 
-/** Does one act to the system and to the model. What reads or changes what has been handled waits for it first. */
+/** Does one act in the system and in the model. An act on handled events waits until they have been handled. */
 export async function perform(act: Act, system: System, model: Model): Promise<void> {
   switch (act.kind) {
     case 'send': {
@@ -50,7 +50,7 @@ export async function perform(act: Act, system: System, model: Model): Promise<v
       await settle(system, model)
       return decide(act.kind, nthLetter(model, act.letter), system, model)
     case 'replay and discard at once':
-      // A worker could open the letter again in between.
+      // A worker could open the letter again meanwhile.
       if (system.hasWorker()) return
       return contend(nthLetter(model, act.letter), system, model)
     case 'give up': {
@@ -65,7 +65,7 @@ export async function perform(act: Act, system: System, model: Model): Promise<v
   }
 }
 
-/** Where a worker runs, waits until it has handled everything. */
+/** If a worker runs, waits until it has handled everything. */
 export async function settle(system: System, model: Model): Promise<void> {
   if (!system.hasWorker()) return
   await system.settled()

@@ -5,7 +5,7 @@ import { makeRoot, processes, runModule } from '@sluice/testkit/sandbox'
 import { expect, test } from 'vitest'
 import { keep } from '../src/keeper.ts'
 
-// A server that says its pid, stops at SIGTERM with code 5, and does not care for its input.
+// A server that prints its pid, ends at SIGTERM with code 5, and does not read its input.
 const SERVER =
   "process.on('SIGTERM', () => process.exit(5)); setInterval(() => {}, 1000); console.log(process.pid)"
 

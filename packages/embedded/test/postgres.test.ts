@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { startPostgres } from '../src/postgres.ts'
 import { pingPostgres, query } from './stores.ts'
 
-// What root's own directories look like: the user that Postgres then runs as cannot enter them.
+// As the folders of root: the user of Postgres cannot enter them.
 const PRIVATE = 0o700
 const OPEN = 0o755
 
@@ -125,7 +125,7 @@ function startIn(stateDir: string): string {
     console.log((await startPostgres({ ...options, ping })).url)`
 }
 
-/** The postmaster's and its watcher's: both have the data directory among their arguments. */
+/** The pids of the postmaster and its watcher: both have the folder of the data among their arguments. */
 function pidsOf(stateDir: string): number[] {
   const data = join(stateDir, 'postgres')
   const places = existsSync(data) ? [data, realpathSync(data)] : [data]

@@ -5,7 +5,7 @@ import type { Received } from './receiver.ts'
 
 export type Tables = { events: EventRow[]; journeys: JourneyRow[]; deadLetters: DeadLetterRow[] }
 
-/** What a faithful receiver has in its tables, by the receiver's own parser and fold: the model must agree with both. */
+/** The tables of a receiver that works as it should, by its own parser and fold. The model must agree with both. */
 export function landRows(requests: readonly Received[]): Pick<Tables, 'events' | 'journeys'> {
   const events = new Map<string, EventRow>()
   const journeys = new Map<string, JourneyEvent[]>()
@@ -42,7 +42,7 @@ export function landRows(requests: readonly Received[]): Pick<Tables, 'events' |
   return { events: [...events.values()], journeys: [...journeys].map(([name, told]) => rowOf(name, told)) }
 }
 
-/** What the fold is given of an event that arrived at this time. */
+/** The event for the fold, received at this time. */
 export function toldBy(bytes: Buffer, at: number): JourneyEvent {
   const event = parseEvent(bytes)
   const { action, trigger, previousSystemDecision, updatedAMLVersionNumber } = event.details ?? {}

@@ -18,14 +18,14 @@ const closeTogether: Arrival = (_, random) => random.below(20 * MINUTE)
 const atThePaceOfLife: Arrival = ({ moment }, random) =>
   moment * 60 * MINUTE + (random.chance(0.1) ? random.below(30 * MINUTE) : 0)
 
-/** The different events of one journey; empty for a test request. */
+/** The different events of a journey; empty for a test request. */
 function eventsOf(seed: string, index: number): PlannedEvent[] {
   const planned = createJourney(seed, index, mix, ['live', 'sandbox']).flat()
   const distinct = [...new Map(planned.map((event) => [event.eventId ?? event.sha256, event])).values()]
   return distinct.filter(({ bytes }) => readFacts(bytes.toString()).journeyId !== null)
 }
 
-/** Whether the fold says what happened, says that it cannot know, or is wrong. */
+/** Whether the fold is right, reports that it cannot know, or is wrong. */
 function judge(events: readonly PlannedEvent[], arrivals: readonly number[], complete: boolean): string {
   const at = (index: number) => arrivals[index] as number
   const row = rowOf(
@@ -107,7 +107,7 @@ test('events are folded alike each alone and together with their like, whenever 
   }
 })
 
-/** As the database gives them: events that say the same as one, with their count and first and last arrival. */
+/** As the database groups them: events with the same facts are one, with their number and first and last receipt. */
 function together(events: readonly JourneyEvent[]): JourneyEvent[] {
   const sayings = Map.groupBy(events, (event) => {
     const { kind, systemDecision, manualDecision, finalDecision, action, trigger, amlVersion } = event

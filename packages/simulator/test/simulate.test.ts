@@ -81,7 +81,7 @@ test('a stalled receiver does not slow the sender, and the latency counts from t
 
 test('what the sender itself could not send in time counts from the intended time too', async () => {
   await using receiver = await startReceiver((response) => {
-    // Receiver and sender share this thread: the schedule stands still for both.
+    // Receiver and sender share this thread, so the schedule of both stops.
     if (receiver.requests.length === 1) for (const end = Date.now() + 300; Date.now() < end; );
     response.end()
   })

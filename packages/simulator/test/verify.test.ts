@@ -30,7 +30,7 @@ beforeAll(async () => {
   ledgerPath = join(folder, 'run.ledger')
   const seen = new Set<string>()
   await using receiver = await startReceiver((response, { sha256 }) => {
-    // One in ten is refused although it is kept, as by a store that takes an event and dies before it says so.
+    // One event in ten is stored but refused, as by a store that dies before it can answer.
     const refused = !seen.has(sha256) && seen.add(sha256).size % 10 === 0
     status(refused ? 503 : 200)(response)
   })

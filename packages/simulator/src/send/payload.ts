@@ -1,8 +1,8 @@
 import type { Random } from './random.ts'
 
 /**
- * The shape of an account's webhooks over the years. `current` is today's; `middle` has the same six fields for every
- * event; `first` (2023) and `oldest` (2022, without `manualDecision`) have no `eventId` ("IDWise Webhooks").
+ * The shape of an account's webhooks over the years ("IDWise Webhooks"). `current` is today's. `middle` has the same six
+ * fields for every event. `first` (2023) and `oldest` (2022, without `manualDecision`) have no `eventId`.
  */
 export type Shape = 'current' | 'middle' | 'first' | 'oldest'
 
@@ -16,7 +16,7 @@ export type Style = {
   readonly stepFields: boolean
 }
 
-/** An event before it has a shape: the decisions at its time, and the fields that only its type carries. */
+/** An event before it has a shape: the decisions at its time, and the fields that only its type has. */
 export type Draft = {
   readonly event: string
   readonly system: string
