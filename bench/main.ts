@@ -14,7 +14,7 @@ const FULL_REPORT = fileURLToPath(new URL('../docs/reports/performance.md', impo
 type Options = { quick?: true; replica?: true; json?: true; report?: string }
 
 const command = new Command('npm run bench --')
-  .description('measure Sluice beside its peers, on Redis and Postgres servers of its own')
+  .description('measure Sluice and its peers, on a Redis and a Postgres that it starts')
   .option('--quick', 'the ratios alone, in about six minutes; without it every figure, in about half an hour')
   .addOption(
     new Option(

@@ -62,7 +62,7 @@ function figureTables({ answers, landing, flat, redisBytes, limits, backlog, gro
       title: 'Answers',
       note:
         'The ingest alone at saturation: 256 connections, each of which sends as soon as it is answered. The ratio is that to the ' +
-        'bare server (A), measured in turn. Such a closed loop rewards whoever answers in batches (A2).',
+        'bare server (A), measured in turn. Such a closed loop favours a server that answers in batches (A2).',
       rows: [
         ['', 'answers/s', 'ratio to A', 'p50 ms', 'p99 ms', 'p99.9 ms'],
         ...answers.map(({ id, own, perSecondRatio }) => [
@@ -160,7 +160,7 @@ function figureTables({ answers, landing, flat, redisBytes, limits, backlog, gro
     },
     {
       title: 'A long backlog',
-      note: 'Answers at saturation, beside those of the bare server, with events waiting to those with none; and the most memory of each process while they are landed.',
+      note: 'Answers at saturation as a ratio to the bare server, with a backlog compared to without; and the most memory of each process while the backlog is landed.',
       rows: [
         ['', 'waiting', 'ratio', 'ingest MB', 'worker MB'],
         ...backlog.map(({ id, waiting, ratio, ingestMemory, workerMemory }) => [

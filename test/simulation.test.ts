@@ -46,6 +46,7 @@ describe.each(WAYS)('IDWise, simulated with everything that happens to its webho
       workers[index]?.kill('SIGKILL')
       workers[index] = runWorker(world.env)
     }, 1_000)
+    stack.defer(() => clearInterval(killer))
     const ledger = await run(ingest, 400)
     clearInterval(killer)
 

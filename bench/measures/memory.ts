@@ -61,8 +61,8 @@ export async function measureBacklog(
     await using ingest = await startIngest(tested, world)
     for (const { port } of [bare, ingest]) await world.send(port, { seconds: 1 })
     for (let round = 0; round < rounds; round++) {
-      const beside = await world.send(bare.port, { seconds })
-      into.push((await world.send(ingest.port, { seconds })).perSecond / beside.perSecond)
+      const bareAnswers = await world.send(bare.port, { seconds })
+      into.push((await world.send(ingest.port, { seconds })).perSecond / bareAnswers.perSecond)
     }
   }
   await measure(ratios.none)

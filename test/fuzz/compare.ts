@@ -7,8 +7,8 @@ import type { System } from './system.ts'
 /** Compares database and queue with the model, after everything has settled and the worker has ended. */
 export async function compare(system: System, model: Model): Promise<void> {
   const { world } = system
-  const landed = model.standings.filter((standing) => standing.landed)
-  const letters = model.standings.flatMap(({ body, letter }) => (letter ? [{ body, ...letter }] : []))
+  const landed = model.entries.filter((entry) => entry.landed)
+  const letters = model.entries.flatMap(({ body, letter }) => (letter ? [{ body, ...letter }] : []))
 
   expect(await storedEvents(system)).toEqual(
     landed.map(({ body, duplicates }) => ({

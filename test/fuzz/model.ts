@@ -14,7 +14,7 @@ export type Letter = {
   replays: number
 }
 
-export type Standing = {
+export type Entry = {
   readonly body: Body
   /** Deliveries that were answered 200: all, and those since the last settling. */
   sent: number
@@ -32,8 +32,8 @@ export type Standing = {
 }
 
 export function createModel(way: Way) {
-  const standings = BODIES.map(
-    (body): Standing => ({
+  const entries = BODIES.map(
+    (body): Entry => ({
       body,
       sent: 0,
       since: 0,
@@ -52,45 +52,45 @@ export function createModel(way: Way) {
 
   /** @param hasLanded whether the body is among the events now */
   function settle(hasLanded: (body: Body) => boolean): void {
-    for (const group of Map.groupBy(standings, ({ body }) => body.key).values()) {
-      const moving = group.filter((standing) => standing.waiting || standing.letter?.state === 'replaying')
+    for (const group of Map.groupBy(entries, ({ body }) => body.key).values()) {
+      const moving = group.filter((entry) => entry.waiting || entry.letter?.state === 'replaying')
       if (!group.some(({ landed }) => landed)) {
         const candidates = moving.filter(({ body }) => !blocksUse(body))
         const winner = candidates.find(({ body }) => hasLanded(body))
         if (candidates.length > 0 && !winner) throw new Error(`not landed: ${candidates[0]?.body.key}`)
         if (winner) land(winner)
       } else {
-        for (const standing of group.filter(({ landed }) => landed)) count(standing)
+        for (const entry of group.filter(({ landed }) => landed)) count(entry)
       }
-      for (const standing of moving) judge(standing, moving)
-      for (const standing of group) {
-        if (standing.givenUp) sweep(standing)
-        Object.assign(standing, { since: 0, waiting: false, givenUp: false })
+      for (const entry of moving) refuse(entry, moving)
+      for (const entry of group) {
+        if (entry.givenUp) sweep(entry)
+        Object.assign(entry, { since: 0, waiting: false, givenUp: false })
       }
     }
   }
 
-  function land(standing: Standing): void {
-    const { sent, since, waiting, letter } = standing
-    standing.landed = true
+  function land(entry: Entry): void {
+    const { sent, since, waiting, letter } = entry
+    entry.landed = true
     const replayed = letter?.state === 'replaying'
     // When a job becomes a dead letter, the queue may drop the count of its redeliveries.
     if (way === 'redis' && letter) {
-      standing.duplicates = { min: waiting ? since - 1 : 0, max: sent - 1 }
+      entry.duplicates = { min: waiting ? since - 1 : 0, max: sent - 1 }
     } else if (waiting) {
-      standing.duplicates = { min: since - 1, max: replayed ? since : since - 1 }
+      entry.duplicates = { min: since - 1, max: replayed ? since : since - 1 }
     }
   }
 
-  function count({ duplicates, since }: Standing): void {
+  function count({ duplicates, since }: Entry): void {
     duplicates.min += since
     duplicates.max += since
   }
 
-  function judge(standing: Standing, moving: readonly Standing[]): void {
-    const { body, landed, letter } = standing
+  function refuse(entry: Entry, moving: readonly Entry[]): void {
+    const { body, landed, letter } = entry
     const bury = (...reasons: string[]) => {
-      standing.letter = { state: 'open', reasons, replays: letter?.replays ?? 0 }
+      entry.letter = { state: 'open', reasons, replays: letter?.replays ?? 0 }
     }
     if (blocksUse(body)) {
       // If another body of the event waits too, the key alone may show the conflict, without the database.
@@ -100,22 +100,22 @@ export function createModel(way: Way) {
     else if (letter?.state === 'replaying') letter.state = 'resolved'
   }
 
-  function sweep(standing: Standing): void {
-    standing.letter = { state: 'open', reasons: ['worker_crashed'], replays: standing.letter?.replays ?? 0 }
-    standing.known = false
+  function sweep(entry: Entry): void {
+    entry.letter = { state: 'open', reasons: ['worker_crashed'], replays: entry.letter?.replays ?? 0 }
+    entry.known = false
   }
 
   return {
-    standings,
+    entries,
     acted,
     settle,
     sent(body: Body): void {
-      const standing = standings.find((each) => each.body === body) as Standing
-      standing.sent++
-      standing.since++
-      if (way === 'redis' && standing.known) return
-      standing.known = true
-      standing.waiting = true
+      const entry = entries.find((each) => each.body === body) as Entry
+      entry.sent++
+      entry.since++
+      if (way === 'redis' && entry.known) return
+      entry.known = true
+      entry.waiting = true
     },
     mend: (reference: string) => mended.add(reference),
     act(letter: Letter, action: 'replay' | 'discard'): void {
@@ -123,9 +123,9 @@ export function createModel(way: Way) {
       letter.state = action === 'replay' ? 'replaying' : 'discarded'
       if (action === 'replay') letter.replays++
     },
-    giveUp(standing: Standing): void {
-      standing.waiting = false
-      standing.givenUp = true
+    giveUp(entry: Entry): void {
+      entry.waiting = false
+      entry.givenUp = true
     },
   }
 }

@@ -67,8 +67,8 @@ const EXPECTED_TO_BE_SEEN = [
   'rejected_by_database resolved',
 ]
 
-function note(seen: Set<string>, { standings }: Model): void {
-  for (const { landed, duplicates, letter } of standings) {
+function note(seen: Set<string>, { entries }: Model): void {
+  for (const { landed, duplicates, letter } of entries) {
     if (landed) seen.add('landed')
     if (duplicates.min > 0) seen.add('duplicates')
     if (letter) seen.add(`${letter.reasons[0]} ${letter.state}`)

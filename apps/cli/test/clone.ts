@@ -18,7 +18,7 @@ import { processes } from '@sluice/testkit/sandbox'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 
-/** A clone of the repository, whose state lies beside its files. */
+/** The files of a clone that `sluice start` needs. It keeps its state in the same folder. */
 export type Clone = AsyncDisposable & {
   readonly dir: string
   start(options?: { env?: Record<string, string>; args?: string[] }): Started

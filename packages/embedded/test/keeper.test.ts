@@ -37,7 +37,7 @@ test('stopping a kept server gives it its signal and leaves nothing behind', asy
   expect(statSync(join(root, 'log')).mode & 0o777).toBe(0o600)
 })
 
-test('a server that ends by itself is noticed, with its exit code, and its watcher ends too', async () => {
+test('when a server ends without being asked, its exit code is known and its watcher ends too', async () => {
   const root = makeRoot()
   const kept = keepServer(root, 'process.exit(3)')
 

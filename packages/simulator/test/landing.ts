@@ -37,13 +37,16 @@ export function landRows(requests: readonly Received[]): Pick<Tables, 'events' |
     })
     if (event.journeyId === null) continue
     const name = `${environment} ${event.journeyId}`
-    journeys.set(name, [...(journeys.get(name) ?? []), toldBy(bytes, at)])
+    journeys.set(name, [...(journeys.get(name) ?? []), landedAt(bytes, at)])
   }
-  return { events: [...events.values()], journeys: [...journeys].map(([name, told]) => rowOf(name, told)) }
+  return {
+    events: [...events.values()],
+    journeys: [...journeys].map(([name, landed]) => rowOf(name, landed)),
+  }
 }
 
 /** The event for the fold, received at this time. */
-export function toldBy(bytes: Buffer, at: number): JourneyEvent {
+export function landedAt(bytes: Buffer, at: number): JourneyEvent {
   const event = parseEvent(bytes)
   const { action, trigger, previousSystemDecision, updatedAMLVersionNumber } = event.details ?? {}
   return {

@@ -223,7 +223,7 @@ test('an event whose id was altered is missing, and a row that nobody sent', asy
   })
 })
 
-test('deliveries counted beyond those that were sent are told, and more than a few are a fault; too few are none', async () => {
+test('deliveries that were counted and never sent are reported, and more than a few are a fault; too few are none', async () => {
   const { events } = landRows(requests)
   const index = events.findIndex(({ kind }) => kind === 'finished_journey')
   const row = events[index] as EventRow
@@ -251,7 +251,7 @@ test('what somebody else writes during the run is a fault, and after it is not',
   })
 })
 
-test('a seed used before is told by its events, not by test requests, which are the same in every run', async () => {
+test('a seed that was used before is found by its events, not by test requests, which are the same in every run', async () => {
   const { events } = landRows(requests)
   const early = (row: EventRow) => ({
     ...row,
