@@ -6,16 +6,16 @@ import { eventOf } from './events.ts'
 
 /**
  * A process that sends events over kept-alive connections, one run for each message that it gets, and answers with the
- * figures. It stays for all runs: a new process would compile its code for two seconds while a candidate is measured. It
- * writes prepared bytes to sockets: the client of the simulator costs more CPU per request than the servers do, on the
- * same machine.
+ * figures. It stays for all runs: a new process would compile its code for two seconds while a candidate is measured.
+ * It writes prepared bytes to sockets: the client of the simulator costs more CPU per request than the servers do, on
+ * the same machine.
  *
  * With a rate it is an open loop: event n is due n/rate seconds after the start, whatever the receiver does, and its
- * latency counts from then. (Timers have a grain of 1 ms, which is in every figure.) Without a rate each connection sends
- * the next event when the last one is answered. The run starts when all connections are open.
+ * latency counts from then. (Timers have a grain of 1 ms, which is in every figure.) Without a rate each connection
+ * sends the next event when the last one is answered. The run starts when all connections are open.
  *
- * It is not autocannon, whose rate belongs to each connection: a connection that waits for its answer sends nothing, so a
- * slow receiver would lower the rate. It also sends the same body again, or builds a request object for each event.
+ * It is not autocannon, whose rate belongs to each connection: a connection that waits for its answer sends nothing, so
+ * a slow receiver would lower the rate. It also sends the same body again, or builds a request object for each event.
  */
 export type SenderOptions = {
   readonly port: number

@@ -46,8 +46,8 @@ export async function createWorld(): Promise<World> {
   await db.pool.query(PEERS_TABLE)
   // The only way to know when a row became visible.
   await db.pool.query('alter system set track_commit_timestamp = on')
-  // A Postgres that has run for a while recycles the segments of its log. A new one must create them, which delays every
-  // commit by some 50 ms, at full load once a second.
+  // A Postgres that has run for a while recycles the segments of its log. A new one must create them, which delays
+  // every commit by some 50 ms, at full load once a second.
   await db.pool.query(`alter system set min_wal_size = '1GB'`)
   await postgres.kill()
   await postgres.start()

@@ -57,8 +57,8 @@ export async function measureFlat(
     return flat
   }
   /**
-   * Waits until everything has landed and is on disk. Otherwise Linux keeps what Postgres has appended for 30 s and writes
-   * it at once, and a sync of Redis then takes 50 to 100 ms.
+   * Waits until everything has landed and is on disk. Otherwise Linux keeps what Postgres has appended for 30 s and
+   * writes it at once, and a sync of Redis then takes 50 to 100 ms.
    */
   async function quiet(): Promise<void> {
     await drained(world, id)

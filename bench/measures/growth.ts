@@ -25,8 +25,8 @@ select 'live', 'grown-' || n, 'CUST-' || n, 'in_progress', 'Incomplete', 'Incomp
   now() - interval '1 day' from generate_series($1::int, $2::int) as n`
 
 /**
- * Measures landing at each size, and without rows before and afterwards, because a machine changes its speed. Each round
- * empties the queue, but not the tables.
+ * Measures landing at each size, and without rows before and afterwards, because a machine changes its speed. Each
+ * round empties the queue, but not the tables.
  */
 export async function measureGrowth(
   world: World,

@@ -39,8 +39,8 @@ export type Backlog = {
   readonly id: string
   readonly waiting: number
   /**
-   * Answers a second at saturation, as a ratio to the bare server; and that ratio as a part of the one without a backlog,
-   * which is measured before and afterwards. Medians of the rounds.
+   * Answers a second at saturation, as a ratio to the bare server; and that ratio as a part of the one without a
+   * backlog, which is measured before and afterwards. Medians of the rounds.
    */
   readonly ratio: number
   /** The most memory, MB, while the worker lands the backlog and new events are received. */

@@ -47,7 +47,8 @@ const common: fc.WeightedArbitrary<Act>[] = [
   { weight: 2, arbitrary: act('replay and discard at once', { letter: nth }) },
 ]
 
-// If its worker is killed, a job of the queue is claimed again after 15 to 25 s only, so workers are killed by the inbox.
+// If its worker is killed, a job of the queue is claimed again after 15 to 25 s only, so workers are killed by the
+// inbox.
 const own: Record<Way, fc.WeightedArbitrary<Act>[]> = {
   inbox: [{ weight: 1, arbitrary: act('kill worker', { at: fc.constantFrom(...STEPS) }) }],
   redis: [{ weight: 4, arbitrary: act('give up', { job: nth }) }],

@@ -19,7 +19,9 @@ export const LIVE = '/webhooks/idwise/live'
 export const GOOD_HEADERS = { authorization: `Bearer ${TOKEN}` }
 const LIMIT = 256 * 1024
 
-/** Whole requests to start from. Those of strangers have no secret, valid ones are answered 200, large ones are rare. */
+/**
+ * Whole requests to start from. Those of strangers have no secret, valid ones are answered 200, large ones are rare.
+ */
 export type Corpus = { welcome: string[]; valid: string[]; strangers: string[]; large: string[] }
 
 export function createCorpus(): Corpus {

@@ -22,9 +22,9 @@ export type KeepOptions = {
   gid?: number
 }
 
-// The server replaces the shell and keeps its pid, so signals reach it directly. The watcher reads from our pipe until it
-// ends, because this process or the server has ended. It is forked twice so that it is no child of the server: Postgres
-// restarts everything when a child that it does not know crashes.
+// The server replaces the shell and keeps its pid, so signals reach it directly. The watcher reads from our pipe until
+// it ends, because this process or the server has ended. It is forked twice so that it is no child of the server:
+// Postgres restarts everything when a child that it does not know crashes.
 const SCRIPT = `
 signal=$1; shift
 ( ( read -r _; kill -s "$signal" $$ 2>/dev/null ) <&3 & ) 3<&0

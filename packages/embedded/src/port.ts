@@ -13,8 +13,8 @@ const POLL_MS = 50
 
 /**
  * A free port of 127.0.0.1: the preferred one, else a random one below those that systems give to outgoing connections.
- * An outgoing connection could take such a port between two starts. A client that keeps trying to reach a stopped server
- * there may even connect to itself. The package get-port starts each search at the same port and does not wait.
+ * An outgoing connection could take such a port between two starts. A client that keeps trying to reach a stopped
+ * server there may even connect to itself. The package get-port starts each search at the same port and does not wait.
  */
 export async function freePort(preferred?: number): Promise<number> {
   if (preferred !== undefined && (await becomesFree(preferred))) return preferred

@@ -6,9 +6,9 @@ import type { Environment } from '@sluice/shared/envelope'
 import { UserError } from '@sluice/shared/runtime'
 
 /**
- * What the sender has done, one JSON object per line, only appended. Each line ends with a checksum of itself and of the
- * checksum before it, so a line that was altered, removed, added or moved is noticed. This guards against accidents:
- * an attacker who can write the file could compute the checksums again.
+ * What the sender has done, one JSON object per line, only appended. Each line ends with a checksum of itself and of
+ * the checksum before it, so a line that was altered, removed, added or moved is noticed. This guards against
+ * accidents: an attacker who can write the file could compute the checksums again.
  *
  * The line of an event is in the file before its first byte leaves. After a crash of the sender the ledger therefore
  * knows every row that can appear. Answers follow within 100 ms. A crash may lose the last of them: then too few events

@@ -47,7 +47,9 @@ function killAll(): void {
   for (const child of alive) child.kill('SIGKILL')
 }
 
-/** Runs a file on this Node.js. Its environment has PATH and `env`, nothing else. A relative path starts at the root. */
+/**
+ * Runs a file on this Node.js. Its environment has PATH and `env`, nothing else. A relative path starts at the root.
+ */
 export function run(
   file: string,
   args: readonly string[],

@@ -8,8 +8,8 @@ import type { Stats } from './stats.ts'
 export type Delivery = { readonly n: number; readonly event: PlannedEvent; readonly dueAt: number }
 
 /**
- * Delivers one event as IDWise does ("Webhook FAQ"). Anything but a 200 in time is a failure. After each failure the same
- * bytes are sent again one gap later, until there is no gap left.
+ * Delivers one event as IDWise does ("Webhook FAQ"). Anything but a 200 in time is a failure. After each failure the
+ * same bytes are sent again one gap later, until there is no gap left.
  */
 export function createDeliver(deps: {
   send: Send

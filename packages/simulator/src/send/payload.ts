@@ -1,8 +1,8 @@
 import type { Random } from './random.ts'
 
 /**
- * The shape of an account's webhooks over the years ("IDWise Webhooks"). `current` is today's. `middle` has the same six
- * fields for every event. `first` (2023) and `oldest` (2022, without `manualDecision`) have no `eventId`.
+ * The shape of an account's webhooks over the years ("IDWise Webhooks"). `current` is today's. `middle` has the same
+ * six fields for every event. `first` (2023) and `oldest` (2022, without `manualDecision`) have no `eventId`.
  */
 export type Shape = 'current' | 'middle' | 'first' | 'oldest'
 

@@ -75,7 +75,8 @@ export function createSend({
         response.resume()
       })
 
-      // Only when there is a connection: otherwise a request that was never sent would look like one that may have arrived.
+      // Only when there is a connection: otherwise a request that was never sent would look like one that may have
+      // arrived.
       function begin() {
         connected = true
         timer.refresh()

@@ -7,8 +7,8 @@ export type KnownJourney = { readonly landed: LandedEvent[]; complete: boolean }
 
 /**
  * Compares the receiver's journeys with the model. A field that differs is left open only if the receiver reports that
- * it could not know it, has a reason for that, and has a value that the events allow. Journeys that are not in the ledger
- * belong to another run.
+ * it could not know it, has a reason for that, and has a value that the events allow. Journeys that are not in the
+ * ledger belong to another run.
  *
  * @param known by `journeyKey`; is emptied
  * @returns how many fields were left open

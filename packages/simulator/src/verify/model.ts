@@ -2,11 +2,11 @@ import type { Facts } from './facts.ts'
 
 /**
  * The journey that a receiver should have. The sender knows in which order things happened. Payloads have no time, so a
- * receiver must find the order from their content ("IDWise Webhook Types", "Updated Journey Webhook", "AML Monitor Update
- * Webhook"):
+ * receiver must find the order from their content ("IDWise Webhook Types", "Updated Journey Webhook", "AML Monitor
+ * Update Webhook"):
  *
- * - Each event quotes the decisions of its time, so the last event that has a decision gives the journey's. Finished Spot
- *   Check and Finished Ongoing Check quote those of the check, and the meaning of an unknown event is not known.
+ * - Each event quotes the decisions of its time, so the last event that has a decision gives the journey's. Finished
+ *   Spot Check and Finished Ongoing Check quote those of the check. The meaning of an unknown event is not known.
  * - A null manual decision means "not reviewed" and replaces nothing. The final decision is the manual one if there is
  *   one, else the system's. A request for steps is a decision only while the steps are awaited. An event of the oldest
  *   shape has no `manualDecision`: there a `finalDecision` of Approved or Rejected shows a review.
