@@ -1,17 +1,17 @@
 import { queueKeys, shardPrefix } from '@sluice/shared/queue'
-import { type Running, run } from '@sluice/testkit/process'
-import type { World } from './world.ts'
+import { PROGRAMS, type Running, run, SERVES } from '@sluice/testkit/process'
+import { QUEUE_PREFIX, type World } from './world.ts'
 
-/** A way to receive webhooks, as processes of its own. */
+/** A way to receive webhooks: an ingest and a worker, each a process. */
 export type Candidate = {
   readonly id: string
   readonly name: string
   /** File and arguments. */
   readonly ingest?: readonly [string, ...string[]]
   readonly worker?: readonly [string, ...string[]]
-  /** Puts `count` events of a run in front of its worker: gets count and tag as further arguments. */
+  /** Puts events in front of its worker. Their count and their tag are added to the arguments. */
   readonly fill?: readonly [string, ...string[]]
-  /** Settings that are not set for it. */
+  /** The settings that it must not have. */
   readonly without?: readonly string[]
   /** Options of Node.js for its worker. */
   readonly workerOptions?: string
@@ -48,8 +48,8 @@ const boss = {
   table: 'bench_events',
 } as const
 const sluice = {
-  ingest: ['apps/ingest/src/main.ts'],
-  worker: ['apps/worker/src/main.ts'],
+  ingest: [PROGRAMS.ingest],
+  worker: [PROGRAMS.worker],
   fill: ['bench/peers/sluice.ts', 'fill'],
   table: 'events',
   // As docker-compose.yml runs it.
@@ -101,7 +101,12 @@ const ALL: readonly Candidate[] = [
     waiting: rows('select count(*) from graphile_worker._private_jobs'),
     table: 'bench_events',
   },
-  { id: 'S', name: 'Sluice on Redis', ...sluice, waiting: lists(queueKeys(shardPrefix('bench', 0)).queue) },
+  {
+    id: 'S',
+    name: 'Sluice on Redis',
+    ...sluice,
+    waiting: lists(queueKeys(shardPrefix(QUEUE_PREFIX, 0)).queue),
+  },
   {
     id: 'P',
     name: 'Sluice on the inbox alone',
@@ -119,34 +124,38 @@ export function candidate(id: string): Candidate {
 
 export const NAMES: readonly (readonly [string, string])[] = ALL.map(({ id, name }) => [id, name] as const)
 
+/** What an ingest and a worker print when they are ready: Sluice's, or a peer's. */
+const LISTENS = new RegExp(`${SERVES.ingest.source}|listens on (\\d+)`)
+const WORKS = new RegExp(`${SERVES.worker.source}|works`)
+
 export type Started = AsyncDisposable & { readonly pid: number }
 
-/** Starts its ingest, and resolves when it listens. */
+/** Resolves when its ingest listens. */
 export async function startIngest(
   { id, ingest, without }: Candidate,
   world: World,
 ): Promise<Started & { readonly port: number }> {
   if (!ingest) throw new Error(`${id} has no ingest`)
-  const running = launch(ingest[0], ingest.slice(1), settings(world, without))
-  const [, ready, listens] = await running.printed(/"port":(\d+)[^\n]*"ingest listens"|listens on (\d+)/)
+  const running = run(ingest[0], ingest.slice(1), settings(world, without))
+  const [, ready, listens] = await running.printed(LISTENS)
   return { pid: running.pid, port: Number(ready ?? listens), [Symbol.asyncDispose]: () => end(running) }
 }
 
-/** Starts its worker, and resolves when it takes events. */
+/** Resolves when its worker claims events. */
 export async function startWorker(
   { id, worker, workerOptions = '', without }: Candidate,
   world: World,
 ): Promise<Started> {
   if (!worker) throw new Error(`${id} has no worker`)
-  const running = launch(worker[0], worker.slice(1), {
+  const running = run(worker[0], worker.slice(1), {
     ...settings(world, without),
     NODE_OPTIONS: workerOptions,
   })
-  await running.printed(/worker takes events|works/)
+  await running.printed(WORKS)
   return { pid: running.pid, [Symbol.asyncDispose]: () => end(running) }
 }
 
-/** Puts events in front of its worker, which must not run. */
+/** Puts events in front of its worker, which must not run meanwhile. */
 export async function fill(
   { id, fill, without }: Candidate,
   world: World,
@@ -154,7 +163,7 @@ export async function fill(
   tag: string,
 ): Promise<void> {
   if (!fill) throw new Error(`${id} cannot be filled`)
-  await using running = launch(fill[0], [...fill.slice(1), String(count), tag], settings(world, without))
+  await using running = run(fill[0], [...fill.slice(1), String(count), tag], settings(world, without))
   const code = await running.exited
   if (code !== 0) throw new Error(`filling ${id} ended with ${code}: ${running.output()}`)
 }
@@ -163,19 +172,5 @@ function settings(world: World, without: readonly string[] = []): Record<string,
   return Object.fromEntries(Object.entries(world.env).filter(([name]) => !without.includes(name)))
 }
 
-/** A process that an interrupt of this one does not leave behind. */
-function launch(file: string, args: readonly string[], env: Record<string, string>): Running {
-  const running = run(file, args, env)
-  const kill = () => running.kill('SIGKILL')
-  process.once('exit', kill)
-  void running.exited.then(() => process.off('exit', kill))
-  return running
-}
-
-/** By SIGTERM, so that nothing is left for the next one; a peer that does not react is killed. */
-async function end(running: Running): Promise<void> {
-  running.kill('SIGTERM')
-  const timer = setTimeout(() => running.kill('SIGKILL'), 3_000)
-  await running.exited
-  clearTimeout(timer)
-}
+/** Lets it finish, so that it leaves nothing for the next one. */
+const end = (running: Running) => running.stop(3_000)

@@ -1,4 +1,4 @@
-/** Every event of one run, about 200 bytes each: five to a journey, so that folding journeys has something to do. */
+/** The events of a journey, about 200 bytes each. There are five, so that the fold has something to do. */
 const STAGES = [
   ['Finished Step', 'Incomplete'],
   ['Finished Step', 'Incomplete'],
@@ -19,8 +19,8 @@ export type BenchEvent = {
 }
 
 /**
- * The n-th event of a run. 2,000 journeys go on side by side, so that events of one journey come 2,000 apart: at 2,000 a
- * second that is a second, and people are slower.
+ * The n-th event of a run. 2,000 journeys go on at the same time, so there are 2,000 events between two of one journey.
+ * At 2,000 a second that is one second, and people are slower.
  *
  * @param tag 8 characters that no other run has
  */

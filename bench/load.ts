@@ -9,9 +9,9 @@ const SENDER = fileURLToPath(new URL('sender.ts', import.meta.url))
 /** Eight hex digits that no other run of this process has. */
 export const newTag = () => randomBytes(4).toString('hex')
 
-/** Sends events from a process of its own, one run at a time. */
+/** A process that sends events, one run at a time. */
 export type Load = AsyncDisposable & {
-  /** Without a rate: as fast as the answers come. */
+  /** Without a rate it sends as fast as the answers come. */
   send(port: number, options: LoadOptions): Promise<Sent & { readonly tag: string }>
 }
 export type LoadOptions = { readonly rate?: number; readonly seconds: number }
@@ -37,7 +37,7 @@ export function createLoad(token: string): Load {
   }
 }
 
-/** The share of requests that were not answered 200, those that were not answered in time included. */
+/** How many requests were not answered 200 in time. */
 export function failed({ answers, left }: Sent): number {
   return left + Object.entries(answers).reduce((sum, [status, n]) => sum + (status === '200' ? 0 : n), 0)
 }

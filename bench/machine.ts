@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 
-/** Clock ticks a second, the unit of /proc/PID/stat; Linux shows user space 100 on every architecture. */
+/** Clock ticks a second, the unit of /proc/PID/stat. On Linux it is 100 on every architecture. */
 const TICKS = 100
 
-/** CPU seconds that a process has used so far, all of its threads; Linux only ("proc_pid_stat(5)"). */
+/** The CPU seconds of all threads of a process so far. Linux only ("proc_pid_stat(5)"). */
 export function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  // "pid (name) state ppid …"; the name may hold anything but the last parenthesis. utime and stime are 14 and 15.
+  // "pid (name) state ppid …"; the name may contain anything but the last parenthesis. utime and stime are 14 and 15.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) / TICKS
 }

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { exitOnInterrupt } from '@sluice/testkit/report'
+import { Command, Option } from 'commander'
 import { measure } from './measure.ts'
 import { measureReplica, type ReplicaCost } from './measures/replica.ts'
 import { FULL, QUICK } from './plan.ts'
@@ -10,33 +11,28 @@ import { createWorld } from './world.ts'
 
 const FULL_REPORT = fileURLToPath(new URL('../docs/reports/performance.md', import.meta.url))
 
-const USAGE = `npm run bench -- [--quick | --replica] [--json] [--report FILE]
+type Options = { quick?: true; replica?: true; json?: true; report?: string }
 
-  --quick    the ratios alone, in about six minutes; without it every figure, in about half an hour
-  --replica  only what it costs an answer to wait for a replica of Redis that is 1 ms away, in about a minute
-  --json     prints { "ratios": { … }, … } instead of tables
-  --report   writes a page about the run (default without --quick: docs/reports/performance.md)
+const command = new Command('npm run bench --')
+  .description('measure Sluice and its peers, on a Redis and a Postgres that it starts')
+  .option('--quick', 'the ratios alone, in about six minutes; without it every figure, in about half an hour')
+  .addOption(
+    new Option(
+      '--replica',
+      'only what an answer costs that waits for a replica of Redis 1 ms away, in about a minute',
+    ).conflicts('quick'),
+  )
+  .option('--json', 'print { "ratios": { … }, … } instead of tables')
+  .option(
+    '--report <file>',
+    'write a page about the run (without --quick by default docs/reports/performance.md)',
+  )
+  .addHelpText('after', '\nIt needs Linux with redis-server installed.')
+  .action((options: Options) => (options.replica ? runReplica(options) : runAll(options)))
 
-It starts its own Redis, Postgres and servers on this machine, and needs Linux with redis-server installed.`
-
-/** @returns the exit code: 2 where the arguments are wrong. A ratio that misses its aim is a finding, no failure. */
-async function main(): Promise<number> {
-  const flag = { type: 'boolean' } as const
-  const { values } = parseArgs({
-    options: { quick: flag, json: flag, replica: flag, report: { type: 'string' }, help: flag },
-  })
-  if (values.help) {
-    console.log(USAGE)
-    return 0
-  }
-  if (values.replica) {
-    await using world = await createWorld()
-    const cost = await measureReplica(world, QUICK.answerRounds)
-    console.log(values.json ? JSON.stringify(cost) : inWords(cost))
-    return 0
-  }
-  const plan = values.quick ? QUICK : FULL
-  const report = values.report ?? (values.quick ? undefined : FULL_REPORT)
+/** A ratio that misses its aim is a finding and no failure: the exit code is 0. */
+async function runAll({ quick, json, report = quick ? undefined : FULL_REPORT }: Options): Promise<void> {
+  const plan = quick ? QUICK : FULL
   const results = await measure(
     plan,
     (line) => console.error(line),
@@ -45,14 +41,18 @@ async function main(): Promise<number> {
     },
   )
   const ratios = ratiosOf(results)
-  if (values.json) {
-    const plain = Object.fromEntries(ratios.map(({ name, value }) => [name, value]))
-    console.log(JSON.stringify({ ratios: plain, aims: ratios, ...results }, null, 2))
-  } else console.log(tables(results, ratios))
-  return 0
+  if (!json) return console.log(tables(results, ratios))
+  const plain = Object.fromEntries(ratios.map(({ name, value }) => [name, value]))
+  console.log(JSON.stringify({ ratios: plain, aims: ratios, ...results }, null, 2))
 }
 
-function inWords({ alone, acknowledged }: ReplicaCost): string {
+async function runReplica({ json }: Options): Promise<void> {
+  await using world = await createWorld()
+  const cost = await measureReplica(world, QUICK.answerRounds)
+  console.log(json ? JSON.stringify(cost) : describeReplica(cost))
+}
+
+function describeReplica({ alone, acknowledged }: ReplicaCost): string {
   const ms = (milliseconds: number) => `${milliseconds.toFixed(1)} ms`
   return [
     'Answers at 1,000 a second, Redis with a replica 1 ms away:',
@@ -61,14 +61,5 @@ function inWords({ alone, acknowledged }: ReplicaCost): string {
   ].join('\n')
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => {
-    console.error(`Interrupted (${signal}).`)
-    process.exit(130)
-  })
-}
-
-process.exitCode = await main().catch((error) => {
-  console.error(error.code?.startsWith('ERR_PARSE_ARGS') ? `${error.message}\n\n${USAGE}` : error)
-  return error.code?.startsWith('ERR_PARSE_ARGS') ? 2 : 1
-})
+exitOnInterrupt()
+await command.parseAsync()

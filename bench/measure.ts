@@ -24,9 +24,9 @@ export type { Answers, Backlog, Flat, Growth, Landing, Limits, Paired, RedisByte
 const REDIS_BYTES_EVENTS = 10_000
 
 /**
- * One after the other, since the machine is the same for all.
+ * Measures one part after the other, on one machine.
  *
- * @param measured gets what is known so far, after each part: an interrupted run leaves what it has
+ * @param measured gets the results so far after each part, so that an interrupted run leaves them
  */
 export async function measure(
   plan: Plan,

@@ -1,22 +1,22 @@
 /** How much is measured. */
 export type Plan = {
   readonly rounds: number
-  /** Of the ingest alone: its CPU per event differs by a tenth from one to the next. */
+  /** Rounds of the ingest alone. Its CPU per event differs by a tenth from round to round. */
   readonly answerRounds: number
-  /** Length of one measurement under load. */
+  /** Length of a measurement under load. */
   readonly seconds: number
-  /** Length of one with a worker beside the ingest, in which a backlog has to show. */
+  /** Length of a measurement of ingest and worker together, in which a backlog must show. */
   readonly flatSeconds: number
   /** Events that a worker lands. */
   readonly backlog: number
-  /** Events that wait while the answers are measured; 0: not measured. */
+  /** Events that wait while the answers are measured; 0 leaves this out. */
   readonly waiting: number
-  /** Rows that the table of events has before landing is measured; empty: not measured. */
+  /** Rows in the table of events before landing is measured; empty leaves this out. */
   readonly grown: readonly number[]
   /** Events a second at which the CPU per event is measured. */
   readonly steadyRates: readonly number[]
   readonly answers: readonly string[]
-  /** In an order in which those that are compared follow each other, on a machine that changes its speed. */
+  /** Candidates that are compared follow each other, because a machine changes its speed. */
   readonly landing: readonly string[]
   readonly pairs: readonly string[]
   readonly flat: readonly string[]

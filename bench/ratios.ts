@@ -1,6 +1,6 @@
 import type { Results } from './measure.ts'
 
-/** One of the aims: a figure as a ratio to a peer's of the same run, or a size. */
+/** A figure with an aim: a ratio to the figure of a peer in the same run, or a size. */
 export type Ratio = {
   readonly name: string
   readonly value: number
@@ -10,7 +10,7 @@ export type Ratio = {
 
 const CPU_RATE = 2_000
 
-/** Ratios whose parts were not measured are left out. */
+/** Leaves out the ratios whose parts were not measured. */
 export function ratiosOf(results: Results): Ratio[] {
   const paired = (id: string) => results.answers.find((each) => each.id === id)
   const relative = (id: string) => paired(id)?.perSecondRatio

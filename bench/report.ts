@@ -1,4 +1,5 @@
-import { aligned, machine, markdown } from '@sluice/testkit/report'
+import { aligned } from '@sluice/shared/runtime'
+import { machine, markdown } from '@sluice/testkit/report'
 import { NAMES } from './candidates.ts'
 import type { Results } from './measure.ts'
 import type { Plan } from './plan.ts'
@@ -6,14 +7,14 @@ import { isReached, type Ratio } from './ratios.ts'
 
 type Table = { readonly title: string; readonly note?: string; readonly rows: readonly (readonly string[])[] }
 
-/** For a terminal. */
+/** The tables for a terminal. */
 export function tables(results: Results, ratios: readonly Ratio[]): string {
   return [aimTable(ratios), ...figureTables(results)]
-    .map(({ title, rows }) => `${title}\n\n${aligned(rows)}`)
+    .map(({ title, rows }) => [title, '', ...aligned(rows)].join('\n'))
     .join('\n\n')
 }
 
-/** Markdown. */
+/** The page in Markdown. */
 export async function page(results: Results, ratios: readonly Ratio[], plan: Plan): Promise<string> {
   const missed = ratios.filter((ratio) => !isReached(ratio))
   const section = ({ title, note, rows }: Table) =>
@@ -61,7 +62,7 @@ function figureTables({ answers, landing, flat, redisBytes, limits, backlog, gro
       title: 'Answers',
       note:
         'The ingest alone at saturation: 256 connections, each of which sends as soon as it is answered. The ratio is that to the ' +
-        'bare server (A), measured in turn. Such a closed loop rewards whoever answers in batches (A2).',
+        'bare server (A), measured in turn. Such a closed loop favours a server that answers in batches (A2).',
       rows: [
         ['', 'answers/s', 'ratio to A', 'p50 ms', 'p99 ms', 'p99.9 ms'],
         ...answers.map(({ id, own, perSecondRatio }) => [
@@ -159,7 +160,7 @@ function figureTables({ answers, landing, flat, redisBytes, limits, backlog, gro
     },
     {
       title: 'A long backlog',
-      note: 'Answers at saturation, beside those of the bare server, with events waiting to those with none; and the most memory of each process while they are landed.',
+      note: 'Answers at saturation as a ratio to the bare server, with a backlog compared to without; and the most memory of each process while the backlog is landed.',
       rows: [
         ['', 'waiting', 'ratio', 'ingest MB', 'worker MB'],
         ...backlog.map(({ id, waiting, ratio, ingestMemory, workerMemory }) => [

@@ -5,26 +5,29 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { eventOf } from './events.ts'
 
 /**
- * A process that sends events over kept-alive connections, once for each message that it gets, and answers what became of
- * them. It stays for all runs: a new one would compile its code beside what is measured, for two seconds. It writes
- * prepared bytes to sockets, since a client like the simulator's costs more CPU per request than the servers that are
- * to be measured beside it.
+ * A process that sends events over kept-alive connections, one run for each message that it gets, and answers with the
+ * figures. It stays for all runs: a new process would compile its code for two seconds while a candidate is measured.
+ * It writes prepared bytes to sockets: the client of the simulator costs more CPU per request than the servers do, on
+ * the same machine.
  *
  * With a rate it is an open loop: event n is due n/rate seconds after the start, whatever the receiver does, and its
- * latency counts from then (timers have a grain of 1 ms, which is in every figure). Without, each connection sends the
- * next event as soon as the last one is answered. The start is when all connections are open.
+ * latency counts from then. (Timers have a grain of 1 ms, which is in every figure.) Without a rate each connection
+ * sends the next event when the last one is answered. The run starts when all connections are open.
+ *
+ * It is not autocannon, whose rate belongs to each connection: a connection that waits for its answer sends nothing, so
+ * a slow receiver would lower the rate. It also sends the same body again, or builds a request object for each event.
  */
 export type SenderOptions = {
   readonly port: number
   readonly token: string
   readonly tag: string
-  /** Events a second; null: as fast as the answers come. */
+  /** Events a second; null sends as fast as the answers come. */
   readonly rate: number | null
   readonly seconds: number
 }
 
 export type Sent = {
-  /** UpdateRequests that were counted, by status; `broken` where there was none. */
+  /** Requests that were counted, by status; `broken` if the connection ended without one. */
   readonly answers: Readonly<Record<string, number>>
   readonly perSecond: number
   readonly p50: number
@@ -35,7 +38,7 @@ export type Sent = {
 }
 
 const CONNECTIONS = 256
-/** Not counted, from the start. */
+/** The first requests are not counted. */
 const WARM_UP_MS = 300
 const DRAIN_MS = 3_000
 
@@ -55,7 +58,7 @@ async function run({ port, token, tag, rate, seconds }: SenderOptions): Promise<
   let counted = 0
   let lastAnswer = 0
 
-  /** Resolves when it is open, or cannot be. */
+  /** Resolves when the connection is open, or has failed. */
   async function open(): Promise<void> {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true })
     const connection: Connection = { socket, dueAt: undefined, rest: undefined }

@@ -1,28 +1,24 @@
-import { randomBytes } from 'node:crypto'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { createDb, type Db, migrateSchema } from '@sluice/shared/db'
-import { createLog } from '@sluice/shared/runtime'
-import { createPostgresServer, type PostgresServer } from '@sluice/testkit/postgres-server'
-import { createRedisServer, type RedisServer } from '@sluice/testkit/redis-server'
+import { migrateSchema } from '@sluice/shared/db'
+import { createRedisServer } from '@sluice/testkit/redis-server'
+import { LIVE_TOKEN, settingsOf } from '@sluice/testkit/settings'
+import { createStores, type Stores } from '@sluice/testkit/stores'
 import { createLoad, type Load } from './load.ts'
 
-/** The stores that every candidate runs on in turn, with the settings that Sluice asks for. */
-export type World = AsyncDisposable & {
+/** The stores that all candidates use in turn, with the settings that Sluice asks for. */
+export type World = Stores & {
   readonly send: Load['send']
-  readonly redis: RedisServer
-  readonly postgres: PostgresServer
-  readonly db: Db
   readonly env: Readonly<Record<string, string>>
   /** Empties both stores, and settles them. */
   clear(): Promise<void>
-  /** Lets both write out what they have, so that neither begins to while somebody else is measured. */
+  /** Makes both write everything to disk, so that neither does so while a candidate is measured. */
   settle(): Promise<void>
 }
 
-const TOKEN = randomBytes(24).toString('base64url')
+export const QUEUE_PREFIX = 'bench'
+/** As the embedded Redis has them. */
+const REDIS_SETTINGS = { 'hash-max-listpack-value': '1024', 'auto-aof-rewrite-min-size': '256mb' }
 
 const PEERS_TABLE = `create table bench_events (event_id text primary key, event text not null, journey_id text,
   reference_no text, system_decision text, body jsonb not null, processed_at timestamptz not null default now())`
@@ -39,20 +35,19 @@ end $$`
 
 export async function createWorld(): Promise<World> {
   await using stack = new AsyncDisposableStack()
-  const dir = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
-  await chmod(dir, 0o711)
-  stack.defer(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }))
-  const settings = { 'hash-max-listpack-value': '1024', 'auto-aof-rewrite-min-size': '256mb' }
-  const redis = stack.use(await createRedisServer({ dir: join(dir, 'redis'), settings }))
-  const postgres = stack.use(await createPostgresServer({ dir: join(dir, 'postgres') }))
-  const log = createLog('bench', 'silent')
-  const db = stack.use(createDb(postgres.url, { max: 2, statementMs: 600_000, log, name: 'bench' }))
+  const stores = stack.use(
+    await createStores('bench', {
+      startRedis: (dir) => createRedisServer({ dir: join(dir, 'redis'), settings: REDIS_SETTINGS }),
+      statementMs: 600_000,
+    }),
+  )
+  const { redis, postgres, db } = stores
   await migrateSchema(db)
   await db.pool.query(PEERS_TABLE)
-  // Tells when a row could be seen, which no column can.
+  // The only way to know when a row became visible.
   await db.pool.query('alter system set track_commit_timestamp = on')
-  // As where Postgres has run for a while, the segments of its log are there to be written anew: to make one holds up
-  // every commit for some 50 ms, at full load once a second.
+  // A Postgres that has run for a while recycles the segments of its log. A new one must create them, which delays
+  // every commit by some 50 ms, at full load once a second.
   await db.pool.query(`alter system set min_wal_size = '1GB'`)
   await postgres.kill()
   await postgres.start()
@@ -67,25 +62,15 @@ export async function createWorld(): Promise<World> {
     await redis.command('BGREWRITEAOF')
     while (await rewriting()) await pause(50)
   }
-  const load = stack.use(createLoad(TOKEN))
+  const load = stack.use(createLoad(LIVE_TOKEN))
   const held = stack.move()
   return {
+    ...stores,
     send: load.send,
-    redis,
-    postgres,
-    db,
-    env: {
-      DATABASE_URL: postgres.url,
-      REDIS_URL: redis.url,
-      BENCH_TOKEN: TOKEN,
-      IDWISE_LIVE_CREDENTIALS: `bearer:${TOKEN}`,
-      IDWISE_SANDBOX_CREDENTIALS: `bearer:${TOKEN}`,
-      QUEUE_PREFIX: 'bench',
-      INGEST_PORT: '0',
-      WORKER_PORT: '0',
-      METRICS_PORT: '0',
-      SHUTDOWN_DELAY_SECONDS: '0',
-    },
+    env: settingsOf({
+      databaseUrl: postgres.url,
+      queue: { url: redis.url, prefix: QUEUE_PREFIX, shards: 1 },
+    }),
     async clear() {
       await redis.command('FLUSHALL')
       await db.pool.query(TRUNCATE)

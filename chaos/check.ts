@@ -1,39 +1,24 @@
-import { createAudit } from '@sluice/shared/db'
-import { type EventRow, type Report, readLedger, verify } from '@sluice/simulator'
+import type { Report } from '@sluice/simulator'
+import { compareWithLedger } from '@sluice/testkit/simulation'
 import type { Load } from './load.ts'
 import type { World } from './world.ts'
 
 export type Checked = {
   readonly report: Report
-  /** I5: what came without credentials has changed something, or was let in. */
+  /** Requests without credentials that changed something, or were answered with success. */
   readonly strangers: readonly string[]
   readonly viaRedis: number
   readonly viaInbox: number
   readonly duplicates: number
 }
 
-/** Compares the sender's ledger with the database, after everything has been drained. */
+/** Compares the ledger with the database, after everything has been drained. @param probes events of `recovery.ts` */
 export async function check(world: World, load: Load, probes: readonly string[]): Promise<Checked> {
-  const audit = createAudit(world.db)
-  const own = new Set(probes)
-  const report = await verify({
-    ledger: readLedger(load.ledger),
-    events: without(audit.events(), own),
-    deadLetters: audit.deadLetters(),
-    journeys: audit.journeys(),
-  })
   return {
-    report,
+    report: await compareWithLedger(world.db, load.ledger, new Set(probes)),
     strangers: await strangersIn(world, load),
     ...(await ways(world)),
   }
-}
-
-async function* without(
-  rows: AsyncIterable<EventRow>,
-  eventIds: ReadonlySet<string>,
-): AsyncGenerator<EventRow> {
-  for await (const row of rows) if (!eventIds.has(row.event_id ?? '')) yield row
 }
 
 async function strangersIn({ db }: World, { strangers }: Load): Promise<string[]> {
@@ -42,7 +27,7 @@ async function strangersIn({ db }: World, { strangers }: Load): Promise<string[]
       union all select event_id from dead_letters where event_id like 'stranger-%'
       union all select job_id from inbox where envelope like '%stranger-%'`,
   )
-  // A door that is shut may also answer 502 or nothing; what it must not say is that all is well.
+  // A refusal may also be a 502 or no answer. Only a success would be wrong.
   const letIn = [...strangers.statuses].filter((status) => status < 300)
   return [...rows.map(({ event_id }) => event_id), ...letIn.map((status) => `answered ${status}`)]
 }

@@ -1,19 +1,40 @@
-/** What a run has seen of its fault, as counts. */
+/** What a run shows of its fault, as counts. */
 export type Evidence = {
   /** Events that landed by each way. */
   viaRedis: number
   viaInbox: number
-  /** UpdateRequests that Sluice refused, mostly with 503. */
+  /** Requests that Sluice refused, mostly with 503. */
   refused: number
-  /** UpdateRequests of which the sender does not know whether they arrived. */
+  /** Requests without an answer: the sender cannot know whether they arrived. */
   ambiguous: number
-  /** Events that the sender sent again because it had no 200. */
+  /** Events that were sent again because there was no 200. */
   redelivered: number
-  /** Processes that were started in the place of one that had ended. */
+  /** Processes that were started because another one had ended. */
   restarts: number
-  /** Times that a worker stopped taking events because Postgres could not be used. */
+  /** How often a worker stopped claiming events because Postgres could not be used. */
   waited: number
-  /** Times that an ingest turned from Redis to the inbox for good. */
+  /** How often an ingest stopped trying Redis first and wrote to the inbox. */
   fellBack: number
   duplicates: number
 }
+
+/** The counts that faults make themselves. */
+export type Trace =
+  | 'killed'
+  | 'terminated'
+  | 'failpoints'
+  | 'stopped'
+  | 'waitingAtCut'
+  | 'syncs'
+  | 'failovers'
+  | 'nodes'
+  | 'moved'
+  | 'full'
+  | 'bytesCut'
+  | 'dropped'
+  | 'sliced'
+  | 'warned'
+  | 'busy'
+  | 'closed'
+  | 'waiting'
+  | 'refusedSecond'

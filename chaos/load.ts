@@ -1,37 +1,32 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { parseMix, type Summary, simulate } from '@sluice/simulator'
-import { LIVE_TOKEN, SANDBOX_TOKEN, type World } from './world.ts'
+import type { Summary } from '@sluice/simulator'
+import { LIVE_TOKEN, SANDBOX_TOKEN } from '@sluice/testkit/settings'
+import { playIdwise } from '@sluice/testkit/simulation'
+import type { World } from './world.ts'
 
 export type Load = {
   readonly ledger: string
   /** Resolves when every event has been delivered or given up. */
   readonly sent: Promise<Summary>
-  /** Statuses that requests without credentials were answered with. */
+  /** The events that were sent without credentials, and the statuses of their answers. */
   readonly strangers: { readonly statuses: ReadonlySet<number>; readonly eventIds: readonly string[] }
 }
 
-/** Five, ten and fifteen minutes become 1.25, 2.5 and 3.75 s: what an outage refused comes again in the same run. */
+/** 5, 10 and 15 minutes become 1.25, 2.5 and 3.75 s, so that a refused event is sent again in the same run. */
 const TIME_SCALE = 240
-const CONNECTIONS = 32
 const STRANGER_EVERY_MS = 250
 
-/** Plays IDWise with all that befalls its webhooks, and beside it somebody without credentials. */
+/** Plays IDWise, and a stranger who has no credentials. */
 export function startLoad(
   world: World,
   { seed, rate, seconds }: { seed: string; rate: number; seconds: number },
 ): Load {
   const ledger = join(world.dir, 'ledger')
-  const sending = simulate({
+  const sending = playIdwise({
     url: world.door.url,
-    credentials: {
-      live: [{ kind: 'bearer', token: LIVE_TOKEN }],
-      sandbox: [{ kind: 'bearer', token: SANDBOX_TOKEN }],
-    },
     seed,
-    mix: parseMix('all'),
     ratePerSecond: rate,
-    connections: CONNECTIONS,
     timeoutMs: 5_000,
     timeScale: TIME_SCALE,
     durationMs: seconds * 1000,
@@ -44,7 +39,7 @@ export function startLoad(
   }, STRANGER_EVERY_MS)
 
   const sent = sending.finally(() => clearInterval(timer))
-  // Heard at once, or a failure before anybody waits for it would end the process.
+  // Otherwise a failure that comes before `sent` is awaited would end the process.
   sent.catch(() => {})
 
   return {

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { inboxBacklog } from '@sluice/shared/db'
-import { LIVE_TOKEN, type World } from './world.ts'
+import { LIVE_TOKEN } from '@sluice/testkit/settings'
+import type { World } from './world.ts'
 
 export type Recovery = {
-  /** From the healing on, ms; undefined where it did not come within the limit. */
+  /** Since the healing, ms; undefined if it took longer than the limit. */
   readonly ms: number | undefined
-  /** Events of our own that the sender knows nothing of. */
+  /** The ids of events that were sent to see how soon one lands. They are not in the ledger. */
   readonly probes: readonly string[]
 }
 
@@ -15,9 +16,9 @@ const LANDS_WITHIN_MS = 1_000
 const EVERY_MS = 50
 
 /**
- * Waits until no more events wait than have just arrived, and a new one lands within a second.
+ * Waits until almost no events wait, and a new one lands within a second.
  *
- * @param slack how many events may wait: those that arrive while one looks
+ * @param slack how many events may wait: under load some always do
  */
 export async function awaitRecovery(world: World, slack: number): Promise<Recovery> {
   const began = Date.now()
@@ -33,7 +34,7 @@ export async function awaitRecovery(world: World, slack: number): Promise<Recove
   return { ms: undefined, probes }
 }
 
-/** @returns what is left after two minutes at most; 0 is what should come out. */
+/** Waits until no event waits, two minutes at most. @returns how many still wait */
 export async function drain(world: World): Promise<number> {
   const limit = Date.now() + LIMIT_MS
   for (;;) {
@@ -43,10 +44,7 @@ export async function drain(world: World): Promise<number> {
   }
 }
 
-/**
- * Events that wait anywhere, failed jobs that nobody has swept and counts on their way to the rows included; infinitely
- * many where a store does not tell.
- */
+/** Events, failed jobs and counts of redeliveries that wait in either store; infinitely many if one does not answer. */
 async function waiting({ db, admin, uncounted }: World): Promise<number> {
   try {
     const { waiting, active, delayed, failed } = await admin.counts()
@@ -72,7 +70,7 @@ async function landsSoon({ db, door }: World, eventId: string): Promise<boolean>
       await pause(20)
     }
   } catch {
-    // Not yet.
+    // It has not recovered yet.
   }
   return false
 }

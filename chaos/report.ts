@@ -4,7 +4,7 @@ import type { Options } from './options.ts'
 import type { Result } from './run.ts'
 import { isFailure, rowsOf } from './table.ts'
 
-/** Writes the page about a run: Markdown, with the table and what could not be tried. */
+/** Writes the page about a run in Markdown: the table, the failures, and the faults that could not be tried. */
 export async function writeReport(file: string, results: readonly Result[], options: Options): Promise<void> {
   await writeFile(file, await page(results, options))
 }
@@ -19,17 +19,20 @@ async function page(results: readonly Result[], { seed, rate, minutes }: Options
 
 Written by \`npm run chaos -- --all\` on ${new Date().toISOString().slice(0, 10)}.
 
-Each row is a run of its own: two ingests behind a balancer, two workers, a Redis (append-only file, \`appendfsync always\`) and a
-Postgres, all of them new. The simulator plays IDWise with all that befalls its webhooks (duplicates, late answers, broken
-connections, slow and reordered events), ${rate} new events a second; what is refused comes again after 1.25, 2.5 and 3.75 s.
-The fault is injected under this load and healed, everything is drained, and the sender's ledger is compared with the database.
+Each row is one run: two ingests behind a balancer, two workers, a Redis (append-only file, \`appendfsync always\`) and a
+Postgres, all of them new. The simulator plays IDWise with everything that happens to its webhooks (duplicates, late answers,
+broken connections, slow and reordered events), ${rate} new events a second; a refused event is sent again after 1.25, 2.5 and
+3.75 s. The fault is injected under this load and healed, everything is drained, and the simulator's ledger is compared with
+the database.
 
 A run holds when every event that was answered 200 is in \`events\` or \`dead_letters\`; each landed once, with the bytes that were
-sent, and counts no more deliveries than were sent; there is no row that nobody sent, and no healthy event in \`dead_letters\`;
+sent, and counts no more deliveries than were sent; there is no row of an event that was never sent, and no healthy event in \`dead_letters\`;
 requests without credentials changed nothing; each journey says what its events say; queue and inbox are empty in the end; no
-process has ended by itself; no request fails unless both stores, or the ingests themselves, are hurt; and the fault has bitten.
+process has ended without being asked to; no request fails unless both stores, or the ingests, are hurt; and the fault took effect.
 
-**${ran.length - failed.length} of ${ran.length} runs held.** ${sum((each) => each.acknowledged)} events were acknowledged, ${sum((each) => each.lost)} lost, ${sum((each) => each.twice)} landed twice, ${sum((each) => each.healthyDead)} healthy ones became dead letters.
+**${ran.length - failed.length} of ${ran.length} runs held.** ${sum((each) => each.acknowledged)} events were acknowledged,
+${sum((each) => each.lost)} lost, ${sum((each) => each.twice)} landed twice, ${sum((each) => each.healthyDead)} healthy ones became dead
+letters.
 
 ${markdown([
   ['', ''],

@@ -14,7 +14,7 @@ export type RunOptions = {
   readonly rate: number
   /** The load lasts at least so long. */
   readonly minutes: number
-  /** For the tests of this check: what else is done, behind Sluice's back. */
+  /** For the tests of this check: changes that Sluice knows nothing of. */
   readonly sabotage?: Sabotage
 }
 
@@ -36,9 +36,9 @@ export type Result = { readonly id: string; readonly name: string } & (
       readonly lost: number
       readonly twice: number
       readonly healthyDead: number
-      /** What has bitten, in words. */
-      readonly bite: string
-      /** Empty where all held. */
+      /** The counts that show the effect of the fault. */
+      readonly effect: string
+      /** Empty if every invariant held. */
       readonly problems: readonly string[]
       readonly seconds: number
       readonly postgresVersion: string
@@ -46,15 +46,15 @@ export type Result = { readonly id: string; readonly name: string } & (
 )
 
 const WARM_UP_SECONDS = 2
-/** A delivery whose add timed out may be counted in the queue and in the inbox (docs/decisions, 1); more is a fault. */
+/** A delivery whose add timed out may be counted by the queue and by the inbox (decision 1). More is a fault. */
 const COUNTED_BY_BOTH_WAYS = 3
 const OVERCOUNT = /^counted \d+ times more than sent/
 const AFTER_HEALING_SECONDS = 3
 const NO_ANSWER = ['timed_out', 'broken', 'cut', 'hung_up']
-/** What the simulator does of its own accord, or is as it should be. */
+/** Outcomes that are no failure: the simulator breaks off some requests on purpose. */
 const NO_FAILURE = ['200', 'cut', 'hung_up']
 
-/** One fault in a world of its own: load, fault, healing, recovery, draining, check. */
+/** Runs one fault in a new world: load, fault, healing, recovery, draining, check. */
 export async function runFault(fault: Fault, options: RunOptions): Promise<Result> {
   const { id, name } = fault
   const reason = fault.impossible?.()
@@ -70,10 +70,10 @@ export async function runFault(fault: Fault, options: RunOptions): Promise<Resul
   await options.sabotage?.beforeCheck?.(world)
   const checked = await check(world, load, recovery.probes)
 
-  const evidence = gather(world, summary, checked)
-  const bites = Object.entries(fault.bites).map(([what, least]) => {
+  const evidence = evidenceOf(world, summary, checked)
+  const effect = Object.entries(fault.effect).map(([what, least]) => {
     const count = { ...world.traces, ...evidence }[what as keyof Evidence] ?? 0
-    if (count < least) problems.push(`it did not bite: ${what} ${count}, not ${least}`)
+    if (count < least) problems.push(`it took no effect: ${what} ${count}, not ${least}`)
     return `${what} ${count}`
   })
   problems.push(...violations(world, checked, recovery, fault.mayOvercount ?? false))
@@ -90,7 +90,7 @@ export async function runFault(fault: Fault, options: RunOptions): Promise<Resul
     lost: checked.report.missing,
     twice: checked.report.landedTwice,
     healthyDead: checked.report.deadLetters,
-    bite: bites.join(', '),
+    effect: effect.join(', '),
     problems,
     seconds: Math.round((Date.now() - began) / 1000),
     postgresVersion: (await world.db.pool.query('show server_version')).rows[0].server_version,
@@ -124,7 +124,11 @@ async function hurt(
   return { load, recovery: await awaitRecovery(world, rate / 2) }
 }
 
-function gather({ fleet }: World, summary: Summary, { viaRedis, viaInbox, duplicates }: Checked): Evidence {
+function evidenceOf(
+  { fleet }: World,
+  summary: Summary,
+  { viaRedis, viaInbox, duplicates }: Checked,
+): Evidence {
   const ambiguous = NO_ANSWER.reduce((sum, name) => sum + (summary.answers[name] ?? 0), 0)
   return {
     viaRedis,
@@ -139,13 +143,13 @@ function gather({ fleet }: World, summary: Summary, { viaRedis, viaInbox, duplic
   }
 }
 
-/** What Sluice refused, and connections that could not be made. */
+/** How many requests failed, by status or by the way they failed, but for those that may have arrived. */
 function statuses({ answers }: Summary): Record<string, number> {
   const refused = Object.entries(answers).filter(([name]) => name !== '200' && !NO_ANSWER.includes(name))
   return Object.fromEntries(refused)
 }
 
-/** One store down is no outage: the sender notices nothing. */
+/** While one store is down, the sender must notice nothing. */
 function failures({ answers }: Summary): string[] {
   return Object.entries(answers).flatMap(([name, count]) =>
     NO_FAILURE.includes(name) ? [] : [`requests that failed (${name}): ${count}`],

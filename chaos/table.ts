@@ -1,4 +1,4 @@
-import { aligned } from '@sluice/testkit/report'
+import { aligned } from '@sluice/shared/runtime'
 import type { Result } from './run.ts'
 
 const COLUMNS = [
@@ -14,25 +14,25 @@ const COLUMNS = [
   'lost',
   'twice',
   'healthy dead',
-  'did it bite',
+  'effect',
   'verdict',
 ] as const
 
-/** One row for each run, under the names of the columns. */
+/** The names of the columns, and one row for each run. */
 export function rowsOf(results: readonly Result[]): string[][] {
   return [[...COLUMNS], ...results.map(rowOf)]
 }
 
-/** For a terminal. The names of the faults and what is wrong follow on lines of their own. */
+/** The table for a terminal, with a line for each problem below it. */
 export function describeResults(results: readonly Result[]): string {
   const notes = results.flatMap((result) => problemsOf(result).map((problem) => `${result.id}  ${problem}`))
   const failed = results.filter(isFailure).length
   const impossible = results.filter(({ kind }) => kind === 'impossible').length
   const closing = `${results.length - failed - impossible} held, ${failed} failed, ${impossible} not possible here`
-  return [aligned(rowsOf(results)), ...notes, closing].join('\n')
+  return [...aligned(rowsOf(results)), ...notes, closing].join('\n')
 }
 
-/** For somebody who watches: how one run has ended. */
+/** How one run has ended, for the terminal. */
 export function describeVerdict(result: Result): string {
   const verdict = result.kind === 'ran' ? `${verdictOf(result)}, ${result.seconds} s` : verdictOf(result)
   return [verdict, ...problemsOf(result)].map((line) => `     ${line}`).join('\n')
@@ -68,7 +68,7 @@ function rowOf(result: Result): string[] {
     String(result.lost),
     String(result.twice),
     String(result.healthyDead),
-    result.bite,
+    result.effect,
     verdictOf(result),
   ]
 }

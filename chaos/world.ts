@@ -1,64 +1,56 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createDb, type Db, migrateSchema } from '@sluice/shared/db'
+import { migrateSchema } from '@sluice/shared/db'
 import { createQueueAdmin, type QueueAdmin, queueKeys, shardPrefix } from '@sluice/shared/queue'
 import { createLog } from '@sluice/shared/runtime'
+import { createRandom, type Random } from '@sluice/simulator'
 import { type Fleet, startFleet } from '@sluice/testkit/fleet'
-import { createPostgresServer, type PostgresServer } from '@sluice/testkit/postgres-server'
 import { startProxy, type TcpProxy } from '@sluice/testkit/proxy'
 import { createRedisCluster, type RedisCluster } from '@sluice/testkit/redis-cluster'
 import { createRedisServer, type RedisServer } from '@sluice/testkit/redis-server'
-import type { Trace } from './faults/fault.ts'
+import { settingsOf } from '@sluice/testkit/settings'
+import { createStores, type Stores } from '@sluice/testkit/stores'
+import { createBalancer } from './balancer.ts'
+import type { Trace } from './evidence.ts'
 
-export const LIVE_TOKEN = 'live-token-of-the-chaos'
-export const SANDBOX_TOKEN = 'sandbox-token-of-the-chaos'
 export const QUEUE_PREFIX = 'chaos'
 /** Four times the masters, so that each has about as many. */
 const CLUSTER_SHARDS = 12
 
 export type WorldOptions = {
-  /** Stores that Sluice reaches through a proxy; it reaches the others directly. */
+  /** The stores that Sluice reaches through a proxy. It reaches the others directly. */
   readonly behindProxy?: readonly ('redis' | 'postgres')[]
   /** Lines of redis.conf. */
   readonly redisSettings?: Readonly<Record<string, string>>
-  /** Instead of one Redis a cluster of three masters, each with a replica. */
+  /** A cluster of three masters, each with a replica, instead of one Redis. */
   readonly cluster?: true
-  /** Runs before the stores start, on their empty folders; gives the environment of the Redis process. */
+  /** Runs before the stores start, when their folders are empty. Returns the environment of the Redis process. */
   readonly prepare?: (dir: string, stack: AsyncDisposableStack) => Promise<Record<string, string>>
   /** For the processes of Sluice. */
   readonly env?: (dir: string) => Record<string, string>
-  /** The stores' host as Sluice is told it. */
+  /** The host of the stores in the settings of Sluice. */
   readonly host?: string
   /** Another worker than Sluice's, for the tests of the check. */
   readonly workerFile?: string
-  /** The schema is not there yet. */
+  /** The schema is missing at the start. */
   readonly unmigrated?: true
 }
 
-/** Two ingests behind a door, two workers, and stores of their own. */
-export type World = AsyncDisposable & {
-  readonly dir: string
-  /** The one that the processes were started with; of a cluster its first node. */
-  readonly redis: RedisServer
-  /** Only where `cluster` was asked for. */
+/** Two ingests behind a balancer, two workers, a Redis and a Postgres, all of them new. */
+export type World = Stores & {
+  /** Only if `cluster` was asked for; `redis` is then its first node. */
   readonly cluster: RedisCluster
-  readonly postgres: PostgresServer
   readonly redisProxy: TcpProxy
   readonly postgresProxy: TcpProxy
-  /** Where the sender posts to; it chooses an ingest that is ready. */
+  /** The address that the simulator posts to. */
   readonly door: TcpProxy & { readonly url: string }
-  /** Straight to Postgres. */
-  readonly db: Db
   readonly admin: QueueAdmin
   readonly fleet: Fleet
-  /** 0 to 1, the same numbers for the same seed. */
-  random(): number
-  /** Another Redis takes the place of the first one from now on; only for a Redis behind its proxy. */
+  readonly random: Random
+  /** From now on the proxy of Redis leads to another Redis. */
   moveRedis(to: RedisServer): void
-  /** Counts of collapsed deliveries that are on their way to their rows. */
+  /** How many counts of redeliveries still wait in Redis for their rows. */
   uncounted(): Promise<number>
-  /** Is disposed with the world. */
+  /** Disposes a thing together with the world. */
   own<T extends AsyncDisposable>(thing: T): T
   readonly traces: Partial<Record<Trace, number>>
   trace(name: Trace, count?: number): void
@@ -68,68 +60,56 @@ export type World = AsyncDisposable & {
   readonly env: Record<string, string>
 }
 
-const log = createLog('chaos', 'silent')
-
 export async function createWorld(options: WorldOptions, seed: number): Promise<World> {
   await using stack = new AsyncDisposableStack()
-  const dir = await mkdtemp(join(tmpdir(), 'sluice-chaos-'))
-  // Postgres does not run as root: its user must be able to pass through.
-  await chmod(dir, 0o711)
-  stack.defer(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }))
-  const redisEnv = (await options.prepare?.(dir, stack)) ?? {}
   const settings = options.redisSettings ?? {}
-  const cluster = options.cluster && stack.use(await createRedisCluster(dir, { replicas: 1, settings }))
-  const redis =
-    cluster?.nodes[0] ??
-    stack.use(await createRedisServer({ dir: join(dir, 'redis'), settings, env: redisEnv }))
-  const postgres = stack.use(await createPostgresServer({ dir: join(dir, 'postgres') }))
+  let cluster: RedisCluster | undefined
+  const stores = stack.use(
+    await createStores('chaos', {
+      async startRedis(dir, held) {
+        const env = (await options.prepare?.(dir, held)) ?? {}
+        if (!options.cluster) return createRedisServer({ dir: join(dir, 'redis'), settings, env })
+        cluster = held.use(await createRedisCluster(dir, { replicas: 1, settings }))
+        return cluster.nodes[0] as RedisServer
+      },
+    }),
+  )
+  const { dir, redis, postgres, db } = stores
   let present = redis
   const redisProxy = stack.use(await startProxy(() => present.port))
   const postgresProxy = stack.use(await startProxy(() => postgres.port))
-  const db = stack.use(createDb(postgres.url, { max: 3, statementMs: 10_000, log, name: 'chaos' }))
   if (!options.unmigrated) await migrateSchema(db)
-  const proxied = (store: 'redis' | 'postgres') => options.behindProxy?.includes(store) ?? false
-  const redisUrl = cluster?.url ?? at(redis.url, options.host, proxied('redis') ? redisProxy.port : undefined)
+  const address = (url: string, store: 'redis' | 'postgres', { port }: TcpProxy) =>
+    at(url, options.host, options.behindProxy?.includes(store) ? port : undefined)
   const shards = cluster ? CLUSTER_SHARDS : 1
-  const admin = stack.use(createQueueAdmin({ url: redisUrl, prefix: QUEUE_PREFIX, shards }, log))
+  const queue = { url: cluster?.url ?? address(redis.url, 'redis', redisProxy), prefix: QUEUE_PREFIX, shards }
+  const admin = stack.use(createQueueAdmin(queue, createLog('chaos', 'silent')))
   const env = {
-    REDIS_URL: redisUrl,
-    QUEUE_SHARDS: String(shards),
-    DATABASE_URL: at(postgres.url, options.host, proxied('postgres') ? postgresProxy.port : undefined),
-    QUEUE_PREFIX,
-    IDWISE_LIVE_CREDENTIALS: `bearer:${LIVE_TOKEN}`,
-    IDWISE_SANDBOX_CREDENTIALS: `bearer:${SANDBOX_TOKEN}`,
-    INGEST_PORT: '0',
-    WORKER_PORT: '0',
-    METRICS_PORT: '0',
+    ...settingsOf({ databaseUrl: address(postgres.url, 'postgres', postgresProxy), queue }),
     SHUTDOWN_DELAY_SECONDS: '1',
     ...options.env?.(dir),
   }
   let fleet: Fleet | undefined
-  const door = stack.use(
-    await startProxy(createBalancer(() => fleet?.ingests().map(({ port }) => port), stack)),
-  )
+  const balancer = stack.use(createBalancer(() => fleet?.ingests().flatMap(({ port }) => port ?? []) ?? []))
+  const door = stack.use(await startProxy(balancer.next))
   const traces: Partial<Record<Trace, number>> = {}
   const held = stack.move()
 
   return {
-    dir,
-    redis,
+    ...stores,
     get cluster() {
       if (!cluster) throw new Error('this world has no cluster')
       return cluster
     },
-    postgres,
     redisProxy,
     postgresProxy,
     door: Object.assign(door, { url: `http://127.0.0.1:${door.port}` }),
-    db,
     admin,
     get fleet() {
       if (!fleet) throw new Error('the processes have not been started')
       return fleet
     },
-    random: createRandom(seed),
+    random: createRandom(String(seed)),
     moveRedis(to) {
       present = to
     },
@@ -161,37 +141,4 @@ function at(url: string, host: string | undefined, port: number | undefined): st
   if (host) changed.hostname = host
   if (port) changed.port = String(port)
   return changed.href
-}
-
-/** Turns over the ingests that say that they are ready; where none does, over those that listen. */
-function createBalancer(ports: () => (number | undefined)[] | undefined, stack: AsyncDisposableStack) {
-  const ready = new Set<number>()
-  let turn = 0
-  const listening = () => (ports() ?? []).filter((port) => port !== undefined)
-  const timer = setInterval(() => {
-    for (const port of listening()) {
-      fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(1_000) }).then(
-        ({ ok }) => (ok ? ready.add(port) : ready.delete(port)),
-        () => ready.delete(port),
-      )
-    }
-  }, 200)
-  stack.defer(() => clearInterval(timer))
-  return () => {
-    const all = listening()
-    const good = all.filter((port) => ready.has(port))
-    const choice = good.length > 0 ? good : all
-    return choice[turn++ % choice.length]
-  }
-}
-
-/** mulberry32 */
-function createRandom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
 }

@@ -7,7 +7,6 @@ import { createPrimaryAndStandby } from '@sluice/testkit/standby'
 import { createWorld, eventually, openDoor, openWorker, WAYS } from '@sluice/testkit/world'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { createPrimaryFinder } from '../packages/shared/src/db/hosts.ts'
 
 const LIMITS = { max: 2, statementMs: 10_000, log: createLog('test', 'fatal'), name: 'test' }
 
@@ -58,9 +57,11 @@ it.each(WAYS)(
       return rows.length === acknowledged.length
     })
     expect((await admin.pool.query('select 1 from dead_letters')).rows).toEqual([])
-    // It knows of no promotion, and takes writes.
+    // The old primary knows of no promotion and accepts writes, but a new connection must not go there.
     await primary.start()
-    expect((await createPrimaryFinder(databaseUrl)?.find())?.port).toBe(standby.port)
+    await using later = createDb(databaseUrl, LIMITS)
+    const { rows } = await later.pool.query('select inet_server_port() as port')
+    expect(rows).toEqual([{ port: standby.port }])
   },
 )
 

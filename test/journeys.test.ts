@@ -23,7 +23,9 @@ beforeAll(async () => {
 })
 afterAll(() => world[Symbol.asyncDispose]())
 
-/** An event of a journey: its body, and when it was received, minutes after the start, and again, minutes after that. */
+/**
+ * An event of a journey: its body, and when it was received, minutes after the start, and again, minutes after that.
+ */
 type Sent = { event: string; body: Record<string, unknown>; at: number; again: number[] }
 
 let received = 0

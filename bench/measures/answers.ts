@@ -4,9 +4,9 @@ import { cpuSeconds, median } from '../machine.ts'
 import type { Plan } from '../plan.ts'
 import type { World } from '../world.ts'
 
-/** An ingest alone: how fast it answers at most, and what an answer costs it at a steady rate. */
+/** An ingest alone: how fast it can answer, and how much CPU an answer costs at a steady rate. */
 export type Answers = {
-  /** A second, at saturation: 256 connections, each sending as soon as it is answered. */
+  /** Answers a second at saturation: 256 connections, each of which sends when it is answered. */
   readonly perSecond: number
   /** ms, at saturation. */
   readonly p50: number
@@ -15,11 +15,11 @@ export type Answers = {
   readonly steady: readonly Steady[]
 }
 
-/** At a fixed rate, offered by an open loop. */
+/** At a fixed rate, by an open loop. */
 export type Steady = {
   /** Events a second. */
   readonly rate: number
-  /** CPU of the ingest process per event, µs; the stores' is not in it. */
+  /** CPU of the ingest process per event, µs, without the stores. */
   readonly cpuMicros: number
   /** ms, from the intended time of sending. */
   readonly p99: number
@@ -28,14 +28,14 @@ export type Steady = {
 export type Paired = {
   readonly id: string
   readonly own: Answers
-  /** Of the bare server, measured in turn with it. */
+  /** Of the bare server, measured in turn with the candidate. */
   readonly bare: Answers
-  /** Medians of the ratios of the rounds, own to bare. */
+  /** Medians over the rounds of the ratio to the bare server. */
   readonly perSecondRatio: number
   readonly cpuRatios: readonly { readonly rate: number; readonly ratio: number }[]
 }
 
-/** Each candidate in turn with the bare server, round by round, so that a machine that changes its speed changes both. */
+/** Measures each candidate in turn with the bare server: a machine that changes its speed changes both. */
 export async function measureAnswers(
   world: World,
   ids: readonly string[],

@@ -5,7 +5,7 @@ import { failed } from '../load.ts'
 import { median, residentMegabytes } from '../machine.ts'
 import type { World } from '../world.ts'
 
-/** Rates that are tried, a second, each about a quarter above the one before. */
+/** The rates that are tried, events a second. Each is about a quarter above the last. */
 const LADDER = [
   250, 400, 500, 630, 800, 1_000, 1_250, 1_600, 2_000, 2_500, 3_150, 4_000, 5_000, 6_300, 8_000, 10_000,
   12_500,
@@ -13,15 +13,15 @@ const LADDER = [
 const MAX_P99_MS = 50
 const TRIES = 3
 const WARM_UP = { rate: 500, seconds: 1.5 }
-/** How often the half rate is measured, in turn with the bare server: a single p99 tells more of the machine than of either. */
+/** Rounds at half the rate, in turn with the bare server: a single p99 depends on the machine more than on either. */
 const HALF_ROUNDS = 5
-/** The backlog counts as flat when no more wait at the end than arrive in so long. */
+/** The backlog is flat if at most the events of this time wait at the end. */
 const FLAT_SECONDS = 0.5
 
 /** An ingest and one worker together: the highest offered rate at which events do not pile up. */
 export type Flat = {
   readonly id: string
-  /** Offered events a second. */
+  /** Events a second that are sent. */
   readonly rate: number
   /** At half of that rate: ms from the intended time of sending to the answer, and from receipt to the row. */
   readonly halfP99: number
@@ -57,14 +57,14 @@ export async function measureFlat(
     return flat
   }
   /**
-   * Until all has landed and is on disk. Linux would hold back what Postgres has appended for 30 s and write it in one go;
-   * meanwhile a sync of Redis takes 50 to 100 ms.
+   * Waits until everything has landed and is on disk. Otherwise Linux keeps what Postgres has appended for 30 s and
+   * writes it at once, and a sync of Redis then takes 50 to 100 ms.
    */
   async function quiet(): Promise<void> {
     await drained(world, id)
     await promisify(execFile)('sync')
   }
-  /** So that hiccups of the machine do not decide. */
+  /** Several tries, because a machine hesitates at times. */
   async function holdsOnce(rate: number): Promise<boolean> {
     for (let tries = 0; tries < TRIES; tries++) if (await holds(rate)) return true
     return false
@@ -99,7 +99,7 @@ export async function measureFlat(
   }
 }
 
-/** Only Sluice keeps when it received an event. */
+/** Only Sluice stores the time of receipt. */
 async function timeToRow({ db }: World, id: string, tag: string) {
   if (candidate(id).table !== 'events') return { toRowP50: Number.NaN, toRowP99: Number.NaN }
   const { rows } = await db.pool.query(

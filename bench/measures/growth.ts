@@ -2,12 +2,12 @@ import { median } from '../machine.ts'
 import type { World } from '../world.ts'
 import { measureLanding } from './landing.ts'
 
-/** Landing into tables that hold many events and journeys already. */
+/** Landing into tables that already have many events and journeys. */
 export type Growth = { readonly id: string; readonly present: number; readonly perSecond: number }
 
 const ROWS_AT_ONCE = 500_000
 
-// As landing writes them: five events to a journey, about 200 bytes of body.
+// As landing writes them: five events of about 200 bytes in a journey.
 const EVENTS = `
 insert into events (event_key, environment, event, kind, event_id, journey_id, reference_no, system_decision, body, raw,
   body_sha256, request, arrival, received_at, via)
@@ -25,8 +25,8 @@ select 'live', 'grown-' || n, 'CUST-' || n, 'in_progress', 'Incomplete', 'Incomp
   now() - interval '1 day' from generate_series($1::int, $2::int) as n`
 
 /**
- * Landing rates at each of the sizes, and with no rows before and afterwards, on a machine that changes its speed. Every
- * round empties the queue, not the tables.
+ * Measures landing at each size, and without rows before and afterwards, because a machine changes its speed. Each
+ * round empties the queue, but not the tables.
  */
 export async function measureGrowth(
   world: World,
@@ -60,7 +60,7 @@ export async function measureGrowth(
   )
 }
 
-/** The indexes are made anew afterwards, which takes a fraction of the time that keeping them up does. */
+/** Drops the indexes meanwhile: to make them again takes a fraction of the time that updating them takes. */
 async function grow({ db }: World, from: number, to: number, report: (line: string) => void): Promise<void> {
   if (to <= from) return
   const { rows } = await db.pool.query<{ indexname: string; indexdef: string }>(

@@ -4,20 +4,20 @@ import { newTag } from '../load.ts'
 import { cpuSeconds, median } from '../machine.ts'
 import type { World } from '../world.ts'
 
-/** Workers that land a backlog, with nothing else to do. */
+/** Workers that land a backlog while nothing else runs. */
 export type Landing = {
   readonly id: string
   readonly workers: number
-  /** Of the last two thirds of the backlog: by then every worker has warmed up. */
+  /** During the last two thirds of the backlog, when every worker has warmed up. */
   readonly perSecond: number
-  /** CPU of the worker processes per event, µs, their start included; the stores' is not in it. */
+  /** CPU of the worker processes per event, µs, with their start and without the stores. */
   readonly cpuMicros: number
 }
 
 const SKIPPED = 1 / 3
 const LIMIT_MS = 300_000
 
-/** Fills a backlog of `count` and lets workers land it. The stores are emptied before unless told otherwise. */
+/** Makes a backlog of `count` events and measures how workers land it. @param keep does not empty the stores before */
 export async function measureLanding(
   world: World,
   id: string,
@@ -62,7 +62,7 @@ export async function medianLanding(
   })
 }
 
-/** Waits until nothing waits any more. @returns the rate of the last two thirds, by what waited */
+/** Waits until no event waits. @returns the rate of the last two thirds, from the numbers that waited */
 async function watch({ id, waiting }: Candidate, world: World, count: number): Promise<number> {
   if (!waiting) throw new Error(`${id} has no backlog`)
   let skippedAt: { time: number; left: number } | undefined
@@ -74,7 +74,7 @@ async function watch({ id, waiting }: Candidate, world: World, count: number): P
   throw new Error(`${id} has not landed its backlog in ${LIMIT_MS / 1000} s`)
 }
 
-/** By the times that the rows carry. */
+/** The rate, from the times in the rows. */
 async function landedPerSecond(
   { id, table }: Candidate,
   { db }: World,

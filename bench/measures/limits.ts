@@ -8,13 +8,13 @@ import { newTag } from '../load.ts'
 import { insertManyOf, jobIdOf } from '../peers/app.ts'
 import type { World } from '../world.ts'
 
-/** What the parts allow, each alone, a second. */
+/** How fast the parts are, each alone, a second. */
 export type Limits = {
   /** BullMQ's `addBulk`, 100 jobs at a time, four at once. */
   readonly addBulk: number
   /** Rows by `insert … select from unnest`, 200 at a time, three at once. */
   readonly insert: number
-  /** 4 kB and `fdatasync`, on the disk of the stores. */
+  /** Writes of 4 kB with `fdatasync`, on the disk of the stores. */
   readonly fsync: number
 }
 
@@ -28,17 +28,15 @@ export async function measureLimits(world: World, seconds: number): Promise<Limi
 }
 
 async function addBulk({ redis }: World, seconds: number): Promise<number> {
-  const connection = new Redis(redis.url, { maxRetriesPerRequest: null })
-  const queue = new Queue('limit', { connection })
+  await using stack = new AsyncDisposableStack()
+  const connection = stack.adopt(new Redis(redis.url), (opened) => opened.disconnect())
+  const queue = stack.adopt(new Queue('events', { connection, prefix: 'limit' }), (opened) => opened.close())
   const tag = newTag()
   let n = 0
-  const rate = await repeat(seconds, 4, 100, async () => {
+  return await repeat(seconds, 4, 100, async () => {
     const events = Array.from({ length: 100 }, () => eventOf(tag, n++))
     await queue.addBulk(events.map((data) => ({ name: 'event', data, opts: { jobId: jobIdOf(data) } })))
   })
-  await queue.close()
-  connection.disconnect()
-  return rate
 }
 
 async function insert({ postgres }: World, seconds: number): Promise<number> {

@@ -6,7 +6,7 @@ import { newTag } from '../load.ts'
 import { median, residentMegabytes } from '../machine.ts'
 import type { World } from '../world.ts'
 
-/** What an event costs in Redis, bytes: its body is about 200. Finished: in the hour after its body is gone. */
+/** The size of an event in Redis, bytes. Its body has about 200. A finished job stays for an hour without its body. */
 export type RedisBytes = { readonly id: string; readonly waiting: number; readonly finished: number }
 
 const log = createLog('bench', 'silent')
@@ -34,16 +34,16 @@ async function usedMemory({ redis }: World): Promise<number> {
   return Number(/^used_memory:(\d+)/m.exec(String(await redis.command('INFO', 'memory')))?.[1])
 }
 
-/** A long backlog: what it does to the answers, and to the memory of ingest and worker. */
+/** The effect of a long backlog on the answers, and on the memory of ingest and worker. */
 export type Backlog = {
   readonly id: string
   readonly waiting: number
   /**
-   * Answers a second at saturation, as a ratio to the bare server's in turn with it; of that, the ratio to the same with
-   * nothing waiting, before and afterwards. Medians of the rounds.
+   * Answers a second at saturation, as a ratio to the bare server; and that ratio as a part of the one without a
+   * backlog, which is measured before and afterwards. Medians of the rounds.
    */
   readonly ratio: number
-  /** MB, the highest that was seen while the worker lands it and events arrive. */
+  /** The most memory, MB, while the worker lands the backlog and new events are received. */
   readonly ingestMemory: number
   readonly workerMemory: number
 }
@@ -61,19 +61,19 @@ export async function measureBacklog(
     await using ingest = await startIngest(tested, world)
     for (const { port } of [bare, ingest]) await world.send(port, { seconds: 1 })
     for (let round = 0; round < rounds; round++) {
-      const beside = await world.send(bare.port, { seconds })
-      into.push((await world.send(ingest.port, { seconds })).perSecond / beside.perSecond)
+      const bareAnswers = await world.send(bare.port, { seconds })
+      into.push((await world.send(ingest.port, { seconds })).perSecond / bareAnswers.perSecond)
     }
   }
   await measure(ratios.none)
   await world.clear()
   await fill(tested, world, waiting, newTag())
   await world.settle()
-  // As many rounds as before and afterwards together: single ones differ by a sixth.
+  // As many rounds as without a backlog: single rounds differ by a sixth.
   await measure(ratios.long)
   await measure(ratios.long)
   const memory = await measureMemory(world, id)
-  // Once more, on a machine that changes its speed.
+  // Once more, because a machine changes its speed.
   await world.clear()
   await measure(ratios.none)
   return { id, waiting, ratio: median(ratios.long) / median(ratios.none), ...memory }

@@ -1,13 +1,14 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { sha256 } from '@sluice/shared/idwise'
+import { LIVE_TOKEN } from '@sluice/testkit/settings'
 import Fastify from 'fastify'
 import type { BenchEvent } from '../events.ts'
 
-/** What every peer shares: a Fastify that asks for the same credential as Sluice, and answers once the event is stored. */
+/** The server of every peer: Fastify with the same credential as Sluice, which answers when the event is stored. */
 export async function servePeer(store: (event: BenchEvent) => Promise<unknown> | undefined): Promise<void> {
   const app = Fastify({ bodyLimit: 256 * 1024 })
-  const expected = sha256(`Bearer ${process.env.BENCH_TOKEN}`)
+  const expected = sha256(`Bearer ${LIVE_TOKEN}`)
   app.addHook('onRequest', (request, reply, done) => {
     if (timingSafeEqual(sha256(request.headers.authorization ?? ''), expected)) done()
     else void reply.code(401).send({ error: 'unauthorised' })
@@ -20,7 +21,7 @@ export async function servePeer(store: (event: BenchEvent) => Promise<unknown> |
   console.log(`listens on ${(app.server.address() as AddressInfo).port}`)
 }
 
-/** A job's id: the sender's own could collide with a queue's keys. */
+/** A job id. The id of the sender could collide with the keys of a queue. */
 export function jobIdOf(event: BenchEvent): string {
   return hash('sha256', `${event.event} ${event.body.eventId}`)
 }

@@ -1,6 +1,6 @@
 import { servePeer } from './app.ts'
 
-/** A: parses JSON, asks for credentials, stores nothing. A2 holds its answers for a millisecond and releases them together. */
+/** A: parses JSON, asks for credentials, stores nothing. A2 keeps its answers for 1 ms and sends them together. */
 const held: (() => void)[] = []
 
 function release(): void {

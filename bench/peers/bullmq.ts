@@ -5,8 +5,8 @@ import { type BenchEvent, eventOf } from '../events.ts'
 import { insertOf, jobIdOf, servePeer } from './app.ts'
 
 /**
- * C: the textbook. `queue.add` per request, and a worker with an INSERT per job. `noop` is a worker that does nothing,
- * `bulk` adds in bulk: what BullMQ itself allows.
+ * C: as in a textbook. `queue.add` per request, and a worker with an INSERT per job. `noop` is a worker that does
+ * nothing, to see how fast BullMQ is.
  */
 const REDIS_URL = process.env.REDIS_URL as string
 const NAME = 'textbook'

@@ -3,7 +3,9 @@ import pg from 'pg'
 import { type BenchEvent, eventOf } from '../events.ts'
 import { insertOf, jobIdOf, servePeer } from './app.ts'
 
-/** E: `addJob` per request, and a worker with the settings of its page on performance and an INSERT per job. */
+/**
+ * E: `addJob` per request, and a worker with an INSERT per job and the settings of the documentation on performance.
+ */
 const connectionString = process.env.DATABASE_URL as string
 const logger = new Logger(() => () => {})
 const [mode, count = '0', tag = ''] = process.argv.slice(2)

@@ -4,8 +4,8 @@ import { type BenchEvent, eventOf } from '../events.ts'
 import { insertManyOf, insertOf, jobIdOf, servePeer } from './app.ts'
 
 /**
- * D: `send` per request, and a worker that takes 100 jobs at a time, fetches again at once while batches are full, and
- * makes an INSERT per job. `batched`: 500 at a time, in one INSERT.
+ * D: `send` per request, and a worker that fetches 100 jobs at a time, and again at once if the batch was full. It
+ * makes an INSERT per job. `batched` fetches 500 at a time and makes one INSERT.
  */
 const NAME = 'events'
 const DATABASE_URL = process.env.DATABASE_URL as string

@@ -13,23 +13,23 @@ const log = createLog('bench', 'warn')
 const AT_ONCE = 400
 
 if (REDIS_URL) {
-  const sender = createQueueProducer({ url: REDIS_URL, prefix: QUEUE_PREFIX, shards: 1 }, log)
-  await sender.ready(3_000)
+  const producer = createQueueProducer({ url: REDIS_URL, prefix: QUEUE_PREFIX, shards: 1 }, log)
+  await producer.ready(3_000)
   for (let n = 0; n < Number(count); n += AT_ONCE) {
-    await Promise.all(outgoing(n).map((event) => sender.add(event)))
+    await Promise.all(jobsFrom(n).map((event) => producer.add(event)))
   }
 } else {
   const db = createDb(DATABASE_URL, { max: 2, statementMs: 30_000, log, name: 'bench' })
   for (let n = 0; n < Number(count); n += AT_ONCE) {
     await insertInbox(
       db.pool,
-      outgoing(n).map(({ jobId, envelope }) => ({ jobId, envelope: writeEnvelope(envelope) })),
+      jobsFrom(n).map(({ jobId, envelope }) => ({ jobId, envelope: writeEnvelope(envelope) })),
     )
   }
 }
 process.exit(0)
 
-function outgoing(first: number): NewJob[] {
+function jobsFrom(first: number): NewJob[] {
   return Array.from({ length: AT_ONCE }, (_, i) => {
     const raw = Buffer.from(JSON.stringify(eventOf(tag, first + i)))
     const names = parseNames(raw)

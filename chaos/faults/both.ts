@@ -18,7 +18,7 @@ export const bothFaults: readonly Fault[] = [
       await pause(6_000)
     },
     heal: startBoth,
-    bites: { refused: 50, redelivered: 50, waited: 1 },
+    effect: { refused: 50, redelivered: 50, waited: 1 },
   },
   {
     id: 'F33',
@@ -35,6 +35,6 @@ export const bothFaults: readonly Fault[] = [
       await world.postgresProxy.set({ kind: 'pass' })
       await startBoth(world)
     },
-    bites: { viaInbox: 50, fellBack: 1 },
+    effect: { viaInbox: 50, fellBack: 1 },
   },
 ]

@@ -1,14 +1,15 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { shardPrefix } from '@sluice/shared/queue'
 import { moveSlot } from '@sluice/testkit/redis-cluster'
 import type { RedisServer } from '@sluice/testkit/redis-server'
 import { QUEUE_PREFIX, type World } from '../world.ts'
 import type { Fault } from './fault.ts'
 
-/** Longer than the others take to promote a replica (`cluster-node-timeout` 2 s). */
+/** Longer than the other nodes take to promote a replica (`cluster-node-timeout` is 2 s). */
 const AWAY_MS = 5_000
 const MOVES = 6
 
-/** One node after the other is hurt, masters and replicas, each for so long that its replica takes over. */
+/** Hurts one node after the other, masters and replicas, each long enough for its replica to take over. */
 function eachNode(
   hurt: (world: World, node: RedisServer) => Promise<unknown>,
   heal: (world: World, node: RedisServer) => Promise<unknown>,
@@ -43,7 +44,7 @@ export const clusterFaults: readonly Fault[] = [
         if (!node.isRunning) await node.start()
       },
     ),
-    bites: { nodes: 6, viaRedis: 1_000, viaInbox: 20 },
+    effect: { nodes: 6, viaRedis: 1_000, viaInbox: 20 },
   },
   {
     id: 'C02',
@@ -53,7 +54,7 @@ export const clusterFaults: readonly Fault[] = [
       async (_, node) => node.signal('SIGSTOP'),
       async (_, node) => node.signal('SIGCONT'),
     ),
-    bites: { nodes: 6, viaRedis: 1_000, viaInbox: 20 },
+    effect: { nodes: 6, viaRedis: 1_000, viaInbox: 20 },
   },
   {
     id: 'C03',
@@ -63,7 +64,7 @@ export const clusterFaults: readonly Fault[] = [
       (world, node) => world.cluster.cutOff(node),
       async (world) => world.cluster.restore(),
     ),
-    bites: { nodes: 6, viaRedis: 1_000 },
+    effect: { nodes: 6, viaRedis: 1_000 },
   },
   {
     id: 'C04',
@@ -74,11 +75,11 @@ export const clusterFaults: readonly Fault[] = [
     async inject(world) {
       const { cluster, fleet } = world
       for (let n = 0; n < MOVES; n++) {
-        const slot = await cluster.slotOf(`{${QUEUE_PREFIX}-${n}}`)
+        const slot = await cluster.slotOf(shardPrefix(QUEUE_PREFIX, n))
         const from = await cluster.ownerOf(slot)
         const masters = cluster.nodes.slice(0, 3)
         const to = masters[(masters.indexOf(from) + 1) % masters.length] as RedisServer
-        // Without workers for a second the shard fills, and they come back in the middle of the move.
+        // The shard fills while the workers are stopped, and they return in the middle of the move.
         const workers = fleet.workers().map(({ running }) => running)
         for (const worker of workers) worker.kill('SIGSTOP')
         await pause(1_000)
@@ -90,6 +91,6 @@ export const clusterFaults: readonly Fault[] = [
     heal: async ({ fleet }) => {
       for (const { running } of fleet.workers()) running.kill('SIGCONT')
     },
-    bites: { moved: 500, viaRedis: 1_000 },
+    effect: { moved: 500, viaRedis: 1_000 },
   },
 ]

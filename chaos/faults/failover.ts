@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { eventually } from '@sluice/testkit/eventually'
 import { startProxy, type TcpProxy } from '@sluice/testkit/proxy'
 import { createRedisServer, type RedisServer } from '@sluice/testkit/redis-server'
 import type { World } from '../world.ts'
@@ -7,7 +8,7 @@ import type { Fault } from './fault.ts'
 
 const LIMIT_MS = 20_000
 
-/** Makes a replica of a Redis, which hears of it through a line that can be slowed down and cut. */
+/** Makes a replica of a Redis. It reaches its master through a line that can be slowed down and cut. */
 async function replicate(
   world: World,
   master: RedisServer,
@@ -47,11 +48,11 @@ export const failoverFaults: readonly Fault[] = [
       await until(replica, /role:master/)
       world.trace('failovers')
       await pause(1_500)
-      // So long nobody tells the name service; every new connection still meets the demoted one.
+      // Until here every new connection met the demoted Redis, as if a name service were late.
       world.moveRedis(replica)
     },
     heal: async () => {},
-    bites: { failovers: 1, viaInbox: 20, viaRedis: 100 },
+    effect: { failovers: 1, viaInbox: 20, viaRedis: 100 },
   },
   {
     id: 'F11-unordered',
@@ -72,7 +73,7 @@ export const failoverFaults: readonly Fault[] = [
       }
     },
     heal: async () => {},
-    bites: { failovers: 3, viaRedis: 500, viaInbox: 20 },
+    effect: { failovers: 3, viaRedis: 500, viaInbox: 20 },
   },
   {
     id: 'F11-cut',
@@ -89,13 +90,10 @@ export const failoverFaults: readonly Fault[] = [
       await pause(1_000)
     },
     heal: async () => {},
-    bites: { failovers: 1, viaRedis: 100, viaInbox: 100 },
+    effect: { failovers: 1, viaRedis: 100, viaInbox: 100 },
   },
 ]
 
 async function until(redis: RedisServer, pattern: RegExp): Promise<void> {
-  for (const limit = Date.now() + LIMIT_MS; Date.now() < limit; await pause(50)) {
-    if (pattern.test(String(await redis.command('INFO', 'replication')))) return
-  }
-  throw new Error(`no ${pattern} within ${LIMIT_MS} ms`)
+  await eventually(async () => pattern.test(String(await redis.command('INFO', 'replication'))), LIMIT_MS)
 }

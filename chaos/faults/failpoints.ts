@@ -2,8 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { migrateSchema } from '@sluice/shared/db'
 import { FIELD, openQueue, queueKeys, shardPrefix } from '@sluice/shared/queue'
 import type { Failpoint } from '@sluice/shared/runtime'
+import { eventually } from '@sluice/testkit/eventually'
 import type { Member } from '@sluice/testkit/fleet'
-import { run } from '@sluice/testkit/process'
+import { PROGRAMS, run } from '@sluice/testkit/process'
 import { Redis } from 'ioredis'
 import { QUEUE_PREFIX, type World } from '../world.ts'
 import type { Fault } from './fault.ts'
@@ -22,6 +23,7 @@ const WORKER: readonly Failpoint[] = [
   'worker-after-commit',
 ]
 const PORTION = 20
+const DEAD_LETTER_MS = 60_000
 
 export const failpointFaults: readonly Fault[] = [
   everyStep('F35', 1),
@@ -38,11 +40,11 @@ export const failpointFaults: readonly Fault[] = [
       await world.redis.command('HSET', KEYS.job('by-hand'), ...fields)
       await world.redis.command('ZADD', KEYS.failed, Date.now(), 'by-hand')
       if (await Promise.any(armed.map(orReject)).catch(() => false)) world.trace('failpoints')
-      // Nobody may be left with a bomb: the next sweep would set it off during the check.
+      // An armed worker that is left would kill itself at the next sweep, during the check.
       await Promise.all(world.fleet.workers().map((worker) => worker.end('SIGKILL')))
     },
     heal: up,
-    bites: { failpoints: 1 },
+    effect: { failpoints: 1 },
   },
   {
     id: 'F45',
@@ -51,7 +53,7 @@ export const failpointFaults: readonly Fault[] = [
     async inject(world) {
       await addGarbage(world, 0)
       const id = await someDeadLetter(world)
-      // Or the first replay might have failed, and the letter be open again, before the second one asks.
+      // Otherwise the first replay might fail and open the letter again before the second one asks.
       for (const worker of world.fleet.workers()) worker.running.kill('SIGSTOP')
       const ended = await Promise.all([replay(world, id), replay(world, id)])
       const winners = ended.filter(({ how }) => how === 0).length
@@ -59,7 +61,7 @@ export const failpointFaults: readonly Fault[] = [
       world.trace('refusedSecond', ended.filter(({ output }) => /nothing was done/.test(output)).length)
     },
     heal: async ({ fleet }) => fleet.workers().forEach((worker) => void worker.running.kill('SIGCONT')),
-    bites: { refusedSecond: 1 },
+    effect: { refusedSecond: 1 },
   },
   {
     id: 'F35-replay',
@@ -78,7 +80,7 @@ export const failpointFaults: readonly Fault[] = [
       if (again.how !== 0) throw new Error(`the second replay ended with ${again.how}: ${again.output}`)
     },
     heal: async () => {},
-    bites: { failpoints: 1 },
+    effect: { failpoints: 1 },
   },
   {
     id: 'F35-migrate',
@@ -91,7 +93,7 @@ export const failpointFaults: readonly Fault[] = [
       await pause(6_000)
     },
     heal: async ({ db }) => void (await migrateSchema(db)),
-    bites: { failpoints: 1, waited: 1 },
+    effect: { failpoints: 1, waited: 1 },
   },
 ]
 
@@ -111,7 +113,7 @@ function everyStep(id: string, nth: number): Fault {
       await redis.start()
     },
     heal: up,
-    bites: { failpoints: INGEST.length + WORKER.length + 1 },
+    effect: { failpoints: INGEST.length + WORKER.length + 1 },
   }
 }
 
@@ -125,18 +127,18 @@ function deadLetter(id: string, nth: number): Fault {
       const dying = dieAt(world, world.fleet.workers(), `worker-after-dead-letter:${nth}`).finally(() => {
         dead = true
       })
-      // In portions, since the other worker takes its share, and takes all while the armed one starts.
+      // In portions: the other worker claims its share, and claims all while the armed one starts.
       for (let first = 0; !dead; first += PORTION, await pause(250)) await addGarbage(world, first)
       await dying
     },
     heal: up,
-    bites: { failpoints: 1 },
+    effect: { failpoints: 1 },
   }
 }
 
 async function dieAt(world: World, [first]: readonly Member[], failpoint: string): Promise<void> {
   if (await first?.arm(failpoint)) world.trace('failpoints')
-  else throw new Error(`nobody died at ${failpoint}`)
+  else throw new Error(`no process died at ${failpoint}`)
   await first?.up()
 }
 
@@ -145,7 +147,7 @@ async function up({ redis, fleet }: World): Promise<void> {
   await Promise.all(fleet.members.map((member) => member.up()))
 }
 
-/** Jobs that no version of Sluice can read. */
+/** Adds jobs that no version of Sluice can read. */
 async function addGarbage({ redis }: World, first: number): Promise<void> {
   const client = new Redis(redis.url)
   const queue = openQueue(client, KEYS.prefix)
@@ -156,11 +158,10 @@ async function addGarbage({ redis }: World, first: number): Promise<void> {
 }
 
 async function someDeadLetter({ db }: World): Promise<number> {
-  for (;;) {
+  return eventually(async () => {
     const { rows } = await db.pool.query('select id::int from dead_letters limit 1')
-    if (rows[0]) return rows[0].id
-    await pause(50)
-  }
+    return rows[0]?.id
+  }, DEAD_LETTER_MS)
 }
 
 const replay = (world: World, id: number, failpoint?: Failpoint) =>
@@ -168,7 +169,7 @@ const replay = (world: World, id: number, failpoint?: Failpoint) =>
 
 async function sluice({ env }: World, args: string[], failpoint?: Failpoint) {
   const armed = failpoint && { SLUICE_FAILPOINT: failpoint }
-  await using running = run('apps/cli/src/main.ts', args, { ...env, ...armed })
+  await using running = run(PROGRAMS.cli, args, { ...env, ...armed })
   return { how: await running.exited, output: running.output() }
 }
 

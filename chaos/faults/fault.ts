@@ -1,49 +1,28 @@
-import type { Evidence } from '../evidence.ts'
+import type { Evidence, Trace } from '../evidence.ts'
 import type { World, WorldOptions } from '../world.ts'
 
-/** One way to hurt Sluice. The ids are those of the reliability notes. */
+/** One way to hurt Sluice. */
 export type Fault = {
   readonly id: string
   readonly name: string
   /** How its world differs from the usual one. */
   readonly world?: WorldOptions
-  /** It is there before the first process of Sluice starts. */
+  /** It is injected before the first process of Sluice starts. */
   readonly beforeStart?: true
-  /** Why it cannot be tried on this machine; undefined where it can. */
+  /** Why it cannot be tried on this machine; undefined if it can. */
   impossible?(): string | undefined
-  /** UpdateRequests may fail: both stores are away, or the ingests themselves are hurt. One store alone is no excuse. */
+  /** Requests may fail: both stores are away, or the ingests are hurt. One store that is away is no excuse. */
   readonly mayFail?: true
-  /** What was counted on its way to the rows may be counted again: a replica that lagged does not know of it. */
+  /** Redeliveries may be counted twice: a replica that lagged does not know that they were written to their rows. */
   readonly mayOvercount?: true
   /** The load is so many times the usual one. */
   readonly times?: number
-  /** How long `inject` takes, about; the load lasts a little longer. */
+  /** About how long `inject` takes. The load lasts a little longer. */
   readonly seconds: number
-  /** Resolves when it has lasted long enough. */
+  /** Resolves when the fault has lasted long enough. */
   inject(world: World): Promise<void>
-  /** Runs in any case, also after an `inject` that failed half-way. */
+  /** Always runs, also after an `inject` that failed half-way. */
   heal(world: World): Promise<void>
-  /** What shows that it has bitten, and the least of it. A run in which it did not bite has tested nothing. */
-  readonly bites: Partial<Record<keyof Evidence | Trace, number>>
+  /** The least of each count that shows its effect. A run in which the fault took no effect has tested nothing. */
+  readonly effect: Partial<Record<keyof Evidence | Trace, number>>
 }
-
-/** What faults count themselves. */
-export type Trace =
-  | 'killed'
-  | 'terminated'
-  | 'failpoints'
-  | 'stopped'
-  | 'waitingAtCut'
-  | 'syncs'
-  | 'failovers'
-  | 'nodes'
-  | 'moved'
-  | 'full'
-  | 'bytesCut'
-  | 'dropped'
-  | 'sliced'
-  | 'warned'
-  | 'busy'
-  | 'closed'
-  | 'waiting'
-  | 'refusedSecond'

@@ -9,11 +9,11 @@ import type { Fault } from './fault.ts'
 
 const BALLAST = 'ballast'
 
-/** The store's folder on a small disk in memory, which is filled for five seconds. */
+/** The folder of the store is a small disk in memory, which is filled for five seconds. */
 function fullDisk(
   store: 'redis' | 'postgres',
   megabytes: number,
-): Omit<Fault, 'id' | 'name' | 'seconds' | 'bites'> {
+): Omit<Fault, 'id' | 'name' | 'seconds' | 'effect'> {
   return {
     world: {
       async prepare(dir, stack) {
@@ -43,18 +43,18 @@ export const fullDiskFaults: readonly Fault[] = [
     name: 'the disk of Redis is full for 5 s',
     seconds: 6,
     ...fullDisk('redis', 8),
-    bites: { full: 1, viaInbox: 50 },
+    effect: { full: 1, viaInbox: 50 },
   },
   {
     id: 'F27',
     name: 'the disk of Postgres is full for 5 s',
     seconds: 6,
     ...fullDisk('postgres', 160),
-    bites: { full: 1, waited: 1 },
+    effect: { full: 1, waited: 1 },
   },
 ]
 
-/** A store that found its disk full may have ended; whoever keeps it running starts it again. */
+/** A store may end when its disk is full. It is started again, as a container platform would. */
 async function startStopped({ redis, postgres }: World): Promise<void> {
   await pause(300)
   if (!redis.isRunning) await redis.start()

@@ -28,7 +28,11 @@ export const FAULTS: readonly Fault[] = [
   ...pressureFaults,
 ]
 
-/** `F01` means `F01` and its variants, such as `F01-5s`. */
+/**
+ * `F01` means `F01` and its variants, such as `F01-5s`. Upper and lower case are the same.
+ *
+ * @throws UserError if an id has no fault
+ */
 export function findFaults(ids: readonly string[]): Fault[] {
   const unknown = ids.filter((id) => !FAULTS.some((fault) => matches(fault, id)))
   if (unknown.length > 0) {
@@ -40,5 +44,5 @@ export function findFaults(ids: readonly string[]): Fault[] {
 }
 
 function matches({ id }: Fault, wanted: string): boolean {
-  return id === wanted || id.startsWith(`${wanted}-`)
+  return `${id}-`.toLowerCase().startsWith(`${wanted.trim()}-`.toLowerCase())
 }

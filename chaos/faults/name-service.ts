@@ -1,7 +1,7 @@
 import dns from 'node:dns'
 import { existsSync } from 'node:fs'
 
-// Loaded into the processes of Sluice (NODE_OPTIONS=--import): while the file is there, no name resolves.
+// Loaded into the processes of Sluice (NODE_OPTIONS=--import). While the file exists, no name resolves.
 const file = process.env.CHAOS_NO_NAMES ?? ''
 const lookup = dns.lookup
 

@@ -8,7 +8,7 @@ import type { Fault } from './fault.ts'
 
 type Between = 'redisProxy' | 'postgresProxy' | 'door'
 
-/** The network before a store, or before the ingests, behaves so for some seconds. */
+/** For some seconds the network in front of a store, or of the ingests, is in this mode. */
 function network(
   between: Between,
   mode: Mode,
@@ -49,57 +49,57 @@ export const networkFaults: readonly Fault[] = [
       await pause(5_000)
     },
     heal: ({ dir }) => rm(noNames(dir), { force: true }),
-    bites: { refused: 50, redelivered: 50, waited: 1 },
+    effect: { refused: 50, redelivered: 50, waited: 1 },
   },
   {
     id: 'N01',
     name: 'the replies of Redis are lost for 3 s',
     ...network('redisProxy', { kind: 'drop-replies' }, 3),
-    bites: { dropped: 1, viaInbox: 50, fellBack: 1 },
+    effect: { dropped: 1, viaInbox: 50, fellBack: 1 },
   },
   {
     id: 'N02',
     name: 'the replies of Postgres are lost for 8 s',
     ...network('postgresProxy', { kind: 'drop-replies' }, 8),
-    bites: { dropped: 1, viaRedis: 100 },
+    effect: { dropped: 1, viaRedis: 100 },
   },
   {
     id: 'N03',
     mayFail: true,
     name: 'the answers of the ingests are lost for 3 s',
     ...network('door', { kind: 'drop-replies' }, 3),
-    bites: { dropped: 1, ambiguous: 20, redelivered: 20, duplicates: 20 },
+    effect: { dropped: 1, ambiguous: 20, redelivered: 20, duplicates: 20 },
   },
   {
     id: 'N04',
     name: 'Redis is a black hole for 4 s',
     ...network('redisProxy', { kind: 'black-hole' }, 4),
-    bites: { dropped: 1, viaInbox: 50, fellBack: 1 },
+    effect: { dropped: 1, viaInbox: 50, fellBack: 1 },
   },
   {
     id: 'N05',
     name: 'each connection to Redis breaks after 60 kB, for 6 s',
     ...network('redisProxy', { kind: 'close-after', bytes: 60_000 }, 6),
-    bites: { viaRedis: 100, viaInbox: 1 },
+    effect: { viaRedis: 100, viaInbox: 1 },
   },
   {
     id: 'N06',
     name: 'requests arrive in segments of one byte for 5 s',
     ...network('door', { kind: 'slice', bytes: 200 }, 5),
-    bites: { sliced: 1_000 },
+    effect: { sliced: 1_000 },
   },
   {
     id: 'N07',
     mayFail: true,
     name: 'connections to the ingests are reset for 3 s',
     ...network('door', { kind: 'reset' }, 3),
-    bites: { redelivered: 20 },
+    effect: { redelivered: 20 },
   },
   {
     id: 'N08',
     name: 'the line to Postgres carries 20 kB a second for 6 s',
     ...network('postgresProxy', { kind: 'bandwidth', bytesPerSecond: 20_000 }, 6),
-    bites: { viaRedis: 100 },
+    effect: { viaRedis: 100 },
   },
 ]
 

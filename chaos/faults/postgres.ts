@@ -18,7 +18,7 @@ function killed(seconds: number): Pick<Fault, 'inject' | 'heal'> {
   }
 }
 
-/** Ends connections of Sluice, of those that match, and tells how many. */
+/** Ends the connections of Sluice that match. @returns how many */
 async function terminate({ db }: World, condition: string): Promise<number> {
   const { rowCount } = await db.pool.query(
     `select pg_terminate_backend(pid) from pg_stat_activity
@@ -33,14 +33,14 @@ export const postgresFaults: readonly Fault[] = [
     name: 'Postgres kill -9, back after 1 s',
     seconds: 2,
     ...killed(1),
-    bites: { viaRedis: 100, waited: 1 },
+    effect: { viaRedis: 100, waited: 1 },
   },
   {
     id: 'F20-8s',
     name: 'Postgres kill -9, back after 8 s',
     seconds: 9,
     ...killed(8),
-    bites: { viaRedis: 100, waited: 1 },
+    effect: { viaRedis: 100, waited: 1 },
   },
   {
     id: 'F21',
@@ -48,7 +48,7 @@ export const postgresFaults: readonly Fault[] = [
     seconds: 6,
     ...killed(6),
     beforeStart: true,
-    bites: { viaRedis: 100, waited: 1 },
+    effect: { viaRedis: 100, waited: 1 },
   },
   {
     id: 'F22',
@@ -59,7 +59,7 @@ export const postgresFaults: readonly Fault[] = [
       await pause(14_000)
     },
     heal: async ({ postgres }) => postgres.signal('SIGCONT'),
-    bites: { viaRedis: 100, waited: 1 },
+    effect: { viaRedis: 100, waited: 1 },
   },
   {
     id: 'F24',
@@ -71,7 +71,7 @@ export const postgresFaults: readonly Fault[] = [
       }
     },
     heal: async () => {},
-    bites: { terminated: 5 },
+    effect: { terminated: 5 },
   },
   {
     id: 'F26',
@@ -89,7 +89,7 @@ export const postgresFaults: readonly Fault[] = [
       await client.query('select pg_reload_conf()')
       client.release(true)
     },
-    bites: { waited: 1 },
+    effect: { waited: 1 },
   },
   {
     id: 'F28',
@@ -105,7 +105,7 @@ export const postgresFaults: readonly Fault[] = [
       await Promise.all(held.map((client) => client.end()))
     },
     heal: async () => {},
-    bites: { full: 1, waited: 1 },
+    effect: { full: 1, waited: 1 },
   },
   {
     id: 'F30',
@@ -117,7 +117,7 @@ export const postgresFaults: readonly Fault[] = [
     },
     heal: async ({ db }) =>
       void (await db.pool.query('alter table events rename column details_of_later to details')),
-    bites: { waited: 1 },
+    effect: { waited: 1 },
   },
   {
     id: 'F31',
@@ -127,7 +127,7 @@ export const postgresFaults: readonly Fault[] = [
     beforeStart: true,
     inject: () => pause(8_000),
     heal: async ({ db }) => void (await migrateSchema(db)),
-    bites: { waited: 1, viaRedis: 100 },
+    effect: { waited: 1, viaRedis: 100 },
   },
 ]
 

@@ -7,8 +7,8 @@ import type { World } from '../world.ts'
 import type { Fault } from './fault.ts'
 
 /**
- * A library that stands before Redis' own calls: after each sync it notes how long the append-only file had been when
- * the sync began, and how many there were. What is longer would be gone after a power cut.
+ * A library that takes the place of two system calls of Redis. After each sync it writes down the length of the
+ * append-only file when the sync began, and the number of syncs. A power cut would lose everything behind that length.
  */
 const SHIM = `
 #define _GNU_SOURCE
@@ -53,7 +53,7 @@ export const powerCut: Fault = {
     return compiler() ? undefined : `there is no C compiler (${COMPILERS.join(', ')})`
   },
   async inject(world) {
-    // Jobs must wait in Redis, or there is nothing that a cut could take.
+    // Jobs must wait in Redis, or a cut could lose nothing.
     for (const worker of world.fleet.workers()) worker.running.kill('SIGSTOP')
     await pause(2_500)
     world.trace('waitingAtCut', (await world.admin.counts()).waiting)
@@ -65,7 +65,7 @@ export const powerCut: Fault = {
     if (!redis.isRunning) await redis.start()
     for (const worker of fleet.workers()) worker.running.kill('SIGCONT')
   },
-  bites: { waitingAtCut: 50, syncs: 10 },
+  effect: { waitingAtCut: 50, syncs: 10 },
 }
 
 const COMPILERS = ['cc', 'gcc', 'clang', 'tcc']

@@ -3,14 +3,15 @@ import { randomUUID } from 'node:crypto'
 import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { queueKeys, shardPrefix } from '@sluice/shared/queue'
-import { LIVE_TOKEN, QUEUE_PREFIX, type World } from '../world.ts'
+import { LIVE_TOKEN } from '@sluice/testkit/settings'
+import { QUEUE_PREFIX, type World } from '../world.ts'
 import type { Fault } from './fault.ts'
 
 const KEYS = queueKeys(shardPrefix(QUEUE_PREFIX, 0))
 const WAITING = [KEYS.wait, KEYS.active, KEYS.delayed, KEYS.redeliveries]
 const SKEW_MS = 30_000
 const NEXT_TOKEN = 'the-next-token-of-the-chaos'
-/** The stores' settings are looked at once a minute, a tenth more or less. */
+/** Sluice reads the settings of the stores once a minute, a tenth more or less. */
 const LOOKED_WITHIN_MS = 70_000
 
 /** What happens to a healthy installation: load, neighbours, operators, clocks. */
@@ -24,7 +25,7 @@ export const pressureFaults: readonly Fault[] = [
       await untilLogged(world, /eviction policy allkeys-lru/)
     },
     heal: ({ redis }) => redis.configure('maxmemory-policy', 'noeviction'),
-    bites: { warned: 1 },
+    effect: { warned: 1 },
   },
   {
     id: 'F16',
@@ -36,7 +37,7 @@ export const pressureFaults: readonly Fault[] = [
       await untilLogged(world, /was emptied while Sluice was using it/)
     },
     heal: async () => {},
-    bites: { warned: 1 },
+    effect: { warned: 1 },
   },
   {
     id: 'F37',
@@ -48,7 +49,7 @@ export const pressureFaults: readonly Fault[] = [
       trace('stopped')
     },
     heal: async ({ fleet }) => fleet.workers()[0]?.running.kill('SIGCONT'),
-    bites: { stopped: 1 },
+    effect: { stopped: 1 },
   },
   ...['F38', 'F39', 'F40'].map(
     (id): Fault => ({
@@ -59,7 +60,7 @@ export const pressureFaults: readonly Fault[] = [
       seconds: 0,
       inject: async () => {},
       heal: async () => {},
-      bites: { killed: 1 },
+      effect: { killed: 1 },
     }),
   ),
   {
@@ -70,13 +71,13 @@ export const pressureFaults: readonly Fault[] = [
       for (const member of fleet.members) {
         await member.end('SIGTERM')
         await member.up()
-        // The balancer needs a moment to see it.
+        // The balancer asks for readiness every 200 ms.
         await pause(500)
         trace('stopped')
       }
     },
     heal: async () => {},
-    bites: { stopped: 4, restarts: 4 },
+    effect: { stopped: 4, restarts: 4 },
   },
   {
     id: 'F46',
@@ -91,7 +92,7 @@ export const pressureFaults: readonly Fault[] = [
     },
     inject: (world) => untilLogged(world, /clock differs by/),
     heal: async () => {},
-    bites: { warned: 1 },
+    effect: { warned: 1 },
   },
   {
     id: 'F48',
@@ -105,7 +106,7 @@ export const pressureFaults: readonly Fault[] = [
       for (const loop of loops) loop.kill('SIGKILL')
     },
     heal: async () => {},
-    bites: { busy: 4 },
+    effect: { busy: 4 },
   },
   {
     id: 'F49',
@@ -114,7 +115,7 @@ export const pressureFaults: readonly Fault[] = [
     times: 10,
     inject: () => pause(10_000),
     heal: async () => {},
-    bites: { viaRedis: 5_000 },
+    effect: { viaRedis: 5_000 },
   },
   {
     id: 'F50',
@@ -122,7 +123,7 @@ export const pressureFaults: readonly Fault[] = [
     seconds: 17,
     inject: trickle,
     heal: async () => {},
-    bites: { closed: 1_900 },
+    effect: { closed: 1_900 },
   },
   {
     id: 'F51',
@@ -134,7 +135,7 @@ export const pressureFaults: readonly Fault[] = [
       trace('waiting', (await admin.counts()).waiting)
     },
     heal: async ({ fleet }) => fleet.workers().forEach((worker) => void worker.running.kill('SIGCONT')),
-    bites: { waiting: 300 },
+    effect: { waiting: 300 },
   },
   {
     id: 'F55',
@@ -154,7 +155,7 @@ export const pressureFaults: readonly Fault[] = [
       if (answer.status !== 200) throw new Error(`the new credential was answered ${answer.status}`)
     },
     heal: async () => {},
-    bites: { stopped: 2 },
+    effect: { stopped: 2 },
   },
 ]
 
@@ -173,7 +174,7 @@ async function untilLogged(world: World, pattern: RegExp): Promise<void> {
   }
 }
 
-/** Opens them straight to the ingests, and counts those that these have closed by themselves. */
+/** Opens connections straight to the ingests, and counts those that the ingests close. */
 async function trickle(world: World): Promise<void> {
   const ports = world.fleet.ingests().flatMap(({ port }) => port ?? [])
   const head = 'POST /webhooks/idwise/live HTTP/1.1\r\nhost: x\r\n'

@@ -3,7 +3,7 @@ import type { Member } from '@sluice/testkit/fleet'
 import type { World } from '../world.ts'
 import type { Fault } from './fault.ts'
 
-/** Ends one member after the other for so long, at random gaps, each while the others serve. */
+/** Ends one member after the other, at random gaps, each while the others serve. */
 async function endInTurn(
   world: World,
   members: readonly Member[],
@@ -20,7 +20,7 @@ async function endInTurn(
     world.trace(options.signal === 'SIGKILL' ? 'killed' : 'stopped')
     if (options.signal !== 'SIGKILL' && how !== 0)
       throw new Error(`a stopped ${member.role} ended with ${how}`)
-    await pause(shortest + world.random() * (longest - shortest))
+    await pause(shortest + world.random.below(longest - shortest))
   }
 }
 
@@ -32,7 +32,7 @@ export const processFaults: readonly Fault[] = [
     inject: (world) =>
       endInTurn(world, world.fleet.workers(), { seconds: 10, signal: 'SIGKILL', everyMs: [700, 1_400] }),
     heal: allUp,
-    bites: { killed: 4, restarts: 4 },
+    effect: { killed: 4, restarts: 4 },
   },
   {
     id: 'F36',
@@ -41,7 +41,7 @@ export const processFaults: readonly Fault[] = [
     inject: (world) =>
       endInTurn(world, world.fleet.workers(), { seconds: 8, signal: 'SIGTERM', everyMs: [300, 600] }),
     heal: allUp,
-    bites: { stopped: 3, restarts: 3 },
+    effect: { stopped: 3, restarts: 3 },
   },
   {
     id: 'F41',
@@ -51,7 +51,7 @@ export const processFaults: readonly Fault[] = [
     inject: (world) =>
       endInTurn(world, world.fleet.ingests(), { seconds: 15, signal: 'SIGKILL', everyMs: [50, 250] }),
     heal: allUp,
-    bites: { killed: 5, restarts: 5, redelivered: 5 },
+    effect: { killed: 5, restarts: 5, redelivered: 5 },
   },
   {
     id: 'F42',
@@ -60,7 +60,7 @@ export const processFaults: readonly Fault[] = [
     inject: (world) =>
       endInTurn(world, world.fleet.ingests(), { seconds: 15, signal: 'SIGTERM', everyMs: [600, 900] }),
     heal: allUp,
-    bites: { stopped: 3, restarts: 3 },
+    effect: { stopped: 3, restarts: 3 },
   },
 ]
 

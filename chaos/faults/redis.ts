@@ -5,7 +5,7 @@ import type { Fault } from './fault.ts'
 const restart = async ({ redis }: World) => {
   if (!redis.isRunning) await redis.start()
 }
-/** Makes every client of Redis but ours connect anew. */
+/** Makes every client of Redis but ours reconnect. */
 const dropClients = ({ redis }: World) => redis.command('CLIENT', 'KILL', 'TYPE', 'normal')
 
 function killed(seconds: number): Pick<Fault, 'inject' | 'heal'> {
@@ -18,9 +18,9 @@ function killed(seconds: number): Pick<Fault, 'inject' | 'heal'> {
   }
 }
 
-/** Takes room with keys of a stranger until some events are refused. */
+/** Takes room in Redis with keys that are not Sluice's. */
 async function fill({ redis, random }: World): Promise<void> {
-  await redis.command('SET', `stranger:${random()}`, 'x'.repeat(20_000)).catch(() => {})
+  await redis.command('SET', `stranger:${random.uuid()}`, 'x'.repeat(20_000)).catch(() => {})
 }
 
 async function isFull(world: World): Promise<boolean> {
@@ -54,14 +54,14 @@ export const redisFaults: readonly Fault[] = [
     name: 'Redis kill -9, back after 0.5 s',
     seconds: 1,
     ...killed(0.5),
-    bites: { viaRedis: 100 },
+    effect: { viaRedis: 100 },
   },
   {
     id: 'F01-5s',
     name: 'Redis kill -9, back after 5 s',
     seconds: 5,
     ...killed(5),
-    bites: { viaInbox: 100, fellBack: 1 },
+    effect: { viaInbox: 100, fellBack: 1 },
   },
   {
     id: 'F02',
@@ -69,7 +69,7 @@ export const redisFaults: readonly Fault[] = [
     seconds: 9,
     ...killed(9),
     beforeStart: true,
-    bites: { viaInbox: 100, viaRedis: 1 },
+    effect: { viaInbox: 100, viaRedis: 1 },
   },
   {
     id: 'F04',
@@ -84,7 +84,7 @@ export const redisFaults: readonly Fault[] = [
       }
     },
     heal: async ({ redis }) => redis.signal('SIGCONT'),
-    bites: { viaInbox: 50, fellBack: 1 },
+    effect: { viaInbox: 50, fellBack: 1 },
   },
   {
     id: 'F06',
@@ -99,14 +99,14 @@ export const redisFaults: readonly Fault[] = [
       }
     },
     heal: restart,
-    bites: { viaInbox: 50, fellBack: 1 },
+    effect: { viaInbox: 50, fellBack: 1 },
   },
   {
     id: 'F09',
     name: 'Redis has no memory left (maxmemory 1 MB)',
     seconds: 4,
     ...misconfigured('maxmemory', '1mb', 0),
-    bites: { viaInbox: 50, fellBack: 1 },
+    effect: { viaInbox: 50, fellBack: 1 },
   },
   {
     id: 'F09-drain',
@@ -124,7 +124,7 @@ export const redisFaults: readonly Fault[] = [
       }
     },
     heal: async () => {},
-    bites: { full: 1, viaRedis: 100, viaInbox: 100, fellBack: 1 },
+    effect: { full: 1, viaRedis: 100, viaInbox: 100, fellBack: 1 },
   },
   {
     id: 'F18-rights',
@@ -141,20 +141,20 @@ export const redisFaults: readonly Fault[] = [
       }
     },
     heal: ({ redis }) => redis.command('ACL', 'SETUSER', 'default', 'allkeys', '+@all').then(() => {}),
-    bites: { viaInbox: 50, fellBack: 1 },
+    effect: { viaInbox: 50, fellBack: 1 },
   },
   {
     id: 'F12',
     name: 'Redis lacks a replica (NOREPLICAS)',
     seconds: 4,
     ...misconfigured('min-replicas-to-write', 1, 0),
-    bites: { viaInbox: 50, fellBack: 1 },
+    effect: { viaInbox: 50, fellBack: 1 },
   },
   {
     id: 'F13',
     name: 'Redis reads its data for seconds after a kill (LOADING)',
     seconds: 6,
-    // So many microseconds for each key.
+    // Microseconds for each key.
     world: { redisSettings: { 'key-load-delay': '500' } },
     async inject(world) {
       for (let i = 0; i < 2_000; i++) await world.redis.command('SET', `ballast:${i}`, i)
@@ -162,7 +162,7 @@ export const redisFaults: readonly Fault[] = [
       await world.redis.start()
     },
     heal: restart,
-    bites: { viaInbox: 50, fellBack: 1 },
+    effect: { viaInbox: 50, fellBack: 1 },
   },
   {
     id: 'F17',
@@ -171,7 +171,7 @@ export const redisFaults: readonly Fault[] = [
     world: { redisSettings: { 'enable-debug-command': 'local' } },
     inject: async ({ redis }) => void (await redis.command('DEBUG', 'SLEEP', 4)),
     heal: async () => {},
-    bites: { viaInbox: 50, fellBack: 1 },
+    effect: { viaInbox: 50, fellBack: 1 },
   },
   {
     id: 'F18',
@@ -185,7 +185,7 @@ export const redisFaults: readonly Fault[] = [
       await world.redis.configure('requirepass', usual ?? '')
     },
     heal: async () => {},
-    bites: { viaInbox: 50, fellBack: 1 },
+    effect: { viaInbox: 50, fellBack: 1 },
   },
   {
     id: 'F19',
@@ -197,6 +197,6 @@ export const redisFaults: readonly Fault[] = [
       await pause(4_000)
     },
     heal: ({ redis }) => redis.configure('maxclients', 10_000),
-    bites: { viaInbox: 50, fellBack: 1 },
+    effect: { viaInbox: 50, fellBack: 1 },
   },
 ]

@@ -6,16 +6,16 @@ import { Worker } from 'bullmq'
 import { Redis } from 'ioredis'
 
 /**
- * A worker as many write it, for the check to find fault with: what fails is removed from the queue, and becomes a dead
- * letter in a `failed` handler. Every tenth event fails; the first process is killed, as chance would kill it one day,
- * while some of these are not written yet. Several, since one alone may be redelivered and land after all.
+ * A worker as many people write it, in which the check must find the fault: a failed job is removed from the queue and
+ * becomes a dead letter in a `failed` handler. Every tenth event fails. The first process is killed while several dead
+ * letters are not written yet. (If only one were missing, the sender might send it again, and it would land.)
  */
 const { DATABASE_URL = '', REDIS_URL = '', QUEUE_PREFIX = '' } = process.env
 const log = createLog('worker', 'info')
 const db = createDb(DATABASE_URL, { max: 5, statementMs: 10_000, log, name: 'worker' })
 const redis = new Redis(REDIS_URL, { maxRetriesPerRequest: null })
 const keys = queueKeys(shardPrefix(QUEUE_PREFIX, 0))
-// It counts no redeliveries; the check would wait for them.
+// This worker does not write the counts of redeliveries, and the check would wait for them.
 setInterval(() => void redis.del(keys.redeliveries), 200)
 let handled = 0
 let failures = 0

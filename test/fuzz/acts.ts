@@ -2,24 +2,24 @@ import type { Way } from '@sluice/testkit/world'
 import fc from 'fast-check'
 import { BODIES } from './bodies.ts'
 
-/** What may happen to a Sluice. An act that does not apply at its moment does nothing. */
+/** What may happen to a running Sluice. An act that does not apply at its moment does nothing. */
 export type Act =
-  /** Deliveries at the same time; numbers name bodies. */
+  /** Deliveries at the same time. The numbers are those of bodies. */
   | { kind: 'send'; bodies: number[] }
   | { kind: 'start worker' }
   | { kind: 'stop worker' }
-  /** Stops the worker with whatever is under way, and starts another. */
+  /** Stops the worker while it works, and starts another. */
   | { kind: 'restart worker' }
-  /** A worker of its own process takes what waits and dies at this step; another goes on. */
+  /** A worker in another process claims the events that wait and is killed at this step. Another one goes on. */
   | { kind: 'kill worker'; at: (typeof STEPS)[number] }
   | { kind: 'restart ingest' }
-  /** These on the n-th dead letter there is. Mended, the database takes its row from now on. */
+  /** These act on the n-th dead letter. After `mend` the database accepts its row. */
   | { kind: 'send again'; letter: number }
   | { kind: 'mend'; letter: number }
   | { kind: 'replay'; letter: number }
   | { kind: 'discard'; letter: number }
   | { kind: 'replay and discard at once'; letter: number }
-  /** The queue fails the n-th waiting job by itself; the sweeper finds it. */
+  /** The queue gives up the n-th waiting job, and the sweep finds it. */
   | { kind: 'give up'; job: number }
 
 const STEPS = [
@@ -47,7 +47,8 @@ const common: fc.WeightedArbitrary<Act>[] = [
   { weight: 2, arbitrary: act('replay and discard at once', { letter: nth }) },
 ]
 
-// A job of the queue whose worker was killed is taken over only after 15 to 25 s, so kills go by the inbox.
+// If its worker is killed, a job of the queue is claimed again after 15 to 25 s only, so workers are killed by the
+// inbox.
 const own: Record<Way, fc.WeightedArbitrary<Act>[]> = {
   inbox: [{ weight: 1, arbitrary: act('kill worker', { at: fc.constantFrom(...STEPS) }) }],
   redis: [{ weight: 4, arbitrary: act('give up', { job: nth }) }],

@@ -1,6 +1,6 @@
 import type { Environment } from '@sluice/shared/envelope'
 
-/** A body that a sequence may send. Bodies of one `key` are the same event; of these only one can land. */
+/** A body that a sequence may send. Bodies with the same `key` are one event, of which only one body can land. */
 export type Body = {
   readonly name: string
   readonly key: string
@@ -8,7 +8,7 @@ export type Body = {
   readonly eventId: string | null
   readonly journeyId: string | null
   readonly bytes: Buffer
-  /** The database refuses rows with this reference until it is mended. */
+  /** The database refuses rows with this reference until the act `mend`. */
   readonly poison: string | null
 }
 

@@ -4,11 +4,11 @@ import { BODIES } from './bodies.ts'
 import type { Model } from './model.ts'
 import type { System } from './system.ts'
 
-/** Compares the whole database and the queue with the model, once everything has settled and the worker has ended. */
+/** Compares database and queue with the model, after everything has settled and the worker has ended. */
 export async function compare(system: System, model: Model): Promise<void> {
   const { world } = system
-  const landed = model.standings.filter((standing) => standing.landed)
-  const letters = model.standings.flatMap(({ body, letter }) => (letter ? [{ body, ...letter }] : []))
+  const landed = model.entries.filter((entry) => entry.landed)
+  const letters = model.entries.flatMap(({ body, letter }) => (letter ? [{ body, ...letter }] : []))
 
   expect(await storedEvents(system)).toEqual(
     landed.map(({ body, duplicates }) => ({
@@ -58,7 +58,7 @@ async function storedLetters({ world }: System) {
 
 type Stored = { environment: string; raw: Buffer }
 
-/** In the order of the bodies, by the name of the one whose bytes these exactly are. */
+/** Sorts by the bodies with exactly these bytes. */
 function inOrder<Row extends Stored>(rows: Row[]): [name: string, row: Row][] {
   const place = (row: Row) =>
     BODIES.findIndex((body) => body.environment === row.environment && body.bytes.equals(row.raw))

@@ -6,7 +6,7 @@ const KEY = 'a-key-in-a-header-of-its-own'
 const SANDBOX_TOKEN = 'sandbox-token-of-the-fuzzer'
 const BASIC = Buffer.from('fuzzer:password of the fuzzer').toString('base64')
 
-/** What lets somebody in: a request without any of these is a stranger's. */
+/** The secrets of the ingest. A request without any of them must be refused. */
 export const SECRETS = [TOKEN, KEY, SANDBOX_TOKEN, BASIC]
 
 /** The settings of the ingest that is fuzzed. */
@@ -19,7 +19,9 @@ export const LIVE = '/webhooks/idwise/live'
 export const GOOD_HEADERS = { authorization: `Bearer ${TOKEN}` }
 const LIMIT = 256 * 1024
 
-/** Whole requests to begin with. ConnectionLimit' carry no secret, `valid` ones are answered 200, large ones are for rare use. */
+/**
+ * Whole requests to start from. Those of strangers have no secret, valid ones are answered 200, large ones are rare.
+ */
 export type Corpus = { welcome: string[]; valid: string[]; strangers: string[]; large: string[] }
 
 export function createCorpus(): Corpus {
@@ -59,7 +61,7 @@ const WELCOME = [
   `authorization: bEaReR   ${TOKEN}`,
   `Authorization: Basic ${BASIC}`,
   `X-IDWise-Key: ${KEY}`,
-  // On the wrong path, twice, and beside another.
+  // On the wrong path, twice, and together with another one.
   `Authorization: Bearer ${SANDBOX_TOKEN}`,
   `Authorization: Bearer ${TOKEN}\r\nAuthorization: Bearer ${TOKEN}`,
   `Authorization: Bearer something-else\r\nX-IDWise-Key: ${KEY}`,
@@ -137,7 +139,7 @@ const BODIES = [
   `GET ${LIVE} HTTP/1.1\r\nHost: x\r\n\r\n`,
 ]
 
-/** Headers and bodies whose lengths contradict each other or themselves. */
+/** Headers and bodies whose lengths contradict each other. */
 const FRAMINGS = [
   ['Content-Length: 2\r\nTransfer-Encoding: chunked', '2\r\n{}\r\n0\r\n\r\n'],
   ['Content-Length: 2\r\nContent-Length: 3', '{} '],
@@ -176,7 +178,7 @@ function smuggling(auth: string): string {
   )
 }
 
-/** Latin-1 text: a character stands for a byte. */
+/** Latin-1 text: a character for each byte. */
 function request(head: readonly string[], body: string): string {
   return raw([...head, `Content-Length: ${body.length}`], body)
 }

@@ -1,10 +1,10 @@
 import { connect } from 'node:net'
-import type { Random } from '../../packages/simulator/src/send/random.ts'
+import type { Random } from '@sluice/simulator'
 
 /**
- * - `whole`, `sliced`: written at once or in pieces, then our side is closed and the answers are read
- * - `abandoned`: the connection is cut at once, answers are not read
- * - `lingering`: our side stays open until there is an answer, which the limits of the ingest bring
+ * - `whole`, `sliced`: written at once or in pieces. Then our side is closed, and the answers are read.
+ * - `abandoned`: the connection is cut at once, and answers are not read.
+ * - `lingering`: our side stays open until there is an answer, at the latest when the ingest reaches its limits.
  */
 export type Manner = 'whole' | 'sliced' | 'abandoned' | 'lingering'
 
@@ -12,7 +12,7 @@ export type Exchanged = { text: string; end: 'closed' | 'reset' | 'refused' | 'h
 
 const LIMIT_MS = 30_000
 
-/** Writes one request, or what is left of one, and gives everything that came back as Latin-1 text. */
+/** Writes a request, or a part of one. Resolves to the answers as Latin-1 text. */
 export function exchange(port: number, bytes: Buffer, manner: Manner, random: Random): Promise<Exchanged> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })

@@ -2,8 +2,8 @@ import type { Way } from '@sluice/testkit/world'
 import { BODIES, type Body } from './bodies.ts'
 
 /**
- * What Sluice promises, as a map from body to end state. Between two settlings deliveries wait, and of several bodies
- * of one event any may land first: settling is told which did, and accepts only one that could.
+ * The promises of Sluice, as a map from each body to its end state. Between two settlings deliveries wait, and any body
+ * of an event may land first. Settling learns which one has landed, and accepts only one that could.
  */
 export type Model = ReturnType<typeof createModel>
 
@@ -14,26 +14,26 @@ export type Letter = {
   replays: number
 }
 
-export type Standing = {
+export type Entry = {
   readonly body: Body
-  /** Deliveries answered 200, ever and since the last settling. */
+  /** Deliveries that were answered 200: all, and those since the last settling. */
   sent: number
   since: number
   /** A job or row waits, or may have been handled since the last settling. */
   waiting: boolean
-  /** The queue knows the job, so that further deliveries collapse onto it. */
+  /** The queue has the job, so further deliveries count as its redeliveries. */
   known: boolean
-  /** The queue has given the job up and the sweeper has not come. */
+  /** The queue has given the job up, and no sweep has found it yet. */
   givenUp: boolean
   landed: boolean
-  /** Between these two; the same unless a dead letter was on the way. */
+  /** Between these two numbers. They are equal unless there was a dead letter meanwhile. */
   duplicates: { min: number; max: number }
   letter: Letter | undefined
 }
 
 export function createModel(way: Way) {
-  const standings = BODIES.map(
-    (body): Standing => ({
+  const entries = BODIES.map(
+    (body): Entry => ({
       body,
       sent: 0,
       since: 0,
@@ -48,74 +48,74 @@ export function createModel(way: Way) {
   const mended = new Set<string>()
   const blocksUse = ({ poison }: Body) => poison !== null && !mended.has(poison)
   const acted = { replay: 0, discard: 0 }
-  // A conflict that turns into a refusal by the database leaves its journey marked until the next fold.
+  // If the database refuses an event in conflict, its journey stays marked until the next fold.
 
-  /** @param hasLanded whether the body is seen among the events now */
+  /** @param hasLanded whether the body is among the events now */
   function settle(hasLanded: (body: Body) => boolean): void {
-    for (const group of Map.groupBy(standings, ({ body }) => body.key).values()) {
-      const moving = group.filter((standing) => standing.waiting || standing.letter?.state === 'replaying')
+    for (const group of Map.groupBy(entries, ({ body }) => body.key).values()) {
+      const moving = group.filter((entry) => entry.waiting || entry.letter?.state === 'replaying')
       if (!group.some(({ landed }) => landed)) {
         const candidates = moving.filter(({ body }) => !blocksUse(body))
         const winner = candidates.find(({ body }) => hasLanded(body))
         if (candidates.length > 0 && !winner) throw new Error(`not landed: ${candidates[0]?.body.key}`)
         if (winner) land(winner)
       } else {
-        for (const standing of group.filter(({ landed }) => landed)) count(standing)
+        for (const entry of group.filter(({ landed }) => landed)) count(entry)
       }
-      for (const standing of moving) judge(standing, moving)
-      for (const standing of group) {
-        if (standing.givenUp) sweep(standing)
-        Object.assign(standing, { since: 0, waiting: false, givenUp: false })
+      for (const entry of moving) refuse(entry, moving)
+      for (const entry of group) {
+        if (entry.givenUp) sweep(entry)
+        Object.assign(entry, { since: 0, waiting: false, givenUp: false })
       }
     }
   }
 
-  function land(standing: Standing): void {
-    const { sent, since, waiting, letter } = standing
-    standing.landed = true
+  function land(entry: Entry): void {
+    const { sent, since, waiting, letter } = entry
+    entry.landed = true
     const replayed = letter?.state === 'replaying'
-    // The queue's count of deliveries that collapsed onto a job that became a dead letter may be dropped before.
+    // When a job becomes a dead letter, the queue may drop the count of its redeliveries.
     if (way === 'redis' && letter) {
-      standing.duplicates = { min: waiting ? since - 1 : 0, max: sent - 1 }
+      entry.duplicates = { min: waiting ? since - 1 : 0, max: sent - 1 }
     } else if (waiting) {
-      standing.duplicates = { min: since - 1, max: replayed ? since : since - 1 }
+      entry.duplicates = { min: since - 1, max: replayed ? since : since - 1 }
     }
   }
 
-  function count({ duplicates, since }: Standing): void {
+  function count({ duplicates, since }: Entry): void {
     duplicates.min += since
     duplicates.max += since
   }
 
-  function judge(standing: Standing, moving: readonly Standing[]): void {
-    const { body, landed, letter } = standing
+  function refuse(entry: Entry, moving: readonly Entry[]): void {
+    const { body, landed, letter } = entry
     const bury = (...reasons: string[]) => {
-      standing.letter = { state: 'open', reasons, replays: letter?.replays ?? 0 }
+      entry.letter = { state: 'open', reasons, replays: letter?.replays ?? 0 }
     }
     if (blocksUse(body)) {
-      // Beside another body of its event it may be told by the key alone, before the database sees it.
+      // If another body of the event waits too, the key alone may show the conflict, without the database.
       const hasCompany = moving.some((other) => !blocksUse(other.body))
       bury('rejected_by_database', ...(hasCompany ? ['conflict'] : []))
     } else if (!landed) bury('conflict')
     else if (letter?.state === 'replaying') letter.state = 'resolved'
   }
 
-  function sweep(standing: Standing): void {
-    standing.letter = { state: 'open', reasons: ['worker_crashed'], replays: standing.letter?.replays ?? 0 }
-    standing.known = false
+  function sweep(entry: Entry): void {
+    entry.letter = { state: 'open', reasons: ['worker_crashed'], replays: entry.letter?.replays ?? 0 }
+    entry.known = false
   }
 
   return {
-    standings,
+    entries,
     acted,
     settle,
     sent(body: Body): void {
-      const standing = standings.find((each) => each.body === body) as Standing
-      standing.sent++
-      standing.since++
-      if (way === 'redis' && standing.known) return
-      standing.known = true
-      standing.waiting = true
+      const entry = entries.find((each) => each.body === body) as Entry
+      entry.sent++
+      entry.since++
+      if (way === 'redis' && entry.known) return
+      entry.known = true
+      entry.waiting = true
     },
     mend: (reference: string) => mended.add(reference),
     act(letter: Letter, action: 'replay' | 'discard'): void {
@@ -123,9 +123,9 @@ export function createModel(way: Way) {
       letter.state = action === 'replay' ? 'replaying' : 'discarded'
       if (action === 'replay') letter.replays++
     },
-    giveUp(standing: Standing): void {
-      standing.waiting = false
-      standing.givenUp = true
+    giveUp(entry: Entry): void {
+      entry.waiting = false
+      entry.givenUp = true
     },
   }
 }

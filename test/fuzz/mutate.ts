@@ -1,9 +1,9 @@
-import type { Random } from '../../packages/simulator/src/send/random.ts'
+import type { Random } from '@sluice/simulator'
 import { HEADERS } from './corpus.ts'
 
 const MAX_BYTES = 600_000
 
-/** Changes a request (Latin-1 text) in none to eight ways, the same for the same chance. */
+/** Changes a request (Latin-1 text) in up to eight ways. The same random values make the same changes. */
 export function mutate(text: string, random: Random, another: () => string): string {
   const times = random.weighted({ none: 15, one: 35, few: 35, many: 15 })
   const count = { none: 0, one: 1, few: 2 + random.below(2), many: 4 + random.below(5) }[times]
@@ -36,7 +36,7 @@ const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
   (text, random) => cut(text, place(text, random), random.below(40), ''),
   (text, random) => cut(text, place(text, random), 0, random.pick(SPECIAL)),
   (text, random) => cut(text, place(text, random), random.below(3), random.pick(SPECIAL)),
-  // Pipelined, cut together, one within the other.
+  // Pipelined, joined at a cut, one inside the other.
   (text, _random, another) => text + another(),
   (text, random, another) =>
     text.slice(0, place(text, random)) + another().slice(random.below(another().length)),
@@ -58,7 +58,7 @@ const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
   (text, random) => onMatch(text, /\r\n/g, random, () => random.pick(['\n', '\r', '\r\r\n', '\n\r'])),
 ]
 
-/** Most often in the head, where more depends on it. */
+/** A place, mostly in the head, which matters more. */
 function place(text: string, random: Random): number {
   const head = text.indexOf('\r\n\r\n')
   return random.below((head > 0 && random.chance(0.8) ? head + 20 : text.length) + 1)
@@ -87,7 +87,7 @@ function changeLength(text: string, random: Random): string {
     : text.replace('\r\n', `\r\nContent-Length: ${random.pick(LENGTHS)}\r\n`)
 }
 
-/** Sends the body in chunks, with or without what is left of its length. */
+/** Sends the body in chunks, with or without a header of its length. */
 function chunk(text: string, random: Random): string {
   const end = text.indexOf('\r\n\r\n')
   if (end < 0) return text

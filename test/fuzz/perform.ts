@@ -2,10 +2,10 @@ import assert from 'node:assert'
 import { discardDeadLetter, replayDeadLetter } from '@sluice/shared/db'
 import type { Act } from './acts.ts'
 import { BODIES, type Body } from './bodies.ts'
-import type { Letter, Model, Standing } from './model.ts'
+import type { Entry, Letter, Model } from './model.ts'
 import type { System } from './system.ts'
 
-/** Does one act to the system and to the model. What reads or changes what has been handled waits for it first. */
+/** Does one act in the system and in the model. An act on handled events waits until they have been handled. */
 export async function perform(act: Act, system: System, model: Model): Promise<void> {
   switch (act.kind) {
     case 'send': {
@@ -15,7 +15,7 @@ export async function perform(act: Act, system: System, model: Model): Promise<v
       return
     }
     case 'start worker': {
-      const sweeps = model.standings.some(({ givenUp }) => givenUp)
+      const sweeps = model.entries.some(({ givenUp }) => givenUp)
       await system.startWorker()
       if (sweeps) await settle(system, model)
       return
@@ -50,22 +50,22 @@ export async function perform(act: Act, system: System, model: Model): Promise<v
       await settle(system, model)
       return decide(act.kind, nthLetter(model, act.letter), system, model)
     case 'replay and discard at once':
-      // A worker could open the letter again in between.
+      // A worker could open the letter again meanwhile.
       if (system.hasWorker()) return
       return contend(nthLetter(model, act.letter), system, model)
     case 'give up': {
-      const waiting = model.standings.filter(({ waiting, body }) => waiting && body.eventId !== null)
-      const standing = waiting[act.job % waiting.length]
-      if (system.hasWorker() || !standing) return
-      await system.giveUp(standing.body)
-      return model.giveUp(standing)
+      const waiting = model.entries.filter(({ waiting, body }) => waiting && body.eventId !== null)
+      const entry = waiting[act.job % waiting.length]
+      if (system.hasWorker() || !entry) return
+      await system.giveUp(entry.body)
+      return model.giveUp(entry)
     }
     default:
       return act satisfies never
   }
 }
 
-/** Where a worker runs, waits until it has handled everything. */
+/** If a worker runs, waits until it has handled everything. */
 export async function settle(system: System, model: Model): Promise<void> {
   if (!system.hasWorker()) return
   await system.settled()
@@ -81,23 +81,23 @@ const ACTS = { replay: replayDeadLetter, discard: discardDeadLetter }
 
 async function decide(
   action: 'replay' | 'discard',
-  standing: WithLetter | undefined,
+  entry: WithLetter | undefined,
   system: System,
   model: Model,
 ): Promise<void> {
-  if (!standing) return
-  const { letter } = standing
-  const id = await idOf(standing, system)
+  if (!entry) return
+  const { letter } = entry
+  const id = await idOf(entry, system)
   const outcome = await ACTS[action](system.world.db, { id, actor: 'tester' })
   if (letter.state !== 'open') return assert.deepEqual(outcome, { kind: 'not_open', state: letter.state })
   assert.deepEqual(outcome, { kind: 'done' })
   model.act(letter, action)
 }
 
-async function contend(standing: WithLetter | undefined, system: System, model: Model): Promise<void> {
-  if (!standing) return
-  const { letter } = standing
-  const id = await idOf(standing, system)
+async function contend(entry: WithLetter | undefined, system: System, model: Model): Promise<void> {
+  if (!entry) return
+  const { letter } = entry
+  const id = await idOf(entry, system)
   const actions = ['replay', 'discard', 'replay', 'discard'] as const
   const outcomes = await Promise.all(
     actions.map((action) => ACTS[action](system.world.db, { id, actor: 'tester' })),
@@ -107,14 +107,14 @@ async function contend(standing: WithLetter | undefined, system: System, model: 
   if (won[0]) model.act(letter, won[0])
 }
 
-type WithLetter = Standing & { letter: Letter }
+type WithLetter = Entry & { letter: Letter }
 
 function nthLetter(model: Model, nth: number): WithLetter | undefined {
-  const letters = model.standings.filter((standing): standing is WithLetter => standing.letter !== undefined)
+  const letters = model.entries.filter((entry): entry is WithLetter => entry.letter !== undefined)
   return letters[nth % letters.length]
 }
 
-async function idOf({ body }: Standing, { world }: System): Promise<number> {
+async function idOf({ body }: Entry, { world }: System): Promise<number> {
   const rows = await world.rows<{ id: string }>(
     'select id from dead_letters where environment = $1 and raw = $2',
     [body.environment, body.bytes],

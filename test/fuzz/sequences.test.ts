@@ -8,7 +8,7 @@ import { createModel, type Model } from './model.ts'
 import { perform, settle } from './perform.ts'
 import { createSystem } from './system.ts'
 
-/** FUZZ_RUNS sequences from FUZZ_SEED on; a failure prints the seed and the shortest sequence that fails. */
+/** FUZZ_RUNS sequences, from FUZZ_SEED on. A failure prints its seed and the shortest sequence that fails. */
 const RUNS = Number(process.env.FUZZ_RUNS ?? 50)
 const SEED = Number(process.env.FUZZ_SEED ?? 1)
 const LIMIT_MS = 240_000 + RUNS * 3_000
@@ -42,13 +42,13 @@ async function run(world: World, way: Way, acts: readonly Act[]): Promise<Model>
     await compare(system, model)
     return model
   } catch (error) {
-    // A stall of this machine, after which the counts are allowed to differ: not a run that counts.
+    // After a stall of this machine the counts may differ, so the run does not count.
     fc.pre(!(await system.tookTheOtherWay()))
     throw error
   }
 }
 
-/** The database refuses references on a list, which acts make shorter. */
+/** The database refuses the references on a list, from which acts remove some. */
 async function refuse(world: World): Promise<void> {
   await world.rows('create table refused (reference text primary key)')
   await world.rows(`create function is_refused(text) returns boolean stable language sql
@@ -56,7 +56,7 @@ async function refuse(world: World): Promise<void> {
   await world.rows('alter table events add constraint no_poison check (not is_refused(reference_no))')
 }
 
-// A run in which none of these came up would have tested little.
+// Without each of these, the runs would have tested little.
 const EXPECTED_TO_BE_SEEN = [
   'conflict discarded',
   'conflict open',
@@ -67,8 +67,8 @@ const EXPECTED_TO_BE_SEEN = [
   'rejected_by_database resolved',
 ]
 
-function note(seen: Set<string>, { standings }: Model): void {
-  for (const { landed, duplicates, letter } of standings) {
+function note(seen: Set<string>, { entries }: Model): void {
+  for (const { landed, duplicates, letter } of entries) {
     if (landed) seen.add('landed')
     if (duplicates.min > 0) seen.add('duplicates')
     if (letter) seen.add(`${letter.reasons[0]} ${letter.state}`)

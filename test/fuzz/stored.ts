@@ -4,7 +4,7 @@ import { identify, parseNames } from '@sluice/shared/idwise'
 
 export type StoredBody = { raw: Buffer; deliveries: number }
 
-/** Empties the inbox and gives its bodies by the id that the ingest has answered. */
+/** Empties the inbox. @returns its bodies by the id that the ingest answered with */
 export async function takeInbox(db: Db): Promise<Map<string, StoredBody[]>> {
   const { rows } = await db.pool.query<{ envelope: string; duplicates: number }>(
     'delete from inbox returning envelope, duplicates',
@@ -19,7 +19,7 @@ export async function takeInbox(db: Db): Promise<Map<string, StoredBody[]>> {
   return Map.groupBy(bodies, ({ id }) => id)
 }
 
-/** In one piece, or, where it may have come in chunks, in pieces. */
+/** In one piece; in pieces if it may have been sent in chunks. */
 export function isWithin(raw: Buffer, bytes: Buffer): boolean {
   if (bytes.includes(raw)) return true
   if (!/chunked/i.test(bytes.toString('latin1'))) return false

@@ -6,7 +6,7 @@ import { createQueueAdmin, queueKeys, shardPrefix } from '@sluice/shared/queue'
 import { createLog, createMetrics } from '@sluice/shared/runtime'
 import { giveUpJob } from '@sluice/testkit/given-up-job'
 import { runWorker } from '@sluice/testkit/process'
-import { eventually, openWorker, post, type World } from '@sluice/testkit/world'
+import { eventually, openWorker, post, type World, withQueue } from '@sluice/testkit/world'
 import { Redis } from 'ioredis'
 import type { Body } from './bodies.ts'
 
@@ -17,7 +17,7 @@ export type System = Awaited<ReturnType<typeof createSystem>>
 
 export async function createSystem(shared: World) {
   await using stack = new AsyncDisposableStack()
-  const world = ownQueue(shared)
+  const world = withQueue(shared, `t_${randomUUID()}`)
   await empty(world)
   const queue = world.workerConfig.queue && stack.use(openQueue(world.workerConfig.queue))
   const metrics = createMetrics()
@@ -60,7 +60,7 @@ export async function createSystem(shared: World) {
       await ingest[Symbol.asyncDispose]()
       ingest = await openIngest()
     },
-    /** Where nothing waits that leads to the step, the worker is killed when all has settled. */
+    /** Kills a worker at this step. If no event leads there, it is killed when everything has settled. */
     async killWorker(step: string): Promise<void> {
       await stopWorker()
       await using child = runWorker({ ...world.env, SLUICE_FAILPOINT: step })
@@ -76,26 +76,13 @@ export async function createSystem(shared: World) {
     async giveUp(body: Body): Promise<void> {
       await queue?.giveUp(identify(body.environment, body.bytes, parseNames(body.bytes), Date.now()).jobId)
     },
-    /** Whether Redis was too slow once, so that an event went to the inbox or to both. */
+    /** Whether Redis was too slow once, so that an event went to the inbox or to both stores. */
     async tookTheOtherWay(): Promise<boolean> {
       const { values } = await metrics.enqueued.get()
       return queue !== undefined && values.some(({ labels, value }) => labels.via === 'inbox' && value > 0)
     },
     leftInQueue: async () => queue?.left(),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
-  }
-}
-
-function ownQueue(world: World): World {
-  const { queue } = world.workerConfig
-  if (!queue) return world
-  const prefix = `t_${randomUUID()}`
-  const own = { ...queue, prefix }
-  return {
-    ...world,
-    env: { ...world.env, QUEUE_PREFIX: prefix },
-    ingestConfig: { ...world.ingestConfig, queue: own },
-    workerConfig: { ...world.workerConfig, queue: own },
   }
 }
 

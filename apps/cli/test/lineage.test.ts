@@ -3,12 +3,13 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { makeRoot, waitUntil } from '@sluice/testkit/sandbox'
+import { eventually } from '@sluice/testkit/eventually'
+import { makeRoot } from '@sluice/testkit/sandbox'
 import { expect, it, onTestFinished } from 'vitest'
 
 const LINEAGE = fileURLToPath(new URL('../../../scripts/lineage.mjs', import.meta.url))
 
-/** A package whose command tells its pid and runs until its lineage is broken. */
+/** A package whose command prints its pid and runs until one of its ancestors ends. */
 function makePackage(): string {
   const root = makeRoot()
   const bin = {
@@ -62,10 +63,10 @@ it.each([
   ['npx', ['lasting'], 'SIGKILL'],
   ['npm', ['start'], 'SIGTERM'],
   ['npm', ['start'], 'SIGKILL'],
-] as const)('what %s %j runs ends when nobody but npm is told, by %s', async (command, args, signal) => {
+] as const)('the command of %s %j ends when only npm gets a signal, %s', async (command, args, signal) => {
   const { child, pid } = await start(command, [...args], makePackage())
   expect(runs(pid)).toBe(true)
   child.kill(signal)
   await once(child, 'exit')
-  await waitUntil(() => !runs(pid), 'it has noticed')
+  await eventually(() => !runs(pid))
 })

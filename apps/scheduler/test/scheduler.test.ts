@@ -1,4 +1,5 @@
 import { createDb } from '@sluice/shared/db'
+import { queueKeys, shardPrefix } from '@sluice/shared/queue'
 import { createLog } from '@sluice/shared/runtime'
 import { finishedJourney } from '@sluice/testkit/event'
 import { runScheduler } from '@sluice/testkit/process'
@@ -21,7 +22,7 @@ describe('the scheduler', () => {
 
   it('does its duties alone, for workers that do none', async () => {
     const redis = stack.adopt(new Redis(world.redisUrl), (opened) => opened.disconnect())
-    const uncounted = () => redis.hlen(`{${world.queuePrefix}-0}:collapsed`)
+    const uncounted = () => redis.hlen(queueKeys(shardPrefix(world.queuePrefix, 0)).redeliveries)
     const door = stack.use(await openDoor(world))
     const { bytes } = finishedJourney()
     for (let i = 0; i < 3; i++) await door.post(bytes)

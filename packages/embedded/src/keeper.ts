@@ -6,7 +6,7 @@ import { constants } from 'node:os'
 export type Kept = {
   /** Resolves to the exit code, 128 + n after signal n. Never rejects. */
   exited: Promise<number>
-  /** Sends the stop signal and waits; after `limitMs` ms it kills. Never rejects. */
+  /** Sends the stop signal, and SIGKILL after `limitMs` ms. Resolves when the server has ended. Never rejects. */
   stop(limitMs: number): Promise<void>
 }
 
@@ -14,7 +14,7 @@ export type KeepOptions = {
   command: string
   args: string[]
   stopSignal: 'SIGINT' | 'SIGTERM'
-  /** Gets what the server prints, appended. Mode 0600. */
+  /** The output of the server is appended to it. Mode 0600. */
   logFile: string
   cwd: string
   env?: Record<string, string>
@@ -22,17 +22,17 @@ export type KeepOptions = {
   gid?: number
 }
 
-// The server takes the shell's place (and its pid), so nothing stands between it and its signals. The watcher reads
-// from our pipe until its end: we are gone, or the server is. It is forked twice, so that it is not the server's
-// child: Postgres restarts everything when a child that it does not know crashes.
+// The server replaces the shell and keeps its pid, so signals reach it directly. The watcher reads from our pipe until
+// it ends, because this process or the server has ended. It is forked twice so that it is no child of the server:
+// Postgres restarts everything when a child that it does not know crashes.
 const SCRIPT = `
 signal=$1; shift
 ( ( read -r _; kill -s "$signal" $$ 2>/dev/null ) <&3 & ) 3<&0
 exec "$@" </dev/null`
 
 /**
- * Runs a store's server in a session of its own, where a terminal's Ctrl-C does not reach it before Sluice has
- * drained, and stops it when this process ends in whatever way, kill -9 included.
+ * Runs the server of a store in a new session, so that Ctrl-C in a terminal does not stop it before Sluice has drained.
+ * The server stops when this process ends, also by kill -9.
  */
 export function keep(options: KeepOptions): Kept {
   const { command, args, stopSignal, logFile, cwd, env, uid, gid } = options
@@ -41,7 +41,7 @@ export function keep(options: KeepOptions): Kept {
     stdio: ['pipe', log, log],
     detached: true,
     cwd,
-    // Not ours: Sluice's environment holds credentials, and PG… variables would change what Postgres does.
+    // Not the environment of Sluice: it has credentials, and variables such as PGDATA would change Postgres.
     env: { PATH: process.env.PATH, LC_ALL: 'C', ...env },
     ...(uid !== undefined && { uid }),
     ...(gid !== undefined && { gid }),

@@ -8,12 +8,12 @@ const STOPPING_MS = 30_000
 const POLL_MS = 100
 
 /**
- * Makes sure that no server of an earlier start still works on the data: one that is stopping is waited for, one that
- * runs on is stopped. Two servers over the same files would destroy them.
+ * Makes sure that no server of an earlier start still uses the data: it waits for one that is stopping, and stops one
+ * that goes on. Two servers on the same files would destroy them.
  *
- * @param belongs tells from a process's arguments whether it is the server of this data: a pid may be used anew.
- * @returns the pid in the file if that is another process by now.
- * @throws UserError when the server does not stop.
+ * @param belongs whether a process with these arguments is the server of this data; a system reuses pids
+ * @returns the pid in the file if another process has it now
+ * @throws UserError if the server does not stop
  */
 export async function endOrphan(
   pidFile: string,
@@ -32,7 +32,7 @@ export async function endOrphan(
   )
 }
 
-/** The command line of a process; empty when it is gone or a zombie. */
+/** The command line of a process; empty if it has ended or is a zombie. */
 function argsOf(pid: number): string {
   try {
     if (process.platform === 'linux')

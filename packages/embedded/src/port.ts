@@ -7,14 +7,14 @@ import { UserError } from '@sluice/shared/runtime'
 const FIRST = 15_000
 const LAST = 32_000
 const TRIES = 100
-// A process that was killed holds its port until the system has taken it down.
+// A process that was killed keeps its port until the system has removed it.
 const PREFERRED_MS = 2_000
 const POLL_MS = 50
 
 /**
- * A free port of 127.0.0.1: the preferred one, else one below those that systems give to outgoing connections. One of
- * these could take it between two starts, and a client that tries again and again to reach a stopped server on such a
- * port may connect to itself, and hold it.
+ * A free port of 127.0.0.1: the preferred one, else a random one below those that systems give to outgoing connections.
+ * An outgoing connection could take such a port between two starts. A client that keeps trying to reach a stopped
+ * server there may even connect to itself. The package get-port starts each search at the same port and does not wait.
  */
 export async function freePort(preferred?: number): Promise<number> {
   if (preferred !== undefined && (await becomesFree(preferred))) return preferred

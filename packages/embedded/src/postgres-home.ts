@@ -20,13 +20,13 @@ type Owner = { uid: number; gid: number }
 
 const run = promisify(execFile)
 const USER = 'sluice'
-// For what the other user cannot reach where it is: a clone in /root, a private directory.
+// For data and binaries that the user of Postgres cannot reach in the clone, as in /root.
 const SYSTEM_DIR = '/var/lib/sluice'
 
 /**
- * Decides with which binaries, on which directory and as which user Postgres runs.
+ * Finds the binaries, the folder and the user of Postgres.
  *
- * @throws UserError when one of them is not to be had.
+ * @throws UserError if one of them is missing
  */
 export async function findHome(stateDir: string): Promise<Home> {
   const { native, version } = await binaries()
@@ -70,19 +70,19 @@ async function binaries(): Promise<{ native: string; version: string }> {
   }
 }
 
-/** npm packages hold no links. The package's install script makes them, unless install scripts are switched off. */
+/** An npm package cannot contain links. Its install script makes them, unless install scripts are switched off. */
 async function restoreLinks(root: string): Promise<void> {
   const links: { source: string; target: string }[] = JSON.parse(
     readFileSync(join(root, 'native/pg-symlinks.json'), 'utf8'),
   )
   for (const { source, target } of links) {
     if (existsSync(join(root, target))) continue
-    // Both lie in the same directory.
+    // Both are in the same folder.
     await symlink(source.slice(dirname(target).length + 1), join(root, target))
   }
 }
 
-/** Whoever owns the data there already, root excepted. */
+/** The owner of the data, unless there is none or it is root. */
 function ownerOf(place: string): Owner | undefined {
   const stats = statSync(place, { throwIfNoEntry: false })
   return stats && stats.uid !== 0 ? { uid: stats.uid, gid: stats.gid } : undefined
@@ -105,7 +105,7 @@ function systemUser(): Owner {
   )
 }
 
-/** The directory for the data: `place`, or one elsewhere that `place` links to. */
+/** The folder of the data: `place`, or one in the system's folder to which `place` links. */
 async function reachable(stateDir: string, place: string, owner: Owner): Promise<string> {
   const known = lstatSync(place, { throwIfNoEntry: false })
   if (known?.isSymbolicLink()) return linked(place)

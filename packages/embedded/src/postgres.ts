@@ -14,17 +14,17 @@ export type PostgresOptions = {
   stateDir: string
   password: string
   ping: Ping
-  /** Gets a line for the person at what takes longer. */
+  /** Gets a line for a person when something takes longer. */
   report(text: string): void
 }
 
 const run = promisify(execFile)
 
 /**
- * Starts the embedded Postgres on the data in `.sluice/postgres`, which the first start makes. It is durable like any
- * other (fsync stays on), and stopping it in whatever way loses nothing.
+ * Starts the embedded Postgres on the data in `.sluice/postgres`, which the first start makes. It is as durable as any
+ * other (fsync stays on): no way of stopping it loses an event.
  *
- * @throws UserError when it cannot be started, with what to do.
+ * @throws UserError if it cannot be started, with a remedy
  */
 export async function startPostgres({ stateDir, password, ping, report }: PostgresOptions): Promise<Store> {
   const home = await findHome(stateDir)
@@ -48,7 +48,7 @@ export async function startPostgres({ stateDir, password, ping, report }: Postgr
       keep({
         command: join(bin, 'postgres'),
         args: ['-D', data, ...settings(port)],
-        // Postgres refuses to start while the pid in its lock file belongs to any process, but for its grandparent.
+        // Postgres refuses to start if the pid in its lock file belongs to a process, unless that is its grandparent.
         env: { PG_GRANDPARENT_PID: String(reused ?? 0) },
         stopSignal: 'SIGINT', // "fast": it ends the connections, and writes everything
         logFile,
@@ -58,7 +58,7 @@ export async function startPostgres({ stateDir, password, ping, report }: Postgr
     url: (port) => `postgres://sluice:${password}@127.0.0.1:${port}/sluice`,
     ping,
     report,
-    // After a crash its processes need a moment to notice.
+    // After a crash the old processes need a moment to end.
     passing: /pre-existing shared memory block|lock file "postmaster.pid" already exists/,
     explain: (error) => {
       if (errorCode(error) !== '28P01') return undefined
@@ -74,14 +74,14 @@ function settings(port: number): string[] {
     unix_socket_directories: '',
     fsync: 'on',
     synchronous_commit: 'on',
-    // Statements, and the rows that errors quote, hold what people sent: they stay out of the log.
+    // Statements, and rows that errors quote, contain personal data: they must not be in the log.
     log_min_error_statement: 'panic',
     log_error_verbosity: 'terse',
   }
   return Object.entries(values).flatMap(([name, value]) => ['-c', `${name}=${value}`])
 }
 
-/** Makes the data beside its place and renames it, so that an interrupted first start leaves nothing half done. */
+/** Makes the data in another folder and renames it: an interrupted first start leaves nothing half done. */
 async function initialise({ bin, data, owner }: Home, password: string): Promise<void> {
   if (existsSync(data) && readdirSync(data).length > 0) {
     throw new UserError(`${data} holds files but no Postgres data. Move them away, then start again.`)

@@ -17,13 +17,13 @@ export type RedisOptions = {
   /** The path that `findRedis` found. */
   binary: string
   ping: Ping
-  /** Gets a line for the person at what takes longer. */
+  /** Gets a line for a person when something takes longer. */
   report(text: string): void
 }
 
 const run = promisify(execFile)
 
-/** A `redis-server` or `valkey-server` on the PATH that is new enough (6.2), or why there is none. */
+/** A `redis-server` or `valkey-server` on the PATH, 6.2 or later; or the reason why there is none. */
 export async function findRedis(): Promise<RedisBinary | { reason: string }> {
   let reason = 'no redis-server or valkey-server is installed'
   for (const path of candidates()) {
@@ -40,9 +40,9 @@ export async function findRedis(): Promise<RedisBinary | { reason: string }> {
 }
 
 /**
- * Starts a private Redis on the data in `.sluice/redis`, on which every write is on disk before it is answered.
+ * Starts a private Redis on the data in `.sluice/redis`. Every write is on disk before it is answered.
  *
- * @throws UserError when it cannot be started, with what to do.
+ * @throws UserError if it cannot be started, with a remedy
  */
 export async function startRedis({ stateDir, password, binary, ping, report }: RedisOptions): Promise<Store> {
   const dir = join(stateDir, 'redis')
@@ -64,14 +64,14 @@ export async function startRedis({ stateDir, password, binary, ping, report }: R
   })
 }
 
-/** In a file and not in the arguments, which every user of the machine can read. */
+/** The text of redis.conf. Every user of the machine can read arguments, so the password must not be there. */
 function settings(port: number, password: string): string {
   return `bind 127.0.0.1
 port ${port}
 requirepass ${password}
 dir ./
 pidfile ./redis.pid
-# The arguments must stay readable: they tell whose server a process is.
+# The arguments must stay readable: by them a start finds the server of its data.
 set-proc-title no
 appendonly yes
 appendfsync always

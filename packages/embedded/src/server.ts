@@ -9,28 +9,28 @@ import { writeWhole } from './write-whole.ts'
 /** A store that runs as long as this process does. */
 export type Store = Kept & { url: string }
 
-/** Resolves once the store at the URL answers and has loaded its data; rejects until then. */
+/** Resolves if the store at the URL answers and has loaded its data, else rejects. */
 export type Ping = (url: string) => Promise<void>
 
 export type ServerOptions = {
   name: string
-  /** Remembers the port, so that the URL stays the same where possible. */
+  /** Keeps the port, so that the URL stays the same if possible. */
   portFile: string
   logFile: string
   launch(port: number): Kept | Promise<Kept>
   url(port: number): string
   ping: Ping
-  /** Gets a line for the person when the start takes long. */
+  /** Gets a line for a person when the start takes long. */
   report(text: string): void
-  /** Failures in the log that pass by themselves. */
+  /** Failures in the log that end without help: the start is tried again. */
   passing?: RegExp
-  /** A known failure, put in words for the person; undefined for any other. */
+  /** Explains a known failure to a person; undefined for any other. */
   explain?(error: unknown): string | undefined
 }
 
 const RETRY_MS = 15_000
 const SLOW_MS = 5_000
-// Recovery after a crash and reading a large append-only file take as long as they take.
+// Recovery after a crash and reading a large append-only file may take long.
 const READY_LIMIT_MS = 15 * 60_000
 const POLL_MS = 50
 const STOP_MS = 10_000
@@ -38,7 +38,7 @@ const STOP_MS = 10_000
 /**
  * Starts a server on a free port of 127.0.0.1 and waits until it answers.
  *
- * @throws UserError with the last line of its log when it does not.
+ * @throws UserError with the reason in its log if it does not
  */
 export async function startServer(options: ServerOptions): Promise<Store> {
   const { name, logFile, portFile, passing } = options
@@ -59,7 +59,7 @@ export async function startServer(options: ServerOptions): Promise<Store> {
   }
 }
 
-/** False when the server ended instead. */
+/** @returns false if the server ended instead */
 async function becomesReady(kept: Kept, url: string, options: ServerOptions): Promise<boolean> {
   let ended = false
   void kept.exited.then(() => {
@@ -93,7 +93,7 @@ function toError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error))
 }
 
-/** The lines that say why, without their time stamps: the first has the cause, the last the consequence. */
+/** The first line about a failure, which has the cause, and the last, which has the consequence, without times. */
 function lastWords(log: string): string {
   const lines = log
     .split('\n')

@@ -1,10 +1,11 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { makeRoot, processes, runModule, waitUntil } from '@sluice/testkit/sandbox'
+import { eventually } from '@sluice/testkit/eventually'
+import { makeRoot, processes, runModule } from '@sluice/testkit/sandbox'
 import { expect, test } from 'vitest'
 import { keep } from '../src/keeper.ts'
 
-// A server that says its pid, stops at SIGTERM with code 5, and does not care for its input.
+// A server that prints its pid, ends at SIGTERM with code 5, and does not read its input.
 const SERVER =
   "process.on('SIGTERM', () => process.exit(5)); setInterval(() => {}, 1000); console.log(process.pid)"
 
@@ -16,38 +17,38 @@ test('a kept server ends when the process that keeps it is killed with SIGKILL',
     keep({ ...${JSON.stringify(options)}, logFile: ${JSON.stringify(join(root, 'log'))} })
     console.log('kept')
     setInterval(() => {}, 1000)`)
-  await waitUntil(() => readFileSync(join(root, 'log'), 'utf8') !== '', 'the server has started')
+  await eventually(() => readFileSync(join(root, 'log'), 'utf8') !== '')
   expect(processes(root)).not.toEqual([])
 
   child.kill('SIGKILL')
 
-  await waitUntil(() => processes(root).length === 0, 'the server and its watcher are gone')
+  await eventually(() => processes(root).length === 0)
 })
 
 test('stopping a kept server gives it its signal and leaves nothing behind', async () => {
   const root = makeRoot()
   const kept = keepServer(root, SERVER)
-  await waitUntil(() => readFileSync(join(root, 'log'), 'utf8') !== '', 'the server has started')
+  await eventually(() => readFileSync(join(root, 'log'), 'utf8') !== '')
 
   await kept.stop(10_000)
 
   expect(await kept.exited).toBe(5)
-  await waitUntil(() => processes(root).length === 0, 'the watcher is gone too')
+  await eventually(() => processes(root).length === 0)
   expect(statSync(join(root, 'log')).mode & 0o777).toBe(0o600)
 })
 
-test('a server that ends by itself is noticed, with its exit code, and its watcher ends too', async () => {
+test('when a server ends without being asked, its exit code is known and its watcher ends too', async () => {
   const root = makeRoot()
   const kept = keepServer(root, 'process.exit(3)')
 
   expect(await kept.exited).toBe(3)
-  await waitUntil(() => processes(root).length === 0, 'the watcher is gone')
+  await eventually(() => processes(root).length === 0)
 })
 
 test('a server that ignores its stop signal is killed at the limit', async () => {
   const root = makeRoot()
   const kept = keepServer(root, `process.on('SIGTERM', () => {}); ${SERVER.replace('process.exit(5)', '0')}`)
-  await waitUntil(() => readFileSync(join(root, 'log'), 'utf8') !== '', 'the server has started')
+  await eventually(() => readFileSync(join(root, 'log'), 'utf8') !== '')
 
   await kept.stop(200)
 

@@ -1,11 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { makeRoot, processes, runModule, waitUntil } from '@sluice/testkit/sandbox'
+import { eventually } from '@sluice/testkit/eventually'
+import { makeRoot, processes, runModule } from '@sluice/testkit/sandbox'
 import { expect, onTestFinished, test } from 'vitest'
 import { startPostgres } from '../src/postgres.ts'
 import { pingPostgres, query } from './stores.ts'
 
-// What root's own directories look like: the user that Postgres then runs as cannot enter them.
+// As the folders of root: the user of Postgres cannot enter them.
 const PRIVATE = 0o700
 const OPEN = 0o755
 
@@ -106,7 +107,7 @@ const PASSWORD = 'a-password'
 function makeState(mode?: number): string {
   const stateDir = join(makeRoot(mode), '.sluice')
   mkdirSync(stateDir, { mode: 0o700 })
-  onTestFinished(() => waitUntil(() => pidsOf(stateDir).length === 0, 'Postgres is gone'))
+  onTestFinished(async () => void (await eventually(() => pidsOf(stateDir).length === 0)))
   return stateDir
 }
 
@@ -124,7 +125,7 @@ function startIn(stateDir: string): string {
     console.log((await startPostgres({ ...options, ping })).url)`
 }
 
-/** The postmaster's and its watcher's: both have the data directory among their arguments. */
+/** The pids of the postmaster and its watcher: both have the folder of the data among their arguments. */
 function pidsOf(stateDir: string): number[] {
   const data = join(stateDir, 'postgres')
   const places = existsSync(data) ? [data, realpathSync(data)] : [data]

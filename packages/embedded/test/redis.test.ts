@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { makeRoot, processes, runModule, waitUntil } from '@sluice/testkit/sandbox'
+import { eventually } from '@sluice/testkit/eventually'
+import { makeRoot, processes, runModule } from '@sluice/testkit/sandbox'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { findRedis, startRedis } from '../src/redis.ts'
 import { pingRedis, redis } from './stores.ts'
@@ -63,7 +64,7 @@ test('a Redis that cannot read its data says so and names its log', async () => 
   await expect(start(stateDir)).rejects.toThrow(/does not start: .*RDB format version 9999.*redis\.log/)
 })
 
-test('a Redis that is too old is passed over, and the reason is told', async () => {
+test('a Redis that is too old is passed over, and the reason is given', async () => {
   const bin = makeRoot()
   writeFileSync(join(bin, 'redis-server'), '#!/bin/sh\necho "Redis server v=6.0.16 sha=0 bits=64"\n')
   chmodSync(join(bin, 'redis-server'), 0o755)
@@ -84,7 +85,7 @@ const PASSWORD = 'a-long-redis-password'
 function makeState(): string {
   const stateDir = join(makeRoot(), '.sluice')
   mkdirSync(stateDir, { mode: 0o700 })
-  onTestFinished(() => waitUntil(() => pidsOf(stateDir).length === 0, 'Redis is gone'))
+  onTestFinished(async () => void (await eventually(() => pidsOf(stateDir).length === 0)))
   return stateDir
 }
 
@@ -109,7 +110,7 @@ async function installed(): Promise<string> {
   return found.path
 }
 
-/** The server's and its watcher's: both have the configuration file among their arguments. */
+/** The pids of the server and its watcher: both have the configuration file among their arguments. */
 function pidsOf(stateDir: string): number[] {
   return processes(join(stateDir, 'redis/redis.conf')).map((line) => Number.parseInt(line, 10))
 }

@@ -38,14 +38,16 @@ test.for(Object.entries(SCRIPTS))(
   "BullMQ's script %s is the one that ours were compared with",
   ([name, known]) => {
     const found = createHash('sha256').update(textOf(name)).digest('hex')
-    expect(
-      found,
-      `${name} has changed: compare it with ours, then update its hash (docs/raising-bullmq.md)`,
-    ).toBe(known)
+    expect(found, `${name} has changed: compare it with ours, then update its hash (CONTRIBUTING.md)`).toBe(
+      known,
+    )
   },
 )
 
-/** Commands in these scripts that no job of ours leads to: parents, deduplication, limiters, priorities, another `clean`. */
+/**
+ * Commands in these scripts that no job of ours leads to: parents, deduplication, limiters, priorities, another
+ * `clean`.
+ */
 const NOT_NEEDED = ['LSET', 'PERSIST', 'PEXPIRE', 'SCARD', 'ZREMRANGEBYRANK', 'ZREMRANGEBYSCORE']
 
 test("the list of commands names each that BullMQ's scripts and ours run", async () => {

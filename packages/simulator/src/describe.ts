@@ -1,8 +1,9 @@
+import { aligned } from '@sluice/shared/runtime'
 import type { Summary } from './send/simulate.ts'
 import type { Progress } from './send/stats.ts'
 import type { Report } from './verify/report.ts'
 
-/** One line for a terminal, short enough to be written over itself. */
+/** One short line for a terminal. */
 export function describeProgress(progress: Progress): string {
   const { elapsedMs, events, answers, pending, latencyMs } = progress
   const seconds = (elapsedMs / 1000).toFixed(0)
@@ -28,7 +29,7 @@ export function describeSummary(summary: Summary): string[] {
   ])
 }
 
-/** Lines for a person; findings quote what others have written. */
+/** Lines for a person. The findings quote text that others have written. */
 export function describeReport(report: Report): string[] {
   const lines = table([
     ['requests', report.requests],
@@ -41,7 +42,7 @@ export function describeReport(report: Report): string[] {
     ['deliveries counted too often', report.overcounted],
     ['landed twice', report.landedTwice],
     ['landed without acknowledgement', report.landedUnacknowledged],
-    ['rows nobody sent', `${report.nobodySent}, beside ${report.otherTimes} of other times`],
+    ['rows nobody sent', `${report.nobodySent}, and ${report.otherTimes} of other times`],
     ['journeys', report.journeys],
     ['journeys that differ', `${report.journeysDiffering}, with ${report.leftOpen} fields left open`],
     ['dead letters', report.deadLetters],
@@ -51,7 +52,7 @@ export function describeReport(report: Report): string[] {
     ...(report.ledgerEnds
       ? []
       : [
-          'The ledger breaks off: its run crashed, or its last lines were removed. What they said cannot be checked.',
+          'The ledger breaks off: its run crashed, or its last lines were removed. Their content cannot be checked.',
         ]),
     ...(report.landedBefore > 0
       ? [`${report.landedBefore} events had landed before the run began; use a new seed for each run.`]
@@ -78,6 +79,5 @@ function answersIn(answers: Readonly<Record<string, number>>): string {
 }
 
 function table(rows: readonly (readonly [string, string | number])[]): string[] {
-  const width = Math.max(...rows.map(([name]) => name.length))
-  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`)
+  return aligned(rows.map(([name, value]) => [name, String(value)]))
 }

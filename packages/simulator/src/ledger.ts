@@ -4,22 +4,21 @@ import { open } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import type { Environment } from '@sluice/shared/envelope'
 import { UserError } from '@sluice/shared/runtime'
-import type { Answer } from './send/send.ts'
 
 /**
- * What the sender has done, one JSON object per line, only ever appended. Each line ends with a checksum over itself
- * and the checksum of the line before, so that a line that was altered, removed, added or moved is noticed.
- * (It guards against accidents: whoever can write the file could compute the checksums anew.)
+ * What the sender has done, one JSON object per line, only appended. Each line ends with a checksum of itself and of
+ * the checksum before it, so a line that was altered, removed, added or moved is noticed. This guards against
+ * accidents: an attacker who can write the file could compute the checksums again.
  *
- * An event's line is in the file before the event's first byte leaves, so after a crash of the sender no row can
- * appear that the ledger does not know. Answers follow within 100 ms; a crash may lose the last of them, and then
- * too little is taken for acknowledged, never too much.
+ * The line of an event is in the file before its first byte leaves. After a crash of the sender the ledger therefore
+ * knows every row that can appear. Answers follow within 100 ms. A crash may lose the last of them: then too few events
+ * count as acknowledged, never too many.
  */
 export type LedgerRecord =
   | { type: 'run'; version: 1; at: number; seed: string; url: string }
   | EventRecord
   | AttemptRecord
-  /** The run is over; `complete` is false where it was stopped early. */
+  /** The run is over. `complete` is false if it was stopped early. */
   | { type: 'end'; at: number; complete: boolean }
 
 export type EventRecord = {
@@ -29,38 +28,55 @@ export type EventRecord = {
   /** Times are ms since 1970. */
   at: number
   environment: Environment
-  /** Its place in its journey, from 0, whatever the order of sending. */
+  /** Its place in its journey, from 0, in the order in which things happened. */
   moment: number
   eventId: string | null
   /** Of the exact bytes, hex. */
   sha256: string
   length: number
-  /** The bytes as text where they are UTF-8, else in base64. */
+  /** The bytes: as text if they are UTF-8, else in base64. */
   text?: string
   base64?: string
+  /** A test request of the portal: its bytes are the same in every run. */
+  test?: true
 }
+
+/** How an attempt ended. */
+export type Outcome =
+  | 'answered'
+  /** No whole answer within the time limit. */
+  | 'timed_out'
+  /** No connection within the time limit, mostly because all were busy: nothing was sent. */
+  | 'no_connection'
+  /** The connection could not be made: nothing was sent. */
+  | 'refused'
+  /** The connection ended before an answer. */
+  | 'broken'
+  /** On purpose, inside the body and after it. */
+  | 'cut'
+  | 'hung_up'
 
 export type AttemptRecord = {
   type: 'attempt'
   n: number
   eventId: string | null
   sha256: string
-  /** 0 for the first attempt; a duplicate has no number of its own. */
+  /** 0 for the first attempt and for a duplicate. */
   redelivery: number
   duplicate?: true
-  /** When it was started and when the answer was known. */
+  /** When it was started, and when the answer was known. */
   at: number
   end: number
-  answer: Answer['kind']
+  answer: Outcome
   status?: number
-  /** The 200 is taken to have come after the sender's time limit. */
+  /** The sender treats the 200 as too late. */
   late?: true
 }
 
 const FLUSH_EVERY_MS = 100
 const FIRST_SUM = '0'.repeat(32)
 
-/** @throws UserError where the file exists: a ledger is one run's and is never written over */
+/** @throws UserError if the file exists: a ledger belongs to one run and is never overwritten */
 export async function createLedger(path: string) {
   const file = await open(path, 'wx').catch((error) => {
     const reason =
@@ -84,7 +100,7 @@ export async function createLedger(path: string) {
     buffered += `${content.slice(0, -1)},"sum":"${sum}"}\n`
   }
 
-  /** Hands everything to the operating system; synchronous, since a send right after it relies on it. */
+  /** Hands everything to the operating system. It is synchronous because the next send relies on it. */
   function flush(): void {
     if (failure) throw failure
     if (buffered === '') return
@@ -113,9 +129,9 @@ export type LedgerLine =
   | { readonly kind: 'altered'; readonly line: number }
 
 /**
- * Reads a ledger, however long it is. A last line that a crash has torn counts as altered too, being incomplete.
+ * Reads a ledger of any length. A last line that a crash has torn counts as altered.
  *
- * @throws UserError where there is no file, or it is no ledger
+ * @throws UserError if there is no file, or it is no ledger
  */
 export async function* readLedger(path: string): AsyncGenerator<LedgerLine> {
   const input = createReadStream(path)

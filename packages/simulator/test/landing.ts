@@ -5,7 +5,7 @@ import type { Received } from './receiver.ts'
 
 export type Tables = { events: EventRow[]; journeys: JourneyRow[]; deadLetters: DeadLetterRow[] }
 
-/** What a faithful receiver has in its tables, by the receiver's own parser and fold: the model must agree with both. */
+/** The tables of a receiver that works as it should, by its own parser and fold. The model must agree with both. */
 export function landRows(requests: readonly Received[]): Pick<Tables, 'events' | 'journeys'> {
   const events = new Map<string, EventRow>()
   const journeys = new Map<string, JourneyEvent[]>()

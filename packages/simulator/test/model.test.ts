@@ -11,7 +11,7 @@ function journey(...happened: (readonly [event: string, fields: object])[]) {
   return expectedJourney(landed)
 }
 
-test('the last event tells the decisions, and what has no say changes nothing', () => {
+test('the last event that has decisions gives those of the journey', () => {
   const state = journey(
     ['Finished Journey', { systemDecision: 'Refer' }],
     ['Manually Reviewed', { systemDecision: 'Refer', manualDecision: 'Approved', finalDecision: 'Approved' }],
@@ -45,7 +45,7 @@ test('the order of landing does not matter', () => {
   expect(expectedJourney([second, first]).systemDecision).toBe('Complete')
 })
 
-test('the oldest shape tells of a review by its final decision alone', () => {
+test('in the oldest shape the final decision alone shows a review', () => {
   const state = journey(
     ['Finished Journey', { systemDecision: 'Refer', finalDecision: 'Refer' }],
     ['Manually Reviewed', { systemDecision: 'Refer', finalDecision: 'Approved' }],

@@ -12,22 +12,22 @@ const MINUTE = 60_000
 const JOURNEYS = 3_000
 const mix = parseMix('all')
 
-type Arrival = (event: PlannedEvent, random: Random) => number
+type Receipt = (event: PlannedEvent, random: Random) => number
 
-const closeTogether: Arrival = (_, random) => random.below(20 * MINUTE)
-const atThePaceOfLife: Arrival = ({ moment }, random) =>
+const closeTogether: Receipt = (_, random) => random.below(20 * MINUTE)
+const atThePaceOfLife: Receipt = ({ moment }, random) =>
   moment * 60 * MINUTE + (random.chance(0.1) ? random.below(30 * MINUTE) : 0)
 
-/** The different events of one journey; empty for a test request. */
+/** The different events of a journey; empty for a test request. */
 function eventsOf(seed: string, index: number): PlannedEvent[] {
   const planned = createJourney(seed, index, mix, ['live', 'sandbox']).flat()
   const distinct = [...new Map(planned.map((event) => [event.eventId ?? event.sha256, event])).values()]
   return distinct.filter(({ bytes }) => readFacts(bytes.toString()).journeyId !== null)
 }
 
-/** Whether the fold says what happened, says that it cannot know, or is wrong. */
-function judge(events: readonly PlannedEvent[], arrivals: readonly number[], complete: boolean): string {
-  const at = (index: number) => arrivals[index] as number
+/** Whether the fold is right, reports that it cannot know, or is wrong. */
+function assess(events: readonly PlannedEvent[], times: readonly number[], complete: boolean): string {
+  const at = (index: number) => times[index] as number
   const row = rowOf(
     'live j',
     events.map(({ bytes }, index) => receivedAt(bytes, at(index))),
@@ -44,41 +44,41 @@ function judge(events: readonly PlannedEvent[], arrivals: readonly number[], com
   return isSure ? 'right' : 'right, but unsure'
 }
 
-function verdicts(arrival: Arrival, landing = 1): { wrong: string[]; unsure: number } {
+function assessments(receivedAt: Receipt, landing = 1): { wrong: string[]; unsure: number } {
   const counts = new Map<string, number>()
   for (let index = 0; index < JOURNEYS; index++) {
     const random = createRandom(`order/${index}`)
     const sent = eventsOf('order', index)
     const events = sent.filter(() => random.chance(landing))
     if (events.length === 0) continue
-    const arrivals = events.map((event) => arrival(event, random))
-    const verdict = judge(events, arrivals, events.length === sent.length)
-    counts.set(verdict, (counts.get(verdict) ?? 0) + 1)
+    const times = events.map((event) => receivedAt(event, random))
+    const assessment = assess(events, times, events.length === sent.length)
+    counts.set(assessment, (counts.get(assessment) ?? 0) + 1)
   }
   const unsure = (counts.get('left open') ?? 0) + (counts.get('right, but unsure') ?? 0)
   return {
-    wrong: [...counts.keys()].filter((verdict) => verdict.startsWith('wrong')),
+    wrong: [...counts.keys()].filter((assessment) => assessment.startsWith('wrong')),
     unsure: unsure / JOURNEYS,
   }
 }
 
-test('whatever the order of arrival, a journey is right or says that it needs attention', () => {
-  const { wrong, unsure } = verdicts(closeTogether)
+test('in whatever order its events are received, a journey is right or asks for attention', () => {
+  const { wrong, unsure } = assessments(closeTogether)
   console.info(`${(unsure * 100).toFixed(2)} % of journeys need a look in any order within 20 minutes`)
   expect(wrong).toEqual([])
   expect(unsure).toBeLessThan(0.1)
 })
 
 test('at the pace of life, with one event in ten redelivered late, hardly a journey needs attention for its order', () => {
-  const { wrong, unsure } = verdicts(atThePaceOfLife)
+  const { wrong, unsure } = assessments(atThePaceOfLife)
   console.info(`${(unsure * 100).toFixed(2)} % of journeys need a look at the pace of life`)
   expect(wrong).toEqual([])
   expect(unsure).toBeLessThan(0.005)
 })
 
 test('a journey of which only some events arrive says nothing that none of them says', () => {
-  expect(verdicts(closeTogether, 0.8).wrong).toEqual([])
-  expect(verdicts(atThePaceOfLife, 0.8).wrong).toEqual([])
+  expect(assessments(closeTogether, 0.8).wrong).toEqual([])
+  expect(assessments(atThePaceOfLife, 0.8).wrong).toEqual([])
 })
 
 test('the same events in 200 random orders, arriving close together, each alone or together with its like, give one and the same row', () => {
@@ -87,12 +87,12 @@ test('the same events in 200 random orders, arriving close together, each alone 
     const events = eventsOf('same', index)
     if (events.length === 0) continue
     const states = Array.from({ length: 200 }, () => {
-      const told = events.map(({ bytes }) => receivedAt(bytes, random.below(29 * MINUTE)))
+      const landed = events.map(({ bytes }) => receivedAt(bytes, random.below(29 * MINUTE)))
       const {
         firstEventAt: _,
         lastEventAt: __,
         ...state
-      } = foldJourney(random.chance(0.5) ? told : together(told))
+      } = foldJourney(random.chance(0.5) ? landed : together(landed))
       return JSON.stringify(state)
     })
     expect([...new Set(states)]).toHaveLength(1)
@@ -102,12 +102,14 @@ test('the same events in 200 random orders, arriving close together, each alone 
 test('events are folded alike each alone and together with their like, whenever they arrive', () => {
   for (let index = 0; index < 1_000; index++) {
     const random = createRandom(`together/${index}`)
-    const told = eventsOf('together', index).map(({ bytes }) => receivedAt(bytes, random.below(300 * MINUTE)))
-    if (told.length > 0) expect(foldJourney(together(told))).toEqual(foldJourney(told))
+    const landed = eventsOf('together', index).map(({ bytes }) =>
+      receivedAt(bytes, random.below(300 * MINUTE)),
+    )
+    if (landed.length > 0) expect(foldJourney(together(landed))).toEqual(foldJourney(landed))
   }
 })
 
-/** As the database gives them: events that say the same as one, with their count and first and last arrival. */
+/** As the database groups them: events with the same facts are one, with their number and first and last receipt. */
 function together(events: readonly JourneyEvent[]): JourneyEvent[] {
   const sayings = Map.groupBy(events, (event) => {
     const { kind, systemDecision, manualDecision, finalDecision, action, trigger, amlVersion } = event

@@ -12,7 +12,7 @@ export type Received = {
   at: number
 }
 
-/** A real HTTP server on loopback; `answer` decides what becomes of each whole request. */
+/** An HTTP server on loopback. `answer` decides how each whole request is answered. */
 export async function startReceiver(answer: (response: http.ServerResponse, received: Received) => void) {
   const requests: Received[] = []
   const server = http.createServer(async (request, response) => {
@@ -28,7 +28,7 @@ export async function startReceiver(answer: (response: http.ServerResponse, rece
       requests.push(received)
       answer(response, received)
     } catch {
-      // The sender broke off: nothing has arrived.
+      // The sender broke off, so there is no request.
     }
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -46,7 +46,7 @@ export function status(code: number) {
   }
 }
 
-/** One event, and five, ten and fifteen minutes made into 50, 100 and 150 ms. */
+/** One event. 5, 10 and 15 minutes become 50, 100 and 150 ms. */
 export function oneEvent(url: string): SimulateOptions {
   return {
     url,

@@ -81,7 +81,7 @@ test('a stalled receiver does not slow the sender, and the latency counts from t
 
 test('what the sender itself could not send in time counts from the intended time too', async () => {
   await using receiver = await startReceiver((response) => {
-    // Receiver and sender share this thread: the schedule stands still for both.
+    // Receiver and sender share this thread, so the schedule of both stops.
     if (receiver.requests.length === 1) for (const end = Date.now() + 300; Date.now() < end; );
     response.end()
   })
@@ -106,7 +106,7 @@ test.each([
   ['late=1', { delivered: 20, redelivered: 20, answers: { 200: 40 } }, 40],
   ['slow=1', { delivered: 20, redelivered: 0, answers: { 200: 20 } }, 20],
   ['reordered=1', { delivered: 20, redelivered: 0, answers: { 200: 20 } }, 20],
-])('with %s every event arrives, as often as it was sent', async (mix, expected, arrivals) => {
+])('with %s every event arrives, as often as it was sent', async (mix, expected, received) => {
   await using receiver = await startReceiver(status(200))
   const options = {
     ...oneEvent(receiver.url),
@@ -117,7 +117,7 @@ test.each([
     timeoutMs: 2000,
   }
   expect(await simulate(options)).toMatchObject(expected)
-  expect(receiver.requests).toHaveLength(arrivals)
+  expect(receiver.requests).toHaveLength(received)
 })
 
 test('a sender that breaks off delivers later what had not arrived', async () => {

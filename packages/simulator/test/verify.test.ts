@@ -30,7 +30,7 @@ beforeAll(async () => {
   ledgerPath = join(folder, 'run.ledger')
   const seen = new Set<string>()
   await using receiver = await startReceiver((response, { sha256 }) => {
-    // One in ten is refused although it is kept, as by a store that takes an event and dies before it says so.
+    // One event in ten is stored but refused, as by a store that dies before it can answer.
     const refused = !seen.has(sha256) && seen.add(sha256).size % 10 === 0
     status(refused ? 503 : 200)(response)
   })
@@ -223,7 +223,7 @@ test('an event whose id was altered is missing, and a row that nobody sent', asy
   })
 })
 
-test('deliveries counted beyond those that were sent are told, and more than a few are a fault; too few are none', async () => {
+test('deliveries that were counted and never sent are reported, and more than a few are a fault; too few are none', async () => {
   const { events } = landRows(requests)
   const index = events.findIndex(({ kind }) => kind === 'finished_journey')
   const row = events[index] as EventRow
@@ -251,7 +251,7 @@ test('what somebody else writes during the run is a fault, and after it is not',
   })
 })
 
-test('a seed used before is told by its events, not by test requests, which are the same in every run', async () => {
+test('a seed that was used before is found by its events, not by test requests, which are the same in every run', async () => {
   const { events } = landRows(requests)
   const early = (row: EventRow) => ({
     ...row,

@@ -1,8 +1,8 @@
 import type { Reporter, TestModule } from 'vitest/node'
 
 /**
- * Prints the one line that scripts read: `N passed, N failed`, and `, N skipped` where something that these tests need
- * cannot be had; the line before names them. A file that cannot be loaded counts as failed.
+ * Prints the last line, which scripts read: `N passed, N failed`, and `, N skipped` if the machine lacks something that
+ * these tests need. The line before names them. A file that cannot be loaded counts as failed.
  */
 export default class ClosingLine implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
@@ -13,9 +13,9 @@ export default class ClosingLine implements Reporter {
     const skipped = tests.filter((test) => test.result().state === 'skipped')
     const names = [...new Set(skipped.map(({ fullName }) => fullName.split(' > ')[0]))].join('; ')
     const more = skipped.length > 0 ? `, ${skipped.length} skipped` : ''
-    // After the default reporter's own summary.
+    // After the summary of the default reporter.
     process.on('exit', () => {
-      if (more) process.stdout.write(`\nSkipped, since what they need cannot be had here: ${names}\n`)
+      if (more) process.stdout.write(`\nSkipped, because this machine lacks what they need: ${names}\n`)
       process.stdout.write(`\n${passed} passed, ${failed} failed${more}\n`)
     })
   }

@@ -2,18 +2,18 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { freePort } from '@sluice/embedded'
 
-/** The wire between the nodes of a Redis Cluster, which can be cut for one node while its clients still reach it. */
+/** The line between the nodes of a Redis Cluster. It can be cut for one node while clients still reach that node. */
 export type ClusterBus = AsyncDisposable & {
-  /** Where the others find the bus of the node that listens on this port. */
+  /** The port by which the other nodes reach the bus of the node that listens on `nodePort`. */
   open(nodePort: number): Promise<number>
-  /** Nothing passes to or from this node any more. */
+  /** From now on nothing passes to or from this node. */
   cut(nodePort: number, nodeId: string): void
   restore(): void
 }
 
 /** "Redis Cluster specification": a node's bus has this port, unless it announces another one. */
 const BUS_OFFSET = 10_000
-/** Where the header of each message has the id of its sender (redis, cluster.h: clusterMsg). */
+/** The place of the sender's id in the header of each message (redis, cluster.h: clusterMsg). */
 const SENDER_AT = 40
 const ID_LENGTH = 40
 
@@ -22,9 +22,9 @@ type Link = { nodePort: number; sender: string | undefined; sockets: [Socket, So
 export function createClusterBus(): ClusterBus {
   const stack = new AsyncDisposableStack()
   const links = new Set<Link>()
-  let isolated: { nodePort: number; nodeId: string } | undefined
+  let cutNode: { nodePort: number; nodeId: string } | undefined
   const isCut = ({ nodePort, sender }: Link) =>
-    isolated !== undefined && (nodePort === isolated.nodePort || sender === isolated.nodeId)
+    cutNode !== undefined && (nodePort === cutNode.nodePort || sender === cutNode.nodeId)
 
   function end(link: Link): void {
     links.delete(link)
@@ -37,7 +37,7 @@ export function createClusterBus(): ClusterBus {
     links.add(link)
     for (const socket of link.sockets) socket.on('error', () => {}).on('close', () => end(link))
     from.on('data', (chunk: Buffer) => {
-      // Each link is one node's, which names itself in its first message.
+      // Each link belongs to one node, whose first message contains its id.
       link.sender ??= chunk.toString('latin1', SENDER_AT, SENDER_AT + ID_LENGTH)
       if (isCut(link)) end(link)
       else to.write(chunk)
@@ -57,11 +57,11 @@ export function createClusterBus(): ClusterBus {
       return port
     },
     cut(nodePort, nodeId) {
-      isolated = { nodePort, nodeId }
+      cutNode = { nodePort, nodeId }
       for (const link of links) if (isCut(link)) end(link)
     },
     restore() {
-      isolated = undefined
+      cutNode = undefined
     },
     async [Symbol.asyncDispose]() {
       for (const link of links) end(link)

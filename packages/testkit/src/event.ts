@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 
-/** A Finished Journey with ids of its own; `fields` go into its body. */
+/** A Finished Journey with new ids. `fields` are added to its body. */
 export function finishedJourney(fields: Record<string, unknown> = {}): { eventId: string; bytes: Buffer } {
   const eventId = randomUUID()
   const body = {
@@ -13,7 +13,7 @@ export function finishedJourney(fields: Record<string, unknown> = {}): { eventId
   return { eventId, bytes: Buffer.from(JSON.stringify({ event: 'Finished Journey', body })) }
 }
 
-/** The same Fisher-Yates order for the same seed. */
+/** Shuffles by Fisher and Yates: the same seed gives the same order. */
 export function shuffled<T>(items: readonly T[], seed: number): T[] {
   const result = [...items]
   let state = seed

@@ -1,19 +1,19 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { type Running, run } from './process.ts'
+import { PROGRAMS, type Running, run, SERVES } from './process.ts'
 
 export type Role = 'ingest' | 'worker'
 
-/** One place of the fleet: a process, and the one that is started when it ends. */
+/** One place of the fleet: a process, and the next one when it has ended. */
 export type Member = {
   readonly role: Role
   readonly running: Running
-  /** Where its ingest listens; undefined until it does. */
+  /** The port of an ingest; undefined until it listens. */
   readonly port: number | undefined
   /** Resolves once the present process serves. */
   up(): Promise<void>
-  /** Ends the present process, and resolves with how it ended: an exit code or a signal. */
+  /** Ends the present process, and resolves to its exit code or the signal that ended it. */
   end(signal: NodeJS.Signals): Promise<number | string>
-  /** Ends the present process; the next one kills itself at this failpoint. @returns whether it has, within 40 s. */
+  /** Ends the present process. The next one kills itself at this failpoint. @returns whether it did within 40 s */
   arm(failpoint: string): Promise<boolean>
 }
 
@@ -21,23 +21,18 @@ export type Fleet = AsyncDisposable & {
   readonly members: readonly Member[]
   ingests(): Member[]
   workers(): Member[]
-  /** Processes that were started in the place of one that had ended. */
+  /** How many processes were started in the place of one that had ended. */
   readonly restarts: number
-  /** Processes that ended although nobody wanted that, with their last words. */
+  /** The processes that ended without being asked to, with their last lines. */
   readonly crashes: readonly string[]
-  /** How many lines of all logs match. */
+  /** How many lines of all outputs match. */
   logged(pattern: RegExp): number
 }
 
-const FILES: Record<Role, string> = { ingest: 'apps/ingest/src/main.ts', worker: 'apps/worker/src/main.ts' }
-const UP: Record<Role, RegExp> = {
-  ingest: /"port":(\d+)[^\n]*"ingest listens"/,
-  worker: /worker takes events/,
-}
 const RESTART_MS = 200
 const ARMED_MS = 40_000
 
-/** Keeps the processes running, as a container platform would: one that ends is started again. */
+/** Keeps the processes running, as a container platform does: when one ends, it starts the next. */
 export function startFleet(
   roles: readonly Role[],
   env: Record<string, string>,
@@ -48,9 +43,6 @@ export function startFleet(
   let restarts = 0
   let closing = false
   const slots = roles.map((role) => createMember(role))
-  // An interrupt leaves nobody behind. The stores notice by themselves.
-  const endAll = () => slots.forEach(({ running }) => void running.kill('SIGKILL'))
-  process.on('exit', endAll)
 
   function createMember(role: Role): Member {
     let wanted: Running | undefined
@@ -59,11 +51,11 @@ export function startFleet(
     let running = launch()
 
     function launch(): Running {
-      const child = run(files[role] ?? FILES[role], [], { ...env, ...next })
+      const child = run(files[role] ?? PROGRAMS[role], [], { ...env, ...next })
       const armed = 'SLUICE_FAILPOINT' in next
       next = {}
       port = undefined
-      child.printed(UP[role]).then(
+      child.printed(SERVES[role]).then(
         ([, printed]) => {
           if (child === running && role === 'ingest') port = Number(printed)
         },
@@ -94,7 +86,7 @@ export function startFleet(
       while (running === child && !closing) await pause(20)
       return how
     }
-    const up = async () => void (await running.printed(UP[role]))
+    const up = async () => void (await running.printed(SERVES[role]))
     return {
       role,
       get running() {
@@ -128,7 +120,6 @@ export function startFleet(
     },
     async [Symbol.asyncDispose]() {
       closing = true
-      process.off('exit', endAll)
       await Promise.all(slots.map(({ running }) => running[Symbol.asyncDispose]()))
     },
   }

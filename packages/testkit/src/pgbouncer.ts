@@ -1,25 +1,25 @@
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { freePort, keep } from '@sluice/embedded'
 import { pingPostgres } from '@sluice/shared/db'
+import { eventually } from './eventually.ts'
 
 export type PoolMode = 'session' | 'transaction'
 
 /** A PgBouncer in front of a Postgres, with its defaults but for the mode. */
 export type PgBouncer = AsyncDisposable & {
-  /** Of the database that `url` names, through it. */
+  /** The URL of the same database through this PgBouncer. */
   through(url: string): string
 }
 
-/** No PgBouncer runs as root. */
+/** PgBouncer does not run as root. */
 const NOBODY = 65_534
 const LIMIT_MS = 10_000
 
 /**
- * @param binary where PgBouncer lies
- * @param postgresUrl a server, whose user and password everybody uses
+ * @param binary the path of PgBouncer
+ * @param postgresUrl a server, whose user and password all clients use
  */
 export async function startPgBouncer(
   binary: string,
@@ -61,14 +61,12 @@ export async function startPgBouncer(
     changed.port = String(port)
     return changed.href
   }
-  for (const limit = Date.now() + LIMIT_MS; ; await delay(50)) {
-    const error = await pingPostgres(through(postgresUrl)).then(
-      () => undefined,
-      (reason: Error) => reason,
+  const answers = () =>
+    pingPostgres(through(postgresUrl)).then(
+      () => true,
+      () => false,
     )
-    if (!error) break
-    if (Date.now() > limit) throw error
-  }
+  await eventually(answers, LIMIT_MS)
   return {
     through,
     async [Symbol.asyncDispose]() {

@@ -3,13 +3,14 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePort, type Store, startPostgres } from '@sluice/embedded'
 import { pingPostgres } from '@sluice/shared/db'
+import { copyPostgresData, POSTGRES_PASSWORD } from './postgres-data.ts'
 
-/** A Postgres that can be hurt. It keeps its port and its data from start to start. */
+/** A Postgres to which faults are done. It keeps its port and its data from start to start. */
 export type PostgresServer = AsyncDisposable & {
   readonly port: number
   readonly url: string
   readonly dir: string
-  /** Where its data lies. */
+  /** The folder of its data. */
   readonly data: string
   readonly isRunning: boolean
   start(): Promise<void>
@@ -21,19 +22,18 @@ export type PostgresServer = AsyncDisposable & {
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void
 }
 
-const PASSWORD = 'of-the-chaos-only'
-
 /** Starts it at once, on an empty database. */
 export async function createPostgresServer({ dir }: { dir: string }): Promise<PostgresServer> {
   await mkdir(dir, { recursive: true })
   const port = await freePort()
   await writeFile(join(dir, 'postgres.port'), String(port))
+  await copyPostgresData(dir)
   let running: Store | undefined
 
   async function start(): Promise<void> {
     const store = await startPostgres({
       stateDir: dir,
-      password: PASSWORD,
+      password: POSTGRES_PASSWORD,
       ping: pingPostgres,
       report: () => {},
     })
@@ -45,12 +45,12 @@ export async function createPostgresServer({ dir }: { dir: string }): Promise<Po
   function signal(name: NodeJS.Signals): void {
     const pidFile = join(realpathSync(join(dir, 'postgres')), 'postmaster.pid')
     const postmaster = Number.parseInt(readFileSync(pidFile, 'utf8'), 10)
-    // The postmaster first: it answers the death of a child by starting another.
+    // The postmaster first: when a child dies, it starts another one.
     for (const pid of [postmaster, ...childrenOf(postmaster)]) {
       try {
         process.kill(pid, name)
       } catch {
-        // Gone meanwhile.
+        // It has ended meanwhile.
       }
     }
   }
@@ -58,7 +58,7 @@ export async function createPostgresServer({ dir }: { dir: string }): Promise<Po
 
   return {
     port,
-    url: `postgres://sluice:${PASSWORD}@127.0.0.1:${port}/sluice`,
+    url: `postgres://sluice:${POSTGRES_PASSWORD}@127.0.0.1:${port}/sluice`,
     dir,
     data: realpathSync(join(dir, 'postgres')),
     get isRunning() {

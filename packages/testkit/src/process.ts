@@ -1,69 +1,120 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 
-/** A Sluice process of its own, killed at the latest when disposed. */
+/** The programs of Sluice. */
+export const PROGRAMS = {
+  ingest: 'apps/ingest/src/main.ts',
+  worker: 'apps/worker/src/main.ts',
+  scheduler: 'apps/scheduler/src/main.ts',
+  cli: 'apps/cli/src/main.ts',
+} as const
+
+/** What an ingest and a worker print when they serve. */
+export const SERVES = {
+  ingest: /"port":(\d+)[^\n]*"ingest listens"/,
+  worker: /worker takes events/,
+} as const
+
+/** A process that ends with this one, or when it is disposed (SIGKILL). */
 export type Running = AsyncDisposable & {
   pid: number
   /** What it has printed so far. */
   output(): string
-  /** Resolves with the match as soon as its output has it; rejects when it ends before. */
+  /** Resolves to the match as soon as its output has one; rejects if it ends before. */
   printed(pattern: RegExp): Promise<RegExpExecArray>
   kill(signal: NodeJS.Signals): void
-  /** Resolves with the exit code, or the name of the signal that ended it. */
+  /** Sends SIGTERM, and SIGKILL after `limitMs` ms. Resolves when it has ended. */
+  stop(limitMs: number): Promise<void>
+  /** Closes its channel to this process, which it must have asked for. */
+  disconnect(): void
+  /** Resolves to the exit code, or to the name of the signal that ended it. */
   exited: Promise<number | string>
 }
 
-/** Runs a file of this repository on this Node, with nothing in its environment but PATH and what is given. */
-export function run(file: string, args: readonly string[], env: Record<string, string>, cwd = ROOT): Running {
-  const path = process.env.PATH ?? ''
-  const child = spawn(process.execPath, [`${ROOT}/${file}`, ...args], {
+export type RunOptions = {
+  /** By default the root of the clone. */
+  cwd?: string
+  /** The process has a channel to this one, by which it notices our end. */
+  channel?: boolean
+}
+
+const alive = new Set<ChildProcess>()
+
+function killAll(): void {
+  for (const child of alive) child.kill('SIGKILL')
+}
+
+/**
+ * Runs a file on this Node.js. Its environment has PATH and `env`, nothing else. A relative path starts at the root.
+ */
+export function run(
+  file: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  { cwd = ROOT, channel = false }: RunOptions = {},
+): Running {
+  const child = spawn(process.execPath, [resolve(ROOT, file), ...args], {
     cwd,
-    env: { PATH: path, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env.PATH ?? '', ...env },
+    stdio: ['ignore', 'pipe', 'pipe', ...(channel ? (['ipc'] as const) : [])],
   })
-  return watch(child)
-}
-
-export const runIngest = (env: Record<string, string>) => run('apps/ingest/src/main.ts', [], env)
-export const runWorker = (env: Record<string, string>) => run('apps/worker/src/main.ts', [], env)
-export const runScheduler = (env: Record<string, string>) => run('apps/scheduler/src/main.ts', [], env)
-
-/** The address that an ingest has printed. */
-export async function addressOf(ingest: Running): Promise<string> {
-  const [, port] = await ingest.printed(/"port":(\d+)[^\n]*"ingest listens"/)
-  return `http://127.0.0.1:${port}`
-}
-
-function watch(child: ChildProcess): Running {
   let output = ''
-  child.stdout?.on('data', (chunk) => {
-    output += chunk
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk) => {
+      output += chunk
+    })
+  }
+  const kill = (signal: NodeJS.Signals) => void child.kill(signal)
+  if (alive.size === 0) process.once('exit', killAll)
+  alive.add(child)
+  const exited = once(child, 'close').then(([code, signal]): number | string => {
+    alive.delete(child)
+    if (alive.size === 0) process.off('exit', killAll)
+    return code ?? signal
   })
-  child.stderr?.on('data', (chunk) => {
-    output += chunk
-  })
-  const exited = once(child, 'close').then(([code, signal]): number | string => code ?? signal)
   return {
     pid: child.pid as number,
     output: () => output,
     exited,
-    kill: (signal) => void child.kill(signal),
+    kill,
     async printed(pattern) {
       for (;;) {
         const match = pattern.exec(output)
         if (match) return match
-        const more = once(child.stdout as NodeJS.ReadableStream, 'data').then(() => true)
-        const other = once(child.stderr as NodeJS.ReadableStream, 'data').then(() => true)
-        const goesOn = await Promise.race([more, other, exited.then(() => false)])
+        const more = [child.stdout, child.stderr].map((stream) =>
+          once(stream as NodeJS.ReadableStream, 'data'),
+        )
+        const goesOn = await Promise.race([
+          ...more.map((data) => data.then(() => true)),
+          exited.then(() => false),
+        ])
         if (!goesOn && !pattern.test(output)) throw new Error(`ended without printing ${pattern}:\n${output}`)
       }
     },
+    async stop(limitMs) {
+      kill('SIGTERM')
+      const timer = setTimeout(kill, limitMs, 'SIGKILL')
+      await exited
+      clearTimeout(timer)
+    },
+    disconnect: () => child.disconnect(),
     async [Symbol.asyncDispose]() {
-      child.kill('SIGKILL')
+      kill('SIGKILL')
       await exited
     },
   }
+}
+
+export const runIngest = (env: Record<string, string>) => run(PROGRAMS.ingest, [], env)
+export const runWorker = (env: Record<string, string>) => run(PROGRAMS.worker, [], env)
+export const runScheduler = (env: Record<string, string>) => run(PROGRAMS.scheduler, [], env)
+
+/** Resolves to the address of an ingest when it listens. */
+export async function addressOf(ingest: Running): Promise<string> {
+  const [, port] = await ingest.printed(SERVES.ingest)
+  return `http://127.0.0.1:${port}`
 }

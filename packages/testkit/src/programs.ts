@@ -6,23 +6,23 @@ import { inject } from 'vitest'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Where the programs lie that only some tests need, by name; those that cannot be had are missing. */
+    /** The paths of programs that only some tests need. Those that cannot be installed are missing. */
     programs: Partial<Record<Program, string>>
   }
 }
 
-/** What only some tests need, each in the Debian package of the same name. */
+/** Programs that only some tests need, each from the Debian package of the same name. */
 const PROGRAMS = ['pgbouncer', 'valkey-server'] as const
 export type Program = (typeof PROGRAMS)[number]
 
 const run = promisify(execFile)
 
-/** For a test that needs it: its path, or undefined where the test is to be skipped (`describe.skipIf`). */
+/** Its path; undefined if the tests that need it must be skipped (`describe.skipIf`). */
 export function program(name: Program): string | undefined {
   return inject('programs')[name]
 }
 
-/** Finds them, and installs what is missing where that is possible: as root, with apt. */
+/** Finds the programs. As root on a system with apt it installs those that are missing. */
 export async function findPrograms(): Promise<Partial<Record<Program, string>>> {
   const missing = PROGRAMS.filter((name) => !pathOf(name))
   if (missing.length > 0 && canInstall()) {
@@ -41,7 +41,7 @@ export function canInstall(): boolean {
 
 let updated: Promise<unknown> | undefined
 
-/** Installs a Debian package, and starts no service of it. */
+/** Installs a Debian package without starting its services. */
 export async function install(name: string): Promise<void> {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
   updated ??= run('apt-get', ['update', '-q'], { env })

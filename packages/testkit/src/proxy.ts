@@ -3,10 +3,10 @@ import { connect, createServer, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { freePort } from '@sluice/embedded'
 
-/** What becomes of the bytes that pass. */
+/** What happens to the bytes that pass. */
 export type Mode =
   | { kind: 'pass' }
-  /** Nobody listens. */
+  /** Nothing listens. */
   | { kind: 'refuse' }
   /** Connections are accepted and reset. */
   | { kind: 'reset' }
@@ -17,23 +17,23 @@ export type Mode =
   /** The first bytes of each chunk travel in segments of one byte. */
   | { kind: 'slice'; bytes: number }
   | { kind: 'close-after'; bytes: number }
-  /** UpdateRequests are delivered, their replies are lost: whoever asked cannot know what has happened. */
+  /** Requests are delivered, their replies are lost: the client cannot know what happened. */
   | { kind: 'drop-replies' }
 
 export type TcpProxy = AsyncDisposable & {
   readonly port: number
-  /** Holds for open connections too. Those that have lost bytes are cut when another mode is set. */
+  /** Also affects open connections. Those that have lost bytes are cut when the next mode is set. */
   set(mode: Mode): Promise<void>
   /** Ends every open connection. */
   cut(): void
-  /** Chunks that it has kept back, and segments of one byte that it has made. */
+  /** How many chunks it has dropped, and how many segments of one byte it has sent. */
   readonly dropped: number
   readonly sliced: number
 }
 
 type Link = { client: Socket; upstream: Socket; bytes: number; lost: boolean }
 
-/** Stands between a client and a server of this machine. `target` is asked for each connection. */
+/** A proxy between clients and a server of this machine. @param target returns the port for each new connection */
 export async function startProxy(target: () => number | undefined): Promise<TcpProxy> {
   const port = await freePort()
   const links = new Set<Link>()

@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 
-/** Writes these bytes to a port and gives what came back until the server closes, or `limitMs` without anything new. */
+/** Writes bytes to a port. Resolves to the answer when the server closes, or after `limitMs` ms without any data. */
 export function exchange(
   port: number,
   chunks: readonly (string | Buffer)[],

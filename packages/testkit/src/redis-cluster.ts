@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createClusterBus } from './cluster-bus.ts'
+import { eventually } from './eventually.ts'
 import { createRedisServer, type RedisServer } from './redis-server.ts'
 
 /** A Redis Cluster of real nodes on this machine. */
@@ -14,7 +15,7 @@ export type RedisCluster = AsyncDisposable & {
   slotOf(key: string): Promise<number>
   /** The node that serves a slot now. */
   ownerOf(slot: number): Promise<RedisServer>
-  /** The other nodes do not hear of this one any more, nor it of them, until `restore`; clients still reach it. */
+  /** Until `restore`, nothing passes between this node and the others. Clients still reach it. */
   cutOff(node: RedisServer): Promise<void>
   restore(): void
 }
@@ -22,7 +23,7 @@ export type RedisCluster = AsyncDisposable & {
 const SLOTS = 16_384
 const LIMIT_MS = 30_000
 
-/** Starts `masters` masters, each with as many replicas as `replicas` says; disposing ends all of them. */
+/** Starts `masters` masters, each with `replicas` replicas. */
 export async function createRedisCluster(
   dir: string,
   {
@@ -62,7 +63,7 @@ export async function createRedisCluster(
   for (const [n, node] of nodes.slice(masters).entries()) {
     const master = nodes[n % masters] as RedisServer
     const id = String(await master.command('CLUSTER', 'MYID'))
-    // It must have heard of its master first.
+    // It must know its master first.
     await eachBecomes([node], () => node.command('CLUSTER', 'REPLICATE', id).then(Boolean, () => false))
   }
   await eachBecomes(nodes.slice(masters), async (node) =>
@@ -88,7 +89,7 @@ export async function createRedisCluster(
   }
 }
 
-/** A node's bus is 10,000 ports above it, and must not meet the ports that the system gives to outgoing connections. */
+/** The bus of a node is 10,000 ports above it, and must stay below the ports that systems give to clients. */
 async function createNode(dir: string, settings: Record<string, string>): Promise<RedisServer> {
   for (let tries = 1; ; tries++) {
     try {
@@ -99,7 +100,7 @@ async function createNode(dir: string, settings: Record<string, string>): Promis
   }
 }
 
-/** Moves a slot with all of its keys, as `redis-cli --cluster reshard` does, so many keys at a time. */
+/** Moves a slot with all of its keys, as `redis-cli --cluster reshard` does. @param keys how many at a time */
 export async function moveSlot(
   cluster: RedisCluster,
   slot: number,
@@ -143,9 +144,5 @@ async function eachBecomes(
   nodes: readonly RedisServer[],
   check: (node: RedisServer) => Promise<boolean>,
 ): Promise<void> {
-  for (const node of nodes) {
-    for (const limit = Date.now() + LIMIT_MS; !(await check(node)); await delay(50)) {
-      if (Date.now() > limit) throw new Error(`the cluster does not come up within ${LIMIT_MS} ms`)
-    }
-  }
+  for (const node of nodes) await eventually(() => check(node), LIMIT_MS)
 }

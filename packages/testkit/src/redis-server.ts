@@ -6,7 +6,7 @@ import { pingRedis } from '@sluice/shared/queue'
 import { UserError } from '@sluice/shared/runtime'
 import { Redis } from 'ioredis'
 
-/** A Redis that can be hurt. It keeps its port and its data from start to start. */
+/** A Redis to which faults are done. It keeps its port and its data from start to start. */
 export type RedisServer = AsyncDisposable & {
   readonly port: number
   readonly url: string
@@ -17,23 +17,23 @@ export type RedisServer = AsyncDisposable & {
   kill(): Promise<void>
   /** SIGSTOP and SIGCONT. */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void
-  /** Over a connection that was there before the fault; waits for Redis, up to ten seconds. */
+  /** Uses a connection that was there before the fault. Waits for Redis up to ten seconds. */
   command(...args: [string, ...(string | number)[]]): Promise<unknown>
-  /** By its own means; the old connections stay. */
+  /** By CONFIG SET: the connections stay. */
   configure(name: string, value: string | number): Promise<void>
 }
 
 export type RedisOptions = {
   dir: string
-  /** By default any that is free. */
+  /** By default any free one. */
   port?: number
-  /** Lines of redis.conf that stand instead of the usual ones. */
+  /** Lines of redis.conf that replace the usual ones. */
   settings?: Readonly<Record<string, string>>
   /** For its process, such as LD_PRELOAD. */
   env?: Readonly<Record<string, string>>
 }
 
-const PASSWORD = 'of-the-chaos-only'
+const PASSWORD = 'for-the-tests-only'
 const USUAL = {
   bind: '127.0.0.1',
   requirepass: PASSWORD,

@@ -7,7 +7,7 @@ import { onTestFinished } from 'vitest'
 
 const ROOT = new URL('../../../', import.meta.url).href
 
-/** A clone's root of the test's own, removed at its end. With mode 0700 a system user cannot enter it. */
+/** A folder for one test, removed at its end. With mode 0700 no other user can enter it. */
 export function makeRoot(mode = 0o755): string {
   const root = mkdtempSync(join(tmpdir(), 'sluice-test-'))
   chmodSync(root, mode)
@@ -22,8 +22,8 @@ export function makeRoot(mode = 0o755): string {
 }
 
 /**
- * Runs a module's text in a Node.js process of its own; it may import files by their path from the clone's root. Resolves
- * to the process and its first line of output.
+ * Runs the text of a module in a new Node.js process. It may import files by their path from the root of the clone.
+ * Resolves to the process and its first line of output.
  */
 export async function runModule(text: string): Promise<{ child: ChildProcess; line: string }> {
   const source = text.replaceAll(/'((?:apps|packages)\/)/g, `'${ROOT}$1`)
@@ -35,13 +35,7 @@ export async function runModule(text: string): Promise<{ child: ChildProcess; li
   return { child, line: String(line).trim() }
 }
 
-export async function waitUntil(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (const limit = Date.now() + 15_000; !(await condition()); await new Promise((r) => setTimeout(r, 20))) {
-    if (Date.now() > limit) throw new Error(`waited in vain until ${what}`)
-  }
-}
-
-/** The command lines of all processes that mention `text`, this one and its own helpers excepted. */
+/** The command lines of all processes that contain `text`, except those of `runModule`. */
 export function processes(text: string): string[] {
   const { stdout } = spawnSync('ps', ['-ww', '-A', '-o', 'pid=,args='], { encoding: 'utf8' })
   return stdout.split('\n').filter((line) => line.includes(text) && !line.includes('--input-type=module'))

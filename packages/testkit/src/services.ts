@@ -7,11 +7,12 @@ import { createDb, migrateSchema, pingPostgres } from '@sluice/shared/db'
 import { pingRedis } from '@sluice/shared/queue'
 import { createLog, UserError } from '@sluice/shared/runtime'
 import type { TestProject } from 'vitest/node'
+import { keepPostgresData, POSTGRES_PASSWORD } from './postgres-data.ts'
 import { canInstall, findPrograms, install } from './programs.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** A server on which the tests make databases of their own. */
+    /** A server on which each test makes its database. */
     postgresUrl: string
     redisUrl: string
     /** A migrated database to clone. */
@@ -19,10 +20,8 @@ declare module 'vitest' {
   }
 }
 
-const PASSWORD = 'for-the-tests-only'
-
 /**
- * Finds or starts what the tests run on: what TEST_REDIS_URL and TEST_DATABASE_URL name, else containers where Docker
+ * Finds or starts the stores of the tests: those in TEST_REDIS_URL and TEST_DATABASE_URL, else containers if Docker
  * answers, else programs of this machine.
  */
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
@@ -58,7 +57,7 @@ async function containedPostgres(stack: AsyncDisposableStack): Promise<string | 
   return contained('Postgres', async () => {
     const container = await new PostgreSqlContainer('postgres:17')
       .withUsername('sluice')
-      .withPassword(PASSWORD)
+      .withPassword(POSTGRES_PASSWORD)
       .start()
     stack.defer(async () => void (await container.stop()))
     return container.getConnectionUri()
@@ -86,12 +85,11 @@ async function contained(name: string, start: () => Promise<string>): Promise<st
 }
 
 async function localPostgres(stack: AsyncDisposableStack, stateDir: string): Promise<string> {
-  const postgres = await startPostgres({
-    stateDir,
-    password: PASSWORD,
-    ping: pingPostgres,
-    report: console.info,
-  })
+  const options = { stateDir, password: POSTGRES_PASSWORD, ping: pingPostgres, report: console.info }
+  const first = await startPostgres(options)
+  await first.stop(10_000)
+  await keepPostgresData(stateDir)
+  const postgres = await startPostgres(options)
   stack.defer(() => postgres.stop(10_000))
   return postgres.url
 }
@@ -110,7 +108,7 @@ async function localRedis(stack: AsyncDisposableStack, stateDir: string): Promis
   }
   const redis = await startRedis({
     stateDir,
-    password: PASSWORD,
+    password: POSTGRES_PASSWORD,
     binary: found.path,
     ping: pingRedis,
     report: console.info,

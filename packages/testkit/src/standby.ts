@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { createPostgresServer, type PostgresServer } from './postgres-server.ts'
 
 /**
- * A primary and its standby, both real.
+ * Starts a primary and its standby.
  *
  * @param dir an empty folder that the user of Postgres can enter
  */

@@ -1,30 +1,31 @@
 import { randomUUID } from 'node:crypto'
-import { type IngestConfig, startIngest } from '@sluice/ingest'
+import { type IngestConfig, readIngestConfig, startIngest } from '@sluice/ingest'
 import { createDb, type Db } from '@sluice/shared/db'
 import { createLog, createMetrics } from '@sluice/shared/runtime'
-import { startWorker, type WorkerConfig } from '@sluice/worker'
+import { readWorkerConfig, startWorker, type WorkerConfig } from '@sluice/worker'
 import { inject } from 'vitest'
+import { LIVE_TOKEN, SANDBOX_TOKEN, settingsOf } from './settings.ts'
+
+export { eventually } from './eventually.ts'
+export { LIVE_TOKEN, SANDBOX_TOKEN } from './settings.ts'
 
 export const WAYS = ['redis', 'inbox'] as const
 export type Way = (typeof WAYS)[number]
 
-export const LIVE_TOKEN = 'live-token-of-the-tests'
-export const SANDBOX_TOKEN = 'sandbox-token-of-the-tests'
+/** A database and a queue for one test, on the servers that all tests share. */
+export type World = AsyncDisposable &
+  Settings & {
+    way: Way
+    databaseUrl: string
+    redisUrl: string
+    queuePrefix: string
+    db: Db
+    /** Rows of a query, for assertions. */
+    rows<Row = Record<string, unknown>>(sql: string, values?: unknown[]): Promise<Row[]>
+  }
 
-/** A database and a queue of its own, on the servers that all tests share. */
-export type World = AsyncDisposable & {
-  way: Way
-  databaseUrl: string
-  redisUrl: string
-  queuePrefix: string
-  db: Db
-  /** The settings of these stores, for a process of its own. */
-  env: Record<string, string>
-  ingestConfig: IngestConfig
-  workerConfig: WorkerConfig
-  /** Rows of a query, for assertions. */
-  rows<Row = Record<string, unknown>>(sql: string, values?: unknown[]): Promise<Row[]>
-}
+/** What names the stores of a world: to processes that are started, and to an ingest and a worker in this process. */
+type Settings = { env: Record<string, string>; ingestConfig: IngestConfig; workerConfig: WorkerConfig }
 
 const log = createLog('test', process.env.TEST_LOG_LEVEL ?? 'error')
 
@@ -41,49 +42,33 @@ export async function createWorld(
   const databaseUrl = url.href
   const db = createDb(databaseUrl, { max: 3, statementMs: 30_000, log, name: 'tests' })
   const queue = way === 'redis' ? { url: redisUrl, prefix: name, shards } : undefined
-  const common = {
-    host: '127.0.0.1',
-    probesHost: '127.0.0.1',
-    port: 0,
-    metricsPort: 0,
-    logLevel: 'error',
-    strict: false,
-    databaseUrl,
-    queue,
-  }
   return {
     way,
     databaseUrl,
     redisUrl,
     queuePrefix: name,
     db,
-    env: {
-      DATABASE_URL: databaseUrl,
-      ...(queue && { REDIS_URL: redisUrl, QUEUE_PREFIX: name, QUEUE_SHARDS: String(shards) }),
-      IDWISE_LIVE_CREDENTIALS: `bearer:${LIVE_TOKEN}`,
-      IDWISE_SANDBOX_CREDENTIALS: `bearer:${SANDBOX_TOKEN}`,
-      INGEST_PORT: '0',
-      WORKER_PORT: '0',
-      METRICS_PORT: '0',
-      SHUTDOWN_DELAY_SECONDS: '0',
-    },
-    ingestConfig: {
-      ...common,
-      credentials: {
-        live: [{ kind: 'bearer', token: LIVE_TOKEN }],
-        sandbox: [{ kind: 'bearer', token: SANDBOX_TOKEN }],
-      },
-      trustedProxies: [],
-      allowedIps: [],
-      shutdownDelayMs: 0,
-    },
-    workerConfig: { ...common, concurrency: 100, scheduler: true },
+    ...settingsFor(settingsOf({ databaseUrl, queue })),
     rows: async (sql, values) => (await db.pool.query(sql, values)).rows,
     async [Symbol.asyncDispose]() {
       await db[Symbol.asyncDispose]()
       await admin.pool.query(`drop database ${name} with (force)`)
       await admin[Symbol.asyncDispose]()
     },
+  }
+}
+
+/** The same database with an empty queue. */
+export function withQueue(world: World, prefix: string): World {
+  if (world.way === 'inbox') return world
+  return { ...world, queuePrefix: prefix, ...settingsFor({ ...world.env, QUEUE_PREFIX: prefix }) }
+}
+
+function settingsFor(env: Record<string, string>): Settings {
+  return {
+    env,
+    ingestConfig: readIngestConfig(env),
+    workerConfig: { ...readWorkerConfig(env), concurrency: 100 },
   }
 }
 
@@ -102,7 +87,7 @@ export async function openDoor(world: World, config: Partial<IngestConfig> = {})
   }
 }
 
-/** Posts as IDWise would, with the right credentials unless told otherwise. */
+/** Posts as IDWise would, with the credentials of the environment unless `headers` has others. */
 export function post(
   url: string,
   body: Body,
@@ -119,18 +104,4 @@ export function post(
 /** Runs a worker in this process. */
 export function openWorker(world: World, config: Partial<WorkerConfig> = {}): ReturnType<typeof startWorker> {
   return startWorker({ ...world.workerConfig, ...config }, { log, metrics: createMetrics() })
-}
-
-/** Waits until the check gives something, and returns it; shows the last state when it never does. */
-export async function eventually<T>(
-  check: () => Promise<T | false | undefined> | T | false | undefined,
-  limitMs = 20_000,
-): Promise<T> {
-  const limit = Date.now() + limitMs
-  for (;;) {
-    const result = await check()
-    if (result) return result
-    if (Date.now() > limit) throw new Error(`not within ${limitMs} ms: ${check}`)
-    await new Promise((resolve) => setTimeout(resolve, 25))
-  }
 }

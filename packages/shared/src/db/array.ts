@@ -5,8 +5,8 @@ const FLOAT8 = 701
 const HEADER = 20
 
 /**
- * A one-dimensional `text[]` in PostgreSQL's binary format (`array_recv`). It costs both sides less than the text format
- * that the driver uses. The statement must name the parameter's type.
+ * A one-dimensional `text[]` in PostgreSQL's binary format (`array_recv`). It costs both sides less than the text
+ * format that the driver uses. The statement must name the parameter's type.
  */
 export function textArray(values: readonly (string | null)[]): Buffer {
   let size = HEADER

@@ -31,8 +31,8 @@ export type EventRow = {
 }
 
 /**
- * How the document of a body is stored: as it was sent, if `jsonb` takes it; as JavaScript writes it; or not at all, and
- * the `details`, which are the sender's JSON too, neither. The bytes are always stored.
+ * How the document of a body is stored: as it was sent, if `jsonb` takes it; as JavaScript writes it; or not at all,
+ * and the `details`, which are the sender's JSON too, neither. The bytes are always stored.
  */
 export type BodyAs = 'sent' | 'rewritten' | 'none'
 

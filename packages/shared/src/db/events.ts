@@ -60,8 +60,8 @@ const COLUMNS: readonly Sent[] = [
 const list = (of: (column: Sent, index: number) => string) => COLUMNS.map(of).join(', ')
 const [TEXT, REQUEST] = [COLUMNS.length + 1, COLUMNS.length + 2]
 
-// If a body is text, it is sent once. Postgres makes its bytes and their hash of it, and its document too, unless that must
-// be changed for jsonb. Each of them would double the size of a batch.
+// If a body is text, it is sent once. Postgres makes its bytes and their hash of it, and its document too, unless that
+// must be changed for jsonb. Each of them would double the size of a batch.
 const INSERT = `
 with inserted as (insert into events (${list(({ name }) => name)}, body_sha256, request)
 select ${list(({ sql }) => sql)}, sha256(made.raw), t.request::jsonb
@@ -137,8 +137,8 @@ export async function lockEvents(
 }
 
 /**
- * The stored bytes of events that may be the same document in other bytes, because a sender may compress a body anew for
- * each delivery and write the time into it.
+ * The stored bytes of events that may be the same document in other bytes, because a sender may compress a body anew
+ * for each delivery and write the time into it.
  *
  * @param keys of locked events that are stored with other bytes
  * @param compressed those of them whose new body is compressed; the others are read only if their stored body is
@@ -158,8 +158,8 @@ export async function readCompressed(
 }
 
 /**
- * Adds further deliveries to events that the caller has locked. If one was received before the one that landed first, the
- * event takes its time of receipt, so that the order of landing makes no difference.
+ * Adds further deliveries to events that the caller has locked. If one was received before the one that landed first,
+ * the event takes its time of receipt, so that the order of landing makes no difference.
  */
 export async function countDuplicates(
   connection: Connection,
@@ -180,8 +180,8 @@ export async function countDuplicates(
 }
 
 /**
- * Locks each of these bodies, then finds the stored events without id that have them, within the window around the times
- * of receipt.
+ * Locks each of these bodies, then finds the stored events without id that have them, within the window around the
+ * times of receipt.
  *
  * @param rows one per environment and body
  * @returns by `environment sha256hex`: the key and the first time of receipt, ms since 1970

@@ -9,9 +9,9 @@ import { INBOX_CHANNEL } from './inbox-insert.ts'
 const RECONNECT_DELAY = { baseMs: 500, maxMs: 10_000 }
 
 /**
- * Calls `wake` for each notification, and once after each connection, since rows may have come before it. Reconnects for
- * ever. Behind a pooler it does not listen, because the session may serve another client a moment later: the caller has
- * to poll.
+ * Calls `wake` for each notification, and once after each connection, since rows may have come before it. Reconnects
+ * for ever. Behind a pooler it does not listen, because the session may serve another client a moment later: the caller
+ * has to poll.
  */
 export function listenInbox(url: string, wake: () => void, log: Log): AsyncDisposable {
   const pooled = new AbortController()

@@ -13,8 +13,8 @@ export type JourneyState = {
   readonly digest: string | null
 }
 
-// A lateral subquery looks each name up by its key, whatever the planner thinks of the table. A plan that was made while
-// the table was small would read the whole table for each batch.
+// A lateral subquery looks each name up by its key, whatever the planner thinks of the table. A plan that was made
+// while the table was small would read the whole table for each batch.
 export const WANTED = 'unnest($1::text[], $2::text[]) with ordinality as wanted(environment, journey_id, n)'
 const OF_WANTED = 'j.environment = wanted.environment and j.journey_id = wanted.journey_id'
 

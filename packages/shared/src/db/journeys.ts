@@ -67,8 +67,8 @@ export async function foldJourneys(
 
 /**
  * Folds journeys and announces those that changed, in the caller's transaction. The events that have just landed are
- * added to those in the row's digest. If two transactions land events of one journey at once, the later one sees the events
- * of the earlier one.
+ * added to those in the row's digest. If two transactions land events of one journey at once, the later one sees the
+ * events of the earlier one.
  *
  * @param touched distinct journeys, looked up after their events were inserted
  * @returns the journeys whose row changed

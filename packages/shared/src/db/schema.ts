@@ -42,8 +42,8 @@ export const events = pgTable(
     raw: bytea('raw').notNull(),
     bodySha256: bytea('body_sha256').notNull(),
     /**
-     * Of the delivery that made this row: source address, content type, user agent and trace context. `claimedAt` is the
-     * time of receipt by the ingest's clock, if that was ahead.
+     * Of the delivery that made this row: source address, content type, user agent and trace context. `claimedAt` is
+     * the time of receipt by the ingest's clock, if that was ahead.
      */
     request: jsonb('request'),
     /** Of the delivery that made this row, so that a second run of the same job does not count as a redelivery. */
@@ -66,8 +66,9 @@ export const events = pgTable(
 )
 
 /**
- * One row per journey, written by each transaction that lands one of its events. Between `journey_id` and the digest are
- * the columns of the fold: each field of `Journey`, which names the states of `stage`, `resubmission` and `renewal`.
+ * One row per journey, written by each transaction that lands one of its events. Between `journey_id` and the digest
+ * are the columns of the fold: each field of `Journey`, which names the states of `stage`, `resubmission` and
+ * `renewal`.
  */
 export const journeys = pgTable(
   'journeys',
@@ -174,8 +175,8 @@ export const inbox = pgTable(
 )
 
 /**
- * The inbox rows that each worker has claimed, written outside the transaction that lands them. If a worker crashes, its
- * row here shows which inbox rows it was landing.
+ * The inbox rows that each worker has claimed, written outside the transaction that lands them. If a worker crashes,
+ * its row here shows which inbox rows it was landing.
  */
 export const inboxClaims = pgTable('inbox_claims', {
   worker: text('worker').primaryKey(),
@@ -183,7 +184,10 @@ export const inboxClaims = pgTable('inbox_claims', {
   claimedAt: time('claimed_at').notNull().defaultNow(),
 })
 
-/** Which process may do a duty that only one at a time does. It renews its row while it works; one that has expired is free. */
+/**
+ * Which process may do a duty that only one at a time does. It renews its row while it works; one that has expired is
+ * free.
+ */
 export const leases = pgTable('leases', {
   name: text('name').primaryKey(),
   holder: text('holder').notNull(),

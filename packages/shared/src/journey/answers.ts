@@ -8,7 +8,9 @@ export type Answer = 'yes' | 'perhaps' | 'no'
 /** `unsure`: it is not known whether the request was answered; `state` is the more cautious of both. */
 export type Progress<State> = { readonly state: State | null; readonly unsure: boolean }
 
-/** What else must be known of an event to compare it with a request; `UpdateRequests` has more about the first three. */
+/**
+ * What else must be known of an event to compare it with a request; `UpdateRequests` has more about the first three.
+ */
 type Known = {
   isQuoted(event: JourneyEvent): boolean
   mayFollowAnother(event: JourneyEvent): boolean

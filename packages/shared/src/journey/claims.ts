@@ -29,7 +29,8 @@ export function resolveClaims(claims: readonly Claim[]): { value: string | null;
   if (claims.length <= 1) return { value: claims[0]?.value ?? null, contested: [] }
   const isSuperseded = createSuperseded(claims)
   const current = claims.filter((claim) => !isSuperseded(claim))
-  // Three claims can supersede each other in a circle, by precedence, precedence and time. Then the highest precedence wins.
+  // Three claims can supersede each other in a circle, by precedence, precedence and time. Then the highest precedence
+  // wins.
   const highest = claims.reduce((highest, { precedence }) => Math.max(highest, precedence), 0)
   const left = current.length > 0 ? current : claims.filter(({ precedence }) => precedence === highest)
   const values = byCaution(left.map(({ value }) => value))

@@ -6,7 +6,8 @@ import type { UpdateRequests } from './update-requests.ts'
 
 /**
  * Completions of another system decision than the journey's, too close in time to a later kind of event to know whether
- * they are old or new. The journey's first completion is old; so is one that a request quotes, since the request followed.
+ * they are old or new. The journey's first completion is old; so is one that a request quotes, since the request
+ * followed.
  */
 export function doubtfulCompletions(
   events: readonly JourneyEvent[],

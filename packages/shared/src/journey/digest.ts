@@ -12,7 +12,8 @@ export function writeDigest(events: readonly JourneyEvent[]): string | null {
 }
 
 /**
- * @param row a journey's digest and its number of events: they differ if an older version or a person has changed the row
+ * @param row a journey's digest and its number of events: they differ if an older version or a person has changed the
+ * row
  * @returns undefined if the events must be read
  */
 export function readDigest(row: {

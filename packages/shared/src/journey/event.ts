@@ -12,7 +12,8 @@ export const OPEN_CONFLICT = "reason = 'conflict' and state in ('open', 'replayi
 /**
  * The facts of a journey's event: the fold looks at nothing else. `sql` reads a fact from a row `e` of `events`.
  *
- * A new fact goes here. The compiler then asks for it in the functions below, and a test for a new version of the digest.
+ * A new fact goes here. The compiler then asks for it in the functions below, and a test for a new version of the
+ * digest.
  */
 export const FACTS = [
   fact<'kind', EventKind>('kind', 'e.kind'),

@@ -44,13 +44,13 @@ const SYSTEM_DECISIONS: ReadonlySet<string> = new Set(['Complete', 'Incomplete',
 const MANUAL_DECISIONS: ReadonlySet<string> = new Set([...VERDICTS, RESUBMISSION_REQUESTED])
 
 /**
- * Folds a journey's events into its state: a pure function of the set of events and of when each was received. The order
- * in which they landed does not matter.
+ * Folds a journey's events into its state: a pure function of the set of events and of when each was received. The
+ * order in which they landed does not matter.
  *
- * IDWise sends neither time nor sequence, and a redelivery may come half an hour late. So the times of receipt decide only
- * between events that are further apart than that. If they are closer, the events themselves decide: the natural order of
- * their kinds, the AML version, the decision that an update replaced, an answer that follows its request. If even
- * that leaves a value open, the most cautious one wins, and the journey needs attention.
+ * IDWise sends neither time nor sequence, and a redelivery may come half an hour late. So the times of receipt decide
+ * only between events that are further apart than that. If they are closer, the events themselves decide: the natural
+ * order of their kinds, the AML version, the decision that an update replaced, an answer that follows its request. If
+ * even that leaves a value open, the most cautious one wins, and the journey needs attention.
  */
 export function foldJourney(events: readonly JourneyEvent[]): Journey {
   return foldCoalesced(coalesce(events))

@@ -44,7 +44,8 @@ export function findUpdateRequests(events: readonly JourneyEvent[]): UpdateReque
   function isSecondCompletion(event: JourneyEvent): boolean {
     if (event.kind !== 'finished_journey') return false
     if (event.lastAt - firstRequestAt > REDELIVERY_SPAN_MS) return true
-    // No request quotes its decision, so it came after one that quotes another completion, unless all came surely later.
+    // No request quotes its decision, so it came after one that quotes another completion, unless all came surely
+    // later.
     return !isQuoted(event) && !(firstQuotingAt - event.lastAt > REDELIVERY_SPAN_MS)
   }
 

@@ -9,7 +9,9 @@ type Info = Readonly<Record<string, string>>
 const MIN_VERSION = 602
 const MAX_MEMORY_SHARE = 0.7
 
-/** Checks that this node can keep what Sluice promises: a writable master that evicts nothing and writes all to disk. */
+/**
+ * Checks that this node can keep what Sluice promises: a writable master that evicts nothing and writes all to disk.
+ */
 export async function checkNode(master: Master, replication: Replication): Promise<Check[]> {
   const name = nameOf(master)
   try {

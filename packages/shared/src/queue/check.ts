@@ -15,7 +15,8 @@ const LIMIT_MS = 8_000
  * Checks all masters of Redis, and sends a trial job through each shard. From one check to the next it remembers the
  * canaries, the masters that had replicas, and whether the last trial jobs came back.
  *
- * @returns the findings; one of them is `unusable` until a trial job has come back, and after one that was not allowed to
+ * @returns the findings; one of them is `unusable` until a trial job has come back, and after one that was not allowed
+ * to
  */
 export function createRedisCheck(
   location: QueueLocation & { acks?: 'auto' | number },

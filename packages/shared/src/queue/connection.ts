@@ -8,8 +8,8 @@ type Options = Omit<RedisOptions, 'replyMapping'>
 /**
  * The two kinds of connections to Redis. A connection of one kind must not be used for the other.
  *
- * `ingest` fails fast: a command is rejected at once if the connection is not ready, and after 500 ms without an answer.
- * With other options an `add` would hang while Redis is away, and run later, after its event was answered.
+ * `ingest` fails fast: a command is rejected at once if the connection is not ready, and after 500 ms without an
+ * answer. With other options an `add` would hang while Redis is away, and run later, after its event was answered.
  *
  * `worker` waits for ever: a limit for commands would end its blocking read again and again.
  */
@@ -18,8 +18,8 @@ export type ConnectionKind = 'ingest' | 'worker'
 const RECONNECT_ON = /^(READONLY|LOADING|UNBLOCKED|MASTERDOWN)/
 
 /**
- * Connects to the Redis, the Sentinels or the cluster at the URL. The client reconnects for ever. It is not used if Redis
- * refuses the number of the database. Its last error is kept for `lastErrorOf`.
+ * Connects to the Redis, the Sentinels or the cluster at the URL. The client reconnects for ever. It is not used if
+ * Redis refuses the number of the database. Its last error is kept for `lastErrorOf`.
  *
  * @throws UserError if the URL is wrong
  */

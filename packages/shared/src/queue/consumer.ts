@@ -19,8 +19,8 @@ const BATCHES = 4
 const CLOSE_LIMIT_MS = 20_000
 
 /**
- * The worker's side of the queue. It waits for Redis for ever, and handles up to `concurrency` jobs of each shard at once,
- * in four batches. Disposing waits for running batches; after 20 s their jobs stay in Redis for another worker.
+ * The worker's side of the queue. It waits for Redis for ever, and handles up to `concurrency` jobs of each shard at
+ * once, in four batches. Disposing waits for running batches; after 20 s their jobs stay in Redis for another worker.
  *
  * @param handle gives a result for each job, in order
  */
@@ -70,8 +70,8 @@ async function closeWorker(worker: EventWorker, limitMs: number, log: Log): Prom
 }
 
 /**
- * A connection for workers. Each of them copies it for its blocking read, and while Redis is away BullMQ lets the copies
- * reconnect for ever. So `disconnect` ends the copies as well.
+ * A connection for workers. Each of them copies it for its blocking read, and while Redis is away BullMQ lets the
+ * copies reconnect for ever. So `disconnect` ends the copies as well.
  */
 function connectForWorkers(url: string, log: Log) {
   const client = connectRedis(url, 'worker')

@@ -28,7 +28,10 @@ export async function withRedis<T>(url: string, work: (client: RedisClient) => P
   }
 }
 
-/** Resolves once commands can be sent; rejects with the first error, or with undefined if the connection was closed without one. */
+/**
+ * Resolves once commands can be sent; rejects with the first error, or with undefined if the connection was closed
+ * without one.
+ */
 export async function connected(client: RedisClient): Promise<void> {
   if (client.status === 'ready') return
   const { promise, resolve, reject } = Promise.withResolvers<void>()

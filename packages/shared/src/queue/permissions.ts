@@ -4,8 +4,8 @@ import { queueKeys } from './bullmq/keys.ts'
 import { connected } from './nodes.ts'
 
 /**
- * The commands of the queue that this user may not run on its keys. Redis 7.0 does not say which command stopped a script,
- * so each one is queued for a transaction, for which Redis checks the rights, and the transaction is discarded.
+ * The commands of the queue that this user may not run on its keys. Redis 7.0 does not say which command stopped a
+ * script, so each one is queued for a transaction, for which Redis checks the rights, and the transaction is discarded.
  *
  * @param client of this user; the transaction runs on a copy of it
  * @param prefix of a shard

@@ -27,8 +27,8 @@ export type NewJob = {
 export type QueueProducer = {
   /**
    * Resolves once Redis has acknowledged the job, and as many replicas as `acks` asks for. Rejects at once if the
-   * Redis of the shard cannot be reached or its circuit is open, and after 700 ms if it does not answer; the job may then
-   * exist all the same.
+   * Redis of the shard cannot be reached or its circuit is open, and after 700 ms if it does not answer; the job may
+   * then exist all the same.
    */
   add(event: NewJob): Promise<void>
   /** Resolves with true as soon as Redis can be used, with false after `ms`. */

@@ -5,12 +5,12 @@ import type { RedisClient } from './connection.ts'
 const WAIT_MS = 400
 
 /**
- * Adds jobs, and waits until `acks` replicas have confirmed them. WAIT is sent directly after each run of the script, so
- * that both take one round trip; inside the script it would not wait. WAIT covers all earlier writes of the master, so a
- * job that another ingest has just added is confirmed as well.
+ * Adds jobs, and waits until `acks` replicas have confirmed them. WAIT is sent directly after each run of the script,
+ * so that both take one round trip; inside the script it would not wait. WAIT covers all earlier writes of the master,
+ * so a job that another ingest has just added is confirmed as well.
  *
- * @returns a function that resolves as `createAdd` does. If `acks` is not 0, it must not be called again before its last
- *   call has settled
+ * @returns a function that resolves as `createAdd` does. If `acks` is not 0, it must not be called again before its
+ * last   call has settled
  */
 export function createConfirmedAdd(
   prefix: string,

@@ -1,7 +1,7 @@
 /**
  * Runs work on many items at once. Items that are added in the same turn of the event loop start together if fewer than
- * `concurrency` runs are under way; otherwise they wait until a run ends. So an idle process answers without delay, and a
- * busy one makes large batches.
+ * `concurrency` runs are under way; otherwise they wait until a run ends. So an idle process answers without delay, and
+ * a busy one makes large batches.
  */
 export type Batcher<Item, Result> = {
   /** Rejects with `full()` if `maxWaiting` items wait already. */

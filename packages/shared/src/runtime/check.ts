@@ -1,8 +1,8 @@
 export type StoreName = 'Redis' | 'Postgres'
 
 /**
- * The result of one check. `fail`: a guarantee is broken, or Sluice cannot work. `warn`: that may happen. Both come with
- * advice.
+ * The result of one check. `fail`: a guarantee is broken, or Sluice cannot work. `warn`: that may happen. Both come
+ * with advice.
  */
 export type Check = {
   /** The store or the thing that was checked. */
@@ -12,7 +12,9 @@ export type Check = {
   advice?: string
   /** The store may lose events that were answered 200: SLUICE_DURABILITY=strict refuses it. */
   unsafe?: StoreName
-  /** How far the clock of the store is ahead of this machine's, ms. Undefined if the round trip took too long to know. */
+  /**
+   * How far the clock of the store is ahead of this machine's, ms. Undefined if the round trip took too long to know.
+   */
   skewMs?: number
   /** The store would accept events that no worker could fetch: an ingest does not use it. */
   unusable?: StoreName

@@ -10,8 +10,8 @@ export type CircuitState = 'closed' | 'open' | 'half-open'
  * half-open: one trial at a time is made. It closes when `successesToClose` trials in a row succeed, and opens when one
  * fails.
  *
- * A trial is the next call that asks `allows`. If the policy has a `probe`, trials are runs of that alone; calls can wait
- * for their end with `whenClosed`.
+ * A trial is the next call that asks `allows`. If the policy has a `probe`, trials are runs of that alone; calls can
+ * wait for their end with `whenClosed`.
  */
 export type Circuit = {
   readonly state: CircuitState

@@ -10,7 +10,8 @@ const MAX_MESSAGE = 500
  * error of the driver, and its message holds every parameter, the payload included. So the message is that of the
  * innermost cause, and it is cut at `params:`.
  *
- * @returns `code` is a SQLSTATE, the name of a Node.js errno or a code of a library; `message` has at most 500 characters
+ * @returns `code` is a SQLSTATE, the name of a Node.js errno or a code of a library; `message` has at most 500
+ * characters
  */
 export function describeError(error: unknown): { name: string; code?: string; message: string } {
   const inner = rootCause(error)

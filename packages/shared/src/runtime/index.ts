@@ -1,3 +1,4 @@
+export { aligned } from './aligned.ts'
 export { backoffMs, DeadlineError, withDeadline } from './backoff.ts'
 export { type Batcher, type BatcherOptions, createBatcher } from './batch.ts'
 export { type Check, fail, ok, type StoreName, warn } from './check.ts'

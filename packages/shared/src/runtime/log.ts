@@ -6,8 +6,8 @@ export type Log = Logger
 
 /**
  * Writes JSON lines to standard output. Callers log ids and counts, never bodies or headers; the redaction here is a
- * second line of defence. Errors are logged without a stack and with a shortened message, because the message of a driver
- * can contain a row.
+ * second line of defence. Errors are logged without a stack and with a shortened message, because the message of a
+ * driver can contain a row.
  */
 export function createLog(name: string, level: string, destination?: DestinationStream): Log {
   const options = {

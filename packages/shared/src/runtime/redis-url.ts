@@ -18,7 +18,9 @@ export type RedisAddress = {
     | undefined
 }
 
-/** The rest of a sentence that begins with the name of the setting. It shows no part of the URL, which may be a secret. */
+/**
+ * The rest of a sentence that begins with the name of the setting. It shows no part of the URL, which may be a secret.
+ */
 export type RedisUrlProblem = { readonly problem: string }
 
 const FORM = /^redis(s?)(?:\+(sentinel|cluster))?:\/\/(?:([^/?#]*)@)?([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/

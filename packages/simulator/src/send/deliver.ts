@@ -8,15 +8,15 @@ import type { Stats } from './stats.ts'
 export type Delivery = { readonly n: number; readonly event: PlannedEvent; readonly dueAt: number }
 
 /**
- * Delivers one event as IDWise does: anything but a 200 in time is a failure, and after each failure the same bytes
- * go out again one gap later, until there is no gap left ("Webhook FAQ").
+ * Delivers one event as IDWise does ("Webhook FAQ"). Anything but a 200 in time is a failure. After each failure the
+ * same bytes are sent again one gap later, until there is no gap left.
  */
 export function createDeliver(deps: {
   send: Send
   credentials: Readonly<Partial<Record<Environment, readonly Credential[]>>>
   ledger: Ledger | undefined
   stats: Stats
-  /** Resolves with false where the run is stopped. */
+  /** Resolves to false if the run is stopped. */
   wait: (ms: number) => Promise<boolean>
   gapsMs: readonly number[]
 }) {
@@ -56,7 +56,7 @@ export function createDeliver(deps: {
     await attempt(n, event, dueAt, { redelivery: 0, duplicate: true })
   }
 
-  /** @returns whether the sender takes it for delivered */
+  /** @returns whether the event counts as delivered */
   async function attempt(
     n: number,
     event: PlannedEvent,
@@ -67,7 +67,7 @@ export function createDeliver(deps: {
     const at = Date.now()
     const answer = await send({ ...event, manner, credential: credentialFor(n, event) })
     stats.answered(answer)
-    // What the sender itself delays or breaks off says nothing about the receiver.
+    // Requests that the sender delays or breaks off on purpose would distort the latency.
     if (manner === 'plain') stats.took(performance.now() - dueAt)
     const success = answer.kind === 'answered' && answer.status === 200
     ledger?.append({
@@ -86,7 +86,7 @@ export function createDeliver(deps: {
     return success && !late
   }
 
-  /** Each of an environment's credentials gets its turn; an event keeps its own. */
+  /** Takes turns among the credentials of an environment. All deliveries of an event use the same one. */
   function credentialFor(n: number, event: PlannedEvent): Credential {
     const list = credentials[event.environment] ?? []
     return list[n % list.length] ?? { kind: 'none' }

@@ -1,6 +1,6 @@
 import { UserError } from '@sluice/shared/runtime'
 
-/** How a journey goes: weights against each other. `test` is a test request of the portal, without a journey. */
+/** How a journey goes, as weights. `test` is a test request of the portal, without a journey. */
 export const OUTCOMES = [
   'approved',
   'reviewed',
@@ -20,7 +20,7 @@ const PECULIARITIES = [
   'old-shapes',
   'misspelt',
 ] as const
-/** What may befall an event on its way: shares of all events, 0 to 1. */
+/** What may go wrong with an event on its way: shares of all events, 0 to 1. */
 const DISTURBANCES = ['duplicates', 'late', 'aborted', 'slow', 'reordered'] as const
 
 export type Outcome = (typeof OUTCOMES)[number]
@@ -29,7 +29,7 @@ export type Mix = Readonly<Record<Ingredient, number>>
 
 const INGREDIENTS: readonly Ingredient[] = [...OUTCOMES, ...PECULIARITIES, ...DISTURBANCES]
 
-/** Today's events alone, and nothing goes wrong. */
+/** Only today's events, and nothing goes wrong. */
 const plain: Mix = {
   approved: 0.52,
   reviewed: 0.16,
@@ -71,8 +71,8 @@ const all: Mix = {
 const NAMED = { plain, all } as const
 
 /**
- * Reads a mix: `plain`, `all`, or either followed by shares that replace its own, such as `plain,late=0.1,test=0.02`.
- * Shares alone stand on `plain`.
+ * Reads a mix: `plain`, `all`, or either with shares that replace its own, such as `plain,late=0.1,test=0.02`.
+ * Shares without a name change `plain`.
  *
  * @throws UserError that names every problem
  */

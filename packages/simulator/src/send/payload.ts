@@ -1,13 +1,12 @@
-import { hash } from 'node:crypto'
 import type { Random } from './random.ts'
 
 /**
- * The shape of an account's webhooks over the years. `current` is today's; `middle` has the same six fields for every
- * event; `first` (2023) and `oldest` (2022, without `manualDecision`) have no `eventId` ("IDWise Webhooks").
+ * The shape of an account's webhooks over the years ("IDWise Webhooks"). `current` is today's. `middle` has the same
+ * six fields for every event. `first` (2023) and `oldest` (2022, without `manualDecision`) have no `eventId`.
  */
 export type Shape = 'current' | 'middle' | 'first' | 'oldest'
 
-/** What is the same for all of a journey's events. */
+/** The traits that all events of a journey share. */
 export type Style = {
   readonly shape: Shape
   readonly journeyId: string
@@ -17,7 +16,7 @@ export type Style = {
   readonly stepFields: boolean
 }
 
-/** An event before it has a shape: the decisions at its time, and the fields that only its type carries. */
+/** An event before it has a shape: the decisions at its time, and the fields that only its type has. */
 export type Draft = {
   readonly event: string
   readonly system: string
@@ -29,9 +28,11 @@ export type Payload = {
   readonly eventId: string | null
   readonly bytes: Buffer
   readonly contentType?: string
+  /** A test request of the portal: its bytes are the same in every run. */
+  readonly test?: true
 }
 
-/** @returns undefined where the account's shape does not know this type of event */
+/** @returns undefined if the account's shape has no such type of event */
 export function encode(draft: Draft, style: Style, random: Random): Payload | undefined {
   const event = nameIn(style.shape, draft.event)
   if (event === undefined) return undefined
@@ -43,7 +44,7 @@ export function encode(draft: Draft, style: Style, random: Random): Payload | un
   return { eventId, bytes: Buffer.from(JSON.stringify(document)), contentType: 'application/json' }
 }
 
-/** The literal is spelt thus in the text of its own page, and in one overview ("AML Monitor Update Webhook"). */
+/** These spellings are in the documentation ("AML Monitor Update Webhook"). */
 const MISSPELT: Readonly<Record<string, string>> = {
   'AML Monitor Update': 'AML Monior Update',
   'Finished Spot Check': 'Finished spot Check',
@@ -92,7 +93,7 @@ function fieldsOf(event: string, draft: Draft, style: Style): Record<string, unk
   return { ...base, systemDecision: system, ...own }
 }
 
-/** Fields that no page knows, at both levels, and numbers where text is usual and the other way round. */
+/** Adds fields that no page lists, at both levels. Turns some numbers into text and some text into numbers. */
 function extended(event: string, body: Record<string, unknown>, random: Random) {
   const version = body.updatedAMLVersionNumber
   const more = {
@@ -110,7 +111,7 @@ function extended(event: string, body: Record<string, unknown>, random: Random) 
 const JSON_TYPE = 'application/json'
 const FORM_TYPE = 'application/x-www-form-urlencoded'
 
-/** What the portal's test may send is not documented, so anything plausible ("Configure Webhook URLs"). */
+/** The documentation does not say what the portal's test sends, so these are plausible ("Configure Webhook URLs"). */
 const TEST_REQUESTS: readonly [Payload, ...Payload[]] = [
   { eventId: null, bytes: Buffer.alloc(0) },
   { eventId: null, bytes: Buffer.alloc(0), contentType: JSON_TYPE },
@@ -127,12 +128,5 @@ const TEST_REQUESTS: readonly [Payload, ...Payload[]] = [
 ]
 
 export function testRequest(random: Random): Payload {
-  return random.pick(TEST_REQUESTS)
-}
-
-const TEST_BODIES: ReadonlySet<string> = new Set(TEST_REQUESTS.map(({ bytes }) => hash('sha256', bytes)))
-
-/** Whether these are the bytes of a test request: the same in every run, whatever its seed. */
-export function isTestRequest(sha256: string): boolean {
-  return TEST_BODIES.has(sha256)
+  return { ...random.pick(TEST_REQUESTS), test: true }
 }

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 
-/** Chance that can be repeated: the same seed gives the same answers in the same order, on every machine. */
+/** Random values that can be repeated: the same seed gives the same values in the same order, on every machine. */
 export type Random = {
   /** A whole number from 0 up to, but not including, `limit` (at most 2^32). */
   below(limit: number): number
   /** True with the probability `share` (0 to 1). */
   chance(share: number): boolean
   pick<T>(list: readonly [T, ...T[]]): T
-  /** One of the names, each as likely as its weight; at least one weight is above 0. */
+  /** One of the names, by their weights. At least one weight must be above 0. */
   weighted<Name extends string>(weights: Readonly<Record<Name, number>>): Name
   hex(digits: number): string
   uuid(): string
@@ -25,7 +25,7 @@ export function createRandom(seed: string): Random {
       rest -= weight
       if (rest < 0) return name
     }
-    // Rounding may leave a crumb of `rest`.
+    // Rounding may leave `rest` a little above 0.
     return (entries.at(-1) as [Name, number])[0]
   }
 

@@ -1,13 +1,14 @@
 import { hash } from 'node:crypto'
 import type { Environment } from '@sluice/shared/envelope'
+import { playJourney } from './journey.ts'
 import type { Mix, Outcome } from './mix.ts'
 import { type Payload, testRequest } from './payload.ts'
 import { createRandom, type Random } from './random.ts'
-import { tellStory } from './story.ts'
 
 /**
- * What befalls an event on its way: `twin` is sent twice at once, `again` once more after its 200; the 200 of `late`
- * comes after the sender's time limit; `cut` breaks off inside the body, `hang_up` after it; `slow` dribbles.
+ * What goes wrong with an event on its way. `twin` is sent twice at once. `again` is sent once more after its 200. The
+ * 200 of `late` comes after the sender's time limit. `cut` breaks off inside the body, `hang_up` after it. `slow`
+ * sends its body in four parts.
  */
 export type Disturbance = 'twin' | 'again' | 'late' | 'cut' | 'hang_up' | 'slow'
 
@@ -17,20 +18,22 @@ export type PlannedEvent = {
   readonly bytes: Buffer
   /** SHA-256 of the bytes, hex. */
   readonly sha256: string
-  /** Its place in the journey, from 0, whatever the order of sending; events that one happening sets off share it. */
+  /** Its place in the journey, from 0, in the order in which things happened. Events of one moment share it. */
   readonly moment: number
   readonly contentType?: string
+  /** A test request of the portal. */
+  readonly test?: true
   readonly disturbance?: Disturbance
 }
 
-/** Events that one happening sets off; they leave the sender one right after the other. */
+/** The events of one thing that happened. They are sent right after each other. */
 export type Moment = readonly PlannedEvent[]
 
 const SANDBOX_SHARE = 0.2
 
 /**
- * Everything that IDWise says about one journey, moment by moment. Seed and index alone decide it, so neither the rate
- * nor the receiver changes the traffic.
+ * All events of one journey, moment by moment. They depend on seed and index alone, so neither the rate nor the
+ * receiver changes the traffic.
  */
 export function createJourney(
   seed: string,
@@ -54,13 +57,13 @@ export function createJourney(
   const outcome = random.weighted(outcomesOf(mix))
   if (outcome === 'test') return [[plan(testRequest(random), 0)]]
 
-  const story = tellStory(outcome, mix, random).map((payloads, moment) => ({ payloads, moment }))
-  return reordered(story, mix, random).map(({ payloads, moment }) =>
+  const moments = playJourney(outcome, mix, random).map((payloads, moment) => ({ payloads, moment }))
+  return reordered(moments, mix, random).map(({ payloads, moment }) =>
     payloads.map((payload) => plan(payload, moment)),
   )
 }
 
-/** Now and then a moment is overtaken by the next one. */
+/** Sometimes the next moment overtakes a moment. */
 function reordered<T>(moments: readonly T[], mix: Mix, random: Random): T[] {
   const order = [...moments]
   for (let i = 1; i < order.length; i++) {

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** A timer set for longer goes off at once. */
+/** A timer for longer than this fires at once. */
 export const LONGEST_WAIT_MS = 2 ** 31 - 1
 
 export type Due<T> = { readonly item: T; readonly dueAt: number }
 
 /**
- * Hands out items at a constant rate, by an open loop: item n is due n/rate seconds after the start, whatever became
- * of those before it. What fell due together comes together, and what is late keeps its intended time.
- * Times are `performance.now()`, ms.
+ * Yields items at a constant rate, by an open loop: item n is due n/rate seconds after the start, whatever happened to
+ * the items before it. Items that are due at the same time are yielded together. A late item keeps its intended time.
+ * Times are those of `performance.now()`, ms.
  */
 export async function* pace<T>(
   items: Iterator<T>,
@@ -29,7 +29,7 @@ export async function* pace<T>(
     }
     if (due.length > 0) yield due
     if (dueAt >= start + durationMs) return
-    // Timers do not fire early, and one ms is their grain.
+    // Timers do not fire early, and their grain is 1 ms.
     const wait = Math.min(LONGEST_WAIT_MS, Math.max(1, dueAt - performance.now()))
     await sleep(wait, undefined, { signal }).catch(() => undefined)
   }
@@ -46,8 +46,8 @@ type PaceOptions = {
 }
 
 /**
- * Many waits that one signal ends. A listener on the signal for each of 100,000 redeliveries would make taking one
- * away a search through all of them, so there is one listener for all.
+ * Many waits that one signal ends. There is one listener for all of them: with a listener for each of 100,000
+ * redeliveries, the removal of one would search through all.
  */
 export function createWaits(signal: AbortSignal) {
   const waits = new Map<NodeJS.Timeout, (elapsed: boolean) => void>()
@@ -59,7 +59,7 @@ export function createWaits(signal: AbortSignal) {
     waits.clear()
   })
 
-  /** @returns true after so many ms, false as soon as the signal has been given */
+  /** @returns true after `ms` ms, or false as soon as the signal is aborted */
   return function wait(ms: number): Promise<boolean> {
     if (signal.aborted) return Promise.resolve(false)
     return new Promise((resolve) => {

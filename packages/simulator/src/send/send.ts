@@ -2,8 +2,9 @@ import http from 'node:http'
 import https from 'node:https'
 import type { Environment } from '@sluice/shared/envelope'
 import type { Credential } from '@sluice/shared/runtime'
+import type { Outcome } from '../ledger.ts'
 
-/** How the bytes leave: at once, in drops, broken off inside the body, or with nobody waiting for the answer. */
+/** How the bytes are sent: at once, in parts, broken off inside the body, or without waiting for the answer. */
 export type Manner = 'plain' | 'slow' | 'cut' | 'hang_up'
 
 export type Request = {
@@ -17,16 +18,7 @@ export type Request = {
 /** What the sender saw of one attempt. Only `answered` with status 200 is a success ("Configure Webhook URLs"). */
 export type Answer =
   | { readonly kind: 'answered'; readonly status: number }
-  /** No whole answer within the time limit. */
-  | { readonly kind: 'timed_out' }
-  /** No connection within the time limit, mostly because all were busy: nothing was sent. */
-  | { readonly kind: 'no_connection' }
-  /** The connection could not be made: nothing was sent. */
-  | { readonly kind: 'refused' }
-  /** The connection ended before an answer. */
-  | { readonly kind: 'broken' }
-  /** On purpose, by manner. */
-  | { readonly kind: 'cut' | 'hung_up' }
+  | { readonly kind: Exclude<Outcome, 'answered'> }
 
 export type Send = (request: Request) => Promise<Answer>
 
@@ -35,10 +27,10 @@ const DROP_EVERY_MS = 100
 
 /**
  * Sends over kept-alive connections, at most `connections` at a time. A request waits at most `timeoutMs` for a
- * connection, so that a receiver that hangs cannot pile up requests for ever; then it has `timeoutMs` for its answer,
- * so that a receiver that is merely slow still gets to answer those that reach it.
+ * connection, so that requests to a receiver that hangs do not pile up. Then it has `timeoutMs` for its answer, so that
+ * a slow receiver can still answer.
  *
- * @param url where the receiver is; the paths of the webhooks are put behind it
+ * @param url of the receiver, without the paths of the webhooks
  */
 export function createSend({
   url,
@@ -83,7 +75,8 @@ export function createSend({
         response.resume()
       })
 
-      // Not before there is a connection: whatever never left can be told from what may have arrived.
+      // Only when there is a connection: otherwise a request that was never sent would look like one that may have
+      // arrived.
       function begin() {
         connected = true
         timer.refresh()

@@ -11,36 +11,39 @@ import { createStats, type Progress } from './stats.ts'
 import { createTraffic } from './traffic.ts'
 
 export type SimulateOptions = {
-  /** Where the receiver is; `/webhooks/idwise/live` and `/sandbox` are put behind it. */
+  /** The address of the receiver, without `/webhooks/idwise/live` and `/sandbox`. */
   readonly url: string
-  /** The receiver's own credentials; an environment without any gets no events. */
+  /** The receiver's credentials. An environment without any gets no events. */
   readonly credentials: Readonly<Partial<Record<Environment, readonly Credential[]>>>
   /** The same seed gives the same events, byte for byte, in the same order. */
   readonly seed: string
   readonly mix: Mix
-  /** New events a second; duplicates and redeliveries come on top. */
+  /** New events a second. Duplicates and redeliveries are sent in addition. */
   readonly ratePerSecond: number
-  /** The run ends after so many journeys or so long, whichever is first; without either it goes on until stopped. */
+  /** The run ends after so many journeys or so long. Without either it goes on until it is stopped. */
   readonly journeys?: number | undefined
   readonly durationMs?: number | undefined
   readonly connections: number
-  /** How long the sender waits for a connection, then for the answer; IDWise names no figure. Not scaled. */
+  /** How long the sender waits for a connection, then for the answer. IDWise gives no figure. Not scaled. */
   readonly timeoutMs: number
   /** Divides the gaps before redeliveries: 600 makes five minutes into half a second. */
   readonly timeScale: number
-  /** Gaps before the redeliveries; whether IDWise means gaps or offsets by 5, 10 and 15 is not documented. */
+  /** The gaps before the redeliveries. */
   readonly redeliveryMinutes?: readonly number[]
-  /** A new file; without it nothing is recorded. */
+  /** A new file. Without it nothing is recorded. */
   readonly ledgerPath?: string | undefined
 }
 
 export type Summary = Progress & {
   readonly seed: string
-  /** False where the run was stopped before all was delivered or given up. */
+  /** False if the run was stopped before every event was delivered or given up. */
   readonly complete: boolean
 }
 
-/** A copy of what IDWise documents, on purpose: the simulator must not repeat a mistake of the product. */
+/**
+ * "Webhook FAQ". It does not say whether these are gaps or offsets; here they are gaps. This is a copy of Sluice's own
+ * schedule on purpose: a mistake there must not be repeated here.
+ */
 const REDELIVERY_MINUTES = [5, 10, 15]
 const PROGRESS_EVERY_MS = 500
 
@@ -48,7 +51,7 @@ const PROGRESS_EVERY_MS = 500
  * Plays IDWise against a receiver until every event is delivered or given up.
  *
  * @param signal stops it early: requests under way get their answer, nothing new is sent
- * @throws UserError where an option makes no sense or the ledger cannot be made
+ * @throws UserError if an option makes no sense or the ledger cannot be made
  */
 export async function simulate(
   options: SimulateOptions,
@@ -99,11 +102,23 @@ export type SimulateHooks = {
 }
 
 function eventRecord(n: number, event: PlannedEvent): EventRecord {
-  const { environment, moment, eventId, sha256, bytes } = event
+  const { environment, moment, eventId, sha256, bytes, test } = event
   const text = bytes.toString()
   const body = Buffer.from(text).equals(bytes) ? { text } : { base64: bytes.toString('base64') }
   const length = bytes.length
-  return { type: 'event', n, at: Date.now(), environment, moment, eventId, sha256, length, ...body }
+  const at = Date.now()
+  return {
+    type: 'event',
+    n,
+    at,
+    environment,
+    moment,
+    eventId,
+    sha256,
+    length,
+    ...body,
+    ...(test && { test }),
+  }
 }
 
 function check(options: SimulateOptions): { url: URL; environments: [Environment, ...Environment[]] } {

@@ -2,12 +2,12 @@ import { createHistogram } from 'node:perf_hooks'
 import type { Answer } from './send.ts'
 
 export type Progress = {
-  /** Different events that were sent at least once, and all requests that were made for them. */
+  /** Different events that were sent at least once, and the requests that were made for them. */
   readonly events: number
   readonly requests: number
-  /** UpdateRequests by what came of them: a status such as `200`, or `timed_out`, `refused`… */
+  /** Requests by their end: a status such as `200`, or `timed_out`, `refused`… */
   readonly answers: Readonly<Record<string, number>>
-  /** Events for which the sender has had its 200 in time. */
+  /** Events that were answered 200 in time. */
   readonly delivered: number
   readonly redelivered: number
   readonly duplicates: number
@@ -16,7 +16,7 @@ export type Progress = {
   readonly unfinished: number
   /** Events under way or waiting for a redelivery. */
   readonly pending: number
-  /** From the intended time to the end of the answer or of the wait for it. */
+  /** From the intended time to the end of the answer, or of the wait for it. */
   readonly latencyMs: {
     readonly p50: number
     readonly p95: number

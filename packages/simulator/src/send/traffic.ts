@@ -7,14 +7,14 @@ import { createJourney, type Moment, type PlannedEvent } from './scenario.ts'
 const UNDER_WAY = 100
 
 /**
- * The events of many journeys in the order in which they leave the sender. The order within a journey is the
- * journey's own; which journey is next is left to chance.
+ * The events of many journeys in the order in which they are sent. Chance decides which journey is next; the order
+ * within a journey stays.
  */
 export function* createTraffic(options: {
   seed: string
   mix: Mix
   environments: readonly [Environment, ...Environment[]]
-  /** How many journeys; without end where it is missing. */
+  /** How many journeys; undefined for no end. */
   journeys?: number | undefined
 }): Generator<PlannedEvent> {
   const { seed, mix, environments, journeys = Number.POSITIVE_INFINITY } = options

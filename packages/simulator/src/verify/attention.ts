@@ -8,15 +8,15 @@ type Decision = 'systemDecision' | 'manualDecision'
 /** The values that a field may have because of a reason for attention. */
 type Doubts = Partial<Record<Field, readonly (string | null)[]>>
 
-/** Redeliveries come within half an hour ("Webhook FAQ"): further apart, the order of arrival is known. */
+/** Redeliveries end after half an hour ("Webhook FAQ"). Events that are further apart are received in order. */
 const CLOSE_MS = 30 * 60_000
-/** The column holds no more than this; the last reason may be torn. */
+/** The column has at most this many characters, so the last reason may be cut. */
 const MAX_LENGTH = 1_000
 
 /**
  * Reads why a journey needs attention, and checks each reason against the events that have landed.
  *
- * @returns what the reasons excuse, and those that nothing in the events explains
+ * @returns the values that the reasons excuse, and the reasons that no event explains
  */
 export function readAttention(
   text: string | null,
@@ -35,14 +35,14 @@ export function readAttention(
   return { doubts, unexplained }
 }
 
-/** The values of a decision that the landed events claim, with the arrivals of the events that do. */
+/** The values that the landed events state for a decision, each with its events. */
 export function claims(field: Decision, landed: readonly LandedEvent[]) {
   const read = ({ facts }: LandedEvent) =>
     field === 'manualDecision' ? reviewIn(facts) : facts.systemDecision
   return Map.groupBy(landed, read)
 }
 
-/** Of values that contradict each other a reason names the most cautious one first, and that one stands. */
+/** Of values that contradict each other, a reason names the most cautious one first. That one is current. */
 function explain(reason: string, landed: readonly LandedEvent[]): Doubts | undefined {
   const values = [...reason.matchAll(/"([^"]*)"/g)].map(([, value = '']) => value)
   const shape = reason.replace(/"[^"]*"( and "[^"]*")*/, '…')
@@ -75,7 +75,7 @@ function explain(reason: string, landed: readonly LandedEvent[]): Doubts | undef
   }
 }
 
-/** Each of these values is claimed by an event that arrived close to one that claims another. */
+/** Whether each value is stated by an event that was received close to one with another value. */
 function areClose(field: Decision, values: readonly string[], landed: readonly LandedEvent[]): boolean {
   const byValue = claims(field, landed)
   return values.every((value) =>

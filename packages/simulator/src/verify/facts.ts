@@ -1,11 +1,11 @@
 import { hash } from 'node:crypto'
 
 /**
- * What a body says, as far as identity and the journey model need it. Read from IDWise's documentation alone and apart
- * from the receiver's own parser, so that a mistake in either shows.
+ * The facts of a body that identity and the journey model need. This code follows the documentation of IDWise and is
+ * independent of the receiver's parser, so that a mistake in either is found.
  */
 export type Facts = {
-  /** Trimmed, blanks joined, lower case, the known misspelling put right; empty where there is no name. */
+  /** Normalised; empty if there is no name. */
   readonly name: string
   /** Whether there is a `body` with fields. */
   readonly hasBody: boolean
@@ -14,7 +14,7 @@ export type Facts = {
   readonly referenceNo: string | null
   readonly systemDecision: string | null
   readonly manualDecision: string | null
-  /** Whether it has a `manualDecision` at all, if only null; the oldest shape has none. */
+  /** Whether there is a `manualDecision`, even null. The oldest shape has none. */
   readonly hasManualDecision: boolean
   readonly finalDecision: string | null
   readonly action: string | null
@@ -43,14 +43,15 @@ export function readFacts(text: string): Facts {
   }
 }
 
+/** Trims a name, joins blanks, makes it lower case and corrects the known misspelling. */
 export function normalise(name: string): string {
   const plain = name.trim().split(/\s+/).join(' ').toLowerCase()
   return plain === 'aml monior update' ? 'aml monitor update' : plain
 }
 
 /**
- * What makes two deliveries the same event: environment, name and event id; where there is no event id, environment
- * and body (and then only within 60 minutes).
+ * Two deliveries with the same identity are one event. It has environment, name and event id. If there is no event id,
+ * it has environment and body, and holds for 60 minutes only.
  */
 export function identityOf(
   environment: string,
@@ -61,7 +62,7 @@ export function identityOf(
   return eventId === null ? `${environment} ${sha256}` : `${environment} ${name}\n${eventId}`
 }
 
-/** The same for the same JSON document however it is written, hex; null where the text is not JSON, or only `null`. */
+/** A hash of a JSON document that does not depend on its spelling, hex; null if the text is not JSON, or `null`. */
 export function documentSum(text: string): string | null {
   try {
     return sumOf(JSON.parse(text))
@@ -91,7 +92,7 @@ function asObject(value: unknown): Record<string, unknown> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 }
 
-/** Missing, null and empty all mean: not there. A number stands for its digits. */
+/** The text of a field; null if it is missing, null or empty. A number becomes its digits. */
 function textIn(value: unknown): string | null {
   if (typeof value === 'number') return String(value)
   return typeof value === 'string' && value !== '' ? value : null

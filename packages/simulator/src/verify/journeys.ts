@@ -2,15 +2,15 @@ import { claims, type Field, readAttention } from './attention.ts'
 import { type ExpectedJourney, expectedJourney, finalFor, type LandedEvent, stageFor } from './model.ts'
 import type { Found, JourneyRow, Rows } from './report.ts'
 
-/** What is known of one journey: its events that landed, and whether others were sent that did not. */
+/** The events of a journey that landed, and whether those are all that were sent. */
 export type KnownJourney = { readonly landed: LandedEvent[]; complete: boolean }
 
 /**
- * Compares the receiver's journeys with the model. A field that differs is left open only where the receiver says that
- * it could not know it, has reason to say so, and has a value that the events allow. Journeys that the ledger does not
- * know are another run's.
+ * Compares the receiver's journeys with the model. A field that differs is left open only if the receiver reports that
+ * it could not know it, has a reason for that, and has a value that the events allow. Journeys that are not in the
+ * ledger belong to another run.
  *
- * @param known by `journeyKey`; emptied on the way
+ * @param known by `journeyKey`; is emptied
  * @returns how many fields were left open
  */
 export async function compareJourneys(
@@ -59,7 +59,7 @@ export function compareJourney(
     ...differing
       .filter((field) => !open.includes(field))
       .map((field) => [field, its[field], expected[field]] as const),
-    // These follow from the row's other columns, whatever was left open there.
+    // These follow from the other columns of the row, also if one of them was left open.
     ...(
       [
         ['stage', row.stage, stageFor(landed, its)],
@@ -78,12 +78,12 @@ export function compareJourney(
   return { differences, open: open.length }
 }
 
-/** Whether even who knows the order cannot tell: some steps came, and it is not said whether they were all. */
+/** Whether both values are right: some steps were received, and no event says whether they were all. */
 function mayBeEither(field: Field, value: string | null, expected: ExpectedJourney): boolean {
   return expected.stepsAlone && expected[field] === 'open' && value === 'done'
 }
 
-/** Whether a receiver that got only these events may take it for the value. */
+/** Whether a receiver of only these events may have this value. */
 function isPossible(field: Field, value: string | null, landed: readonly LandedEvent[]): boolean {
   const names = landed.map(({ facts }) => facts.name)
   switch (field) {

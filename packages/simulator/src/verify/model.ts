@@ -1,26 +1,26 @@
 import type { Facts } from './facts.ts'
 
 /**
- * What a receiver should say about a journey, by somebody who knows in which order things happened there: the sender.
- * Payloads carry no time, so a receiver has to find this out from what the events say ("IDWise Webhook Types",
- * "Updated Journey Webhook", "AML Monitor Update Webhook"):
+ * The journey that a receiver should have. The sender knows in which order things happened. Payloads have no time, so a
+ * receiver must find the order from their content ("IDWise Webhook Types", "Updated Journey Webhook", "AML Monitor
+ * Update Webhook"):
  *
- * - Each event quotes the decisions of its time, so the last one that has any tells the journey's. Finished Spot Check
- *   and Finished Ongoing Check quote those of the check, and what an unknown event means nobody knows.
- * - A null manual decision means "not reviewed" and takes nothing back. The final decision is the manual one where
- *   there is one, else the system's; a request for steps is one only while they are awaited. An event of the oldest
- *   shape has no `manualDecision`; there Approved or Rejected as the `finalDecision` tells of a review.
- * - A request for steps is open until a later happening answers it; a passed deadline makes a renewal overdue.
+ * - Each event quotes the decisions of its time, so the last event that has a decision gives the journey's. Finished
+ *   Spot Check and Finished Ongoing Check quote those of the check. The meaning of an unknown event is not known.
+ * - A null manual decision means "not reviewed" and replaces nothing. The final decision is the manual one if there is
+ *   one, else the system's. A request for steps is a decision only while the steps are awaited. An event of the oldest
+ *   shape has no `manualDecision`: there a `finalDecision` of Approved or Rejected shows a review.
+ * - A request for steps is open until something later answers it. After its deadline a renewal is overdue.
  * - The AML version is the highest one.
- * - Unknown events, and decisions that stand and are none of their kind, need attention.
+ * - Unknown events and unknown current decisions need attention.
  */
 export function expectedJourney(landed: readonly LandedEvent[]): ExpectedJourney {
   const inOrder = landed.toSorted((a, b) => a.moment - b.moment)
   const last = (read: (facts: Facts) => string | null, events = inOrder) =>
     events.map(({ facts }) => read(facts)).findLast((value) => value !== null) ?? null
-  const telling = inOrder.filter(({ facts }) => OF_THE_JOURNEY.has(facts.name))
-  const systemDecision = last((facts) => facts.systemDecision, telling)
-  const manualDecision = last(reviewIn, telling)
+  const ofTheJourney = inOrder.filter(({ facts }) => OF_THE_JOURNEY.has(facts.name))
+  const systemDecision = last((facts) => facts.systemDecision, ofTheJourney)
+  const manualDecision = last(reviewIn, ofTheJourney)
   const versions = landed.map(({ facts }) => facts.amlVersion).filter((version) => version !== null)
   const resubmission = resubmissionIn(inOrder)
   const renewal = renewalIn(inOrder)
@@ -47,9 +47,9 @@ export function expectedJourney(landed: readonly LandedEvent[]): ExpectedJourney
 
 export type LandedEvent = {
   readonly facts: Facts
-  /** Its place in the journey; events that one happening has set off share it. */
+  /** Its place in the journey. Events of one moment share it. */
   readonly moment: number
-  /** When it arrived at the receiver, by the receiver's clock, ms since 1970. */
+  /** The time of receipt by the receiver's clock, ms since 1970. */
   readonly at: number
 }
 
@@ -62,13 +62,13 @@ export type ExpectedJourney = {
   readonly amlVersion: number | null
   readonly resubmission: string | null
   readonly renewal: string | null
-  /** Steps came after a request, and nothing that says whether they were all: it may count as answered or not. */
+  /** Steps followed a request, and no event says whether they were all: it may count as answered or not. */
   readonly stepsAlone: boolean
-  /** Different events of the journey, however often each was delivered. */
+  /** Different events of the journey. */
   readonly events: number
   readonly firstEventAt: number
   readonly lastEventAt: number
-  /** The receiver must ask for a look; where this is false it may all the same. */
+  /** Whether the receiver must ask for attention. If false, it still may. */
   readonly needsAttention: boolean
 }
 
@@ -129,7 +129,7 @@ export function stageFor(
     : 'unknown'
 }
 
-/** What is sent only once a journey has been completed. */
+/** Events that are sent only after a journey has been completed. */
 const AFTER_COMPLETION: ReadonlySet<string> = new Set([
   'finished journey',
   'updated journey',
@@ -164,7 +164,7 @@ function renewalIn(inOrder: readonly LandedEvent[]): Awaited {
   return awaited(inOrder, asked, isPast ? 'overdue' : 'open', () => false)
 }
 
-/** Whether something that happened after a request has answered it. */
+/** Whether something after a request has answered it. */
 function awaited(
   inOrder: readonly LandedEvent[],
   asked: LandedEvent | undefined,

@@ -1,4 +1,4 @@
-/** A row of `events`. Hashes are hex; `body_sha256` is that of `raw`, `stored_sha256` the column beside it. */
+/** A row of `events`. `body_sha256` is the hash of its `raw`, `stored_sha256` is its column `body_sha256`; both hex. */
 export type EventRow = {
   readonly environment: string
   readonly event: string | null
@@ -16,7 +16,7 @@ export type EventRow = {
   readonly received_at: Date
 }
 
-/** A row of `dead_letters`; `body_sha256` is the SHA-256 of its `raw`, hex. */
+/** A row of `dead_letters`. `body_sha256` is the hash of its `raw`, hex. */
 export type DeadLetterRow = {
   readonly environment: string
   readonly event_id: string | null
@@ -48,8 +48,7 @@ export type Rows<T> = Iterable<T> | AsyncIterable<T>
 
 export type Report = {
   /**
-   * Nothing that was acknowledged is missing, dead or altered, nobody else has written during the run, and the ledger is
-   * whole and as it was written.
+   * Every acknowledged event has landed unaltered, no other rows were written during the run, and the ledger is whole.
    */
   readonly ok: boolean
   readonly requests: number
@@ -57,33 +56,33 @@ export type Report = {
   readonly sent: number
   readonly acknowledged: number
   readonly landed: number
-  /** Acknowledged, and neither in `events` nor in `dead_letters`. */
+  /** Acknowledged events that are neither in `events` nor in `dead_letters`. */
   readonly missing: number
   readonly mismatched: number
-  /** Rows with the right bytes of which another column does not say what they say. */
+  /** Rows with the right bytes in which another column differs from the bytes. */
   readonly alteredRows: number
   /**
-   * Deliveries that events count beyond those that were sent. A few are no fault: what timed out in the queue and went
-   * to the inbox may be counted by both.
+   * Deliveries that were counted and never sent. A few are no fault: one that timed out in the queue and was written to
+   * the inbox may be counted twice.
    */
   readonly overcounted: number
   readonly landedTwice: number
   readonly landedUnacknowledged: number
-  /** Rows received during the run that are not in the ledger, and those from other times. */
+  /** Rows that are not in the ledger: those received during the run, and those of other times. */
   readonly nobodySent: number
   readonly otherTimes: number
-  /** Events of this ledger that had landed before the run began, but for test requests: its seed had been used before. */
+  /** Events, except test requests, that had landed before the run began: the seed was used before. */
   readonly landedBefore: number
   readonly journeys: number
   readonly journeysDiffering: number
-  /** Decisions that differ in journeys of which the receiver says itself that they need attention. */
+  /** Fields that differ in journeys for which the receiver asks for attention. */
   readonly leftOpen: number
   /** Dead letters of this ledger's events that are not resolved. */
   readonly deadLetters: number
   readonly alteredLines: readonly number[]
-  /** False where the ledger breaks off: the sender crashed, or its last lines were removed. */
+  /** False if the ledger breaks off: the sender crashed, or the last lines were removed. */
   readonly ledgerEnds: boolean
-  /** The first few findings of each kind, in words. */
+  /** The first few findings of each kind, as text. */
   readonly findings: readonly string[]
 }
 
@@ -102,7 +101,7 @@ export type Found = (kind: Finding, text: string) => void
 
 const FINDINGS_PER_KIND = 5
 
-/** Counts what was found and keeps the first few of each kind in words. */
+/** Counts the findings, and keeps the text of the first few of each kind. */
 export function createFindings() {
   const counts: Record<Finding, number> = {
     altered: 0,

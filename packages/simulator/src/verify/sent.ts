@@ -8,19 +8,20 @@ export type SentEvent = {
   readonly facts: Facts
   /** Of the JSON document, see `documentSum`. */
   readonly document: string | null
-  /** The attempts that were answered with 200, also where the sender took the answer to be late. */
+  /** The attempts that were answered with 200, including those that came too late for the sender. */
   readonly acknowledged: { readonly at: number; readonly end: number }[]
-  /** How many requests may have brought the whole of it to the receiver. */
+  /** How many requests may have brought its whole body to the receiver. */
   deliveries: number
   /** Its place in the journey. */
   readonly moment: number
+  readonly test: boolean
 }
 
 export type Sent = {
   /** By identity: two test requests with the same body are one event. */
   readonly events: ReadonlyMap<string, SentEvent>
   readonly requests: number
-  /** When the run began and ended; `end` is missing where the ledger breaks off. */
+  /** When the run began and ended. `end` is undefined if the ledger breaks off. */
   readonly start: number
   readonly end: number | undefined
   readonly alteredLines: readonly number[]
@@ -63,14 +64,14 @@ export async function readSent(ledger: Iterable<LedgerLine> | AsyncIterable<Ledg
 }
 
 function enter(events: Map<string, SentEvent>, record: EventRecord): SentEvent {
-  const { environment, sha256, moment } = record
+  const { environment, sha256, moment, test = false } = record
   const text = record.text ?? Buffer.from(record.base64 ?? '', 'base64').toString('latin1')
   const facts = readFacts(text)
   const identity = identityOf(environment, facts.name, facts.eventId, sha256)
   const known = events.get(identity)
   if (known) return known
   const document = documentSum(text)
-  const event = { environment, sha256, facts, document, acknowledged: [], deliveries: 0, moment }
+  const event = { environment, sha256, facts, document, acknowledged: [], deliveries: 0, moment, test }
   events.set(identity, event)
   return event
 }

@@ -1,5 +1,4 @@
 import type { LedgerLine } from '../ledger.ts'
-import { isTestRequest } from '../send/payload.ts'
 import { identityOf, normalise, sumOf } from './facts.ts'
 import { compareJourneys, journeyKey, type KnownJourney } from './journeys.ts'
 import { isUnknown } from './model.ts'
@@ -14,14 +13,16 @@ import {
 } from './report.ts'
 import { readSent, type Sent, type SentEvent } from './sent.ts'
 
-/** What Sluice promises, written down a second time on purpose: the verifier must not repeat a mistake of the product. */
+/**
+ * What Sluice promises, written down a second time on purpose: the verifier must not repeat a mistake of the product.
+ */
 const ANONYMOUS_WINDOW_MS = 60 * 60_000
-/** How far the clocks of sender and receiver may differ before an arrival counts as one of another time. */
+/** How far the clocks of sender and receiver may differ. A row beyond that belongs to another run. */
 const CLOCK_SKEW_MS = 60_000
 
 /**
- * Compares a ledger with the database that received its run. The ledger is held in memory (some 1 KB an event),
- * rows are read once, one by one. The database may hold other runs too, of other seeds.
+ * Compares a ledger with the database that received its run. The ledger is held in memory (some 1 KB an event), and the
+ * rows are read one by one. The database may also hold other runs, of other seeds.
  */
 export async function verify(given: {
   ledger: Rows<LedgerLine>
@@ -32,24 +33,24 @@ export async function verify(given: {
   const sent = await readSent(given.ledger)
   const found = createFindings()
   for (const line of sent.alteredLines) found('altered', `line ${line} of the ledger was altered`)
-  const { arrivals, otherTimes } = await readArrivals(given.events, sent, found)
+  const { rowsOf, otherTimes } = await readLanded(given.events, sent, found)
   const dead = await readDeadLetters(given.deadLetters)
 
   const count = { acknowledged: 0, landed: 0, landedUnacknowledged: 0, landedBefore: 0, overcounted: 0 }
   const known = new Map<string, KnownJourney>()
   for (const [identity, event] of sent.events) {
-    const landed = arrivals.get(identity) ?? []
+    const landed = rowsOf.get(identity) ?? []
     const rows = landed.map(({ at }) => at).sort((a, b) => a - b)
     const tooMany = rowsTooMany(event, rows)
     const acknowledged = event.acknowledged.length > 0
-    // What a test request sends has been sent by others too.
-    const landedBefore = !isTestRequest(event.sha256) && rows.some((at) => at < sent.start)
+    // The bytes of a test request are the same in every run.
+    const landedBefore = !event.test && rows.some((at) => at < sent.start)
     if (acknowledged) count.acknowledged++
     if (rows.length > 0) count.landed++
     if (rows.length > 0 && !acknowledged) count.landedUnacknowledged++
     if (landedBefore) count.landedBefore++
     if (tooMany > 0) found('twice', `landed twice: ${nameOf(event)}`)
-    const over = landedBefore || isTestRequest(event.sha256) ? 0 : deliveriesOf(landed) - event.deliveries
+    const over = landedBefore || event.test ? 0 : deliveriesOf(landed) - event.deliveries
     if (over > 0) {
       count.overcounted += over
       found('overcounted', `counted ${over} times more than sent: ${nameOf(event)}`)
@@ -97,11 +98,11 @@ export function toleratedOvercount(requests: number): number {
   return Math.max(3, requests / 100)
 }
 
-type Arrival = { readonly at: number; readonly deliveries: number }
+type Landed = { readonly at: number; readonly deliveries: number }
 
-/** The ledger's events as they landed, by identity; and checks the rows on the way. */
-async function readArrivals(rows: Rows<EventRow>, sent: Sent, found: Found) {
-  const arrivals = new Map<string, Arrival[]>()
+/** Checks every row. @returns the rows of the ledger's events, by identity */
+async function readLanded(rows: Rows<EventRow>, sent: Sent, found: Found) {
+  const rowsOf = new Map<string, Landed[]>()
   const strangers: { at: number; text: string }[] = []
   const ledgerEnd = sent.end ?? Number.POSITIVE_INFINITY
   let end = ledgerEnd
@@ -112,7 +113,7 @@ async function readArrivals(rows: Rows<EventRow>, sent: Sent, found: Found) {
     const event = sent.events.get(identity)
     const at = row.received_at.getTime()
     const during = at >= sent.start && at <= ledgerEnd + CLOCK_SKEW_MS
-    // The same body without event id, another time, is another event.
+    // Without event id, the same body at another time is another event.
     if (!event || (event_id === null && !during && at + ANONYMOUS_WINDOW_MS < sent.start)) {
       const text = `nobody sent: ${environment} ${row.event} ${event_id ?? body_sha256}`
       if (event || !during) otherTimes++
@@ -123,17 +124,17 @@ async function readArrivals(rows: Rows<EventRow>, sent: Sent, found: Found) {
     if (event.sha256 !== body_sha256) found('mismatched', `bytes differ: ${nameOf(event)}`)
     const columns = alteredColumns(row, event)
     if (columns.length > 0) found('row', `${columns.join(', ')} altered: ${nameOf(event)}`)
-    addTo(arrivals, identity, { at, deliveries: 1 + row.duplicates })
+    addTo(rowsOf, identity, { at, deliveries: 1 + row.duplicates })
   }
-  // By the receiver's clock the run ends with the last of its events.
+  // By the clock of the receiver, the run ends with the last of its events.
   for (const { at, text } of strangers) {
     if (at <= end) found('nobodySent', text)
     else otherTimes++
   }
-  return { arrivals, otherTimes }
+  return { rowsOf, otherTimes }
 }
 
-/** The columns that do not say what was sent; of another body only its hash can be told. */
+/** The columns that differ from what was sent. If the body differs, only the column of its hash is checked. */
 function alteredColumns(row: EventRow, { facts, sha256, document }: SentEvent): string[] {
   const hash = row.stored_sha256 === row.body_sha256 ? [] : ['body_sha256']
   if (row.body_sha256 !== sha256) return hash
@@ -151,7 +152,7 @@ function alteredColumns(row: EventRow, { facts, sha256, document }: SentEvent): 
   return [...hash, ...columns.filter(([, is, should]) => is !== should).map(([name]) => name)]
 }
 
-function deliveriesOf(landed: readonly Arrival[]): number {
+function deliveriesOf(landed: readonly Landed[]): number {
   return landed.reduce((sum, { deliveries }) => sum + deliveries, 0)
 }
 
@@ -165,7 +166,7 @@ async function readDeadLetters(rows: Rows<DeadLetterRow>): Promise<Map<string, s
   return dead
 }
 
-/** Each acknowledged delivery has its row; without event id that is one received at most 60 minutes before it. */
+/** Whether each acknowledged delivery has its row. Without event id it must be received at most 60 minutes earlier. */
 function allLanded(event: SentEvent, rows: readonly number[]): boolean {
   if (event.facts.eventId !== null) return rows.length > 0 || event.acknowledged.length === 0
   return event.acknowledged.every(({ at, end }) =>

@@ -13,12 +13,12 @@ export type EncodedJob = {
 
 /**
  * Does for many jobs what BullMQ's script `addStandardJob` does for one: it stores the job's hash, puts the id into the
- * list of waiting jobs, and sets the marker that wakes a worker. It leaves out the counter for automatic ids, the options,
- * which are the same for every job, and two entries in the event stream, which nobody would trim while a backlog grows.
- * It leaves an existing job alone, and returns the indexes of those that another delivery had made.
+ * list of waiting jobs, and sets the marker that wakes a worker. It leaves out the counter for automatic ids, the
+ * options, which are the same for every job, and two entries in the event stream, which nobody would trim while a
+ * backlog grows. It leaves an existing job alone, and returns the indexes of those that another delivery had made.
  *
- * Redis undoes nothing if a script fails halfway. So this one reads before it writes, and lists the ids before it stores
- * the hashes: a hash in no list would absorb redeliveries for ever.
+ * Redis undoes nothing if a script fails halfway. So this one reads before it writes, and lists the ids before it
+ * stores the hashes: a hash in no list would absorb redeliveries for ever.
  */
 const ADD = `
 local fresh, ids, names, redelivered = {}, {}, {}, {}

@@ -14,8 +14,8 @@ const REFUSED = { baseMs: 200, maxMs: 10_000 }
 
 /**
  * BullMQ's Redis backend for a worker, with three differences. A job that a batch has completed is not completed again:
- * only the next job is fetched. If Redis is full, our script claims the next job, since BullMQ's needs memory. While Redis
- * refuses, calls slow down: BullMQ would repeat them at once.
+ * only the next job is fetched. If Redis is full, our script claims the next job, since BullMQ's needs memory. While
+ * Redis refuses, calls slow down: BullMQ would repeat them at once.
  *
  * @param deps.completed ids of completed jobs; each is removed when BullMQ completes it
  * @param deps.closing ends every wait

@@ -8,25 +8,26 @@ import type { EventWorker } from './event-worker.ts'
 import type { EndedJob, Finish } from './finish.ts'
 
 /*
- * The states of a job, by the steps of a batch. "Stalls" means: its lock expires within 15 s, BullMQ's check for stalled
- * jobs finds it in `active` without a lock, counts one crash, and lets it wait again.
+ * The states of a job, by the steps of a batch. "Stalls" means: its lock expires within 15 s, BullMQ's check for
+ * stalled jobs finds it in `active` without a lock, counts one crash, and lets it wait again.
  *
  *   waiting ──claim──▶ claimed ──handle──▶ landed ──finish──▶ completed ──1 h──▶ removed
  *                        │ ├──▶ delayed: waits again at its time, and this try does not count
- *                        │ └──▶ failed: waits again after a backoff, and the try counts; after the last one it is in `failed`
+ *                        │ └──▶ failed: waits again after a backoff, and the try counts; after the last try: `failed`
  *                        └──▶ given up, since it has stalled too often: in `failed`, not handled any more
  *
  * What a crash leaves, and who mends it:
- * - Within the claim: jobs in `active` and in `wait`. Another worker claims them, and both may run; the event's key makes
- *   the second landing harmless. The spare id in `active` stalls, and a claim drops it once the job is finished.
+ * - Within the claim: jobs in `active` and in `wait`. Another worker claims them, and both may run; the event's key
+ *   makes the second landing harmless. The spare id in `active` stalls, and a claim drops it once the job is finished.
  * - After the claim, before Postgres commits: claimed jobs without effect. They stall.
  * - After the commit, before the finish: landed jobs that are still claimed. They stall, and land again without effect.
  *   So finishing is repeated until Redis accepts it: each stall counts as a crash, and two make a job a suspect.
  * - Within the finish: completed jobs that are still in `active`. They stall, and a claim drops them.
  * - Before BullMQ's script for a delay or a failure: claimed jobs. They stall. The script itself is one step.
- * - Between the failure of a job that was given up and its dead letter: the sweeper reads `failed`, writes the dead letter,
- *   then removes the job. It does both again after a crash, and writes one dead letter for each job.
- * - Within the add, within the claim when a hash is gone, or when Redis loses a list: jobs in no list. `rescue.ts` finds them.
+ * - Between the failure of a job that was given up and its dead letter: the sweeper reads `failed`, writes the dead
+ *   letter, then removes the job. It does both again after a crash, and writes one dead letter for each job.
+ * - Within the add, within the claim when a hash is gone, or when Redis loses a list: jobs in no list. `rescue.ts`
+ *   finds them.
  */
 
 /** A job as it is handled. */
@@ -107,7 +108,10 @@ export async function processBatch(
   return isCompleted
 }
 
-/** Waits for a start slot if less than a batch waits. The first claim returns how many wait behind it; one more takes these. */
+/**
+ * Waits for a start slot if less than a batch waits. The first claim returns how many wait behind it; one more takes
+ * these.
+ */
 async function claimOthers(
   { worker, claimer, token, startSlot }: Batch,
   count: number,

@@ -8,8 +8,8 @@ const PAGE = 200
 const NO_BODY = '{}'
 
 /**
- * Removes the bodies of completed jobs that ended before a time, and of all but the newest so many: one page, from where
- * the last page ended. The job itself stays, so that redeliveries find it.
+ * Removes the bodies of completed jobs that ended before a time, and of all but the newest so many: one page, from
+ * where the last page ended. The job itself stays, so that redeliveries find it.
  */
 const STRIP = `
 local call = redis.call

@@ -4,10 +4,10 @@ import { WORKER_OPTIONS } from './options.ts'
 import { createScript } from './script.ts'
 
 /**
- * Does for many waiting jobs what BullMQ's script `moveToActive` does for one: it locks them and lists them as active. It
- * claims nothing if the queue is paused or limited: BullMQ's script decides then. It sets no marker and promotes no
- * delayed job, since the first job of each batch comes from BullMQ's script, which does both. An id whose hash is gone, or
- * is no hash, is set aside (`rescue.ts`). The id of a finished job leaves the list.
+ * Does for many waiting jobs what BullMQ's script `moveToActive` does for one: it locks them and lists them as active.
+ * It claims nothing if the queue is paused or limited: BullMQ's script decides then. It sets no marker and promotes no
+ * delayed job, since the first job of each batch comes from BullMQ's script, which does both. An id whose hash is gone,
+ * or is no hash, is set aside (`rescue.ts`). The id of a finished job leaves the list.
  *
  * Redis undoes nothing if a script fails halfway. So ids leave the list of waiting jobs last.
  */

@@ -1,6 +1,6 @@
 /**
- * Every command that our scripts, BullMQ's and the ingest send, complete with arguments. `$` begins a key, by the type of
- * its value. Each line can run on what the lines before it have left.
+ * Every command that our scripts, BullMQ's and the ingest send, complete with arguments. `$` begins a key, by the type
+ * of its value. Each line can run on what the lines before it have left.
  */
 const IN_SCRIPTS = `
 set $string 1 PX 1000 NX

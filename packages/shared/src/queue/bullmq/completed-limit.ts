@@ -8,8 +8,8 @@ const SHARE = 0.15
 const BYTES_PER_JOB = 900
 
 /**
- * How many completed jobs a shard may keep: fewer if Redis has little memory. Redis is asked for its limit outside of the
- * flow of jobs. Until it has answered, and if this user may not ask, `MOST_COMPLETED` holds.
+ * How many completed jobs a shard may keep: fewer if Redis has little memory. Redis is asked for its limit outside of
+ * the flow of jobs. Until it has answered, and if this user may not ask, `MOST_COMPLETED` holds.
  */
 export function createCompletedLimit(client: RedisClient, shards: number): () => number {
   let most = MOST_COMPLETED

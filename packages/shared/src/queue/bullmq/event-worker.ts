@@ -7,8 +7,8 @@ const TRACK_AFTER_MS = 2_000
 /** BullMQ's worker, which also keeps jobs that our script has claimed. */
 export class EventWorker extends Worker {
   /**
-   * Adds the job options, and reads every job. BullMQ parses a job's data while it fetches, so data that is no JSON would
-   * stop fetching again and again. Here such data stays text, and the job becomes a dead letter like any other.
+   * Adds the job options, and reads every job. BullMQ parses a job's data while it fetches, so data that is no JSON
+   * would stop fetching again and again. Here such data stays text, and the job becomes a dead letter like any other.
    */
   protected override createJob(stored: JobJson, jobId: string): Job {
     const json = { ...stored, delay: 0, priority: 0, opts: { ...stored.opts, ...JOB_OPTIONS } } as JobJson

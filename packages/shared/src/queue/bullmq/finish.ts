@@ -6,13 +6,14 @@ import { JOB_OPTIONS } from './options.ts'
 import { createScript } from './script.ts'
 
 /**
- * Does for many completed jobs what BullMQ's script `moveToFinished` does for one: it removes the lock and the place among
- * the active jobs, adds the job to the completed ones, and removes old ones of these. The body stays for a while
+ * Does for many completed jobs what BullMQ's script `moveToFinished` does for one: it removes the lock and the place
+ * among the active jobs, adds the job to the completed ones, and removes old ones of these. The body stays for a while
  * (`bodies.ts`), the job itself for an hour, so that redeliveries find it. It leaves out what no job here has (parents,
  * limits, metrics), the return value, and the entries of the event stream, which nobody reads. It returns the jobs that
  * are no longer locked under this token.
  *
- * If it fails halfway, each job is either completed or still active, and another worker claims it when its lock expires.
+ * If it fails halfway, each job is either completed or still active, and another worker claims it when its lock
+ * expires.
  */
 const FINISH = `
 local call = redis.call

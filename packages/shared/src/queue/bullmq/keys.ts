@@ -58,9 +58,9 @@ export function queueKeys(prefix: string, name: string = QUEUE_NAME) {
 }
 
 /**
- * The end of a key that never exists. A script that names it is refused as a whole while its slot moves between nodes of
- * a cluster: otherwise it would find some of its keys and miss others. A script deletes it before its first write: that
- * needs no memory, and a full Redis lets a script go on that has written.
+ * The end of a key that never exists. A script that names it is refused as a whole while its slot moves between nodes
+ * of a cluster: otherwise it would find some of its keys and miss others. A script deletes it before its first write:
+ * that needs no memory, and a full Redis lets a script go on that has written.
  */
 const NO_KEY = 'none'
 

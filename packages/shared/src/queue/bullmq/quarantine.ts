@@ -4,8 +4,8 @@ import type { CountedJob, HandleAll, HandleResult, QueueJob } from './batch.ts'
 const isSuspect = ({ crashes }: CountedJob) => crashes >= SUSPECT_AFTER
 
 /**
- * Handles the innocent jobs of a batch together, and each suspect while nothing else runs, so that its next crash counts
- * against no other job: fetching is held, and running jobs end first. Jobs that come meanwhile are delayed.
+ * Handles the innocent jobs of a batch together, and each suspect while nothing else runs, so that its next crash
+ * counts against no other job: fetching is held, and running jobs end first. Jobs that come meanwhile are delayed.
  */
 export function quarantineSuspects(
   fetching: { hold(): void; release(): void },

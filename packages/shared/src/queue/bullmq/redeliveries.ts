@@ -29,8 +29,8 @@ type Added = {
 
 /**
  * Counts deliveries that found their job in the queue. BullMQ ignores a job whose id exists, but each event counts its
- * redeliveries. So a job's name is the delivery id that made it, adding returns the jobs that have another name, and these
- * are counted in a hash. A worker moves the counts from there to the events' rows.
+ * redeliveries. So a job's name is the delivery id that made it, adding returns the jobs that have another name, and
+ * these are counted in a hash. A worker moves the counts from there to the events' rows.
  */
 export async function noteRedeliveries(
   client: RedisClient,
@@ -42,9 +42,9 @@ export async function noteRedeliveries(
 }
 
 /**
- * Moves the counts of finished jobs out of Redis into `record`, which returns for each whether there is a row to count it
- * on: there is none if the job was a conflict or became a dead letter. It subtracts before it records, so that no delivery
- * is counted twice: a worker that dies in between forgets some. Only one worker may do this at a time.
+ * Moves the counts of finished jobs out of Redis into `record`, which returns for each whether there is a row to count
+ * it on: there is none if the job was a conflict or became a dead letter. It subtracts before it records, so that no
+ * delivery is counted twice: a worker that dies in between forgets some. Only one worker may do this at a time.
  *
  * @returns how many counts were moved
  */

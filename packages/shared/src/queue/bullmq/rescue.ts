@@ -15,7 +15,9 @@ const MAX_LISTED = 20_000
 const PAGE = 500
 const BACK_AT_ONCE = 100
 
-/** Of the ids that were set aside: a job whose hash is there again waits again; the other ids are removed after a while. */
+/**
+ * Of the ids that were set aside: a job whose hash is there again waits again; the other ids are removed after a while.
+ */
 const RETURN = `
 local call = redis.call
 local wait, marker, missing, none = unpack(KEYS)
@@ -78,8 +80,8 @@ const unfinished = createScript<string[]>(UNFINISHED, 1)
 const putBack = createScript<string[]>(BACK, 11)
 
 /**
- * Finds jobs of one shard that are in no list, as a script leaves them that failed halfway, and lets them wait again. Two
- * rounds in a row must find a job. A round searches all keys every five minutes, and after ids were set aside.
+ * Finds jobs of one shard that are in no list, as a script leaves them that failed halfway, and lets them wait again.
+ * Two rounds in a row must find a job. A round searches all keys every five minutes, and after ids were set aside.
  *
  * @returns a round; it rejects if Redis refuses, for example while the shard moves to another node
  */

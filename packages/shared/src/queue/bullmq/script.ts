@@ -19,9 +19,9 @@ export function createScript<Reply>(lua: string, numberOfKeys: number): Script<R
 
 /**
  * Sends a command that keeps neither its arguments nor its reply. ioredis assigns functions to each command, and V8
- * allocates such functions among its old objects: until the next full collection everything that they refer to counts as
- * alive, and is copied again and again while replies are outstanding. So the command gives its reply to a promise that it
- * does not refer to afterwards.
+ * allocates such functions among its old objects: until the next full collection everything that they refer to counts
+ * as alive, and is copied again and again while replies are outstanding. So the command gives its reply to a promise
+ * that it does not refer to afterwards.
  */
 async function run<Reply>(client: RedisClient, name: string, args: (string | number)[]): Promise<Reply> {
   const command = new Command(name, args, { replyEncoding: 'utf8' })

@@ -9,7 +9,10 @@ import { createFinish } from './finish.ts'
 import { queueKeys } from './keys.ts'
 import { WORKER_OPTIONS } from './options.ts'
 
-/** Batches of a shard start at least so far apart, ms: at a steady trickle each would hold one job, and cost as much as a full one. */
+/**
+ * Batches of a shard start at least so far apart, ms: at a steady trickle each would hold one job, and cost as much as
+ * a full one.
+ */
 const SPACING_MS = 20
 
 /**
