@@ -14,7 +14,7 @@ export type Load = AsyncDisposable & {
   /** Without a rate it sends as fast as the answers come. */
   send(port: number, options: LoadOptions): Promise<Sent & { readonly tag: string }>
 }
-export type LoadOptions = { readonly rate?: number; readonly seconds: number }
+type LoadOptions = { readonly rate?: number; readonly seconds: number }
 
 export function createLoad(token: string): Load {
   const sender = fork(SENDER)

@@ -1,4 +1,4 @@
-import { type Answers, measureAnswers, type Paired } from './measures/answers.ts'
+import { measureAnswers, type Paired } from './measures/answers.ts'
 import { type Flat, measureFlat } from './measures/flat.ts'
 import { type Growth, measureGrowth } from './measures/growth.ts'
 import { type Landing, medianLanding } from './measures/landing.ts'
@@ -18,8 +18,6 @@ export type Results = {
   readonly growth: readonly Growth[]
   readonly postgresVersion: string
 }
-
-export type { Answers, Backlog, Flat, Growth, Landing, Limits, Paired, RedisBytes }
 
 const REDIS_BYTES_EVENTS = 10_000
 

@@ -18,7 +18,7 @@ export type RunOptions = {
   readonly sabotage?: Sabotage
 }
 
-export type Sabotage = {
+type Sabotage = {
   afterMigration?(world: World): Promise<unknown>
   beforeCheck?(world: World): Promise<unknown>
 }

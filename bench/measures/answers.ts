@@ -5,7 +5,7 @@ import type { Plan } from '../plan.ts'
 import type { World } from '../world.ts'
 
 /** An ingest alone: how fast it can answer, and how much CPU an answer costs at a steady rate. */
-export type Answers = {
+type Answers = {
   /** Answers a second at saturation: 256 connections, each of which sends when it is answered. */
   readonly perSecond: number
   /** ms, at saturation. */
@@ -16,7 +16,7 @@ export type Answers = {
 }
 
 /** At a fixed rate, by an open loop. */
-export type Steady = {
+type Steady = {
   /** Events a second. */
   readonly rate: number
   /** CPU of the ingest process per event, µs, without the stores. */

@@ -4,7 +4,7 @@
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 
 /** Makes text one line that is safe to print. Each character that would act is shown as its escape. */
-export function plain(text: string): string {
+function plain(text: string): string {
   return text.replace(UNSAFE, (character) => character.split('').map(escaped).join(''))
 }
 

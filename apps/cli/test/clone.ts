@@ -28,7 +28,7 @@ export type Clone = AsyncDisposable & {
   processes(): string[]
 }
 
-export type Started = Running & { ready(): Promise<Webhooks> }
+type Started = Running & { ready(): Promise<Webhooks> }
 /** The URL without the environment, and a credential for `live`. */
 export type Webhooks = { url: string; token: string }
 

@@ -22,7 +22,7 @@ export type InboxScan = {
 }
 
 /** `since`: where it starts, ms since 1970 by Postgres' clock. */
-export type Scan = { readonly since: number; readonly startedAt: number }
+type Scan = { readonly since: number; readonly startedAt: number }
 
 const EVERYTHING = Number.NEGATIVE_INFINITY
 

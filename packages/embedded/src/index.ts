@@ -1,6 +1,6 @@
-export { type Kept, keep } from './keeper.ts'
+export { keep } from './keeper.ts'
 export { freePort } from './port.ts'
 export { startPostgres } from './postgres.ts'
 export { findRedis, startRedis } from './redis.ts'
-export { type Ping, type Store, startServer } from './server.ts'
+export { type Store, startServer } from './server.ts'
 export { writeWhole } from './write-whole.ts'

@@ -1,8 +1,8 @@
 export { describeProgress, describeReport, describeSummary } from './describe.ts'
-export { type LedgerLine, type LedgerRecord, readLedger } from './ledger.ts'
-export { type Mix, parseMix } from './send/mix.ts'
+export { readLedger } from './ledger.ts'
+export { parseMix } from './send/mix.ts'
 export { createRandom, type Random } from './send/random.ts'
-export { type SimulateHooks, type SimulateOptions, type Summary, simulate } from './send/simulate.ts'
-export type { Progress } from './send/stats.ts'
-export type { DeadLetterRow, EventRow, JourneyRow, Report, Rows } from './verify/report.ts'
+export { type SimulateOptions, type Summary, simulate } from './send/simulate.ts'
+
+export type { DeadLetterRow, EventRow, JourneyRow, Report } from './verify/report.ts'
 export { verify } from './verify/verify.ts'

@@ -10,7 +10,7 @@ export type Audit = {
   journeys(): AsyncGenerator<AuditedJourney>
 }
 
-export type AuditedEvent = {
+type AuditedEvent = {
   environment: string
   event: string | null
   kind: string
@@ -29,7 +29,7 @@ export type AuditedEvent = {
   received_at: Date
 }
 
-export type AuditedDeadLetter = {
+type AuditedDeadLetter = {
   environment: string
   event_id: string | null
   journey_id: string | null
@@ -38,7 +38,7 @@ export type AuditedDeadLetter = {
   body_sha256: string
 }
 
-export type AuditedJourney = { environment: string; journey_id: string } & JourneyColumnValues
+type AuditedJourney = { environment: string; journey_id: string } & JourneyColumnValues
 
 const JOURNEY = JOURNEY_COLUMNS.map(({ name, type }) => (type === 'bigint' ? `${name}::float8` : name)).join(
   ', ',

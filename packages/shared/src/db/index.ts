@@ -10,11 +10,10 @@ export {
 } from './dead-letter-acts.ts'
 export {
   type DeadLetter,
-  type DeadLetterSummary,
   getDeadLetter,
   listDeadLetters,
 } from './dead-letter-queries.ts'
-export { letterOf, type NewDeadLetter, writeDeadLetters } from './dead-letters.ts'
+export { letterOf, writeDeadLetters } from './dead-letters.ts'
 export { findEvent, type StoredEvent } from './event-queries.ts'
 export type { Job } from './event-row.ts'
 export { classifyFailure, isFullOfNotifications, isTooSlow } from './failure.ts'
@@ -40,7 +39,7 @@ export {
   type StoredJourney,
 } from './journey-queries.ts'
 export { type JourneyName, nameOf } from './journey-rows.ts'
-export { JOURNEY_CHANNEL, type JourneyChange } from './journeys.ts'
+export type { JourneyChange } from './journeys.ts'
 export { type LandingOutcome, type LandOptions, landJobs } from './landing.ts'
 export { withLease } from './lease.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
@@ -49,4 +48,4 @@ export { pingPostgres } from './ping.ts'
 export { type Connection, createDb, type Db, type TransactionLimits } from './pool.ts'
 export { ANY_EVENT, type EventShape, probeLanding, shapeOf } from './probe.ts'
 export { announceProcess, checkProcesses, describeProcess } from './processes.ts'
-export { countRedeliveries, type Redeliveries } from './redeliveries.ts'
+export { countRedeliveries } from './redeliveries.ts'

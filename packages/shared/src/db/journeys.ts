@@ -18,7 +18,7 @@ import {
 import type { Connection } from './pool.ts'
 
 /** Applications listen here; see docs/architecture.md. */
-export const JOURNEY_CHANNEL = 'sluice_journeys'
+const JOURNEY_CHANNEL = 'sluice_journeys'
 
 /** What is announced about a journey: the columns that changed, all of them for a new journey. */
 export type JourneyChange = JourneyName & { readonly changed: readonly (keyof Journey)[] }

@@ -62,7 +62,7 @@ const BEAT = `with gone as (delete from processes where seen_at < now() - interv
   on conflict (id) do update set seen_at = now()`
 
 /** The processes that announced themselves within the last minute. */
-export async function liveProcesses(db: Db): Promise<Process[]> {
+async function liveProcesses(db: Db): Promise<Process[]> {
   const { rows } = await db.pool.query(
     `select app, queue_prefix as "queuePrefix", queue_shards as "queueShards", shards from processes
       where seen_at > now() - $1 * interval '1 second'`,

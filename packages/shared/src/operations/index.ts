@@ -1,5 +1,4 @@
 export {
-  type ActOutcome,
   DEAD_LETTER_STATES,
   type DeadLetter,
   type DeadLetterState,
@@ -13,7 +12,7 @@ export { auditOnceLanded } from './audit.ts'
 export { type Backlog, countBacklog } from './backlog.ts'
 export { type ActResult, actOnDeadLetters, type DeadLetterActName } from './dead-letters.ts'
 export { examine } from './doctor.ts'
-export { type FoundEvent, lookUpEvent } from './events.ts'
+export { lookUpEvent } from './events.ts'
 export { type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'
 export { relandCompleted } from './reland.ts'
 export type { Stores } from './stores.ts'

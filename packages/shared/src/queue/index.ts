@@ -1,15 +1,13 @@
 export { createQueueAdmin, type QueueAdmin } from './admin.ts'
 export type { HandleResult, QueueJob } from './bullmq/batch.ts'
-export type { CompletedJob } from './bullmq/bodies.ts'
+
 export type { FailedJob } from './bullmq/failed-jobs.ts'
 export { FIELD, queueKeys, shardPrefix } from './bullmq/keys.ts'
-export { BODIES_STAY_MS } from './bullmq/options.ts'
-export { openQueue, type QueueCounts } from './bullmq/queue.ts'
-export type { Redeliveries } from './bullmq/redeliveries.ts'
+
+export { openQueue } from './bullmq/queue.ts'
+
 export { createRedisCheck } from './check.ts'
 export { lastErrorOf } from './connection.ts'
 export { createQueueConsumer, type QueueConsumer } from './consumer.ts'
 export { pingRedis } from './ping.ts'
 export { createQueueProducer, type NewJob, type QueueLocation, type QueueProducer } from './producer.ts'
-export type { Acks } from './replicas.ts'
-export { tryQueue } from './trial.ts'

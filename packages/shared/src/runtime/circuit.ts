@@ -1,6 +1,6 @@
 import { every } from './every.ts'
 
-export type CircuitState = 'closed' | 'open' | 'half-open'
+type CircuitState = 'closed' | 'open' | 'half-open'
 
 /**
  * Keeps calls away from a store that fails, and finds out when the store works again.

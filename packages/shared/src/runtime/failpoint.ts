@@ -1,5 +1,5 @@
 /** The steps at which `npm run chaos` makes a process crash, in the order in which an event passes them. */
-export const FAILPOINTS = [
+const FAILPOINTS = [
   'ingest-after-auth',
   'ingest-before-add',
   'ingest-after-add',

@@ -1,7 +1,7 @@
 export { aligned } from './aligned.ts'
-export { backoffMs, DeadlineError, withDeadline } from './backoff.ts'
-export { type Batcher, type BatcherOptions, createBatcher } from './batch.ts'
-export { type Check, fail, ok, type StoreName, warn } from './check.ts'
+export { backoffMs, DeadlineError } from './backoff.ts'
+export { type BatcherOptions, createBatcher } from './batch.ts'
+export { type Check, fail, ok, type StoreName } from './check.ts'
 export { type Circuit, type CircuitPolicy, createCircuit } from './circuit.ts'
 export {
   type Credential,
@@ -12,13 +12,13 @@ export {
 } from './credentials.ts'
 export { describeError, errorCode, UserError } from './errors.ts'
 export { every, pause } from './every.ts'
-export { armFailpoint, FAILPOINTS, type Failpoint, failpoint } from './failpoint.ts'
+export { armFailpoint, type Failpoint, failpoint } from './failpoint.ts'
 export { type Health, listenError, probes, serveMetrics, serveProbes } from './http.ts'
 export { runUntilSignal } from './lifecycle.ts'
 export { createLog, type Log } from './log.ts'
 export { createMetrics, type Metrics } from './metrics.ts'
 export { allocateYoung, lowerPriority } from './process.ts'
-export { mayFailOver, parseRedisUrl, type RedisAddress, redisAddress, showRedis } from './redis-url.ts'
+export { parseRedisUrl, redisAddress, showRedis } from './redis-url.ts'
 export {
   durabilitySettings,
   type Env,
@@ -32,4 +32,4 @@ export {
   settingsProblems,
   wholeNumber,
 } from './settings.ts'
-export { type Looks, type StoreChecks, startStoreChecks } from './store-checks.ts'
+export { startStoreChecks } from './store-checks.ts'

@@ -1,7 +1,7 @@
 import { UserError } from '@sluice/shared/runtime'
 
 /** How a journey goes, as weights. `test` is a test request of the portal, without a journey. */
-export const OUTCOMES = [
+const OUTCOMES = [
   'approved',
   'reviewed',
   'resubmitted',

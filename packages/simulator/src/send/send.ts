@@ -7,7 +7,7 @@ import type { Outcome } from '../ledger.ts'
 /** How the bytes are sent: at once, in parts, broken off inside the body, or without waiting for the answer. */
 export type Manner = 'plain' | 'slow' | 'cut' | 'hang_up'
 
-export type Request = {
+type Request = {
   readonly environment: Environment
   readonly bytes: Buffer
   readonly contentType?: string

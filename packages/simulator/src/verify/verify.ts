@@ -94,7 +94,7 @@ export async function verify(given: {
 }
 
 /** How many deliveries may be counted too often: 1 % of the requests, or three. */
-export function toleratedOvercount(requests: number): number {
+function toleratedOvercount(requests: number): number {
   return Math.max(3, requests / 100)
 }
 

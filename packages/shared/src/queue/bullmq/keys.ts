@@ -4,10 +4,9 @@ const QUEUE_NAME = 'events'
 /** The hash tag puts all keys of a shard into one slot of a Redis Cluster, and the shards into different ones. */
 export const shardPrefix = (prefix: string, shard: number) => `{${prefix}-${shard}}`
 
-/** Every key of one shard, by BullMQ's names and ours. No other file spells the name of a key. */
-export type QueueKeys = ReturnType<typeof queueKeys>
-
 /**
+ * Every key of one shard, by BullMQ's names and ours. No other file spells the name of a key.
+ *
  * @param prefix of the shard; see `shardPrefix`
  * @param name of the queue; the check's probe has a queue of its own
  */
