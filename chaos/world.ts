@@ -4,6 +4,8 @@ import { createQueueAdmin, type QueueAdmin, queueKeys, shardPrefix } from '@slui
 import { createLog } from '@sluice/shared/runtime'
 import { createRandom, type Random } from '@sluice/simulator'
 import { type Fleet, startFleet } from '@sluice/testkit/fleet'
+import { pathOf } from '@sluice/testkit/path-of'
+import { type PoolMode, startPgBouncer } from '@sluice/testkit/pgbouncer'
 import { startProxy, type TcpProxy } from '@sluice/testkit/proxy'
 import { createRedisCluster, type RedisCluster } from '@sluice/testkit/redis-cluster'
 import { createRedisServer, type RedisServer } from '@sluice/testkit/redis-server'
@@ -23,6 +25,8 @@ export type WorldOptions = {
   readonly redisSettings?: Readonly<Record<string, string>>
   /** A cluster of three masters, each with a replica, instead of one Redis. */
   readonly cluster?: true
+  /** Sluice reaches Postgres through a PgBouncer in this mode. */
+  readonly pooler?: PoolMode
   /** Runs before the stores start, when their folders are empty. Returns the environment of the Redis process. */
   readonly prepare?: (dir: string, stack: AsyncDisposableStack) => Promise<Record<string, string>>
   /** For the processes of Sluice. */
@@ -84,8 +88,11 @@ export async function createWorld(options: WorldOptions, seed: number): Promise<
   const shards = cluster ? CLUSTER_SHARDS : 1
   const queue = { url: cluster?.url ?? address(redis.url, 'redis', redisProxy), prefix: QUEUE_PREFIX, shards }
   const admin = stack.use(createQueueAdmin(queue, createLog('chaos', 'silent')))
+  const direct = address(postgres.url, 'postgres', postgresProxy)
+  const pooler =
+    options.pooler && stack.use(await startPgBouncer(pathOf('pgbouncer') ?? '', direct, options.pooler))
   const env = {
-    ...settingsOf({ databaseUrl: address(postgres.url, 'postgres', postgresProxy), queue }),
+    ...settingsOf({ databaseUrl: pooler?.through(direct) ?? direct, queue }),
     SHUTDOWN_DELAY_SECONDS: '1',
     ...options.env?.(dir),
   }

@@ -6,6 +6,7 @@ import { failpointFaults } from './failpoints.ts'
 import type { Fault } from './fault.ts'
 import { fullDiskFaults } from './full-disk.ts'
 import { networkFaults } from './network.ts'
+import { poolerFaults } from './pooler.ts'
 import { postgresFaults } from './postgres.ts'
 import { powerCut } from './power-cut.ts'
 import { pressureFaults } from './pressure.ts'
@@ -20,6 +21,7 @@ export const FAULTS: readonly Fault[] = [
   ...failoverFaults,
   ...clusterFaults,
   ...postgresFaults,
+  ...poolerFaults,
   ...fullDiskFaults,
   ...bothFaults,
   ...processFaults,

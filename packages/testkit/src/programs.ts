@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
-import { accessSync, constants, existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { existsSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { inject } from 'vitest'
+import { pathOf } from './path-of.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -47,19 +47,4 @@ export async function install(name: string): Promise<void> {
   updated ??= run('apt-get', ['update', '-q'], { env })
   await updated
   await run('apt-get', ['install', '-qy', '--no-install-recommends', name], { env })
-}
-
-function pathOf(name: Program): string | undefined {
-  return [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']
-    .map((folder) => join(folder, name))
-    .find(isExecutable)
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }
