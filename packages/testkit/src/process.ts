@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { resolve } from 'node:path'
+import { finished } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
@@ -71,7 +72,10 @@ export function run(
   const kill = (signal: NodeJS.Signals) => void child.kill(signal)
   if (alive.size === 0) process.once('exit', killAll)
   alive.add(child)
-  const exited = once(child, 'close').then(([code, signal]): number | string => {
+  // Not the event `close`, which never comes if we have closed the channel ourselves.
+  const closed = [child.stdout, child.stderr].map((stream) => stream && finished(stream).catch(() => {}))
+  const exited = once(child, 'exit').then(async ([code, signal]): Promise<number | string> => {
+    await Promise.all(closed)
     alive.delete(child)
     if (alive.size === 0) process.off('exit', killAll)
     return code ?? signal
