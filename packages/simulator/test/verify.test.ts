@@ -39,11 +39,12 @@ beforeAll(async () => {
     ...oneEvent(receiver.url),
     credentials: { live: [{ kind: 'none' }], sandbox: [{ kind: 'none' }] },
     mix: parseMix('all'),
-    ratePerSecond: 2000,
+    ratePerSecond: 1000,
     journeys: 500,
     durationMs: undefined,
     connections: 32,
-    timeoutMs: 2000,
+    // A busy machine may take long; no event is to stay without its answer.
+    timeoutMs: 20_000,
     ledgerPath,
   })
 })
