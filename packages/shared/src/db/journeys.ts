@@ -135,7 +135,7 @@ type Update = Change & {
 
 const isChanged = ({ changed }: Change) => changed.length > 0
 
-/** The digest does not tell the events before those that have landed, or there may be no row with one. */
+/** The digest lacks events before those that have landed, or there may be no row with a digest. */
 function mustBeRead({ altered, row }: Touched): boolean {
   return altered || row === 'unknown'
 }

@@ -13,7 +13,7 @@ import type { EndedJob, Finish } from './finish.ts'
  *
  *   waiting ──claim──▶ claimed ──handle──▶ landed ──finish──▶ completed ──1 h──▶ removed
  *                        │ ├──▶ delayed: waits again at its time, and this try does not count
- *                        │ └──▶ failed: waits again after a backoff, and the try counts; after the last try: `failed`
+ *                        │ └──▶ failed: waits again after a backoff, and the try counts; at last in `failed`
  *                        └──▶ given up, since it has stalled too often: in `failed`, not handled any more
  *
  * What a crash leaves, and who mends it:
