@@ -129,7 +129,7 @@ export async function lockEvents(
   const { rows } = await connection.query({
     name: 'lock_events',
     text: `select event_key as key, body_sha256 as "bodySha256", ${events.deliveryId.name} as "deliveryId", environment,
-        journey_id as "journeyId", round(extract(epoch from received_at) * 1000)::float8 as "receivedAt"
+        journey_id as "journeyId", round(date_part('epoch', received_at) * 1000) as "receivedAt"
       from events where event_key = any($1::bytea[]) order by event_key for no key update`,
     values: [byteaArray(keys)],
   })
@@ -199,7 +199,7 @@ export async function newestAnonymous(
   })
   const { rows: found } = await connection.query({
     name: 'find_anonymous',
-    text: `select environment, body_sha256, event_key, round(extract(epoch from received_at) * 1000)::float8 as received_at
+    text: `select environment, body_sha256, event_key, round(date_part('epoch', received_at) * 1000) as received_at
       from events where event_id is null and body_sha256 = any($1::bytea[])
       and received_at > to_timestamp($2::float8 / 1000) order by received_at`,
     values: [sorted, Math.min(...rows.map((row) => row.at)) - 2 * ANONYMOUS_WINDOW_MS],

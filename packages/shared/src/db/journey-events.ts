@@ -4,7 +4,7 @@ import type { Connection } from './pool.ts'
 
 /** SQL: the facts of a row `e` of `events`, by their names. */
 const FACT_COLUMNS = FACTS.map(({ name, sql }) => `${sql} as "${name}"`).join(', ')
-const ms = (time: string) => `round(extract(epoch from ${time}) * 1000)::float8`
+const ms = (time: string) => `round(date_part('epoch', ${time}) * 1000)`
 
 /** SQL: a row `e` of `events` as a `JourneyEvent`. */
 export const JOURNEY_EVENT = `${FACT_COLUMNS},

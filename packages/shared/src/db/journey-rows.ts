@@ -27,7 +27,7 @@ export type JourneyRow = Journey & {
 const list = (texts: Iterable<string>) => [...texts].join(', ')
 const columns = (text: (column: JourneyColumn, index: number) => string) => list(JOURNEY_COLUMNS.map(text))
 const read = ({ name, type }: JourneyColumn) => {
-  if (type === 'time') return `round(extract(epoch from ${name}) * 1000)::float8`
+  if (type === 'time') return `round(date_part('epoch', ${name}) * 1000)`
   return type === 'bigint' ? `${name}::float8` : name
 }
 

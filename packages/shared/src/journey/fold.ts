@@ -11,8 +11,8 @@ import { findUpdateRequests } from './update-requests.ts'
 /**
  * The state of a journey.
  *
- * - `stage`: `unknown` → `in_progress` → `submitted` → `finished` → `reviewed`. While a resubmission or renewal is
- *   open it is `update_required`, and once a renewal's deadline has passed `renewal_overdue`. `reviewed` means a verdict.
+ * - `stage`: `unknown` → `in_progress` → `submitted` → `finished` → `reviewed`, which means a verdict. It is
+ *   `update_required` while a resubmission or renewal is open, and `renewal_overdue` after a renewal's deadline.
  * - `resubmission`: `open` when a reviewer asks for steps, `done` when the user has done them or a verdict fell.
  * - `renewal`: `open` → `overdue` when the deadline passes; either → `done` when the user has done the steps.
  */
