@@ -232,16 +232,16 @@ describe('a journey', () => {
     )
     const [first, second, third] = three.map((delivery) => [delivery])
     await land([first ?? []], 1)
-    const { told: before } = await journeyRow('of-before')
+    const { digest: before } = await journeyRow('of-before')
     await land([second ?? []], 1)
     // It counts the second event, and knows nothing of this column.
-    await world.rows(`update journeys set told = $1 where journey_id = 'of-before'`, [before])
+    await world.rows(`update journeys set digest = $1 where journey_id = 'of-before'`, [before])
 
     await land([third ?? []], 1)
 
     const row = await journeyRow('of-before')
     expect(row).toMatchObject({ events: 3, stage: 'finished' })
-    expect(row.told).toContain('Finished Journey')
+    expect(row.digest).toContain('Finished Journey')
   })
 
   it('whose row somebody has deleted is folded from all of its events again', async () => {
@@ -314,7 +314,7 @@ describe('a journey', () => {
 
     const row = await journeyRow(id)
     expect(row).toMatchObject({ events: stages.length, stage: 'finished' })
-    expect(JSON.parse(String(row.told))).toHaveLength(1 + stages.length)
+    expect(JSON.parse(String(row.digest))).toHaveLength(1 + stages.length)
   })
 
   it('is its own however long its id is, and is found by it', async () => {

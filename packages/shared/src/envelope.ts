@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import * as z from 'zod'
 
+/** The environments from which an ingest receives. A stored event or job may have another one, of a later release. */
 export const ENVIRONMENTS = ['live', 'sandbox'] as const
 export type Environment = (typeof ENVIRONMENTS)[number]
 
@@ -21,7 +22,8 @@ const description = (maxLength: number) => z.string().max(maxLength).optional().
  */
 const envelopeSchema = z.object({
   v: z.literal(1),
-  env: z.enum(ENVIRONMENTS),
+  /** An environment. Any name is read, so that workers of this release know the environments of the next. */
+  env: z.string().regex(/^[a-z0-9-]{1,32}$/),
   /** When the request's body was complete, ms since 1970 by the ingest's clock. */
   at: z.int().min(0).max(MAX_DATE_MS),
   /** The delivery id, under its older name. */

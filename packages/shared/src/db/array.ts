@@ -2,6 +2,7 @@
 const TEXT = 25
 const BYTEA = 17
 const FLOAT8 = 701
+const UUID = 2950
 const HEADER = 20
 
 /**
@@ -41,6 +42,17 @@ export function float8Array(values: readonly (number | null)[]): Buffer {
   for (const value of values) {
     at = buffer.writeInt32BE(value === null ? -1 : 8, at)
     if (value !== null) at = buffer.writeDoubleBE(value, at)
+  }
+  return buffer.subarray(0, at)
+}
+
+/** The same for a `uuid[]`. A value may be longer; its first 16 bytes are the UUID. */
+export function uuidArray(values: readonly Buffer[]): Buffer {
+  const buffer = Buffer.allocUnsafe(HEADER + 20 * values.length)
+  let at = header(buffer, UUID, values.length)
+  for (const value of values) {
+    at = buffer.writeInt32BE(16, at)
+    at += value.copy(buffer, at, 0, 16)
   }
   return buffer.subarray(0, at)
 }

@@ -47,12 +47,15 @@ const JOURNEY = JOURNEY_COLUMNS.map(({ name, type }) => (type === 'bigint' ? `${
 export function createAudit(db: Db): Audit {
   return {
     events: () =>
-      pages<AuditedEvent & { at: Buffer }>(
+      pages<AuditedEvent & { at: string[] }>(
         db,
         `select environment, event, kind, event_id, journey_id, reference_no, system_decision, manual_decision,
           final_decision, body, encode(sha256(raw), 'hex') as body_sha256, encode(body_sha256, 'hex') as stored_sha256,
-          duplicates, received_at, event_key as at from events where event_key > $1 order by event_key limit ${PAGE}`,
-        Buffer.alloc(0),
+          duplicates, received_at, array[processed_at::text, n::text, encode(event_key, 'hex')] as at
+          from events where (processed_at, n, event_key) >
+            (($1::text[])[1]::timestamptz, ($1::text[])[2]::smallint, decode(($1::text[])[3], 'hex'))
+          order by processed_at, n, event_key limit ${PAGE}`,
+        ['-infinity', '0', ''],
       ),
     deadLetters: () =>
       pages<AuditedDeadLetter & { at: string }>(

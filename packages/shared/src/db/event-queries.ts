@@ -1,9 +1,28 @@
 import { and, desc, eq, isNull, or, sql } from 'drizzle-orm'
+import { ENVIRONMENTS } from '../envelope.ts'
+import { KNOWN_NAMES } from '../idwise/event.ts'
+import { eventKey } from '../idwise/identity.ts'
 import type { DeadLetter } from './dead-letter-queries.ts'
+import { keyStart, OF_KEY } from './event-keys.ts'
 import type { Db } from './pool.ts'
 import { deadLetters, events } from './schema.ts'
 
 export type StoredEvent = typeof events.$inferSelect
+
+/** An event that has landed, and is not stored any more. */
+export type GoneEvent = {
+  /** The first 16 bytes of its key, in hex. */
+  readonly eventKey: string
+  readonly landedAt: Date
+  /** `missing`: the row was deleted by hand, and a new delivery lands. */
+  readonly because: 'dropped' | 'erased' | 'missing'
+}
+
+export type EventsFound = {
+  readonly events: StoredEvent[]
+  readonly deadLetters: DeadLetter[]
+  readonly gone: GoneEvent[]
+}
 
 const MOST = 100
 
@@ -13,28 +32,76 @@ const MOST = 100
  * @param id an event id, an event key, or the SHA-256 of a body without event id. Key and hash are 64 hex digits, as
  * the ingest answers them.
  */
-export async function findEvent(
-  db: Db,
-  id: string,
-): Promise<{ events: StoredEvent[]; deadLetters: DeadLetter[] }> {
-  const key = /^[0-9a-f]{64}$/i.test(id) ? Buffer.from(id, 'hex') : undefined
-  const isEvent = or(
-    eq(events.eventId, id),
-    key && eq(events.eventKey, key),
-    key && and(eq(events.bodySha256, key), isNull(events.eventId)),
+export async function findEvent(db: Db, id: string): Promise<EventsFound> {
+  const hex = /^[0-9a-f]{64}$/i.test(id) ? Buffer.from(id, 'hex') : undefined
+  const places = await findPlaces(db, [...(await keysOf(db, id)), ...(hex ? [hex] : [])])
+  const known = places.flatMap(({ key, at, because }) =>
+    because ? [] : [and(sql`${events.processedAt} = ${at}::timestamptz`, eq(events.eventKey, key))],
   )
+  const others = or(
+    and(eq(events.eventId, id), eq(events.kind, sql`'unrecognised'`)),
+    hex && and(eq(events.bodySha256, hex), isNull(events.eventId)),
+  )
+  // Two queries: the first one reads no partition but those of its places.
+  const found = [
+    ...(known.length > 0
+      ? await db.query
+          .select()
+          .from(events)
+          .where(or(...known))
+      : []),
+    ...(await db.query.select().from(events).where(others).orderBy(desc(events.receivedAt)).limit(MOST)),
+  ]
   const isLetter = or(
     eq(deadLetters.eventId, id),
-    key && eq(deadLetters.eventKey, key),
-    key && and(eq(sql`sha256(${deadLetters.raw})`, key), isNull(deadLetters.eventId)),
+    hex && eq(deadLetters.eventKey, hex),
+    hex && and(eq(sql`sha256(${deadLetters.raw})`, hex), isNull(deadLetters.eventId)),
   )
   return {
-    events: await db.query.select().from(events).where(isEvent).orderBy(desc(events.receivedAt)).limit(MOST),
+    events: found.sort((a, b) => b.receivedAt.getTime() - a.receivedAt.getTime()).slice(0, MOST),
     deadLetters: await db.query
       .select()
       .from(deadLetters)
       .where(isLetter)
       .orderBy(desc(deadLetters.id))
       .limit(MOST),
+    gone: places.flatMap(({ key, landedAt, because }) =>
+      because ? [{ eventKey: key.toString('hex', 0, 16), landedAt, because }] : [],
+    ),
   }
+}
+
+/** The keys that an event of this id has under each known name and in each environment. */
+async function keysOf({ pool }: Db, eventId: string): Promise<Buffer[]> {
+  // Steps from one environment to the next through the primary key.
+  const { rows } = await pool.query<{ name: string }>(`with recursive known as (
+    (select environment as name from journeys order by environment limit 1)
+    union all
+    select (select environment from journeys where environment > known.name order by environment limit 1)
+    from known where known.name is not null)
+    select name from known where name is not null`)
+  const environments = new Set<string>([...ENVIRONMENTS, ...rows.map(({ name }) => name)])
+  return [...environments].flatMap((environment) =>
+    KNOWN_NAMES.map((normalisedEvent) => eventKey(environment, { normalisedEvent, eventId })),
+  )
+}
+
+type FoundPlace = {
+  readonly key: Buffer
+  readonly landedAt: Date
+  /** `landedAt` with its microseconds. */
+  readonly at: string
+  readonly because: GoneEvent['because'] | null
+}
+
+async function findPlaces({ pool }: Db, keys: readonly Buffer[]): Promise<FoundPlace[]> {
+  const { rows } = await pool.query<Omit<FoundPlace, 'key'> & { index: number }>(
+    `select wanted.n::int - 1 as index, k.landed_at as "landedAt", k.landed_at::text as at,
+      case when e.found then null when k.n is null then 'erased'
+        when k.landed_at < r.dropped_before then 'dropped' else 'missing' end as because
+    from unnest($1::uuid[]) with ordinality as wanted(key, n) join event_keys k on k.key = wanted.key
+    cross join retention r left join lateral (select true as found from events e where ${OF_KEY} offset 0) as e on true`,
+    [keys.map(keyStart)],
+  )
+  return rows.map(({ index, ...place }) => ({ ...place, key: keys[index] as Buffer }))
 }

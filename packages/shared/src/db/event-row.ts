@@ -1,4 +1,4 @@
-import { type Envelope, type Environment, rawBytes } from '../envelope.ts'
+import { type Envelope, rawBytes } from '../envelope.ts'
 import { type IdwiseEvent, parseEvent } from '../idwise/event.ts'
 import { eventKey, sha256 } from '../idwise/identity.ts'
 import { rewritten, toJsonb } from './jsonb.ts'
@@ -17,7 +17,7 @@ export type Job = {
 /** A job whose body has been read, about to become a row of `events`. */
 export type EventRow = {
   readonly job: Job
-  readonly environment: Environment
+  readonly environment: string
   readonly event: IdwiseEvent
   /** The document as text for `jsonb`; null if the body is no JSON, or is stored as bytes alone. */
   readonly json: string | null

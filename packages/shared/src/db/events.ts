@@ -1,8 +1,8 @@
 import type { PgColumn } from 'drizzle-orm/pg-core'
-import type { Environment } from '../envelope.ts'
 import { ANONYMOUS_WINDOW_MS } from '../idwise/identity.ts'
 import { cleaned } from '../idwise/json.ts'
-import { byteaArray, float8Array, textArray } from './array.ts'
+import { byteaArray, float8Array, textArray, uuidArray } from './array.ts'
+import { OF_KEY } from './event-keys.ts'
 import { bodySha256, type EventRow } from './event-row.ts'
 import type { Connection } from './pool.ts'
 import { events } from './schema.ts'
@@ -50,7 +50,7 @@ const COLUMNS: readonly Sent[] = [
     ({ json, body }) => (json === body.text && body.text ? SAME_AS_TEXT : json),
     `(case t.body when '${SAME_AS_TEXT}' then t.sent_text else t.body end)::jsonb`,
   ),
-  bytes(events.raw, ({ body }) => body.bytes, 'made.raw'),
+  bytes(events.raw, ({ body }) => body.bytes, 't.bytes'),
   text(events.deliveryId, ({ job }) => job.envelope.deliveryId),
   number(events.receivedAt, ({ at }) => at, 'to_timestamp(t.received_at / 1000.0)'),
   number(events.duplicates, ({ job }) => job.duplicates),
@@ -58,19 +58,26 @@ const COLUMNS: readonly Sent[] = [
 ]
 
 const list = (of: (column: Sent, index: number) => string) => COLUMNS.map(of).join(', ')
-const [TEXT, REQUEST] = [COLUMNS.length + 1, COLUMNS.length + 2]
+const [TEXT, REQUEST, KEY] = [COLUMNS.length + 1, COLUMNS.length + 2, COLUMNS.length + 3]
 
 // If a body is text, it is sent once. Postgres makes its bytes and their hash of it, and its document too, unless that
 // must be changed for jsonb. Each of them would double the size of a batch.
+// The key decides whether an event is new. `is true` keeps the look-up in `fresh` a table of hashes: a join could only
+// be a nested loop here (see BEGIN_LANDING).
 const INSERT = `
-with inserted as (insert into events (${list(({ name }) => name)}, body_sha256, request)
-select ${list(({ sql }) => sql)}, sha256(made.raw), t.request::jsonb
-from unnest(${list(({ type }, index) => `$${index + 1}::${type}[]`)}, $${TEXT}::text[], $${REQUEST}::text[])
-  as t(${list(({ name }) => name)}, sent_text, request),
-  lateral (select coalesce(t.raw, convert_to(t.sent_text, 'UTF8')) as raw) as made
-on conflict (event_key) do nothing
-returning event_key)
-select k as event_key from unnest($1::bytea[]) as k where k not in (select event_key from inserted)`
+with sent as materialized (
+  select t.*, made.raw as bytes, sha256(made.raw) as sha256
+  from unnest(${list(({ type }, index) => `$${index + 1}::${type}[]`)}, $${TEXT}::text[], $${REQUEST}::text[], $${KEY}::uuid[])
+    with ordinality as t(${list(({ name }) => name)}, sent_text, request, key, n),
+    lateral (select coalesce(t.raw, convert_to(t.sent_text, 'UTF8')) as raw) as made),
+fresh as (
+  insert into event_keys (key, landed_at, n, body) select key, now(), n, substring(sha256 for 8) from sent order by n
+  on conflict do nothing returning n),
+inserted as (
+  insert into events (${list(({ name }) => name)}, body_sha256, request, n)
+  select ${list(({ sql }) => sql)}, t.sha256, t.request::jsonb, t.n from sent as t
+  where (n in (select n from fresh)) is true)
+select n::int - 1 as index from sent where n not in (select n from fresh)`
 
 /**
  * Inserts rows, which must be sorted by key and distinct.
@@ -80,9 +87,10 @@ select k as event_key from unnest($1::bytea[]) as k where k not in (select event
 export async function insertEvents(connection: Connection, rows: readonly EventRow[]): Promise<Set<KeyText>> {
   const texts = textArray(rows.map(({ body }) => body.text))
   const requests = textArray(rows.map(createRequests()))
-  const values = [...COLUMNS.map((column) => column.arrayOf(rows)), texts, requests]
+  const keys = uuidArray(rows.map(({ eventKey }) => eventKey))
+  const values = [...COLUMNS.map((column) => column.arrayOf(rows)), texts, requests, keys]
   const { rows: others } = await connection.query({ name: 'insert_events', text: INSERT, values })
-  return new Set(others.map((row) => row.event_key.toString('latin1')))
+  return new Set(others.map(({ index }) => (rows[index] as EventRow).eventKey.toString('latin1')))
 }
 
 /** As far as the checks let clocks differ. If an ingest's clock was ahead by more, its time is kept as well. */
@@ -111,48 +119,90 @@ function createRequests(): (row: EventRow) => string | null {
   }
 }
 
-/** What must be known of a stored event to compare a delivery with it. */
+/** What is known of an event whose key is stored, to compare a delivery with it. */
 export type LockedEvent = {
+  /** Where it is or was. The time is as Postgres writes it, since a Date has no microseconds. */
+  readonly landedAt: string
+  readonly n: number | null
+  /** The first 8 bytes of its body's SHA-256. */
+  readonly bodyStart: Buffer
+  /** The partition in which it landed has been dropped. */
+  readonly isDropped: boolean
+  /** Null if there is no row any more. */
+  readonly stored: StoredDelivery | null
+}
+
+export type StoredDelivery = {
   readonly bodySha256: Buffer
   readonly deliveryId: string
-  readonly environment: Environment
+  readonly environment: string
   readonly journeyId: string | null
   /** ms since 1970 */
   readonly receivedAt: number
 }
 
-/** Locks the stored events of these keys, which must be sorted. */
+/** Locks the keys of events that are stored, or have been; they must be sorted. */
 export async function lockEvents(
   connection: Connection,
   keys: readonly Buffer[],
 ): Promise<Map<KeyText, LockedEvent>> {
-  const { rows } = await connection.query({
+  const { rows } = await connection.query<LockedEvent & StoredDelivery & { index: number }>({
     name: 'lock_events',
-    text: `select event_key as key, body_sha256 as "bodySha256", ${events.deliveryId.name} as "deliveryId", environment,
-        journey_id as "journeyId", round(date_part('epoch', received_at) * 1000) as "receivedAt"
-      from events where event_key = any($1::bytea[]) order by event_key for no key update`,
-    values: [byteaArray(keys)],
+    text: `select wanted.n::int - 1 as index, k.landed_at::text as "landedAt", k.n, k.body as "bodyStart",
+        coalesce(k.landed_at < r.dropped_before, false) as "isDropped",
+        e.body_sha256 as "bodySha256", e.delivery_id as "deliveryId", e.environment, e.journey_id as "journeyId",
+        round(date_part('epoch', e.received_at) * 1000) as "receivedAt"
+      from unnest($1::uuid[]) with ordinality as wanted(key, n) join event_keys k on k.key = wanted.key
+      cross join retention r left join lateral (select * from events e where ${OF_KEY} offset 0) as e on true
+      order by k.key for no key update of k`,
+    values: [uuidArray(keys)],
   })
-  return new Map(rows.map(({ key, ...event }) => [key.toString('latin1'), event]))
+  return new Map(
+    rows.map(({ index, landedAt, n, bodyStart, isDropped, ...stored }) => [
+      (keys[index] as Buffer).toString('latin1'),
+      { landedAt, n, bodyStart, isDropped, stored: stored.bodySha256 === null ? null : stored },
+    ]),
+  )
 }
+
+/** Forgets that these events have landed: their rows were deleted by hand, and a new delivery replaces them. */
+export async function forgetKeys(connection: Connection, keys: readonly Buffer[]): Promise<void> {
+  if (keys.length === 0) return
+  await connection.query({
+    name: 'forget_keys',
+    text: 'delete from event_keys where key = any($1::uuid[])',
+    values: [uuidArray(keys)],
+  })
+}
+
+/** A row of `events` by its place. */
+type Place = { readonly eventKey: Buffer; readonly landedAt: string; readonly n: number | null }
+
+const placesOf = (places: readonly Place[]) => [
+  byteaArray(places.map(({ eventKey }) => eventKey)),
+  places.map(({ landedAt }) => landedAt),
+  places.map(({ n }) => n),
+]
+const AT_PLACE = 'e.processed_at = place.landed_at and e.n = place.n and e.event_key = place.key'
 
 /**
  * The stored bytes of events that may be the same document in other bytes, because a sender may compress a body anew
  * for each delivery and write the time into it.
  *
- * @param keys of locked events that are stored with other bytes
- * @param compressed those of them whose new body is compressed; the others are read only if their stored body is
+ * @param places of locked events that are stored with other bytes, with whether their new body is compressed; the
+ * others are read only if their stored body is
  */
 export async function readCompressed(
   connection: Connection,
-  keys: readonly Buffer[],
-  compressed: readonly Buffer[],
+  places: readonly (Place & { readonly isCompressed: boolean })[],
 ): Promise<Map<KeyText, Buffer>> {
   const { rows } = await connection.query<{ key: Buffer; raw: Buffer }>({
     name: 'read_compressed',
-    text: `select event_key as key, raw from events where event_key = any($1::bytea[])
-      and (event_key = any($2::bytea[]) or substring(raw for 2) = decode('1f8b', 'hex'))`,
-    values: [byteaArray(keys), byteaArray(compressed)],
+    text: `select e.event_key as key, e.raw
+      from unnest($1::bytea[], $2::timestamptz[], $3::smallint[], $4::boolean[]) as place(key, landed_at, n, compressed)
+      join events e on ${AT_PLACE}
+      where place.compressed or substring(e.raw for 2) = decode('1f8b', 'hex')`,
+    values: [...placesOf(places), places.map(({ isCompressed }) => isCompressed)],
   })
   return new Map(rows.map(({ key, raw }) => [key.toString('latin1'), raw]))
 }
@@ -163,18 +213,19 @@ export async function readCompressed(
  */
 export async function countDuplicates(
   connection: Connection,
-  deliveries: ReadonlyMap<KeyText, { count: number; firstAt: number }>,
+  deliveries: readonly (Place & { readonly count: number; readonly firstAt: number })[],
 ): Promise<void> {
-  if (deliveries.size === 0) return
-  const values = [...deliveries.values()]
+  if (deliveries.length === 0) return
   await connection.query({
     name: 'count_duplicates',
-    text: `update events set duplicates = duplicates + t.n, received_at = least(received_at, to_timestamp(t.at / 1000))
-      from unnest($1::bytea[], $2::int[], $3::float8[]) as t(k, n, at) where event_key = t.k`,
+    text: `update events e set duplicates = e.duplicates + place.count,
+        received_at = least(e.received_at, to_timestamp(place.at / 1000))
+      from unnest($1::bytea[], $2::timestamptz[], $3::smallint[], $4::int[], $5::float8[])
+        as place(key, landed_at, n, count, at) where ${AT_PLACE}`,
     values: [
-      [...deliveries.keys()].map((key) => Buffer.from(key, 'latin1')),
-      values.map(({ count }) => count),
-      values.map(({ firstAt }) => firstAt),
+      ...placesOf(deliveries),
+      deliveries.map(({ count }) => count),
+      deliveries.map(({ firstAt }) => firstAt),
     ],
   })
 }
@@ -201,7 +252,9 @@ export async function newestAnonymous(
     name: 'find_anonymous',
     text: `select environment, body_sha256, event_key, round(date_part('epoch', received_at) * 1000) as received_at
       from events where event_id is null and body_sha256 = any($1::bytea[])
-      and received_at > to_timestamp($2::float8 / 1000) order by received_at`,
+      and received_at > to_timestamp($2::float8 / 1000) and processed_at > to_timestamp($2::float8 / 1000)
+      order by received_at`,
+    // An event lands after it was received: so the time leads to the partitions, too.
     values: [sorted, Math.min(...rows.map((row) => row.at)) - 2 * ANONYMOUS_WINDOW_MS],
   })
   const groups = Map.groupBy(found, (row) => `${row.environment} ${row.body_sha256.toString('hex')}`)

@@ -2,6 +2,7 @@ import type pg from 'pg'
 import { backoffMs } from '../runtime/backoff.ts'
 import { every } from '../runtime/every.ts'
 import type { Log } from '../runtime/log.ts'
+import { release } from '../runtime/release.ts'
 import { limitedClient } from './client.ts'
 import { createPrimaryFinder, hostsIn } from './hosts.ts'
 import { INBOX_CHANNEL } from './inbox-insert.ts'
@@ -28,7 +29,7 @@ export function listenInbox(url: string, wake: () => void, log: Log): AsyncDispo
   async function listen(stop: AbortSignal): Promise<void> {
     const client = new Client({
       connectionString: hostsIn(url)[0],
-      application_name: 'sluice listener',
+      application_name: `sluice listener ${release()}`,
       connectionTimeoutMillis: 2_000,
       keepAlive: true,
     })

@@ -2,7 +2,15 @@ import { getTableColumns } from 'drizzle-orm'
 import type { Journey } from '../journey/fold.ts'
 import { journeys } from './schema.ts'
 
-const { environment: _, journeyId: __, digest, updatedAt: ___, ...folded } = getTableColumns(journeys)
+const {
+  environment: _,
+  journeyId: __,
+  digest,
+  base: ___,
+  baseUntil: ____,
+  updatedAt: _____,
+  ...folded
+} = getTableColumns(journeys)
 type Folded = typeof folded
 
 export type JourneyColumn = {

@@ -2,15 +2,15 @@ import { asc, desc, eq, getTableColumns, or } from 'drizzle-orm'
 import { storedId } from '../idwise/event.ts'
 import type { JourneyEvent } from '../journey/event.ts'
 import { transactionAnnounced } from './announce.ts'
-import { JOURNEY_EVENT, readEarlierEvents } from './journey-events.ts'
+import { JOURNEY_EVENT, readBases, readEarlierEvents } from './journey-events.ts'
 import type { JourneyName } from './journey-rows.ts'
 import { foldJourneys } from './journeys.ts'
 import type { Db } from './pool.ts'
 import { journeys } from './schema.ts'
 
-const { digest: _, ...SHOWN } = getTableColumns(journeys)
+const { digest: _, base: __, ...SHOWN } = getTableColumns(journeys)
 
-export type StoredJourney = Omit<typeof journeys.$inferSelect, 'digest'>
+export type StoredJourney = Omit<typeof journeys.$inferSelect, 'digest' | 'base'>
 
 /** An event of a journey as the timeline shows it. */
 export type JourneyStoryEvent = JourneyEvent & {
@@ -47,29 +47,37 @@ export type JourneyStory = {
   readonly events: JourneyStoryEvent[]
   /** The journey's events before these, coalesced. */
   readonly earlier: JourneyEvent[]
-  /** How many events and spot checks there are. */
+  /** How many events and spot checks there are or were. */
   readonly total: number
+  /** How many of them are not stored any more, because they landed before a bound of retention. */
+  readonly dropped: number
 }
 
-const OF_JOURNEY = 'e.environment = $1 and e.journey_id = $2'
+const OF_JOURNEY = 'e.environment = $1 and e.journey_id = $2 and e.processed_at >= $3'
 const SPOT_CHECKS =
   "e.environment = $1 and e.journey_id is null and e.kind = 'finished_spot_check' and e.reference_no = $2"
+/** An event lands after it was received. Postgres' clock may have been wrong by as much. */
+const SLACK_MS = 60_000
 
 export async function readJourneyStory(db: Db, journey: StoredJourney): Promise<JourneyStory> {
-  const { environment, journeyId, referenceNo } = journey
-  const own = await newestEvents(db, OF_JOURNEY, [environment, journeyId])
+  const { environment, journeyId, referenceNo, baseUntil, firstEventAt } = journey
+  const since = baseUntil ?? new Date(firstEventAt.getTime() - SLACK_MS)
+  const base = baseUntil ? await readBases(db.pool, [journey]) : []
+  const own = await newestEvents(db, OF_JOURNEY, [environment, journeyId, since])
   const earlier =
     own.total > own.events.length
-      ? await readEarlierEvents(db.pool, { environment, journeyId }, EVENTS_SHOWN)
+      ? await readEarlierEvents(db.pool, { environment, journeyId }, { skip: EVENTS_SHOWN, since })
       : []
   const spotChecks =
     referenceNo === null
       ? { events: [], total: 0 }
       : await newestEvents(db, SPOT_CHECKS, [environment, referenceNo])
+  const dropped = base.reduce((sum, { count }) => sum + count, 0)
   return {
     events: [...own.events, ...spotChecks.events].sort((a, b) => a.lastAt - b.lastAt),
-    earlier,
-    total: own.total + spotChecks.total,
+    earlier: [...base, ...earlier],
+    total: dropped + own.total + spotChecks.total,
+    dropped,
   }
 }
 
@@ -77,7 +85,7 @@ export async function readJourneyStory(db: Db, journey: StoredJourney): Promise<
 async function newestEvents(
   { pool }: Db,
   which: string,
-  values: readonly string[],
+  values: readonly (string | Date)[],
 ): Promise<{ events: JourneyStoryEvent[]; total: number }> {
   const { rows } = await pool.query<JourneyStoryEvent>(
     `select ${JOURNEY_EVENT}, encode(e.event_key, 'hex') as "eventKey", e.event_id as "eventId", e.duplicates, e.via,
@@ -92,9 +100,10 @@ async function newestEvents(
 }
 
 const REBUILD_PAGE = 200
+const INDEX_PAGE = 5_000
 
 /**
- * Folds all journeys anew from their stored events, while workers run. Each page of journeys has its own transaction.
+ * Folds all journeys anew from their events, while workers run. Each page of journeys has its own transaction.
  *
  * @returns how many journeys were folded, and how many of their rows have changed
  */
@@ -104,30 +113,50 @@ export async function rebuildJourneys(
 ): Promise<{ folded: number; changed: number }> {
   let folded = 0
   let changed = 0
-  for (let page = await nextPage(db); page.length > 0; page = await nextPage(db, page.at(-1))) {
-    const names = page
+  async function rebuild(names: readonly JourneyName[]): Promise<void> {
     const changes = await transactionAnnounced(db, (connection, options) =>
-      foldJourneys(connection, names, options),
+      foldJourneys(connection, names, { ...options, everyTime: true }),
     )
     changed += changes.length
-    folded += page.length
+    folded += names.length
     onProgress(folded)
   }
+  for await (const names of storedRows(db)) await rebuild(names)
+  for await (const names of withoutRow(db)) await rebuild(names)
   return { folded, changed }
 }
 
-/** The next journeys by id, found through the index on it: each step skips all events of one journey. */
-async function nextPage(db: Db, after?: JourneyName): Promise<JourneyName[]> {
-  const { rows } = await db.pool.query<JourneyName>(
-    `with recursive page as (
-      (select journey_id, 1 as n from events where journey_id > $1 order by journey_id limit 1)
-      union all
-      select next.journey_id, page.n + 1 from page, lateral
-        (select journey_id from events where journey_id > page.journey_id order by journey_id limit 1) as next
-      where page.n < $2)
-    select distinct environment, page.journey_id as "journeyId"
-    from page join events using (journey_id) order by page.journey_id, environment`,
-    [after?.journeyId ?? '', REBUILD_PAGE],
-  )
-  return rows
+async function* storedRows({ pool }: Db): AsyncGenerator<JourneyName[]> {
+  let after: JourneyName = { environment: '', journeyId: '' }
+  for (;;) {
+    const { rows } = await pool.query<JourneyName>(
+      `select environment, journey_id as "journeyId" from journeys where (environment, journey_id) > ($1, $2)
+        order by environment, journey_id limit $3`,
+      [after.environment, after.journeyId, REBUILD_PAGE],
+    )
+    if (rows.length === 0) return
+    yield rows
+    after = rows.at(-1) as JourneyName
+  }
+}
+
+/** The journeys of events whose row is missing, found by the index on the events' journeys. */
+async function* withoutRow({ pool }: Db): AsyncGenerator<JourneyName[]> {
+  let after = ''
+  for (;;) {
+    const { rows: ids } = await pool.query<{ id: string }>(
+      `select distinct journey_id as id from (
+        select journey_id from events where journey_id > $1 order by journey_id limit $2) as page order by 1`,
+      [after, INDEX_PAGE],
+    )
+    if (ids.length === 0) return
+    const { rows } = await pool.query<JourneyName>(
+      `select distinct e.environment, e.journey_id as "journeyId" from unnest($1::text[]) as page(id)
+        join events e on e.journey_id = page.id
+        where not exists (select from journeys j where j.environment = e.environment and j.journey_id = e.journey_id)`,
+      [ids.map(({ id }) => id)],
+    )
+    for (let n = 0; n < rows.length; n += REBUILD_PAGE) yield rows.slice(n, n + REBUILD_PAGE)
+    after = ids.at(-1)?.id as string
+  }
 }

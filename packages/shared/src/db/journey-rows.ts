@@ -1,10 +1,9 @@
-import type { Environment } from '../envelope.ts'
 import type { Journey } from '../journey/fold.ts'
 import { float8Array, textArray } from './array.ts'
 import { DIGEST, JOURNEY_COLUMNS, type JourneyColumn } from './journey-columns.ts'
 import type { Connection } from './pool.ts'
 
-export type JourneyName = { readonly environment: Environment; readonly journeyId: string }
+export type JourneyName = { readonly environment: string; readonly journeyId: string }
 
 /** A row of `journeys` to be written. */
 export type JourneyState = {
@@ -16,7 +15,7 @@ export type JourneyState = {
 // A lateral subquery looks each name up by its key, whatever the planner thinks of the table. A plan that was made
 // while the table was small would read the whole table for each batch.
 export const WANTED = 'unnest($1::text[], $2::text[]) with ordinality as wanted(environment, journey_id, n)'
-const OF_WANTED = 'j.environment = wanted.environment and j.journey_id = wanted.journey_id'
+export const OF_WANTED = 'j.environment = wanted.environment and j.journey_id = wanted.journey_id'
 
 export type JourneyRow = Journey & {
   readonly digest: string | null
@@ -38,7 +37,7 @@ const ROW = `select ${columns((column) => `${read(column)} as "${column.field}"`
 /**
  * - `known`: the journey has a row;
  * - `new`: it has none, and only this transaction has inserted events of it;
- * - `unknown`: it may have other events, although somebody has deleted its row.
+ * - `unknown`: somebody has deleted its row, and it may have other events.
  */
 export type JourneyPresence = 'known' | 'new' | 'unknown'
 
@@ -48,18 +47,16 @@ export async function findJourneyRows(
   names: readonly JourneyName[],
 ): Promise<JourneyPresence[]> {
   if (names.length === 0) return []
-  const { rows } = await connection.query<{ n: number; hasEvents: boolean | null }>({
+  const { rows } = await connection.query<{ n: number; isLost: boolean | null }>({
     name: 'find_journey_rows',
-    text: `select n::int, stored.found as "hasEvents" from ${WANTED}
+    text: `select n::int, lost.found as "isLost" from ${WANTED}
       left join lateral (select true as found from journeys j where ${OF_WANTED}) as row on true
-      left join lateral (
-        select true as found from events e where row.found is null and e.journey_id = wanted.journey_id
-          and e.environment = wanted.environment and e.xmin <> pg_current_xact_id()::xid limit 1) as stored on true
+      left join lateral (select true as found from lost_journeys j where row.found is null and ${OF_WANTED}) as lost on true
       where row.found is null`,
     values: columnsOf(names),
   })
   const found = names.map((): JourneyPresence => 'known')
-  for (const { n, hasEvents } of rows) found[n - 1] = hasEvents ? 'unknown' : 'new'
+  for (const { n, isLost } of rows) found[n - 1] = isLost ? 'unknown' : 'new'
   return found
 }
 

@@ -3,6 +3,7 @@ import { readDigest, writeDigest } from '../journey/digest.ts'
 import type { JourneyEvent } from '../journey/event.ts'
 import { foldCoalesced, type Journey } from '../journey/fold.ts'
 import { textArray } from './array.ts'
+import { keyStart, OF_KEY } from './event-keys.ts'
 import { readEvents } from './journey-events.ts'
 import {
   findJourneyRows,
@@ -45,6 +46,8 @@ export type FoldOptions = {
   readonly announced?: boolean
   /** Called for each journey whose events had to be read, with their number. */
   readonly onRead?: (name: JourneyName, events: number) => void
+  /** Looks for events of every time, also before the first one that the journey's row knows. */
+  readonly everyTime?: boolean
 }
 
 /** Finds out which of these journeys have a row. */
@@ -76,7 +79,7 @@ export async function foldJourneys(
 export async function foldTouched(
   connection: Connection,
   touched: readonly Touched[],
-  { announced, onRead }: FoldOptions = {},
+  { announced, onRead, everyTime = false }: FoldOptions = {},
 ): Promise<JourneyChange[]> {
   const sorted = touched.toSorted((a, b) => (a.key < b.key ? -1 : 1))
   const fresh = sorted.filter(({ row }) => row !== 'known').map(freshChange)
@@ -97,7 +100,7 @@ export async function foldTouched(
     before[index] ? [] : [{ ...name, events: rows[index]?.events ?? 0 }],
   )
   for (const { events, ...name } of unknown) onRead?.(name, events)
-  const stored = await readEvents(connection, unknown)
+  const stored = await readEvents(connection, unknown, !everyTime)
   const updated = others
     .map((each, index) => {
       const known = before[index]
@@ -113,15 +116,19 @@ export async function foldTouched(
   return changes.map(({ name, changed }) => ({ ...name, changed }))
 }
 
-/** Folds the journey of a stored event, if it has one. */
+/** Folds the journey of an event, if it has one. That of an event that is gone is known from its conflicts. */
 export async function foldJourneyOf(
   connection: Connection,
   eventKey: Buffer | null,
   options: FoldOptions = {},
 ): Promise<void> {
+  if (eventKey === null) return
   const { rows } = await connection.query<JourneyName>(
-    `select environment, journey_id as "journeyId" from events where event_key = $1 and journey_id is not null`,
-    [eventKey],
+    `select e.environment, e.journey_id as "journeyId" from event_keys k join events e on ${OF_KEY}
+      where k.key = $1 and e.event_key = $2 and e.journey_id is not null
+    union select j.environment, j.journey_id from dead_letters d join journeys j using (environment, journey_id)
+      where d.event_key = $2 and d.reason = 'conflict' and j.base is not null`,
+    [keyStart(eventKey), eventKey],
   )
   await foldJourneys(connection, rows, options)
 }

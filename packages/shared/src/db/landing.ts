@@ -1,17 +1,25 @@
-import { type Environment, writeEnvelope } from '../envelope.ts'
+import { writeEnvelope } from '../envelope.ts'
 import { decodeBody, isGzip } from '../idwise/decode.ts'
 import { ANONYMOUS_WINDOW_MS, anonymousEventKey } from '../idwise/identity.ts'
 import { toJourneyEvent } from '../journey/event.ts'
 import { failpoint } from '../runtime/failpoint.ts'
 import { resolveReplayed, writeDeadLetters } from './dead-letters.ts'
 import { type BodyAs, bodySha256, bytesOf, type EventRow, type Job, readJob } from './event-row.ts'
-import { countDuplicates, insertEvents, lockEvents, newestAnonymous, readCompressed } from './events.ts'
+import {
+  countDuplicates,
+  forgetKeys,
+  insertEvents,
+  type LockedEvent,
+  lockEvents,
+  newestAnonymous,
+  readCompressed,
+} from './events.ts'
 import { classifyFailure } from './failure.ts'
 import { nameOf } from './journey-rows.ts'
 import { type FoldOptions, foldTouched, lookUp, type Touched, touch } from './journeys.ts'
 import type { Connection } from './pool.ts'
 
-export type LandingOutcome = 'landed' | 'duplicate' | 'conflict'
+export type LandingOutcome = 'landed' | 'duplicate' | 'late_duplicate' | 'conflict'
 
 export type LandOptions = FoldOptions & {
   /**
@@ -29,8 +37,8 @@ export type LandOptions = FoldOptions & {
  * Every transaction locks in this order, or concurrent batches would deadlock: bodies without event id, inserted rows
  * by key, rows that exist already by key, journeys by name.
  *
- * @returns for each job, in order: `landed` made the row; `duplicate` found it with the same bytes; `conflict` found it
- * with other bytes and is a dead letter now.
+ * @returns for each job, in order: `landed` made the row; `duplicate` found it with the same bytes; `late_duplicate` found
+ * that a row with these bytes has been dropped; `conflict` found other bytes, or that there were, and is a dead letter now.
  * @throws what `pg` throws; the first failure loses the transaction
  */
 export async function landJobs(
@@ -84,13 +92,18 @@ async function landEventRows(
     journeyIn(journeys, row)?.landed.push(toJourneyEvent(row))
     return false
   })
-  if (others.length > 0) await settleOthers(connection, others, { outcomes, journeys, options })
+  const gone =
+    others.length > 0 ? await settleOthers(connection, others, { outcomes, journeys, options }) : []
   await resolveReplayed(
     connection,
     rows.filter((row) => outcomes.get(row) !== 'conflict').flatMap((row) => row.job.replayOf ?? []),
   )
   const touched = [...journeys.values()].filter(({ landed, altered }) => altered || landed.length > 0)
   await foldTouched(connection, touched, options)
+  if (gone.length > 0) {
+    const again = await landEventRows(connection, gone, options)
+    for (const [index, row] of gone.entries()) outcomes.set(row, again[index] as LandingOutcome)
+  }
   return rows.map((row) => outcomes.get(row) as LandingOutcome)
 }
 
@@ -118,7 +131,11 @@ async function keyAnonymous(connection: Connection, rows: readonly EventRow[]): 
   }
 }
 
-/** Separates duplicates from conflicts among the rows whose event was stored already. */
+/**
+ * Separates duplicates from conflicts among the rows whose event was stored already.
+ *
+ * @returns the rows whose event somebody has deleted by hand: their keys are forgotten, so that they can land anew
+ */
 async function settleOthers(
   connection: Connection,
   others: readonly EventRow[],
@@ -127,36 +144,33 @@ async function settleOthers(
     journeys,
     options,
   }: { outcomes: Map<EventRow, LandingOutcome>; journeys: Map<string, Touched>; options: FoldOptions },
-): Promise<void> {
-  const stored = await lockEvents(connection, others.map((row) => row.eventKey).sort(Buffer.compare))
-  const isSame = await compareBodies(connection, others, stored)
-  const duplicates = new Map<string, { count: number; firstAt: number }>()
+): Promise<EventRow[]> {
+  const known = await lockEvents(connection, others.map((row) => row.eventKey).sort(Buffer.compare))
+  const keyed = others.map((row) => ({ row, there: known.get(row.eventKey.toString('latin1')) }))
+  const gone = keyed.filter(({ there }) => !there || isGone(there)).map(({ row }) => row)
+  await forgetKeys(
+    connection,
+    gone.map((row) => row.eventKey),
+  )
+  const found = keyed.filter((entry): entry is Found => entry.there !== undefined && !isGone(entry.there))
+
+  const isSame = await compareBodies(connection, found)
+  const duplicates = new Map<string, Further>()
   const conflicts: EventRow[] = []
-  for (const row of others) {
-    const key = row.eventKey.toString('latin1')
-    const there = stored.get(key)
-    if (!there) throw new Error('an event that was stored is gone')
-    const { at } = row
-    const { deliveryId } = row.job.envelope
-    const isConflict = !isSame(row)
-    outcomes.set(row, isConflict ? 'conflict' : 'duplicate')
+  for (const entry of found) {
+    const { row, there } = entry
+    const { stored } = there
+    const isConflict = !isSame(entry)
+    outcomes.set(row, isConflict ? 'conflict' : stored ? 'duplicate' : 'late_duplicate')
     if (isConflict) conflicts.push(row)
-    if (isConflict || at < there.receivedAt) {
-      const journey = journeyIn(journeys, { environment: there.environment, event: there })
+    if (!stored) continue
+    if (isConflict || row.at < stored.receivedAt) {
+      const journey = journeyIn(journeys, { environment: stored.environment, event: stored })
       if (journey) journey.altered = true
     }
-    // The same delivery id comes from a job that ran twice (its worker died, or its add was repeated), not from a
-    // redelivery. A replay is no redelivery either.
-    if (isConflict || row.job.replayOf !== null) continue
-    const further = (there.deliveryId === deliveryId ? 0 : 1) + row.job.duplicates
-    if (further === 0) continue
-    const known = duplicates.get(key)
-    duplicates.set(key, {
-      count: (known?.count ?? 0) + further,
-      firstAt: Math.min(known?.firstAt ?? at, at),
-    })
+    if (!isConflict) addFurther(duplicates, entry)
   }
-  await countDuplicates(connection, duplicates)
+  await countDuplicates(connection, [...duplicates.values()])
   await writeDeadLetters(
     connection,
     conflicts.map((row) => ({
@@ -168,27 +182,62 @@ async function settleOthers(
     })),
     options,
   )
+  return gone
 }
 
-/** Whether a row has the body of the stored event: the same bytes, or the same document compressed otherwise. */
+type Found = { readonly row: EventRow; readonly there: LockedEvent }
+type Further = Parameters<typeof countDuplicates>[1][number]
+
+/** Its partition is there, its content was not erased, and yet there is no row. */
+const isGone = ({ stored, isDropped, n }: LockedEvent) => stored === null && !isDropped && n !== null
+
+/**
+ * The same delivery id comes from a job that ran twice (its worker died, or its add was repeated), not from a
+ * redelivery. A replay is no redelivery either.
+ */
+function addFurther(duplicates: Map<string, Further>, { row, there }: Found): void {
+  const { eventKey, at, job } = row
+  const count = (there.stored?.deliveryId === job.envelope.deliveryId ? 0 : 1) + job.duplicates
+  if (job.replayOf !== null || count === 0) return
+  const key = eventKey.toString('latin1')
+  const known = duplicates.get(key)
+  const { landedAt, n } = there
+  duplicates.set(key, {
+    eventKey,
+    landedAt,
+    n,
+    count: (known?.count ?? 0) + count,
+    firstAt: Math.min(known?.firstAt ?? at, at),
+  })
+}
+
+/**
+ * Whether a row has the body of the stored event: the same bytes, or the same document compressed otherwise. Of an event
+ * that is gone, only the start of its hash is known.
+ */
 async function compareBodies(
   connection: Connection,
-  rows: readonly EventRow[],
-  stored: ReadonlyMap<string, { readonly bodySha256: Buffer }>,
-): Promise<(row: EventRow) => boolean> {
-  const others = new Set(
-    rows.filter((row) => !stored.get(row.eventKey.toString('latin1'))?.bodySha256.equals(bodySha256(row))),
-  )
+  found: readonly Found[],
+): Promise<(entry: Found) => boolean> {
+  const others = new Set(found.filter(({ row, there }) => !hasBody(there, bodySha256(row))))
   if (others.size === 0) return () => true
-  const keysOf = (some: readonly EventRow[]) => some.map(({ eventKey }) => eventKey)
-  const compressed = [...others].filter((row) => isGzip(bytesOf(row)))
-  const bodies = await readCompressed(connection, keysOf([...others]), keysOf(compressed))
-  return (row) => {
-    if (!others.has(row)) return true
-    const there = bodies.get(row.eventKey.toString('latin1'))
-    const [sent, kept] = [decodeBody(bytesOf(row)), there && decodeBody(there)]
+  const places = [...others].map(({ row, there: { landedAt, n } }) => ({
+    eventKey: row.eventKey,
+    landedAt,
+    n,
+    isCompressed: isGzip(bytesOf(row)),
+  }))
+  const bodies = await readCompressed(connection, places)
+  return (entry) => {
+    if (!others.has(entry)) return true
+    const there = bodies.get(entry.row.eventKey.toString('latin1'))
+    const [sent, kept] = [decodeBody(bytesOf(entry.row)), there && decodeBody(there)]
     return sent !== undefined && kept !== undefined && sent.equals(kept)
   }
+}
+
+function hasBody({ stored, bodyStart }: LockedEvent, sha256: Buffer): boolean {
+  return stored ? stored.bodySha256.equals(sha256) : bodyStart.equals(sha256.subarray(0, bodyStart.length))
 }
 
 const CONFLICT = {
@@ -197,7 +246,7 @@ const CONFLICT = {
 }
 
 type OfJourney = {
-  readonly environment: Environment
+  readonly environment: string
   readonly event: { readonly journeyId: string | null }
 }
 

@@ -2,13 +2,29 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate } from 'drizzle-orm/node-postgres/migrator'
+import { errorCode, UserError } from '../runtime/errors.ts'
+import { pause } from '../runtime/every.ts'
 import { failpoint } from '../runtime/failpoint.ts'
+import { release } from '../runtime/release.ts'
+import { endOf, makePartitions, type Period } from './partitions.ts'
 import type { Connection, Db } from './pool.ts'
+import {
+  boundEvents,
+  type EventsBound,
+  mustUpgradeEvents,
+  oldWorkers,
+  prepareEvents,
+} from './upgrade-events.ts'
 
 const FOLDER = fileURLToPath(new URL('./migrations', import.meta.url))
 const TABLE = 'sluice_migrations'
 /** A number that nothing else locks. One migration runs at a time, and the others wait. */
 const LOCK = 7_583_221_904
+/** How long the migration waits for the lock on `events`, and how often it tries. */
+const LOCK_MS = 500
+const LOCK_TRIES = 60
+const LOCK_PAUSE_MS = 1_000
+const OLD_PAUSE_MS = 250
 
 /**
  * - `missing`, `older`: run `sluice migrate`.
@@ -17,12 +33,36 @@ const LOCK = 7_583_221_904
  */
 export type SchemaState = 'current' | 'missing' | 'older' | 'newer'
 
+export type MigrateOptions = {
+  /** How long the partitions of `events` are. */
+  readonly period?: Period
+  /** Waits for workers of the release before to end. Otherwise they are an error. */
+  readonly wait?: boolean
+  /** Is called with each step of a migration that takes long. */
+  readonly report?: (line: string) => void
+}
+
 /**
  * Brings the schema to this build's version. Several processes may call it at the same time.
  *
  * @returns the state before
+ * @throws UserError if the events of an earlier release cannot be partitioned yet; another call goes on
  */
-export async function migrateSchema(db: Db): Promise<SchemaState> {
+export async function migrateSchema(db: Db, options: MigrateOptions = {}): Promise<SchemaState> {
+  const { period = 'month' } = options
+  const bound = (await mustUpgradeEvents(db.pool)) ? await upgradeEvents(db, period, options) : undefined
+  for (let tries = 1; ; tries++) {
+    try {
+      return await migrateOnce(db, period, bound)
+    } catch (error) {
+      // Somebody reads `events`. While the lock is waited for, others wait behind it.
+      if (errorCode(error) !== '55P03' || tries === LOCK_TRIES) throw error
+      await pause(LOCK_PAUSE_MS)
+    }
+  }
+}
+
+async function migrateOnce(db: Db, period: Period, bound: EventsBound | undefined): Promise<SchemaState> {
   const client = await db.pool.connect()
   try {
     // A migration may take as long as it needs. The lock belongs to the transaction, because behind a pooler a lock
@@ -30,17 +70,57 @@ export async function migrateSchema(db: Db): Promise<SchemaState> {
     await client.query('begin; set local statement_timeout = 0; set local lock_timeout = 0')
     await client.query('select pg_advisory_xact_lock($1)', [LOCK])
     const before = await schemaState(client)
+    if (before === 'newer') return before
+    if (bound && before !== 'current') await takeOver(client, bound)
     failpoint('migrate-in-middle')
     await migrate(drizzle(client), {
       migrationsFolder: FOLDER,
       migrationsSchema: 'public',
       migrationsTable: TABLE,
     })
+    await client.query('begin')
+    await makePartitions(client, period)
     await client.query('commit')
     return before
   } finally {
     client.release(true)
   }
+}
+
+/** Does what takes long before the migration, and waits until no worker of the release before runs. */
+async function upgradeEvents(
+  db: Db,
+  period: Period,
+  { wait = false, report = () => {} }: MigrateOptions,
+): Promise<EventsBound> {
+  if (!(await prepareEvents(db, report))) {
+    throw new UserError('Another `sluice migrate` is preparing the events. Wait until it is done.')
+  }
+  for (let first = true; ; first = false) {
+    const old = await oldWorkers(db.pool, release())
+    if (old.length === 0) break
+    if (!wait) throw new UserError(`${OLD_WORKERS} (${old.join(', ')}). ${STOP_THEM}`)
+    if (first) report(`waiting for workers of another release to end: ${old.join(', ')}`)
+    await pause(OLD_PAUSE_MS)
+  }
+  const { rows } = await db.pool.query<{ now: Date }>('select now()')
+  return boundEvents(db, endOf(period, rows[0]?.now as Date), report)
+}
+
+const OLD_WORKERS = 'All is prepared, but workers of another release run and go on landing events'
+const STOP_THEM =
+  'Stop them, and run `sluice migrate` again, or let `sluice migrate --wait` wait. Events wait in the queue meanwhile.'
+
+/** Hands what was prepared to the migration, and makes sure that no worker has come meanwhile. */
+async function takeOver(client: Connection, { keysUntil, until }: EventsBound): Promise<void> {
+  await client.query(`set local lock_timeout = ${LOCK_MS}`)
+  await client.query('lock table events, journeys, dead_letters in access exclusive mode')
+  const old = await oldWorkers(client, release())
+  if (old.length > 0) throw new UserError(`${OLD_WORKERS} (${old.join(', ')}). ${STOP_THEM}`)
+  await client.query(
+    `select set_config('sluice.keys_until', $1, true), set_config('sluice.events_before', $2, true)`,
+    [keysUntil.toISOString(), until.toISOString()],
+  )
 }
 
 export async function schemaState(connection: Connection): Promise<SchemaState> {

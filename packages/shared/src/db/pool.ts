@@ -2,6 +2,7 @@ import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
 import { errorCode } from '../runtime/errors.ts'
 import type { Log } from '../runtime/log.ts'
+import { release } from '../runtime/release.ts'
 import { limitedClient } from './client.ts'
 import { createPrimaryFinder, hostsIn } from './hosts.ts'
 
@@ -59,7 +60,7 @@ export function createDb(
   })
   const pool = new pg.Pool({
     connectionString: hostsIn(url)[0],
-    application_name: `sluice ${options.name}`,
+    application_name: `sluice ${options.name} ${release()}`,
     max: options.max,
     connectionTimeoutMillis: options.connectMs ?? 2_000,
     Client,

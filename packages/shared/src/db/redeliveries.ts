@@ -1,3 +1,4 @@
+import { OF_KEY } from './event-keys.ts'
 import type { Connection } from './pool.ts'
 
 /** Deliveries that collapsed onto a job that was in the queue already, and are not yet counted on the event's row. */
@@ -10,8 +11,21 @@ export type Redeliveries = {
   readonly count: number
 }
 
+const COUNT = `with k as materialized (
+    select * from event_keys where key = substring($2 for 32)::uuid for no key update),
+  counted as (update events e set duplicates = e.duplicates + $1 from k
+    where ${OF_KEY} and e.event_key = decode($2, 'hex') and e.body_sha256 = decode($3, 'hex'))
+  select from k`
+// Counted soon after the event has landed, which bounds the look-up.
+const COUNT_ANONYMOUS = `with newest as materialized (
+    select processed_at, n, event_key from events where event_id is null and environment = $2
+      and body_sha256 = decode($3, 'hex') and processed_at > now() - interval '30 days'
+      order by received_at desc limit 1)
+  update events e set duplicates = e.duplicates + $1 from newest
+    where e.processed_at = newest.processed_at and e.n = newest.n and e.event_key = newest.event_key`
+
 /**
- * Counts redeliveries on the rows of their events.
+ * Counts redeliveries on the rows of their events. Those of an event without row are not kept.
  *
  * @returns for each, in order, whether its event has landed; the others are for a later try
  */
@@ -25,11 +39,7 @@ export async function countRedeliveries(
     const { eventKey, environment, bodySha256, count } = entry
     const { rowCount } = await connection.query({
       name: eventKey ? 'count_redeliveries' : 'count_redeliveries_anonymous',
-      text: eventKey
-        ? `update events set duplicates = duplicates + $1 where event_key = decode($2, 'hex') and body_sha256 = decode($3, 'hex')`
-        : `update events set duplicates = duplicates + $1 where event_key = (
-            select event_key from events where event_id is null and environment = $2 and body_sha256 = decode($3, 'hex')
-            order by received_at desc limit 1)`,
+      text: eventKey ? COUNT : COUNT_ANONYMOUS,
       values: [count, eventKey ?? environment, bodySha256],
     })
     results.set(entry, (rowCount ?? 0) > 0)

@@ -1,30 +1,56 @@
 import { sql } from 'drizzle-orm'
 import {
   bigint,
+  boolean,
   customType,
   index,
   integer,
   jsonb,
   pgTable,
   primaryKey,
+  smallint,
   text,
   timestamp,
+  uuid,
 } from 'drizzle-orm/pg-core'
-import { OPEN_CONFLICT } from '../journey/event.ts'
+import { type JourneyEvent, OPEN_CONFLICT } from '../journey/event.ts'
 import type { Journey } from '../journey/fold.ts'
 
 const bytea = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => 'bytea' })
 const time = <Name extends string>(name: Name) => timestamp(name, { withTimezone: true, mode: 'date' })
-const deliveryId = () => text('arrival')
+
+/**
+ * One row per event that has ever landed: it decides that an event takes effect once, also when the event itself is
+ * gone. The transaction that inserts the event inserts it, and nothing else but a term for keys deletes it.
+ *
+ * - with a place (`landed_at`, `n`) in a partition that exists: the event is stored there;
+ * - with a place before `retention.dropped_before`: the event was dropped with its partition;
+ * - without `n`: its content has been erased, or came after the erasure and was never stored.
+ */
+export const eventKeys = pgTable(
+  'event_keys',
+  {
+    /** The first 16 bytes of the event key. Two keys that begin alike would show as a conflict. */
+    key: uuid('key').primaryKey(),
+    /** The `processed_at` of the event: it leads to the partition. */
+    landedAt: time('landed_at').notNull(),
+    /** The event's number in its batch. */
+    n: smallint('n'),
+    /** The first 8 bytes of the body's SHA-256: they tell a redelivery from a conflict when the event is gone. */
+    body: bytea('body').notNull(),
+  },
+  (table) => [index('event_keys_by_time').using('brin', table.landedAt)],
+)
 
 /**
  * One row per event, inserted by the transaction that lands it. Each further delivery of the same bytes adds one to
- * `duplicates`, and moves `received_at` back if it was received earlier.
+ * `duplicates`, and moves `received_at` back if it was received earlier. Partitioned by `processed_at`, which never
+ * changes; a look-up should bound it, or it reads an index of each partition.
  */
 export const events = pgTable(
   'events',
   {
-    eventKey: bytea('event_key').primaryKey(),
+    eventKey: bytea('event_key').notNull(),
     environment: text('environment').notNull(),
     /** As received. */
     event: text('event'),
@@ -47,23 +73,77 @@ export const events = pgTable(
      */
     request: jsonb('request'),
     /** Of the delivery that made this row, so that a second run of the same job does not count as a redelivery. */
-    deliveryId: deliveryId().notNull(),
+    deliveryId: text('delivery_id').notNull(),
     receivedAt: time('received_at').notNull(),
     processedAt: time('processed_at').notNull().defaultNow(),
     duplicates: integer('duplicates').notNull().default(0),
     via: text('via').notNull(),
+    /** Its number in its batch, as in `event_keys`. Of a release that had none: 0. */
+    n: smallint('n').notNull().default(0),
   },
   (table) => [
-    index('events_by_event_id').on(table.eventId).where(sql`event_id is not null`),
+    index('events_by_time').on(table.processedAt, table.n),
     index('events_by_journey').on(table.journeyId).where(sql`journey_id is not null`),
-    // Only for events without journey; the others are found by their journey.
+    // Only for events without journey; the others are found by their journey. The operators find prefixes as well.
     index('events_by_reference')
-      .on(table.referenceNo)
+      .on(table.referenceNo.op('text_pattern_ops'))
       .where(sql`reference_no is not null and journey_id is null`),
     // An event without id is known by its bytes, for an hour.
     index('events_anonymous').on(table.bodySha256, table.receivedAt).where(sql`event_id is null`),
+    // The key of an event follows from its id and one of the known names, so only the others need an index.
+    index('events_unrecognised').on(table.eventId).where(sql`kind = 'unrecognised'`),
+    index('events_unrecognised_by_time').on(table.processedAt).where(sql`kind = 'unrecognised'`),
   ],
 )
+
+/** Who may drop events, and what has been dropped. It has one row. */
+export const retention = pgTable('retention', {
+  id: boolean('id').primaryKey().default(true),
+  /** All events that landed before this are gone, with their partitions. */
+  droppedBefore: time('dropped_before'),
+  /** Keys older than this are gone. */
+  keysBefore: time('keys_before'),
+  /** The terms that a run has announced, and those that an operator has accepted after it. Only these are acted on. */
+  announced: jsonb('announced'),
+  announcedAt: time('announced_at'),
+  accepted: jsonb('accepted'),
+  acceptedAt: time('accepted_at'),
+  acceptedBy: text('accepted_by'),
+})
+
+/**
+ * One row per erasure of a journey or a reference number.
+ *
+ * State: requested when the row is written, so that no content of the subject lands any more → `erased_at`: no query
+ * finds it → `purged_at`: no file of the stores has its bytes.
+ */
+export const erasures = pgTable(
+  'erasures',
+  {
+    n: bigint('n', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    /** journey, reference */
+    kind: text('kind').notNull(),
+    /** HMAC-SHA-256 of kind, environment and id with the key of this installation: the id itself is not kept. */
+    subject: bytea('subject').notNull(),
+    actor: text('actor').notNull(),
+    reason: text('reason'),
+    requestedAt: time('requested_at').notNull().defaultNow(),
+    erasedAt: time('erased_at'),
+    purgedAt: time('purged_at'),
+    /** The signed receipt; null until the content is erased. */
+    receipt: jsonb('receipt'),
+    /** Events that came after the erasure and landed as keys alone. */
+    late: integer('late').notNull().default(0),
+    lastLateAt: time('last_late_at'),
+  },
+  (table) => [index('erasures_by_subject').on(table.subject)],
+)
+
+/** The secret of this installation, made by the migration: for the subjects of erasures and the receipts' signature. */
+export const installation = pgTable('installation', {
+  id: boolean('id').primaryKey().default(true),
+  secret: bytea('secret').notNull(),
+})
 
 /**
  * One row per journey, written by each transaction that lands one of its events. Between `journey_id` and the digest
@@ -88,17 +168,32 @@ export const journeys = pgTable(
     lastEventAt: time('last_event_at').notNull(),
     needsAttention: text('needs_attention'),
     /** Its events in short (`writeDigest`), for the next fold; null if that must read the events. */
-    digest: text('told'),
+    digest: text('digest'),
+    /** Its events that landed before `base_until`, coalesced. They may have been dropped; the fold begins with them. */
+    base: jsonb('base').$type<JourneyEvent[]>(),
+    baseUntil: time('base_until'),
     /** When the row last changed. It has no index, since with one an update could not stay on its page. */
     updatedAt: time('updated_at').notNull().defaultNow(),
   },
   (table) => [
     primaryKey({ columns: [table.environment, table.journeyId] }),
-    index('journeys_by_reference').on(table.referenceNo).where(sql`reference_no is not null`),
+    index('journeys_by_reference')
+      .on(table.referenceNo.op('text_pattern_ops'))
+      .where(sql`reference_no is not null`),
     index('journeys_needing_attention')
       .on(table.environment, table.journeyId)
       .where(sql`needs_attention is not null`),
   ],
+)
+
+/**
+ * Journeys whose row somebody has deleted, written by a trigger. Their next event makes the row anew from all of their
+ * events.
+ */
+export const lostJourneys = pgTable(
+  'lost_journeys',
+  { environment: text('environment').notNull(), journeyId: text('journey_id').notNull() },
+  (table) => [primaryKey({ columns: [table.environment, table.journeyId] })],
 )
 
 /**
@@ -128,7 +223,7 @@ export const deadLetters = pgTable(
     raw: bytea('raw').notNull(),
     /** The job's data, which a replay sends again. */
     envelope: text('envelope').notNull(),
-    deliveryId: deliveryId(),
+    deliveryId: text('delivery_id'),
     receivedAt: time('received_at'),
     firstFailedAt: time('first_failed_at').notNull().defaultNow(),
     lastFailedAt: time('last_failed_at').notNull().defaultNow(),

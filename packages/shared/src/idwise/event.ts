@@ -16,6 +16,9 @@ const KINDS = new Map([
   ['step submitted', 'step_submitted'],
 ] as const)
 
+/** The normalised names of the known event types. */
+export const KNOWN_NAMES: readonly string[] = [...KINDS.keys()]
+
 type KnownKind = typeof KINDS extends Map<string, infer Kind> ? Kind : never
 export type EventKind = KnownKind | 'unrecognised'
 

@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto'
-import type { Environment } from '../envelope.ts'
 import type { IdwiseEvent } from './event.ts'
 import { REDELIVERY_WINDOW_MS } from './schedule.ts'
 
@@ -15,19 +14,12 @@ export function sha256(bytes: Buffer | string): Buffer {
  * Two deliveries with the same key are the same event. The key is the SHA-256 over environment, normalised name and
  * event id, each after its length, so that two different triples never give the same bytes.
  */
-export function eventKey(
-  environment: Environment,
-  event: { normalisedEvent: string; eventId: string },
-): Buffer {
+export function eventKey(environment: string, event: { normalisedEvent: string; eventId: string }): Buffer {
   return keyOver(environment, event.normalisedEvent, event.eventId)
 }
 
 /** The key of an event without id, from its body and the time when it was first received (ms since 1970). */
-export function anonymousEventKey(
-  environment: Environment,
-  bodySha256: Buffer,
-  firstReceivedMs: number,
-): Buffer {
+export function anonymousEventKey(environment: string, bodySha256: Buffer, firstReceivedMs: number): Buffer {
   return keyOver(environment, bodySha256, String(firstReceivedMs))
 }
 
@@ -45,7 +37,7 @@ type Identity = {
 }
 
 export function identify(
-  environment: Environment,
+  environment: string,
   raw: Buffer,
   { normalisedEvent, eventId }: Pick<IdwiseEvent, 'normalisedEvent' | 'eventId'>,
   receivedAtMs: number,
