@@ -6,9 +6,9 @@ import { createLog } from '@sluice/shared/runtime'
 import { PROGRAMS, run } from '@sluice/testkit/process'
 import { createWorld, eventually, openDoor, openWorker, type World } from '@sluice/testkit/world'
 import { Redis } from 'ioredis'
-import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Expected, readJourneys, type StoredJourney } from './expected.ts'
+import { loadPostgres } from './load.ts'
 import { writeKeys } from './redis-keys.ts'
 
 /** The releases of which there is a fixture. */
@@ -138,18 +138,6 @@ function sorted<Item extends { sha256: string }>(items: readonly Item[]): Item[]
 }
 
 const nameOf = ({ environment, journey_id }: StoredJourney) => `${environment} ${journey_id}`
-
-/** Replaces the tables by those of the dump, which changes the settings of its connection. */
-async function loadPostgres({ databaseUrl, rows }: World, sql: string): Promise<void> {
-  await rows('drop schema public cascade; create schema public')
-  const client = new pg.Client(databaseUrl)
-  await client.connect()
-  try {
-    await client.query(sql)
-  } finally {
-    await client.end()
-  }
-}
 
 async function loadRedis(
   { redisUrl, queuePrefix }: World,

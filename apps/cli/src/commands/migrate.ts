@@ -10,9 +10,7 @@ export function migrateCommand(): Command {
     .option('--json', 'print JSON')
     .action(async ({ wait = false, json }: { wait?: boolean; json?: true }) => {
       const report = json ? undefined : print
-      const before = await withStores(({ db }) =>
-        migrateSchema(db, { wait, ...(report && { report }) }),
-      )
+      const before = await withStores(({ db }) => migrateSchema(db, { wait, ...(report && { report }) }))
       if (json) return printJson({ before, now: before === 'newer' ? 'newer' : 'current' })
       if (before === 'newer') return print('The database is of a later Sluice; nothing was changed.')
       print(before === 'current' ? 'The schema is current; nothing to do.' : 'The schema is current now.')

@@ -12,6 +12,9 @@ const FAILPOINTS = [
   'worker-after-dead-letter',
   'sweeper-after-insert',
   'replay-in-transaction',
+  'migrate-while-preparing',
+  'migrate-prepared',
+  'migrate-bounded',
   'migrate-in-middle',
 ] as const
 
