@@ -37,8 +37,8 @@ export type LandOptions = FoldOptions & {
  * Every transaction locks in this order, or concurrent batches would deadlock: bodies without event id, inserted rows
  * by key, rows that exist already by key, journeys by name.
  *
- * @returns for each job, in order: `landed` made the row; `duplicate` found it with the same bytes; `late_duplicate` found
- * that a row with these bytes has been dropped; `conflict` found other bytes, or that there were, and is a dead letter now.
+ * @returns for each job, in order: `landed` made the row; `duplicate` found it with the same bytes; `late_duplicate`
+ * found that a row with these bytes has been dropped; `conflict` found other bytes, and is a dead letter now.
  * @throws what `pg` throws; the first failure loses the transaction
  */
 export async function landJobs(
@@ -212,8 +212,8 @@ function addFurther(duplicates: Map<string, Further>, { row, there }: Found): vo
 }
 
 /**
- * Whether a row has the body of the stored event: the same bytes, or the same document compressed otherwise. Of an event
- * that is gone, only the start of its hash is known.
+ * Whether a row has the body of the stored event: the same bytes, or the same document compressed otherwise. Of an
+ * event that is gone, only the start of its hash is known.
  */
 async function compareBodies(
   connection: Connection,

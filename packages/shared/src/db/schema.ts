@@ -16,6 +16,7 @@ import {
 import { type JourneyEvent, OPEN_CONFLICT } from '../journey/event.ts'
 import type { Journey } from '../journey/fold.ts'
 
+/** This file is long, because it has every table. */
 const bytea = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => 'bytea' })
 const time = <Name extends string>(name: Name) => timestamp(name, { withTimezone: true, mode: 'date' })
 
