@@ -80,6 +80,7 @@ async function migrateOnce(db: Db, period: Period, bound: EventsBound | undefine
       migrationsTable: TABLE,
     })
     await client.query('begin')
+    await client.query('select pg_advisory_xact_lock($1)', [LOCK])
     await makePartitions(client, period)
     await client.query('commit')
     return before
