@@ -13,6 +13,7 @@ const FAILPOINTS = [
   'sweeper-after-insert',
   'replay-in-transaction',
   'migrate-in-middle',
+  'retention-after-step',
 ] as const
 
 export type Failpoint = (typeof FAILPOINTS)[number]
