@@ -1,6 +1,7 @@
 import type { Db } from '@sluice/shared/db'
+import type { RetentionPolicy } from '@sluice/shared/operations'
 import type { QueueAdmin } from '@sluice/shared/queue'
-import type { Log } from '@sluice/shared/runtime'
+import type { Log, Metrics } from '@sluice/shared/runtime'
 
 /** Work beside the flow of events that is done again and again. */
 export type Duty = {
@@ -18,6 +19,9 @@ export type Duty = {
 }
 
 export type DutyDeps = { readonly db: Db; readonly log: Log }
+
+/** For the duties of partitions and retention. */
+export type RetentionDutyDeps = DutyDeps & { readonly metrics: Metrics; readonly retention: RetentionPolicy }
 
 /** For duties of the queue. */
 export type QueueDutyDeps = DutyDeps & { readonly admin: QueueAdmin }

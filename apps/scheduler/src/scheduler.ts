@@ -1,12 +1,15 @@
 import { type Db, withLease } from '@sluice/shared/db'
+import type { RetentionPolicy } from '@sluice/shared/operations'
 import { createQueueAdmin, type QueueLocation } from '@sluice/shared/queue'
-import { describeError, every, type Health, type Log } from '@sluice/shared/runtime'
+import { describeError, every, type Health, type Log, type Metrics } from '@sluice/shared/runtime'
 import { completedBodies } from './duties/completed-bodies.ts'
 import { crashes } from './duties/crashes.ts'
 import { failedJobs } from './duties/failed-jobs.ts'
 import { lostJobs } from './duties/lost-jobs.ts'
 import { oldJobs } from './duties/old-jobs.ts'
+import { partitions } from './duties/partitions.ts'
 import { redeliveries } from './duties/redeliveries.ts'
+import { retention } from './duties/retention.ts'
 import type { Duty } from './duty.ts'
 
 /** The first rounds wait so long for a connection to Redis. */
@@ -24,6 +27,8 @@ const QUEUE_DUTIES = [redeliveries, failedJobs, lostJobs, completedBodies, oldJo
 export function startScheduler(deps: {
   db: Db
   queue: QueueLocation | undefined
+  retention: RetentionPolicy
+  metrics: Metrics
   log: Log
 }): AsyncDisposable & { health(): Health } {
   const { db, queue, log } = deps
@@ -31,6 +36,8 @@ export function startScheduler(deps: {
   const connected = admin?.ready(CONNECT_LIMIT_MS)
   const duties = [
     ...DUTIES.map((create) => create({ db, log })),
+    partitions(deps),
+    ...(deps.retention.terms ? [retention(deps)] : []),
     ...(admin ? QUEUE_DUTIES.map((create) => create({ db, log, admin })) : []),
   ]
   const failing = new Map<Duty, string>()

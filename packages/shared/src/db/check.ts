@@ -4,6 +4,7 @@ import type { Log } from '../runtime/log.ts'
 import { networkCause } from '../runtime/unreachable.ts'
 import { schemaState } from './migrate.ts'
 import { createDb, type Db } from './pool.ts'
+import { checkPartitions } from './retention-check.ts'
 
 const NAME = 'Postgres'
 const MIN_VERSION = 140_000
@@ -31,7 +32,7 @@ export async function checkPostgres(db: Db): Promise<Check[]> {
     return [
       ...checkServer(rows[0] as Server),
       ...(db.isPooled ? [ok(NAME, BEHIND_POOLER)] : []),
-      await checkSchema(db),
+      ...(await checkSchema(db)),
       await checkClock(NAME, async () => {
         const { rows } = await db.pool.query(
           'select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms',
@@ -108,16 +109,19 @@ function checkStandbys(server: Server): Check[] {
   return [unsafe('Postgres', warn(NAME, `${count}, and no commit waits for one`, advice))]
 }
 
-async function checkSchema(db: Db): Promise<Check> {
+async function checkSchema(db: Db): Promise<Check[]> {
   const state = await schemaState(db.pool)
   switch (state) {
     case 'current':
-      return ok('Schema', 'current')
+      return [ok('Schema', 'current'), ...(await checkPartitions(db.pool))]
     case 'newer':
-      return warn('Schema', 'newer than this Sluice', 'Deploy the same version everywhere.')
+      return [
+        warn('Schema', 'newer than this Sluice', 'Deploy the same version everywhere.'),
+        ...(await checkPartitions(db.pool)),
+      ]
     case 'missing':
     case 'older':
-      return fail('Schema', state, 'Run `sluice migrate`.')
+      return [fail('Schema', state, 'Run `sluice migrate`.')]
     default:
       return state satisfies never
   }

@@ -132,7 +132,7 @@ export type LockedEvent = {
   readonly stored: StoredDelivery | null
 }
 
-export type StoredDelivery = {
+type StoredDelivery = {
   readonly bodySha256: Buffer
   readonly deliveryId: string
   readonly environment: string

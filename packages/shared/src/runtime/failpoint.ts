@@ -16,6 +16,7 @@ const FAILPOINTS = [
   'migrate-prepared',
   'migrate-bounded',
   'migrate-in-middle',
+  'retention-after-step',
 ] as const
 
 export type Failpoint = (typeof FAILPOINTS)[number]
