@@ -14,6 +14,38 @@ export {
   listDeadLetters,
 } from './dead-letter-queries.ts'
 export { letterOf, writeDeadLetters } from './dead-letters.ts'
+export { purgeTables } from './erase-files.ts'
+export { type ErasableJourney, findErasable, type Sought } from './erase-names.ts'
+export { eraseRows, keepKeysOut, keysOf } from './erase-rows.ts'
+export {
+  createBodyMatcher,
+  createMatcher,
+  keyOf,
+  searchEvents,
+  searchInbox,
+  searchLetters,
+  type Wanted,
+} from './erase-search.ts'
+export {
+  createErased,
+  createErasedSubjects,
+  createSubjectHash,
+  type Erased,
+  type ErasedSubjects,
+  type Subject,
+  textOf,
+} from './erased.ts'
+export {
+  addProgress,
+  type Erasure,
+  endErasure,
+  landingsEnded,
+  listErasures,
+  markErased,
+  readErasure,
+  readInstallation,
+  requestErasure,
+} from './erasures.ts'
 export { findEvent, type StoredEvent } from './event-queries.ts'
 export type { Job } from './event-row.ts'
 export { classifyFailure, isFullOfNotifications, isTooSlow } from './failure.ts'
@@ -49,3 +81,4 @@ export { type Connection, createDb, type Db, type TransactionLimits } from './po
 export { ANY_EVENT, type EventShape, probeLanding, shapeOf } from './probe.ts'
 export { announceProcess, checkProcesses, describeProcess } from './processes.ts'
 export { countRedeliveries } from './redeliveries.ts'
+export type { ErasureProgress } from './schema.ts'

@@ -13,6 +13,10 @@ const FAILPOINTS = [
   'sweeper-after-insert',
   'replay-in-transaction',
   'migrate-in-middle',
+  'erase-after-request',
+  'erase-after-rows',
+  'erase-after-jobs',
+  'erase-after-files',
 ] as const
 
 export type Failpoint = (typeof FAILPOINTS)[number]
