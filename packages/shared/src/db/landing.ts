@@ -4,6 +4,7 @@ import { ANONYMOUS_WINDOW_MS, anonymousEventKey } from '../idwise/identity.ts'
 import { toJourneyEvent } from '../journey/event.ts'
 import { failpoint } from '../runtime/failpoint.ts'
 import { resolveReplayed, writeDeadLetters } from './dead-letters.ts'
+import type { Erased } from './erased.ts'
 import { type BodyAs, bodySha256, bytesOf, type EventRow, type Job, readJob } from './event-row.ts'
 import {
   countDuplicates,
@@ -17,9 +18,10 @@ import {
 import { classifyFailure } from './failure.ts'
 import { nameOf } from './journey-rows.ts'
 import { type FoldOptions, foldTouched, lookUp, type Touched, touch } from './journeys.ts'
+import { keepOut } from './keep-out.ts'
 import type { Connection } from './pool.ts'
 
-export type LandingOutcome = 'landed' | 'duplicate' | 'late_duplicate' | 'conflict'
+export type LandingOutcome = 'landed' | 'duplicate' | 'late_duplicate' | 'conflict' | 'erased'
 
 export type LandOptions = FoldOptions & {
   /**
@@ -29,6 +31,8 @@ export type LandOptions = FoldOptions & {
   readonly withoutBody?: boolean
   /** Postgres' clock, ms since 1970. A time of receipt that is later comes from a wrong clock. */
   readonly now?: number
+  /** Of what nothing may be stored. */
+  readonly erased?: Erased
 }
 
 /**
@@ -38,7 +42,8 @@ export type LandOptions = FoldOptions & {
  * by key, rows that exist already by key, journeys by name.
  *
  * @returns for each job, in order: `landed` made the row; `duplicate` found it with the same bytes; `late_duplicate`
- * found that a row with these bytes has been dropped; `conflict` found other bytes, and is a dead letter now.
+ * found that a row with these bytes has been dropped; `conflict` found other bytes, and is a dead letter now;
+ * `erased` is of a journey or reference number of which nothing may be stored, and only has its key.
  * @throws what `pg` throws; the first failure loses the transaction
  */
 export async function landJobs(
@@ -49,12 +54,13 @@ export async function landJobs(
   if (jobs.length > 0) failpoint('worker-before-transaction')
   // Whole milliseconds, as in the events that a journey reads.
   const now = Math.floor(options.now ?? Number.POSITIVE_INFINITY)
-  const land = (bodyAs: BodyAs) =>
-    landEventRows(
-      connection,
-      jobs.map((job) => readJob(job, bodyAs, now)),
-      options,
-    )
+  const land = (bodyAs: BodyAs) => {
+    const rows = jobs.map((job) => readJob(job, bodyAs, now))
+    const { erased } = options
+    return erased && erased.size > 0
+      ? landUnlessErased(connection, rows, { ...options, erased })
+      : landEventRows(connection, rows, options)
+  }
   if (!options.withoutBody) return land('sent')
   await connection.query('savepoint rewritten')
   try {
@@ -65,6 +71,32 @@ export async function landJobs(
     await connection.query('rollback to savepoint rewritten')
     return land('none')
   }
+}
+
+async function landUnlessErased(
+  connection: Connection,
+  rows: readonly EventRow[],
+  { erased, ...options }: FoldOptions & { readonly erased: Erased },
+): Promise<LandingOutcome[]> {
+  const out = new Map<EventRow, number>()
+  for (const row of rows) {
+    const erasure = erased.of(row.environment, row.event)
+    if (erasure === undefined) continue
+    if (row.event.eventId === null) {
+      row.eventKey = anonymousEventKey(row.environment, bodySha256(row), row.job.envelope.at)
+    }
+    out.set(row, erasure)
+  }
+  if (out.size === 0) return landEventRows(connection, rows, options)
+  await keepOut(
+    connection,
+    [...out].map(([{ eventKey }, erasure]) => ({ eventKey, erasure })),
+  )
+  erased.stillComes(out.values())
+  const others = rows.filter((row) => !out.has(row))
+  const landed = others.length > 0 ? await landEventRows(connection, others, options) : []
+  const outcomes = new Map(others.map((row, index) => [row, landed[index] as LandingOutcome]))
+  return rows.map((row) => outcomes.get(row) ?? 'erased')
 }
 
 async function landEventRows(
@@ -152,7 +184,11 @@ async function settleOthers(
     connection,
     gone.map((row) => row.eventKey),
   )
-  const found = keyed.filter((entry): entry is Found => entry.there !== undefined && !isGone(entry.there))
+  // Whoever sends it, and whatever it says now.
+  for (const { row, there } of keyed) if (there?.n === null) outcomes.set(row, 'erased')
+  const found = keyed.filter(
+    (entry): entry is Found => entry.there !== undefined && entry.there.n !== null && !isGone(entry.there),
+  )
 
   const isSame = await compareBodies(connection, found)
   const duplicates = new Map<string, Further>()

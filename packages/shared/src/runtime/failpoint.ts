@@ -17,6 +17,10 @@ const FAILPOINTS = [
   'migrate-bounded',
   'migrate-in-middle',
   'retention-after-step',
+  'erase-after-request',
+  'erase-after-rows',
+  'erase-after-jobs',
+  'erase-after-files',
 ] as const
 
 export type Failpoint = (typeof FAILPOINTS)[number]
