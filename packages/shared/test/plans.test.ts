@@ -1,9 +1,9 @@
 import { createWorld, type World } from '@sluice/testkit/world'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { lockEvents } from '../src/db/events.ts'
 import { countRedeliveries, type Db, findEvent, findJourneys, readJourneyStory } from '../src/db/index.ts'
 import { readEvents } from '../src/db/journey-events.ts'
+import { lockEvents } from '../src/db/known-events.ts'
 import { eventKey, sha256 } from '../src/idwise/identity.ts'
 
 const WEEKS = 37
