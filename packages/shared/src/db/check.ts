@@ -7,7 +7,7 @@ import { createDb, type Db } from './pool.ts'
 import { checkPartitions } from './retention-check.ts'
 
 const NAME = 'Postgres'
-const MIN_VERSION = 130_000
+const MIN_VERSION = 140_000
 const MAX_CAUSE = 200
 const BEHIND_POOLER =
   'behind a pooler: statements have no names, and workers look into the inbox once a second'
@@ -78,7 +78,7 @@ function checkServer(server: Server): Check[] {
   return [
     server.number >= MIN_VERSION
       ? ok(NAME, `version ${version}`)
-      : fail(NAME, `version ${version}`, 'Use PostgreSQL 13 or later.'),
+      : fail(NAME, `version ${version}`, 'Use PostgreSQL 14 or later.'),
     isReadOnly
       ? fail(NAME, 'cannot be written to', 'Point DATABASE_URL at the primary, or end its read-only mode.')
       : ok(NAME, 'primary, can be written to'),
