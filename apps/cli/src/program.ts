@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { deadCommand } from './commands/dead.ts'
 import { doctorCommand } from './commands/doctor.ts'
+import { eraseCommand } from './commands/erase.ts'
 import { eventCommand } from './commands/event.ts'
 import { journeyCommand } from './commands/journey.ts'
 import { migrateCommand } from './commands/migrate.ts'
@@ -30,6 +31,7 @@ export function createProgram(): Command {
     .addCommand(deadCommand())
     .addCommand(relandCommand())
     .addCommand(retentionCommand())
+    .addCommand(eraseCommand())
     .addCommand(simulateCommand())
     .addCommand(verifyCommand())
   makeErrorsSafe(program)

@@ -16,6 +16,38 @@ export {
 } from './dead-letter-queries.ts'
 export { letterOf, writeDeadLetters } from './dead-letters.ts'
 export { detachPartition, dropDetached, listDetached, recordDropped } from './detach.ts'
+export { purgeTables } from './erase-files.ts'
+export { type ErasableJourney, findErasable, type Sought } from './erase-names.ts'
+export { eraseRows, keepKeysOut, keysOf } from './erase-rows.ts'
+export {
+  createBodyMatcher,
+  createMatcher,
+  keyOf,
+  searchEvents,
+  searchInbox,
+  searchLetters,
+  type Wanted,
+} from './erase-search.ts'
+export {
+  createErased,
+  createErasedSubjects,
+  createSubjectHash,
+  type Erased,
+  type ErasedSubjects,
+  type Subject,
+  textOf,
+} from './erased.ts'
+export {
+  addProgress,
+  type Erasure,
+  endErasure,
+  landingsEnded,
+  listErasures,
+  markErased,
+  readErasure,
+  readInstallation,
+  requestErasure,
+} from './erasures.ts'
 export { findEvent, type GoneEvent, type StoredEvent } from './event-queries.ts'
 export type { Job } from './event-row.ts'
 export { classifyFailure, isFullOfNotifications, isTooSlow, isWithoutPartition } from './failure.ts'
@@ -79,3 +111,4 @@ export {
   settleTerms,
   type Terms,
 } from './retention-state.ts'
+export type { ErasureProgress } from './schema.ts'

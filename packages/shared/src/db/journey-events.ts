@@ -59,8 +59,8 @@ export async function readEarlierEvents(
 }
 
 /**
- * Reads the events of journeys whose rows the caller has locked, coalesced or not. Events that may be gone come from the
- * journey's base.
+ * Reads the events of journeys whose rows the caller has locked, coalesced or not. Events that may be gone come from
+ * the journey's base.
  *
  * @param journeys each with about how many events it has
  * @param isBounded looks only at events since the journey's first one, as its row has it

@@ -16,6 +16,7 @@ import {
 import { OPEN_CONFLICT, type StoredJourneyEvent } from '../journey/event.ts'
 import type { Journey } from '../journey/fold.ts'
 
+/** This file is long, because it has every table. */
 const bytea = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => 'bytea' })
 const time = <Name extends string>(name: Name) => timestamp(name, { withTimezone: true, mode: 'date' })
 
@@ -111,38 +112,54 @@ export const retention = pgTable('retention', {
   acceptedBy: text('accepted_by'),
 })
 
-/**
- * One row per erasure of a journey or a reference number.
- *
- * State: requested when the row is written, so that no content of the subject lands any more → `erased_at`: no query
- * finds it → `purged_at`: no file of the stores has its bytes.
- */
-export const erasures = pgTable(
-  'erasures',
-  {
-    n: bigint('n', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
-    /** journey, reference */
-    kind: text('kind').notNull(),
-    /** HMAC-SHA-256 of kind, environment and id with the key of this installation: the id itself is not kept. */
-    subject: bytea('subject').notNull(),
-    actor: text('actor').notNull(),
-    reason: text('reason'),
-    requestedAt: time('requested_at').notNull().defaultNow(),
-    erasedAt: time('erased_at'),
-    purgedAt: time('purged_at'),
-    /** The signed receipt; null until the content is erased. */
-    receipt: jsonb('receipt'),
-    /** Events that came after the erasure and landed as keys alone. */
-    late: integer('late').notNull().default(0),
-    lastLateAt: time('last_late_at'),
-  },
-  (table) => [index('erasures_by_subject').on(table.subject)],
-)
+/** `tables` are those whose files had rows of it. */
+export type ErasureProgress = {
+  readonly counts: Readonly<Record<string, number>>
+  readonly tombstones: number
+  readonly tables: readonly string[]
+}
 
-/** The secret of this installation, made by the migration: for the subjects of erasures and the receipts' signature. */
+/**
+ * One row per erasure of a journey or a reference number. `installation.erasures` counts them.
+ *
+ * State: requested when the row is written, so that no content of the subjects lands any more → `erased_at`: no query
+ * finds any → `purged_at`: the stores have rewritten their files.
+ */
+export const erasures = pgTable('erasures', {
+  n: bigint('n', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+  /** journey, reference */
+  kind: text('kind').notNull(),
+  /**
+   * HMAC-SHA-256 of kind, environment and id with the key of this installation: the ids themselves are not kept. Of a
+   * reference number also those of its journeys.
+   */
+  subjects: bytea('subjects').array().notNull(),
+  actor: text('actor').notNull(),
+  reason: text('reason'),
+  requestedAt: time('requested_at').notNull().defaultNow(),
+  erasedAt: time('erased_at'),
+  purgedAt: time('purged_at'),
+  /** What was deleted so far, so that an interrupted erasure can tell all of it. */
+  progress: jsonb('progress')
+    .$type<ErasureProgress>()
+    .notNull()
+    .default({ counts: {}, tombstones: 0, tables: [] }),
+  /** The signed receipt; null until the erasure has ended. */
+  receipt: jsonb('receipt'),
+  /** Events that came after the erasure and landed as keys alone. */
+  late: integer('late').notNull().default(0),
+  lastLateAt: time('last_late_at'),
+})
+
+/** It has one row. */
 export const installation = pgTable('installation', {
   id: boolean('id').primaryKey().default(true),
+  /** Made by the migration: for the subjects of erasures and the signatures of receipts. */
   secret: bytea('secret').notNull(),
+  /** How many erasures have been requested: a worker that knows fewer reads them before it lands anything. */
+  erasures: bigint('erasures', { mode: 'number' }).notNull().default(0),
+  /** The SHA-256 of the newest receipt; null if there is none. */
+  lastReceipt: bytea('last_receipt'),
 })
 
 /**

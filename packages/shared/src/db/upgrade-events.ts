@@ -1,3 +1,4 @@
+import { failpoint } from '../runtime/failpoint.ts'
 import { withLease } from './lease.ts'
 import type { Connection, Db } from './pool.ts'
 
@@ -19,6 +20,8 @@ export type EventsBound = {
 }
 
 const PAGE_ROWS = 20_000
+/** Short, so that another run soon goes on if one is killed. */
+const LEASE_MS = 6_000
 /** No transaction of a worker takes as long. */
 const LONGEST_TRANSACTION_MS = 60_000
 
@@ -44,16 +47,18 @@ const INDEXES = [
 /** @returns false if another process is preparing them */
 export async function prepareEvents(db: Db, report: (line: string) => void): Promise<boolean> {
   let done = false
-  await withLease(db, 'upgrade_events', async () => {
+  const work = async () => {
     await db.pool.query(TABLES)
     for (const [name, on] of INDEXES) {
       report(`index ${name}`)
       await makeIndex(db, name, on)
     }
+    failpoint('migrate-while-preparing')
     report('keys of the events that are stored')
     await writeKeys(db, await oldest(db.pool), report)
     done = true
-  })
+  }
+  await withLease(db, 'upgrade_events', work, LEASE_MS)
   return done
 }
 

@@ -12,8 +12,15 @@ const FAILPOINTS = [
   'worker-after-dead-letter',
   'sweeper-after-insert',
   'replay-in-transaction',
+  'migrate-while-preparing',
+  'migrate-prepared',
+  'migrate-bounded',
   'migrate-in-middle',
   'retention-after-step',
+  'erase-after-request',
+  'erase-after-rows',
+  'erase-after-jobs',
+  'erase-after-files',
 ] as const
 
 export type Failpoint = (typeof FAILPOINTS)[number]

@@ -51,7 +51,7 @@ export function createMetrics() {
     }),
 
     // Worker
-    /** outcome: landed, duplicate, late_duplicate, conflict, dead_letter, retried, delayed */
+    /** outcome: landed, duplicate, late_duplicate, conflict, erased, dead_letter, retried, delayed */
     handled: new Counter({
       name: 'sluice_handled_total',
       help: 'Events handled by the worker, by way and outcome',
