@@ -1,11 +1,14 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   acceptTerms,
+  checkPostgres,
+  checkRetention,
   createDb,
   type Db,
   discardDeadLetter,
+  ensurePartitions,
   findEvent,
   type Job,
   landJobs,
@@ -16,12 +19,21 @@ import {
 } from '@sluice/shared/db'
 import { encodeRaw } from '@sluice/shared/envelope'
 import { identify, parseEvent } from '@sluice/shared/idwise'
-import { listArchives, readArchive, retainOnce, rewriteArchive } from '@sluice/shared/operations'
+import {
+  listArchives,
+  readArchive,
+  removeUnfinished,
+  retainOnce,
+  rewriteArchive,
+  surveyRetention,
+} from '@sluice/shared/operations'
 import { createLog } from '@sluice/shared/runtime'
 import { finishedJourney } from '@sluice/testkit/event'
+import { startPgBouncer } from '@sluice/testkit/pgbouncer'
 import { PROGRAMS, run } from '@sluice/testkit/process'
+import { program } from '@sluice/testkit/programs'
 import { createWorld, eventually, openDoor, openWorker, type World } from '@sluice/testkit/world'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 
 const DAY_MS = 86_400_000
 const log = createLog('test', 'silent')
@@ -39,7 +51,7 @@ const TERMS: Terms = { events: 30, keys: null, deadLetters: null, archive: false
 /** A round with terms, as the scheduler makes one. */
 const round = (terms: Partial<Terms> = {}, archiveDir?: string, db: Db = world.db) =>
   retainOnce(
-    { db, log },
+    { db, log, stop: new AbortController().signal },
     { period: 'month', terms: { ...TERMS, archive: archiveDir !== undefined, ...terms }, archiveDir },
   )
 const accept = () => acceptTerms(world.db, { actor: 'tester' })
@@ -234,6 +246,59 @@ describe('retention', () => {
   })
 })
 
+it('people see what is older than its term, what is no longer stored, and what must be accepted', async () => {
+  await land(jobOf({ journeyId: 'j', eventId: 'old' }), jobOf({ journeyId: 'j', eventId: 'other' }))
+  const old = await age(60)
+  await land(jobOf({ journeyId: 'j', eventId: 'new' }))
+  const until = (await listPartitions(world.db.pool)).find(({ name }) => name === old)?.until as Date
+  const sluice = async (...args: string[]) => {
+    const cli = stack.use(run(PROGRAMS.cli, args, world.env))
+    return { code: await cli.exited, output: cli.output() }
+  }
+  expect(await accept()).toBe(null)
+
+  await round({ keys: 50 })
+  expect(await surveyRetention(world.db)).toMatchObject({
+    needsAcceptance: true,
+    overdue: { partitions: 1, newest: expect.any(Date) },
+  })
+  expect(await checkRetention(world.db)).toMatchObject([
+    { level: 'warn', text: expect.stringContaining('not accepted') },
+  ])
+
+  const accepted = await sluice('retention', 'accept', '--actor', 'me', '--reason', 'policy')
+  expect(accepted.output).toContain('Accepted: events 30 days, keys 50 days')
+  expect(await checkRetention(world.db)).toMatchObject([
+    { level: 'warn', text: 'events are kept 29 days longer than the term' },
+  ])
+  await round({ keys: 80 })
+  expect(await checkRetention(world.db)).toMatchObject([{ level: 'ok' }])
+  const [shown, event, journey] = await Promise.all([
+    sluice('retention'),
+    sluice('event', 'old'),
+    sluice('journey', 'j'),
+  ])
+  expect(shown.output).toMatch(/accepted +events 30 days, keys 80 days.*, by me[\s\S]*\nevents_/)
+  expect(event).toMatchObject({ code: 0, output: expect.stringMatching(/no longer stored \(dropped\)/) })
+  expect(journey.output).toContain(`2 events before ${until.toISOString().slice(0, 10)} are no longer stored`)
+})
+
+it('partitions are made for the time ahead, also into a hole', async () => {
+  const all = await listPartitions(world.db.pool)
+  const [first] = all
+  await world.rows(`drop table ${first?.name}`)
+  expect(await checkPartitionsOf(world)).toMatchObject([{ level: 'fail' }])
+  const made = await ensurePartitions(world.db, 'day')
+  const now = await listPartitions(world.db.pool)
+  expect(made.length).toBeGreaterThan(0)
+  expect(now.length).toBe(all.length - 1 + made.length)
+  expect(await checkPartitionsOf(world)).toMatchObject([{ level: 'ok' }])
+  expect(await ensurePartitions(world.db, 'day')).toEqual([])
+})
+
+const checkPartitionsOf = async ({ db }: World) =>
+  (await checkPostgres(db)).filter(({ name }) => name === 'Partitions')
+
 describe('an archive', () => {
   it('has every column of every event, is read back before the drop, and can be rewritten', async () => {
     const dir = await archiveDir()
@@ -264,6 +329,10 @@ describe('an archive', () => {
     for await (const line of readArchive(dir, old)) left.push(JSON.parse(line).event_id)
     expect(left.sort()).toEqual(['b\u2028', 'c'])
     expect(await rewriteArchive(dir, old, () => true)).toBe(0)
+
+    await writeFile(join(dir, `.${old}.1.tmp`), 'left by a crash')
+    await removeUnfinished(dir)
+    expect((await readdir(dir)).sort()).toEqual([`${old}.json`, `${old}.jsonl.gz`])
   })
 
   it('that is damaged, or lacks an event, is written anew before anything is dropped', async () => {
@@ -358,6 +427,20 @@ describe('a partition', () => {
     expect(await world.rows("select events from journeys where journey_id = 'j60'")).toEqual([
       { events: landed + 1 },
     ])
+  })
+
+  it.skipIf(!program('pgbouncer'))('goes through a pooler as well', async () => {
+    await land(jobOf({ journeyId: 'j' }))
+    const old = await age(40)
+    await round()
+    await accept()
+    const binary = program('pgbouncer') ?? ''
+    const { through } = stack.use(await startPgBouncer(binary, inject('postgresUrl'), 'transaction'))
+    const url = through(world.databaseUrl)
+    const db = stack.use(createDb(url, { max: 2, statementMs: 10_000, log, name: 'scheduler' }))
+    await round({}, undefined, db)
+    expect(db.isPooled).toBe(true)
+    expect(await tables()).not.toContain(old)
   })
 
   it('that somebody else has detached is left alone', async () => {

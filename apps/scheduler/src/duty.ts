@@ -15,7 +15,8 @@ export type Duty = {
   readonly lease?: string
   /** Whether it is done once more when the scheduler ends. */
   readonly isDoneAtEnd?: true
-  run(): Promise<void>
+  /** @param stop is aborted when the scheduler ends, which waits for the duty */
+  run(stop: AbortSignal): Promise<void>
 }
 
 export type DutyDeps = { readonly db: Db; readonly log: Log }

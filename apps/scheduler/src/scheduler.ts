@@ -15,6 +15,7 @@ import type { Duty } from './duty.ts'
 /** The first rounds wait so long for a connection to Redis. */
 const CONNECT_LIMIT_MS = 1_000
 
+const NEVER = new AbortController().signal
 const DUTIES = [crashes]
 const QUEUE_DUTIES = [redeliveries, failedJobs, lostJobs, completedBodies, oldJobs]
 
@@ -42,9 +43,15 @@ export function startScheduler(deps: {
   ]
   const failing = new Map<Duty, string>()
 
-  async function perform(duty: Duty): Promise<void> {
+  async function perform(duty: Duty, stop: AbortSignal): Promise<void> {
     await connected
-    await (duty.lease ? withLease(db, duty.lease, duty.run) : duty.run())
+    const run = () => duty.run(stop)
+    try {
+      await (duty.lease ? withLease(db, duty.lease, run) : run())
+    } catch (error) {
+      // A duty that takes long ends early with the scheduler.
+      if (!stop.aborted) throw error
+    }
     if (failing.delete(duty) && failing.size === 0) log.info('all duties are done again')
   }
   /** One line for an outage, in which most duties fail. */
@@ -58,7 +65,7 @@ export function startScheduler(deps: {
   }
 
   const loops = duties.map((duty) =>
-    every(duty.everyMs, () => perform(duty), { onError: (error) => failed(duty, error) }),
+    every(duty.everyMs, (stop) => perform(duty, stop), { onError: (error) => failed(duty, error) }),
   )
   return {
     health: () => ({
@@ -69,7 +76,7 @@ export function startScheduler(deps: {
       await Promise.all(loops.map((loop) => loop[Symbol.asyncDispose]()))
       // If a store is away, the next scheduler does it.
       await Promise.all(
-        duties.filter((duty) => duty.isDoneAtEnd).map((duty) => perform(duty).catch(() => {})),
+        duties.filter((duty) => duty.isDoneAtEnd).map((duty) => perform(duty, NEVER).catch(() => {})),
       )
       await admin?.[Symbol.asyncDispose]()
     },

@@ -6,5 +6,5 @@ export const retention = ({ db, log, retention: policy }: RetentionDutyDeps): Du
   name: 'retention',
   everyMs: 600_000,
   lease: 'sluice retention',
-  run: () => retainOnce({ db, log }, policy),
+  run: (stop) => retainOnce({ db, log, stop }, policy),
 })

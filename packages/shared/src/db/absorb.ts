@@ -7,7 +7,9 @@ import { foldJourneys } from './journeys.ts'
 import { type Partition, quoted } from './partitions.ts'
 import type { Connection, Db } from './pool.ts'
 
+/** Others wait for the rows of journeys that one transaction absorbs: so it takes few, or few with many events. */
 const JOURNEYS = 200
+const EVENTS = 5_000
 const IDS = 5_000
 
 /**
@@ -16,9 +18,14 @@ const IDS = 5_000
  *
  * @returns how many journeys were written
  */
-export async function absorbPartition(db: Db, { name, until }: Partition): Promise<number> {
+export async function absorbPartition(
+  db: Db,
+  { name, until }: Partition,
+  stop: AbortSignal,
+): Promise<number> {
   let absorbed = 0
   for await (const names of journeysIn(db.pool, name, until)) {
+    stop.throwIfAborted()
     absorbed += names.length
     await db.landingTransaction((connection) => absorb(connection, names, until))
   }
@@ -94,15 +101,33 @@ async function* journeysIn(
       [after],
     )
     if (ids.length === 0) return
-    const { rows } = await connection.query<JourneyName>(
-      `select distinct e.environment, e.journey_id as "journeyId" from unnest($1::text[]) as page(id)
+    const { rows } = await connection.query<JourneyName & { events: number }>(
+      `select e.environment, e.journey_id as "journeyId", count(*)::int as events from unnest($1::text[]) as page(id)
         join ${quoted(partition)} e on e.journey_id = page.id
         where not exists (select from journeys j where j.environment = e.environment
-          and j.journey_id = e.journey_id and j.base_until >= $2)`,
+          and j.journey_id = e.journey_id and j.base_until >= $2)
+        group by 1, 2`,
       [ids.map(({ id }) => id), until],
     )
     const sorted = rows.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
-    for (let n = 0; n < sorted.length; n += JOURNEYS) yield sorted.slice(n, n + JOURNEYS)
+    yield* groupsOf(sorted)
     after = ids.at(-1)?.id as string
   }
+}
+
+function* groupsOf(
+  journeys: readonly (JourneyName & { readonly events: number })[],
+): Generator<JourneyName[]> {
+  let group: JourneyName[] = []
+  let total = 0
+  for (const { events, ...name } of journeys) {
+    if (group.length === JOURNEYS || (group.length > 0 && total + events > EVENTS)) {
+      yield group
+      group = []
+      total = 0
+    }
+    group.push(name)
+    total += events
+  }
+  if (group.length > 0) yield group
 }

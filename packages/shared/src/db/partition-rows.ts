@@ -48,10 +48,11 @@ function addContent(some: Content, more: Content): Content {
 /** The start of a key, which `Content` combines. */
 const KEY_START = `('x' || encode(substring(event_key for 8), 'hex'))::bit(64)::bigint`
 
-export async function contentOf(connection: Connection, table: string): Promise<Content> {
+export async function contentOf(connection: Connection, table: string, stop: AbortSignal): Promise<Content> {
   let content = NO_CONTENT
   const wanted = `count(*)::int as events, coalesce(bit_xor(${KEY_START}), 0)::text as keys from ${quoted(table)}`
   for await (const { rows } of pagesOf<{ events: number; keys: string }>(connection, table, wanted)) {
+    stop.throwIfAborted()
     for (const { events: count, keys } of rows)
       content = addContent(content, { events: count, keys: BigInt(keys) })
   }

@@ -12,7 +12,7 @@ const HOUR_MS = 3_600_000
  *
  * @returns how many
  */
-export async function deleteKeys(db: Db, before: Date): Promise<number> {
+export async function deleteKeys(db: Db, before: Date, stop: AbortSignal): Promise<number> {
   const { rows } = await db.pool.query<{ since: Date | null; limit: Date | null }>(
     'select keys_before as since, least(dropped_before, $1::timestamptz) as limit from retention where dropped_before is not null',
     [before],
@@ -22,6 +22,7 @@ export async function deleteKeys(db: Db, before: Date): Promise<number> {
   let deleted = 0
   let stepMs = HOUR_MS
   for (let since = rows[0]?.since ?? START; since < limit; ) {
+    stop.throwIfAborted()
     const until = new Date(Math.min(since.getTime() + stepMs, limit.getTime()))
     const { rowCount } = await db.pool.query(DELETE_KEYS, [since, until, KEYS])
     const count = rowCount ?? 0
@@ -44,8 +45,9 @@ const RECORD_KEYS = 'update retention set keys_before = greatest(keys_before, $1
  *
  * @returns how many
  */
-export async function deleteDeadLetters(db: Db, before: Date): Promise<number> {
+export async function deleteDeadLetters(db: Db, before: Date, stop: AbortSignal): Promise<number> {
   for (let deleted = 0; ; ) {
+    stop.throwIfAborted()
     const { rowCount } = await db.pool.query(
       `delete from dead_letters where id = any(array(
         select id from dead_letters where state in ('resolved', 'discarded') and last_failed_at < $1

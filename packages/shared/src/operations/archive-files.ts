@@ -24,6 +24,7 @@ export type Manifest = z.output<typeof manifestSchema>
 /** An event of an archive: the columns of `events`, bytes as hex, and `raw` as base64. */
 type ArchivedEvent = Readonly<Record<string, unknown>>
 
+const NEVER = new AbortController().signal
 const ENDING = '.jsonl.gz'
 const fileOf = (dir: string, partition: string) => join(dir, `${partition}${ENDING}`)
 const manifestOf = (dir: string, partition: string) => join(dir, `${partition}.json`)
@@ -32,8 +33,16 @@ const HEAD = /^\{"event_key":"([0-9a-f]{64})","processed_at":"([^"]+)"/
 
 /** The partitions of which a folder has an archive. */
 export async function listArchives(dir: string): Promise<string[]> {
-  const names = await readdir(dir)
+  const names = await namesIn(dir)
   return names.flatMap((name) => (name.endsWith(ENDING) ? [name.slice(0, -ENDING.length)] : [])).sort()
+}
+
+/** The names of the files in a folder, which may be missing. */
+async function namesIn(dir: string): Promise<string[]> {
+  return readdir(dir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw error
+  })
 }
 
 /** The lines of an archive. */
@@ -67,11 +76,11 @@ export async function writeArchive(
   release: string,
 ): Promise<Manifest> {
   await mkdir(dir, { recursive: true, mode: 0o700 })
-  await removeLeftovers(dir, partition)
+  await removeUnfinished(dir, partition)
   const seen = createSummary()
   const hash = createHash('sha256')
   let bytes = 0
-  const file = join(dir, `.${partition}.${randomUUID()}`)
+  const file = join(dir, `.${partition}.${randomUUID()}.tmp`)
   await pipeline(
     async function* () {
       for await (const line of lines) {
@@ -107,11 +116,19 @@ export async function writeArchive(
   return manifest
 }
 
-/** What a crash has left of an earlier try. */
-async function removeLeftovers(dir: string, partition: string): Promise<void> {
-  const names = await readdir(dir)
-  const left = names.filter((name) => name.startsWith(`.${partition}.`))
+/** Removes what a crash has left of archives that were being written; a process that writes one now fails. */
+export async function removeUnfinished(dir: string, partition?: string): Promise<void> {
+  const names = await namesIn(dir)
+  const left = names.filter(
+    (name) => name.endsWith('.tmp') && (partition === undefined || name.startsWith(`.${partition}.`)),
+  )
   await Promise.all(left.map((name) => rm(join(dir, name), { force: true })))
+}
+
+/** Removes an archive that is no good. */
+export async function removeArchive(dir: string, partition: string): Promise<void> {
+  await rm(manifestOf(dir, partition), { force: true })
+  await rm(fileOf(dir, partition), { force: true })
 }
 
 /**
@@ -122,21 +139,26 @@ async function removeLeftovers(dir: string, partition: string): Promise<void> {
 export async function verifyArchive(
   dir: string,
   partition: string,
+  stop: AbortSignal = NEVER,
 ): Promise<{ manifest: Manifest; keys: bigint } | undefined> {
   try {
     const manifest = manifestSchema.parse(JSON.parse(await readFile(manifestOf(dir, partition), 'utf8')))
-    if ((await sha256Of(fileOf(dir, partition))) !== manifest.sha256) return undefined
+    if ((await sha256Of(fileOf(dir, partition), stop)) !== manifest.sha256) return undefined
     const seen = createSummary()
-    for await (const line of readArchive(dir, partition)) seen.add(line)
+    for await (const line of readArchive(dir, partition)) {
+      stop.throwIfAborted()
+      seen.add(line)
+    }
     return seen.events === manifest.events ? { manifest, keys: seen.keys } : undefined
   } catch {
+    stop.throwIfAborted()
     return undefined
   }
 }
 
-async function sha256Of(file: string): Promise<string> {
+async function sha256Of(file: string, stop: AbortSignal): Promise<string> {
   const hash = createHash('sha256')
-  for await (const chunk of createReadStream(file)) hash.update(chunk)
+  for await (const chunk of createReadStream(file, { signal: stop })) hash.update(chunk)
   return hash.digest('hex')
 }
 

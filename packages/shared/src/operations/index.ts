@@ -12,7 +12,7 @@ export {
   rebuildJourneys,
   type StoredEvent,
 } from '../db/index.ts'
-export { listArchives, readArchive, rewriteArchive } from './archive-files.ts'
+export { listArchives, readArchive, removeUnfinished, rewriteArchive } from './archive-files.ts'
 export { auditOnceLanded } from './audit.ts'
 export { type Backlog, countBacklog } from './backlog.ts'
 export { type ActResult, actOnDeadLetters, type DeadLetterActName } from './dead-letters.ts'

@@ -21,7 +21,9 @@ import { ensureArchive } from './archive.ts'
 import { surveyRetention } from './retention.ts'
 import type { RetentionPolicy } from './retention-settings.ts'
 
-type Deps = { readonly db: Db; readonly log: Log; readonly archiveDir: string | undefined }
+/** `stop` ends a round early: the next one goes on. */
+type Round = { readonly db: Db; readonly log: Log; readonly stop: AbortSignal }
+type Deps = Round & { readonly archiveDir: string | undefined }
 
 /** How often a partition is tried that a transaction keeps. */
 const TRIES = 2
@@ -35,18 +37,19 @@ const TRIES = 2
  * goes on.
  */
 export async function retainOnce(
-  { db, log }: { db: Db; log: Log },
+  { db, log, stop }: Round,
   { terms, archiveDir }: RetentionPolicy,
 ): Promise<void> {
   if (!terms) return
   const { allowed, isNew } = await settleTerms(db, terms)
   const state = await readRetention(db.pool)
   if (isNew) await announce(db, log, terms)
-  const deps = { db, log, archiveDir: allowed.archive ? archiveDir : undefined }
+  const deps = { db, log, stop, archiveDir: allowed.archive ? archiveDir : undefined }
   const partitions = await listPartitions(db.pool)
   const going = overduePartitions(partitions, allowed.events, state.now)
   // One partition at a time can be detaching, and it is the first to go.
   for (const partition of going.toSorted((a, b) => Number(b.isDetaching) - Number(a.isDetaching))) {
+    stop.throwIfAborted()
     if (!(await dropEvents(deps, partition))) break
   }
   if (allowed.events !== null) await dropTables(deps)
@@ -63,12 +66,12 @@ async function announce(db: Db, log: Log, terms: Terms): Promise<void> {
 }
 
 /** @returns false if a transaction that stays open keeps the partition */
-async function dropEvents({ db, log, archiveDir }: Deps, partition: Partition): Promise<boolean> {
+async function dropEvents({ db, log, stop, archiveDir }: Deps, partition: Partition): Promise<boolean> {
   const { name, until } = partition
   if (!partition.isDetaching) {
-    const journeys = await absorbPartition(db, partition)
+    const journeys = await absorbPartition(db, partition, stop)
     failpoint('retention-after-step')
-    const archive = archiveDir && (await ensureArchive(db, archiveDir, name))
+    const archive = archiveDir && (await ensureArchive(db, archiveDir, name, stop))
     failpoint('retention-after-step')
     await recordDropped(db, partition)
     log.info({ partition: name, until, journeys, ...(archive && { archived: archive.events }) }, 'events go')
@@ -85,21 +88,21 @@ async function dropEvents({ db, log, archiveDir }: Deps, partition: Partition): 
   return false
 }
 
-async function dropTables({ db, log, archiveDir }: Deps): Promise<void> {
+async function dropTables({ db, log, stop, archiveDir }: Deps): Promise<void> {
   for (const table of await listDetached(db.pool)) {
     // Nothing changes here any more. If it was not archived, or something had changed, it is archived now.
-    if (archiveDir) await ensureArchive(db, archiveDir, table.name)
+    if (archiveDir) await ensureArchive(db, archiveDir, table.name, stop)
     if (await dropDetached(db, table))
       log.info({ partition: table.name, until: table.until }, 'events dropped')
     else log.warn({ partition: table.name }, 'a transaction that stays open keeps a table; it goes later')
   }
 }
 
-async function deleteRows({ db, log }: Deps, { keys, deadLetters }: Terms, now: Date): Promise<void> {
+async function deleteRows({ db, log, stop }: Deps, { keys, deadLetters }: Terms, now: Date): Promise<void> {
   const [keysBefore, lettersBefore] = [limitOf(keys, now), limitOf(deadLetters, now)]
   const gone = {
-    keys: keysBefore ? await deleteKeys(db, keysBefore) : 0,
-    deadLetters: lettersBefore ? await deleteDeadLetters(db, lettersBefore) : 0,
+    keys: keysBefore ? await deleteKeys(db, keysBefore, stop) : 0,
+    deadLetters: lettersBefore ? await deleteDeadLetters(db, lettersBefore, stop) : 0,
   }
   if (gone.keys + gone.deadLetters > 0) log.info(gone, 'rows older than their term are deleted')
 }
