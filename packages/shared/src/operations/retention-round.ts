@@ -17,7 +17,7 @@ import {
   type Terms,
 } from '../db/index.ts'
 import { failpoint, type Log } from '../runtime/index.ts'
-import { ensureArchive } from './archive.ts'
+import { archivePartition, keepArchive } from './archive.ts'
 import { surveyRetention } from './retention.ts'
 import type { RetentionPolicy } from './retention-settings.ts'
 
@@ -71,10 +71,10 @@ async function dropEvents({ db, log, stop, archiveDir }: Deps, partition: Partit
   if (!partition.isDetaching) {
     const journeys = await absorbPartition(db, partition, stop)
     failpoint('retention-after-step')
-    const archive = archiveDir && (await ensureArchive(db, archiveDir, name, stop))
+    const archived = archiveDir && (await archivePartition(db, { dir: archiveDir, table: name, stop }))
     failpoint('retention-after-step')
     await recordDropped(db, partition)
-    log.info({ partition: name, until, journeys, ...(archive && { archived: archive.events }) }, 'events go')
+    log.info({ partition: name, until, journeys, ...(archiveDir && { archived }) }, 'events go')
     failpoint('retention-after-step')
   }
   for (let tries = 1; tries <= TRIES; tries++) {
@@ -90,8 +90,7 @@ async function dropEvents({ db, log, stop, archiveDir }: Deps, partition: Partit
 
 async function dropTables({ db, log, stop, archiveDir }: Deps): Promise<void> {
   for (const table of await listDetached(db.pool)) {
-    // Nothing changes here any more. If it was not archived, or something had changed, it is archived now.
-    if (archiveDir) await ensureArchive(db, archiveDir, table.name, stop)
+    if (archiveDir) await keepArchive(db, { dir: archiveDir, table: table.name, stop })
     if (await dropDetached(db, table))
       log.info({ partition: table.name, until: table.until }, 'events dropped')
     else log.warn({ partition: table.name }, 'a transaction that stays open keeps a table; it goes later')
