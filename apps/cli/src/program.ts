@@ -6,6 +6,7 @@ import { eventCommand } from './commands/event.ts'
 import { journeyCommand } from './commands/journey.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { relandCommand } from './commands/reland.ts'
+import { retentionCommand } from './commands/retention.ts'
 import { simulateCommand } from './commands/simulate.ts'
 import { startCommand } from './commands/start.ts'
 import { verifyCommand } from './commands/verify.ts'
@@ -29,6 +30,7 @@ export function createProgram(): Command {
     .addCommand(journeyCommand())
     .addCommand(deadCommand())
     .addCommand(relandCommand())
+    .addCommand(retentionCommand())
     .addCommand(eraseCommand())
     .addCommand(simulateCommand())
     .addCommand(verifyCommand())

@@ -143,7 +143,7 @@ describe('data in a store that did not come from Sluice', () => {
   it.each([
     ['an envelope of a later version', { v: 2, env: 'live', at: 1, arrival: 'a', raw: '{}' }],
     ['an envelope without body', { v: 1, env: 'live', at: 1, arrival: 'a' }],
-    ['an envelope of an unknown environment', { v: 1, env: 'prod', at: 1, arrival: 'a', raw: '{}' }],
+    ['an envelope whose environment is no name', { v: 1, env: 'Prod!', at: 1, arrival: 'a', raw: '{}' }],
     [
       'an envelope of a time that no database knows',
       { v: 1, env: 'live', at: 9e15, arrival: 'a', raw: '{}' },

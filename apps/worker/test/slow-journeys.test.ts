@@ -187,6 +187,8 @@ it('a journey many of whose events must be read lands alone, in one slot at a ti
       body_sha256, delivery_id, received_at, via)
     select sha256(n::text::bytea), 'live', 'Finished Journey', 'finished_journey', n::text, 'long', 'D' || n, '', '', n::text,
       now(), 'redis' from generate_series(1, 600) n`)
+  // As if somebody had deleted the journey's row.
+  await world.rows(`insert into lost_journeys values ('live', 'long')`)
   let now = 0
   const slowJourneys = createSlowJourneys(() => now)
   const consume = createConsume({ ...deps, slowJourneys })

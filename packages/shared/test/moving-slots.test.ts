@@ -5,7 +5,9 @@ import { shardPrefix } from '@sluice/shared/queue'
 import { finishedJourney } from '@sluice/testkit/event'
 import { createRedisCluster, moveSlot, type RedisCluster } from '@sluice/testkit/redis-cluster'
 import { createWorld, eventually, openDoor, openWorker } from '@sluice/testkit/world'
+import type { Cluster, Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { connectRedis } from '../src/queue/connection.ts'
 
 const SENDERS = 4
 const BACKLOG = 400
@@ -55,4 +57,17 @@ describe('a Redis Cluster whose slots move while jobs wait in them', async () =>
     await eventually(async () => (await lost()).length === 0, 45_000)
     expect(await world.rows('select reason from dead_letters')).toEqual([])
   }, 120_000)
+
+  it('ends no process when the node to which a slot moves hangs', async () => {
+    const client = stack.adopt(connectRedis(cluster.url, 'ingest') as Cluster, (c) => c.disconnect())
+    client.on('error', () => {})
+    await eventually(() => client.status === 'ready' && client.nodes().length === 3)
+    const [node] = client.nodes() as [Redis]
+    const server = cluster.nodes.find(({ port }) => port === node.options.port)
+    server?.signal('SIGSTOP')
+    stack.defer(() => server?.signal('SIGCONT'))
+    // Otherwise it rejects, and ioredis has no handler for that.
+    await expect(node.asking()).resolves.toBeUndefined()
+    server?.signal('SIGCONT')
+  })
 })

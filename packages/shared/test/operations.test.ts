@@ -36,7 +36,12 @@ describe('operations on a database without Redis', () => {
     const found = await lookUpEvent(stores, 'end')
     expect([found.events.length, found.deadLetters.length, found.waiting]).toEqual([1, 1, undefined])
     const waiting = { inbox: 0, queue: null }
-    expect(await lookUpEvent(stores, 'elsewhere')).toEqual({ events: [], deadLetters: [], waiting })
+    expect(await lookUpEvent(stores, 'elsewhere')).toEqual({
+      events: [],
+      deadLetters: [],
+      gone: [],
+      waiting,
+    })
   })
 
   it('show a spot check in the timeline of its reference, at its time of receipt and without effect', async () => {

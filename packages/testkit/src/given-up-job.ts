@@ -1,7 +1,7 @@
 import { FIELD, queueKeys } from '@sluice/shared/queue'
 import { UnrecoverableError, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
-import { eventually } from './world.ts'
+import { eventually } from './eventually.ts'
 
 /** Lets a waiting job stall until BullMQ gives it up and fails it. No worker may run meanwhile. */
 export async function giveUpJob(redisUrl: string, prefix: string, jobId: string): Promise<void> {

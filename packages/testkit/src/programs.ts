@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { inject } from 'vitest'
-import { pathOf } from './path-of.ts'
+import { pathOf, postgresFolder } from './path-of.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -11,9 +11,15 @@ declare module 'vitest' {
   }
 }
 
-/** Programs that only some tests need, each from the Debian package of the same name. */
-const PROGRAMS = ['pgbouncer', 'valkey-server'] as const
-export type Program = (typeof PROGRAMS)[number]
+/** What only some tests need: each Debian package, and where it is once it is installed. */
+const PROGRAMS = {
+  pgbouncer: () => pathOf('pgbouncer'),
+  'valkey-server': () => pathOf('valkey-server'),
+  /** A folder of programs. The embedded Postgres has no `pg_dump`. */
+  postgresql: postgresFolder,
+}
+export type Program = keyof typeof PROGRAMS
+const NAMES = Object.keys(PROGRAMS) as Program[]
 
 const run = promisify(execFile)
 
@@ -24,14 +30,14 @@ export function program(name: Program): string | undefined {
 
 /** Finds the programs. As root on a system with apt it installs those that are missing. */
 export async function findPrograms(): Promise<Partial<Record<Program, string>>> {
-  const missing = PROGRAMS.filter((name) => !pathOf(name))
+  const missing = NAMES.filter((name) => !PROGRAMS[name]())
   if (missing.length > 0 && canInstall()) {
     for (const name of missing) {
       console.info(`Installing ${name} with apt for the tests …`)
       await install(name).catch(() => console.info(`${name} cannot be installed; its tests are skipped`))
     }
   }
-  const found = PROGRAMS.map((name) => [name, pathOf(name)] as const)
+  const found = NAMES.map((name) => [name, PROGRAMS[name]()] as const)
   return Object.fromEntries(found.filter(([, path]) => path !== undefined))
 }
 

@@ -9,6 +9,7 @@ import { release } from '../runtime/release.ts'
 import { endOf, makePartitions, type Period } from './partitions.ts'
 import type { Connection, Db } from './pool.ts'
 import {
+  advanceKeys,
   boundEvents,
   type EventsBound,
   mustUpgradeEvents,
@@ -25,6 +26,7 @@ const LOCK_MS = 500
 const LOCK_TRIES = 60
 const LOCK_PAUSE_MS = 1_000
 const OLD_PAUSE_MS = 250
+const OTHER_PAUSE_MS = 1_000
 
 /**
  * - `missing`, `older`: run `sluice migrate`.
@@ -79,6 +81,7 @@ async function migrateOnce(db: Db, period: Period, bound: EventsBound | undefine
       migrationsTable: TABLE,
     })
     await client.query('begin')
+    await client.query('select pg_advisory_xact_lock($1)', [LOCK])
     await makePartitions(client, period)
     await client.query('commit')
     return before
@@ -93,18 +96,23 @@ async function upgradeEvents(
   period: Period,
   { wait = false, report = () => {} }: MigrateOptions,
 ): Promise<EventsBound> {
-  if (!(await prepareEvents(db, report))) {
-    throw new UserError('Another `sluice migrate` is preparing the events. Wait until it is done.')
+  for (let first = true; !(await prepareEvents(db, report)); first = false) {
+    if (first) report('waiting for another `sluice migrate`, which is preparing the events')
+    await pause(OTHER_PAUSE_MS)
   }
+  failpoint('migrate-prepared')
   for (let first = true; ; first = false) {
     const old = await oldWorkers(db.pool, release())
     if (old.length === 0) break
     if (!wait) throw new UserError(`${OLD_WORKERS} (${old.join(', ')}). ${STOP_THEM}`)
     if (first) report(`waiting for workers of another release to end: ${old.join(', ')}`)
     await pause(OLD_PAUSE_MS)
+    await advanceKeys(db, () => {})
   }
   const { rows } = await db.pool.query<{ now: Date }>('select now()')
-  return boundEvents(db, endOf(period, rows[0]?.now as Date), report)
+  const bound = await boundEvents(db, endOf(period, rows[0]?.now as Date), report)
+  failpoint('migrate-bounded')
+  return bound
 }
 
 const OLD_WORKERS = 'All is prepared, but workers of another release run and go on landing events'

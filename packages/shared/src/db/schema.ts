@@ -14,9 +14,10 @@ import {
   timestamp,
   uuid,
 } from 'drizzle-orm/pg-core'
-import { type JourneyEvent, OPEN_CONFLICT } from '../journey/event.ts'
+import { OPEN_CONFLICT, type StoredJourneyEvent } from '../journey/event.ts'
 import type { Journey } from '../journey/fold.ts'
 
+/** This file is long, because it has every table. */
 const bytea = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => 'bytea' })
 const time = <Name extends string>(name: Name) => timestamp(name, { withTimezone: true, mode: 'date' })
 
@@ -188,7 +189,7 @@ export const journeys = pgTable(
     /** Its events in short (`writeDigest`), for the next fold; null if that must read the events. */
     digest: text('digest'),
     /** Its events that landed before `base_until`, coalesced. They may have been dropped; the fold begins with them. */
-    base: jsonb('base').$type<JourneyEvent[]>(),
+    base: jsonb('base').$type<StoredJourneyEvent[]>(),
     baseUntil: time('base_until'),
     /** When the row last changed. It has no index, since with one an update could not stay on its page. */
     updatedAt: time('updated_at').notNull().defaultNow(),

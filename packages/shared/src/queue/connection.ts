@@ -120,8 +120,14 @@ function keepErrors<Client extends RedisClient>(client: Client): Client {
     if (error.command?.name === 'select') client.disconnect(true)
   })
   client.on('ready', () => lastErrors.delete(client))
-  // ioredis asks the nodes of a cluster on copies of their connections.
-  client.on('+node', (node: Redis) => eachCopy(node, (copy) => copy.on('error', keepCause)))
+  client.on('+node', (node: Redis) => {
+    // ioredis asks the nodes of a cluster on copies of their connections.
+    eachCopy(node, (copy) => copy.on('error', keepCause))
+    // While a slot moves, ioredis sends ASKING before a command and does not look at the answer: an error would end
+    // the process. The command itself fails as well.
+    const asking = node.asking.bind(node) as () => Promise<unknown>
+    Object.assign(node, { asking: () => asking().catch(() => {}) })
+  })
   if (client instanceof Redis) eachCopy(client, keepErrors)
   return client
 }

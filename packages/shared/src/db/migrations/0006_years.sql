@@ -73,6 +73,7 @@ INSERT INTO "event_keys" (key, landed_at, n, body)
 SELECT encode(substring(event_key for 16), 'hex')::uuid, processed_at, n, substring(body_sha256 for 8) FROM "events"
 WHERE processed_at >= coalesce(nullif(current_setting('sluice.keys_until', true), ''), '-infinity')::timestamptz
 ON CONFLICT DO NOTHING;--> statement-breakpoint
+COMMENT ON TABLE "event_keys" IS NULL;--> statement-breakpoint
 ALTER TABLE "events" RENAME COLUMN "arrival" TO "delivery_id";--> statement-breakpoint
 ALTER TABLE "events" RENAME TO "events_before";--> statement-breakpoint
 -- Only their keys and ids were unique; that is for event_keys now.
