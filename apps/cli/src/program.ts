@@ -1,10 +1,12 @@
 import { Command } from 'commander'
 import { deadCommand } from './commands/dead.ts'
 import { doctorCommand } from './commands/doctor.ts'
+import { eraseCommand } from './commands/erase.ts'
 import { eventCommand } from './commands/event.ts'
 import { journeyCommand } from './commands/journey.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { relandCommand } from './commands/reland.ts'
+import { retentionCommand } from './commands/retention.ts'
 import { simulateCommand } from './commands/simulate.ts'
 import { startCommand } from './commands/start.ts'
 import { verifyCommand } from './commands/verify.ts'
@@ -28,6 +30,8 @@ export function createProgram(): Command {
     .addCommand(journeyCommand())
     .addCommand(deadCommand())
     .addCommand(relandCommand())
+    .addCommand(retentionCommand())
+    .addCommand(eraseCommand())
     .addCommand(simulateCommand())
     .addCommand(verifyCommand())
   makeErrorsSafe(program)

@@ -1,7 +1,13 @@
 import { fileURLToPath } from 'node:url'
 import { createDb, databaseUrl, placeOf } from '@sluice/shared/db'
 import { ENVIRONMENTS } from '@sluice/shared/envelope'
-import type { Stores } from '@sluice/shared/operations'
+import {
+  checkTerms,
+  type RetentionPolicy,
+  retentionPolicy,
+  retentionSettings,
+  type Stores,
+} from '@sluice/shared/operations'
 import { createQueueAdmin } from '@sluice/shared/queue'
 import {
   createLog,
@@ -56,6 +62,11 @@ export function withoutGiven(settings: Record<string, string>, env: Env): Record
 
 export function withoutEmpty(env: Env): Env {
   return Object.fromEntries(Object.entries(env).filter(([, value]) => value))
+}
+
+/** How long partitions are, and for how long everything is kept. */
+export async function readRetentionPolicy(): Promise<RetentionPolicy> {
+  return retentionPolicy(readSettings(await settingsOfStart(), checkTerms(z.object(retentionSettings))))
 }
 
 /** Opens the stores for one command, and closes them afterwards. */

@@ -1,4 +1,10 @@
 import { databaseUrl } from '@sluice/shared/db'
+import {
+  checkTerms,
+  type RetentionPolicy,
+  retentionPolicy,
+  retentionSettings,
+} from '@sluice/shared/operations'
 import type { QueueLocation } from '@sluice/shared/queue'
 import {
   type Env,
@@ -16,6 +22,7 @@ export type SchedulerConfig = Readonly<{
   metricsPort: number
   databaseUrl: string
   queue: QueueLocation | undefined
+  retention: RetentionPolicy
 }>
 
 /** @throws UserError that lists all wrong settings */
@@ -27,12 +34,16 @@ export function readSchedulerConfig(env: Env): SchedulerConfig {
     metricsPort: settings.METRICS_PORT,
     databaseUrl: settings.DATABASE_URL,
     queue: queueLocation(settings),
+    retention: retentionPolicy(settings),
   }
 }
 
-export const schedulerSettings = z.object({
-  ...processSettings,
-  ...queueSettings,
-  SCHEDULER_PORT: port(3003),
-  DATABASE_URL: databaseUrl,
-})
+export const schedulerSettings = checkTerms(
+  z.object({
+    ...processSettings,
+    ...queueSettings,
+    ...retentionSettings,
+    SCHEDULER_PORT: port(3003),
+    DATABASE_URL: databaseUrl,
+  }),
+)

@@ -1,6 +1,7 @@
 import type { Db } from '@sluice/shared/db'
+import type { RetentionPolicy } from '@sluice/shared/operations'
 import type { QueueAdmin } from '@sluice/shared/queue'
-import type { Log } from '@sluice/shared/runtime'
+import type { Log, Metrics } from '@sluice/shared/runtime'
 
 /** Work beside the flow of events that is done again and again. */
 export type Duty = {
@@ -14,10 +15,14 @@ export type Duty = {
   readonly lease?: string
   /** Whether it is done once more when the scheduler ends. */
   readonly isDoneAtEnd?: true
-  run(): Promise<void>
+  /** @param stop is aborted when the scheduler ends, which waits for the duty */
+  run(stop: AbortSignal): Promise<void>
 }
 
 export type DutyDeps = { readonly db: Db; readonly log: Log }
+
+/** For the duties of partitions and retention. */
+export type RetentionDutyDeps = DutyDeps & { readonly metrics: Metrics; readonly retention: RetentionPolicy }
 
 /** For duties of the queue. */
 export type QueueDutyDeps = DutyDeps & { readonly admin: QueueAdmin }

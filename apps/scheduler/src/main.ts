@@ -20,10 +20,11 @@ await runUntilSignal(
   async () => {
     const config = readSchedulerConfig(process.env)
     await using stack = new AsyncDisposableStack()
-    const { probesHost: host, port, metricsPort, databaseUrl, queue } = config
+    const { probesHost: host, port, metricsPort, databaseUrl, queue, retention } = config
+    const metrics = createMetrics()
     const db = stack.use(createDb(databaseUrl, { max: 4, statementMs: 10_000, log, name: 'scheduler' }))
-    const { health } = stack.use(startScheduler({ db, queue, log }))
-    stack.use(await serveMetrics({ host, port: metricsPort }, createMetrics(), health))
+    const { health } = stack.use(startScheduler({ db, queue, retention, metrics, log }))
+    stack.use(await serveMetrics({ host, port: metricsPort }, metrics, health))
     stack.use(await serveProbes({ host, port }, health, 'SCHEDULER_PORT'))
     log.info({ queue: queue ? 'redis' : 'inbox' }, 'scheduler does its duties')
     return stack.move()

@@ -1,17 +1,21 @@
 import { type Db, withLease } from '@sluice/shared/db'
+import type { RetentionPolicy } from '@sluice/shared/operations'
 import { createQueueAdmin, type QueueLocation } from '@sluice/shared/queue'
-import { describeError, every, type Health, type Log } from '@sluice/shared/runtime'
+import { describeError, every, type Health, type Log, type Metrics } from '@sluice/shared/runtime'
 import { completedBodies } from './duties/completed-bodies.ts'
 import { crashes } from './duties/crashes.ts'
 import { failedJobs } from './duties/failed-jobs.ts'
 import { lostJobs } from './duties/lost-jobs.ts'
 import { oldJobs } from './duties/old-jobs.ts'
+import { partitions } from './duties/partitions.ts'
 import { redeliveries } from './duties/redeliveries.ts'
+import { retention } from './duties/retention.ts'
 import type { Duty } from './duty.ts'
 
 /** The first rounds wait so long for a connection to Redis. */
 const CONNECT_LIMIT_MS = 1_000
 
+const NEVER = new AbortController().signal
 const DUTIES = [crashes]
 const QUEUE_DUTIES = [redeliveries, failedJobs, lostJobs, completedBodies, oldJobs]
 
@@ -24,6 +28,8 @@ const QUEUE_DUTIES = [redeliveries, failedJobs, lostJobs, completedBodies, oldJo
 export function startScheduler(deps: {
   db: Db
   queue: QueueLocation | undefined
+  retention: RetentionPolicy
+  metrics: Metrics
   log: Log
 }): AsyncDisposable & { health(): Health } {
   const { db, queue, log } = deps
@@ -31,13 +37,21 @@ export function startScheduler(deps: {
   const connected = admin?.ready(CONNECT_LIMIT_MS)
   const duties = [
     ...DUTIES.map((create) => create({ db, log })),
+    partitions(deps),
+    ...(deps.retention.terms ? [retention(deps)] : []),
     ...(admin ? QUEUE_DUTIES.map((create) => create({ db, log, admin })) : []),
   ]
   const failing = new Map<Duty, string>()
 
-  async function perform(duty: Duty): Promise<void> {
+  async function perform(duty: Duty, stop: AbortSignal): Promise<void> {
     await connected
-    await (duty.lease ? withLease(db, duty.lease, duty.run) : duty.run())
+    const run = () => duty.run(stop)
+    try {
+      await (duty.lease ? withLease(db, duty.lease, run) : run())
+    } catch (error) {
+      // A duty that takes long ends early with the scheduler.
+      if (!stop.aborted) throw error
+    }
     if (failing.delete(duty) && failing.size === 0) log.info('all duties are done again')
   }
   /** One line for an outage, in which most duties fail. */
@@ -51,7 +65,7 @@ export function startScheduler(deps: {
   }
 
   const loops = duties.map((duty) =>
-    every(duty.everyMs, () => perform(duty), { onError: (error) => failed(duty, error) }),
+    every(duty.everyMs, (stop) => perform(duty, stop), { onError: (error) => failed(duty, error) }),
   )
   return {
     health: () => ({
@@ -62,7 +76,7 @@ export function startScheduler(deps: {
       await Promise.all(loops.map((loop) => loop[Symbol.asyncDispose]()))
       // If a store is away, the next scheduler does it.
       await Promise.all(
-        duties.filter((duty) => duty.isDoneAtEnd).map((duty) => perform(duty).catch(() => {})),
+        duties.filter((duty) => duty.isDoneAtEnd).map((duty) => perform(duty, NEVER).catch(() => {})),
       )
       await admin?.[Symbol.asyncDispose]()
     },

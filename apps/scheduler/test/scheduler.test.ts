@@ -1,6 +1,6 @@
 import { createDb } from '@sluice/shared/db'
 import { queueKeys, shardPrefix } from '@sluice/shared/queue'
-import { createLog } from '@sluice/shared/runtime'
+import { createLog, createMetrics } from '@sluice/shared/runtime'
 import { finishedJourney } from '@sluice/testkit/event'
 import { runScheduler } from '@sluice/testkit/process'
 import { createWorld, eventually, openDoor, openWorker, type World } from '@sluice/testkit/world'
@@ -44,7 +44,7 @@ describe('the scheduler', () => {
     await world.rows('alter table leases rename to away')
     const log = createLog('test', 'silent')
     const db = stack.use(createDb(world.databaseUrl, { max: 2, statementMs: 5_000, log, name: 'test' }))
-    const scheduler = stack.use(startScheduler({ db, queue: world.ingestConfig.queue, log }))
+    const scheduler = stack.use(startScheduler({ ...world.workerConfig, db, metrics: createMetrics(), log }))
     const failing = () => Object.keys(scheduler.health().failing as object)
     await eventually(() => failing().includes('redeliveries'))
     expect(scheduler.health().ready).toBe(false)

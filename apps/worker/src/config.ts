@@ -1,4 +1,10 @@
 import { databaseUrl } from '@sluice/shared/db'
+import {
+  checkTerms,
+  type RetentionPolicy,
+  retentionPolicy,
+  retentionSettings,
+} from '@sluice/shared/operations'
 import type { QueueLocation } from '@sluice/shared/queue'
 import {
   durabilitySettings,
@@ -24,6 +30,7 @@ export type WorkerConfig = Readonly<{
   concurrency: number
   /** Whether this process does the scheduler's duties as well. */
   scheduler: boolean
+  retention: RetentionPolicy
 }>
 
 /** @throws UserError that lists all wrong settings */
@@ -40,14 +47,16 @@ export function readWorkerConfig(env: Env): WorkerConfig {
     queue: queue && { ...queue, ...(consume && { consume }) },
     concurrency: settings.WORKER_CONCURRENCY,
     scheduler: settings.SCHEDULER === 'on',
+    retention: retentionPolicy(settings),
   }
 }
 
-export const workerSettings = z
-  .object({
+export const workerSettings = checkTerms(
+  z.object({
     ...processSettings,
     ...durabilitySettings,
     ...queueSettings,
+    ...retentionSettings,
     WORKER_PORT: port(3002),
     DATABASE_URL: databaseUrl,
     WORKER_CONCURRENCY: wholeNumber(1_600, 1, 2_000),
@@ -57,13 +66,13 @@ export const workerSettings = z
       .regex(/^\d+(\s*,\s*\d+)*$/, 'is not a list of shard numbers such as 0,1')
       .transform((text) => text.split(',').map(Number))
       .optional(),
-  })
-  .refine(({ WORKER_SHARDS, QUEUE_SHARDS }) => !WORKER_SHARDS?.some((shard) => shard >= QUEUE_SHARDS), {
-    path: ['WORKER_SHARDS'],
-    message: 'names a shard that QUEUE_SHARDS does not have',
-    // Reported together with the other wrong settings.
-    when: ({ value }) => {
-      const { WORKER_SHARDS, QUEUE_SHARDS } = value as Record<string, unknown>
-      return Array.isArray(WORKER_SHARDS) && typeof QUEUE_SHARDS === 'number'
-    },
-  })
+  }),
+).refine(({ WORKER_SHARDS, QUEUE_SHARDS }) => !WORKER_SHARDS?.some((shard) => shard >= QUEUE_SHARDS), {
+  path: ['WORKER_SHARDS'],
+  message: 'names a shard that QUEUE_SHARDS does not have',
+  // Reported together with the other wrong settings.
+  when: ({ value }) => {
+    const { WORKER_SHARDS, QUEUE_SHARDS } = value as Record<string, unknown>
+    return Array.isArray(WORKER_SHARDS) && typeof QUEUE_SHARDS === 'number'
+  },
+})

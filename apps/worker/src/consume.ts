@@ -11,7 +11,7 @@ import { readEnvelope } from '@sluice/shared/envelope'
 import type { HandleResult, QueueJob } from '@sluice/shared/queue'
 import { failpoint } from '@sluice/shared/runtime'
 import { bisect, HALVED } from './bisect.ts'
-import { countHandled } from './count.ts'
+import { countBuried, countHandled } from './count.ts'
 import { type LandingDeps, land, landInSlot } from './land.ts'
 import { createLimit } from './limit.ts'
 import { NO_ENVELOPE, settle, waitingTimeMs } from './settle.ts'
@@ -131,15 +131,17 @@ async function landAlone(deps: LandingDeps, job: Job, options: LandOptions): Pro
 }
 
 async function bury(
-  { db, announcing, metrics }: LandingDeps,
+  { db, announcing, metrics, erased }: LandingDeps,
   { jobId, data, attempt }: QueueJob,
   reason: DeadLetterReason,
   error: unknown,
 ): Promise<void> {
   const letter = letterOf({ jobId, envelope: JSON.stringify(data), attempts: attempt }, reason, error)
-  await announcing((announced) =>
-    db.landingTransaction((connection) => writeDeadLetters(connection, [letter], { announced })),
+  const buried = await announcing((announced) =>
+    db.landingTransaction(async (connection, _now, erasures) =>
+      writeDeadLetters(connection, [letter], { announced, erased: await erased.asOf(connection, erasures) }),
+    ),
   )
   failpoint('worker-after-dead-letter')
-  metrics.handled.inc({ via: 'redis', outcome: 'dead_letter' })
+  countBuried(metrics, 'redis', 1, buried)
 }

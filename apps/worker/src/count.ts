@@ -13,3 +13,9 @@ export function countHandled(metrics: Metrics, via: 'redis' | 'inbox', handled: 
     }
   }
 }
+
+/** @param buried those of which dead letters were written; nothing of the others may be stored */
+export function countBuried(metrics: Metrics, via: 'redis' | 'inbox', all: number, buried: number): void {
+  if (buried > 0) metrics.handled.inc({ via, outcome: 'dead_letter' }, buried)
+  if (all > buried) metrics.handled.inc({ via, outcome: 'erased' }, all - buried)
+}

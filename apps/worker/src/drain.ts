@@ -39,7 +39,7 @@ export function createDrain(deps: LandingDeps, worker: string): Drain {
     const most = limit
     let rows: ReadRow[] = []
     const landBatch = (announced: boolean) =>
-      db.landingTransaction(async (connection, begunAt) => {
+      db.landingTransaction(async (connection, begunAt, erasures) => {
         rows = readRows(await takeInbox(connection, most, { bytes: BATCH_BYTES, since: scan.since }))
         const found = { to: begunAt, tookMs: performance.now() - scan.startedAt }
         if (rows.length === 0) return { found, landed: [], putBack: NOTHING }
@@ -47,7 +47,8 @@ export function createDrain(deps: LandingDeps, worker: string): Drain {
         failpoint('worker-after-claim')
         const { common, putBack } = await separate(deps, rows)
         await putBackInbox(connection, putBack.rows)
-        const landed = await landRows(connection, common, { announced, onRead, now: begunAt })
+        const erased = await deps.erased.asOf(connection, erasures)
+        const landed = await landRows(connection, common, { announced, onRead, now: begunAt, erased })
         return { found, landed, putBack }
       }, WHOLE)
 

@@ -11,7 +11,7 @@ import {
 import { BACKOFF, type DeadLetterReason } from '@sluice/shared/disposition'
 import { backoffMs, describeError } from '@sluice/shared/runtime'
 import { HALVED } from './bisect.ts'
-import { countHandled } from './count.ts'
+import { countBuried, countHandled } from './count.ts'
 import { landRows, letterOfRow, type ReadRow, readRows } from './inbox-rows.ts'
 import { type LandingDeps, noteLongJourneys } from './land.ts'
 import { settle, waitingTimeMs } from './settle.ts'
@@ -46,10 +46,11 @@ export function createInboxRetry(deps: LandingDeps): InboxRetry {
     options: LandOptions = {},
   ): Promise<readonly ReadRow[]> {
     const landed = await announcing((announced) =>
-      db.landingTransaction(async (connection, now) => {
+      db.landingTransaction(async (connection, now, erasures) => {
+        const erased = await deps.erased.asOf(connection, erasures)
         // Another worker may have been faster in between.
         const taken = readRows(await retakeInbox(connection, jobIdsOf(rows)))
-        return landRows(connection, taken, { ...options, announced, onRead, now })
+        return landRows(connection, taken, { ...options, announced, onRead, now, erased })
       }, limits),
     )
     countHandled(metrics, 'inbox', landed)
@@ -64,15 +65,18 @@ export function createInboxRetry(deps: LandingDeps): InboxRetry {
   }
 
   async function bury({ row }: ReadRow, reason: DeadLetterReason, error: unknown): Promise<void> {
-    const buried = await announcing((announced) =>
-      db.landingTransaction(async (connection) => {
-        const taken = await retakeInbox(connection, [row.jobId])
-        const letters = taken.map((each) => letterOfRow(each, reason, error))
-        await writeDeadLetters(connection, letters, { announced })
-        return taken.length
+    const { taken, buried } = await announcing((announced) =>
+      db.landingTransaction(async (connection, _now, erasures) => {
+        const erased = await deps.erased.asOf(connection, erasures)
+        const rows = await retakeInbox(connection, [row.jobId])
+        const letters = rows.map((each) => letterOfRow(each, reason, error))
+        return {
+          taken: rows.length,
+          buried: await writeDeadLetters(connection, letters, { announced, erased }),
+        }
       }),
     )
-    metrics.handled.inc({ via: 'inbox', outcome: 'dead_letter' }, buried)
+    countBuried(metrics, 'inbox', taken, buried)
   }
 
   /** @returns why the row waits; undefined if it does not */

@@ -42,14 +42,12 @@ export async function landRows(
   }
   const outcomes = await landJobs(connection, jobs, options)
   const crash = ({ crashes }: InboxRow) => new Error(`Its worker died with it ${crashes} times.`)
-  await writeDeadLetters(
+  const buried = await writeDeadLetters(
     connection,
-    crashed.map((row) => letterOfRow(row, 'worker_crashed', crash(row))),
-    options,
-  )
-  await writeDeadLetters(
-    connection,
-    unreadable.map((row) => letterOfRow(row, 'unreadable', new Error(NO_ENVELOPE))),
+    [
+      ...crashed.map((row) => letterOfRow(row, 'worker_crashed', crash(row))),
+      ...unreadable.map((row) => letterOfRow(row, 'unreadable', new Error(NO_ENVELOPE))),
+    ],
     options,
   )
   return [
@@ -57,7 +55,9 @@ export async function landRows(
       outcome: outcomes[index] as LandingOutcome,
       receivedAt: envelope.at,
     })),
-    ...[...crashed, ...unreadable].map(() => ({ outcome: 'dead_letter' as const })),
+    ...[...crashed, ...unreadable].map((_, index) => ({
+      outcome: index < buried ? ('dead_letter' as const) : ('erased' as const),
+    })),
   ]
 }
 

@@ -1,5 +1,7 @@
 import {
+  createErasedSubjects,
   type Db,
+  type ErasedSubjects,
   type Job,
   type JourneyName,
   type LandingOutcome,
@@ -23,6 +25,7 @@ export type LandingDeps = {
   readonly comparison: Comparison
   readonly slowJourneys: SlowJourneys
   readonly announcing: Announcing
+  readonly erased: ErasedSubjects
 }
 
 export function createLandingDeps({
@@ -39,6 +42,7 @@ export function createLandingDeps({
     comparison: createComparison({ db: deps.db, log }),
     slowJourneys: createSlowJourneys(),
     announcing: createAnnouncing(log),
+    erased: createErasedSubjects(log),
   }
 }
 
@@ -70,10 +74,10 @@ export function land(
 ): Promise<LandingOutcome[]> {
   const onRead = noteLongJourneys(deps)
   return deps.announcing((announced) =>
-    deps.db.landingTransaction(
-      (connection, now) => landJobs(connection, jobs, { ...options, announced, onRead, now }),
-      limits,
-    ),
+    deps.db.landingTransaction(async (connection, now, erasures) => {
+      const erased = await deps.erased.asOf(connection, erasures)
+      return landJobs(connection, jobs, { ...options, announced, onRead, now, erased })
+    }, limits),
   )
 }
 

@@ -1,4 +1,4 @@
-import { classifyFailure } from '@sluice/shared/db'
+import { classifyFailure, isWithoutPartition } from '@sluice/shared/db'
 import { backoffMs, type Circuit, createCircuit, describeError, type Log } from '@sluice/shared/runtime'
 
 const JOB_DELAY = { baseMs: 1_000, maxMs: 5_000 }
@@ -36,7 +36,10 @@ export function createPostgresCircuit(deps: {
     probe: deps.probe,
     isDoubtful: (error) => classifyFailure(error) !== 'infrastructure',
     onOpen(error) {
-      log.warn({ error: describeError(error) }, 'Postgres cannot be used; events wait')
+      const problem = isWithoutPartition(error)
+        ? 'events has no partition for now: run `sluice retention partitions`'
+        : 'Postgres cannot be used'
+      log.warn({ error: describeError(error) }, `${problem}; events wait`)
       deps.onOpen()
     },
     onClose() {

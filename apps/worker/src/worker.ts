@@ -76,7 +76,7 @@ export async function startWorker(
   )
   await lookAtSchema().catch((error) => circuit.trip(error))
   // Before the consumer, so that it ends later: it does some duties once more for the last jobs.
-  if (config.scheduler) stack.use(startScheduler({ db, queue: config.queue, log }))
+  if (config.scheduler) stack.use(startScheduler({ ...config, db, metrics, log }))
   const landing = createLandingDeps({ db, circuit, metrics, log })
   if (config.queue) {
     const { concurrency } = config

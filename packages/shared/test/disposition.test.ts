@@ -59,7 +59,7 @@ describe('what a failed statement is about', () => {
       ['23514', '23502', '22P02', '22P05', '21000', '54000', '0A000', 'P0001'].map((code) => [code, 'event']),
       ['57014', 'XX000', 'XX001', '42501', '42703', '23503', 'nonsense'].map((code) => [code, 'unknown']),
       ['55P03', '40001', '40P01', '26000', '42P05'].map((code) => [code, 'passing']),
-      ['08P01', '57P01', '53300', '25006', '3D000', '28P01', 'ECONNRESET'].map((code) => [
+      ['08P01', '57P01', '53300', '25006', '3D000', '28P01', '42P10', 'ECONNRESET'].map((code) => [
         code,
         'infrastructure',
       ]),
@@ -71,5 +71,10 @@ describe('what a failed statement is about', () => {
   it('a plan that has become stale says: passing', () => {
     const stale = { code: '0A000', routine: 'RevalidateCachedQuery' }
     expect(classifyFailure(Object.assign(new Error('refused'), stale))).toBe('passing')
+  })
+
+  it('a partition that is missing says: infrastructure', () => {
+    const missing = { code: '23514', routine: 'ExecFindPartition' }
+    expect(classifyFailure(Object.assign(new Error('refused'), missing))).toBe('infrastructure')
   })
 })

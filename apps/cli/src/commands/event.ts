@@ -1,5 +1,11 @@
 import { decodeBody } from '@sluice/shared/idwise'
-import { type Backlog, type DeadLetter, lookUpEvent, type StoredEvent } from '@sluice/shared/operations'
+import {
+  type Backlog,
+  type DeadLetter,
+  type GoneEvent,
+  lookUpEvent,
+  type StoredEvent,
+} from '@sluice/shared/operations'
 import { Command } from 'commander'
 import { print, printBody, printFields, printJson } from '../output.ts'
 import { withStores } from '../stores.ts'
@@ -14,6 +20,7 @@ export function eventCommand(): Command {
       if (found.waiting) process.exitCode = 1
       if (json) return printJson(found)
       for (const event of found.events) printEvent(event)
+      for (const event of found.gone) print(describeGone(event))
       for (const letter of found.deadLetters) printLetter(letter)
       if (found.waiting) print(describeMissing(id, found.waiting))
     })
@@ -25,6 +32,11 @@ function describeMissing(id: string, { inbox, queue }: Backlog): string {
   return waiting === 0
     ? `No event ${id} has landed, and none is waiting.`
     : `No event ${id} has landed. ${waiting} events are waiting (${places}); it may be one of them.`
+}
+
+function describeGone({ eventKey, landedAt, because }: GoneEvent): string {
+  const why = because === 'missing' ? 'its row was deleted by hand' : because
+  return `Event ${eventKey}… landed on ${landedAt.toISOString()}, no longer stored (${why})`
 }
 
 function printEvent(event: StoredEvent): void {

@@ -40,12 +40,19 @@ function rebuildCommand(): Command {
     })
 }
 
-function printJourney({ journey, timeline, total }: JourneyWithTimeline): void {
+function printJourney({ journey, timeline, total, dropped }: JourneyWithTimeline): void {
   print(`Journey ${journey.journeyId} · ${journey.environment}`)
   const { environment: _environment, journeyId: _journeyId, ...fields } = journey
   printFields(fields)
   print()
-  if (timeline.length < total) print(`  The last ${grouped(timeline.length)} of ${grouped(total)} events:`)
+  if (dropped > 0 && journey.baseUntil) {
+    const before = journey.baseUntil.toISOString().slice(0, 10)
+    print(
+      `  ${grouped(dropped)} ${dropped === 1 ? 'event before' : 'events before'} ${before} ${dropped === 1 ? 'is' : 'are'} no longer stored`,
+    )
+  }
+  if (timeline.length < total - dropped)
+    print(`  The last ${grouped(timeline.length)} of ${grouped(total - dropped)} stored events:`)
   for (const { event, changed, supersededBecause } of timeline) {
     const duplicates = event.duplicates > 0 ? `, ${event.duplicates} duplicates` : ''
     const action = event.action ?? event.trigger

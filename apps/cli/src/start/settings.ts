@@ -1,5 +1,5 @@
 import { readIngestConfig } from '@sluice/ingest'
-import { databaseUrl } from '@sluice/shared/db'
+import { databaseUrl, type Period, retentionPartition } from '@sluice/shared/db'
 import { ENVIRONMENTS } from '@sluice/shared/envelope'
 import {
   credentialSettings,
@@ -14,7 +14,11 @@ import * as z from 'zod'
 import { hasDatabase } from '../stores.ts'
 import type { QueueName } from './leftovers.ts'
 
-const STORES = z.object({ ...queueSettings, DATABASE_URL: databaseUrl.optional() })
+const STORES = z.object({
+  ...queueSettings,
+  DATABASE_URL: databaseUrl.optional(),
+  RETENTION_PARTITION: retentionPartition,
+})
 
 /**
  * Reads every setting before anything is started.
@@ -25,16 +29,21 @@ export function readStores(env: Env): {
   databaseUrl: string | undefined
   redisUrl: string | undefined
   queue: QueueName
+  period: Period
 } {
   const readers = [(given: Env) => readSettings(given, STORES), readIngestConfig, readWorkerConfig]
   const embedded = { DATABASE_URL: 'postgres://127.0.0.1/embedded' }
   const problems = settingsProblems(hasDatabase(env) ? env : { ...env, ...embedded }, readers)
   if (problems.length > 0) throw new SettingsError(problems)
-  const { DATABASE_URL, REDIS_URL, QUEUE_PREFIX, QUEUE_SHARDS } = readSettings(env, STORES)
+  const { DATABASE_URL, REDIS_URL, QUEUE_PREFIX, QUEUE_SHARDS, RETENTION_PARTITION } = readSettings(
+    env,
+    STORES,
+  )
   return {
     databaseUrl: DATABASE_URL,
     redisUrl: REDIS_URL,
     queue: { prefix: QUEUE_PREFIX, shards: QUEUE_SHARDS },
+    period: RETENTION_PARTITION,
   }
 }
 

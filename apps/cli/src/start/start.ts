@@ -55,12 +55,12 @@ export async function startHere(options: {
     ...generated,
     ...withoutEmpty(process.env),
   }
-  const { databaseUrl, redisUrl, queue } = readStores(given)
+  const { databaseUrl, redisUrl, queue, period } = readStores(given)
   const open = { stateDir: state.dir, secrets, stop, report: print }
   const postgres = stack.use(await openPostgres(databaseUrl, open))
   const redis = options.useRedis ? stack.use(await openRedis(redisUrl, queue, open)) : undefined
   const db = stack.use(createDb(postgres.url, { max: 2, statementMs: 60_000, log, name: 'start' }))
-  await migrateSchema(db).catch((error) => {
+  await migrateSchema(db, { period }).catch((error) => {
     if (errorCode(error) !== '42501') throw error
     throw new UserError(
       'The user in DATABASE_URL may not create tables. Grant it, or run `sluice migrate` as a user who may.',

@@ -4,9 +4,10 @@ import type { Log } from '../runtime/log.ts'
 import { networkCause } from '../runtime/unreachable.ts'
 import { schemaState } from './migrate.ts'
 import { createDb, type Db } from './pool.ts'
+import { checkPartitions } from './retention-check.ts'
 
 const NAME = 'Postgres'
-const MIN_VERSION = 130_000
+const MIN_VERSION = 140_000
 const MAX_CAUSE = 200
 const BEHIND_POOLER =
   'behind a pooler: statements have no names, and workers look into the inbox once a second'
@@ -31,7 +32,7 @@ export async function checkPostgres(db: Db): Promise<Check[]> {
     return [
       ...checkServer(rows[0] as Server),
       ...(db.isPooled ? [ok(NAME, BEHIND_POOLER)] : []),
-      await checkSchema(db),
+      ...(await checkSchema(db)),
       await checkClock(NAME, async () => {
         const { rows } = await db.pool.query(
           'select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms',
@@ -77,7 +78,7 @@ function checkServer(server: Server): Check[] {
   return [
     server.number >= MIN_VERSION
       ? ok(NAME, `version ${version}`)
-      : fail(NAME, `version ${version}`, 'Use PostgreSQL 13 or later.'),
+      : fail(NAME, `version ${version}`, 'Use PostgreSQL 14 or later.'),
     isReadOnly
       ? fail(NAME, 'cannot be written to', 'Point DATABASE_URL at the primary, or end its read-only mode.')
       : ok(NAME, 'primary, can be written to'),
@@ -108,16 +109,19 @@ function checkStandbys(server: Server): Check[] {
   return [unsafe('Postgres', warn(NAME, `${count}, and no commit waits for one`, advice))]
 }
 
-async function checkSchema(db: Db): Promise<Check> {
+async function checkSchema(db: Db): Promise<Check[]> {
   const state = await schemaState(db.pool)
   switch (state) {
     case 'current':
-      return ok('Schema', 'current')
+      return [ok('Schema', 'current'), ...(await checkPartitions(db.pool))]
     case 'newer':
-      return warn('Schema', 'newer than this Sluice', 'Deploy the same version everywhere.')
+      return [
+        warn('Schema', 'newer than this Sluice', 'Deploy the same version everywhere.'),
+        ...(await checkPartitions(db.pool)),
+      ]
     case 'missing':
     case 'older':
-      return fail('Schema', state, 'Run `sluice migrate`.')
+      return [fail('Schema', state, 'Run `sluice migrate`.')]
     default:
       return state satisfies never
   }

@@ -5,8 +5,11 @@ import { type IdwiseEvent, parseEvent } from '../idwise/event.ts'
 import { eventKey } from '../idwise/identity.ts'
 import { cleanText } from '../idwise/json.ts'
 import { describeError } from '../runtime/errors.ts'
+import { readEnclosed } from './enclosed.ts'
+import type { Erased } from './erased.ts'
 import { classifyFailure, isTooSlow } from './failure.ts'
 import { type FoldOptions, foldJourneyOf } from './journeys.ts'
+import { type KeptOut, keepOut } from './keep-out.ts'
 import type { Connection } from './pool.ts'
 import { deadLetters } from './schema.ts'
 
@@ -54,12 +57,16 @@ on conflict (job_id) do update set
 /**
  * Writes dead letters, or updates those of the same events, in the caller's transaction. If Postgres refuses a letter
  * because of what the event contains, the letter is written without the event's names and ids.
+ *
+ * @param options.erased of what nothing may be stored: such letters are not written, and their events get their keys
+ * @returns how many letters were written
  */
 export async function writeDeadLetters(
   connection: Connection,
   letters: readonly NewDeadLetter[],
-  options: FoldOptions = {},
-): Promise<void> {
+  { erased, ...options }: FoldOptions & { readonly erased?: Erased } = {},
+): Promise<number> {
+  if (erased && erased.size > 0) return writeUnlessErased(connection, letters, { ...options, erased })
   const write = (values: unknown[]) => connection.query({ name: 'write_dead_letter', text: UPSERT, values })
   for (const letter of letters.toSorted((a, b) => (a.jobId < b.jobId ? -1 : 1))) {
     await connection.query('savepoint dead_letter')
@@ -76,6 +83,27 @@ export async function writeDeadLetters(
       await write(valuesOf(letter, () => undefined))
     }
   }
+  return letters.length
+}
+
+async function writeUnlessErased(
+  connection: Connection,
+  letters: readonly NewDeadLetter[],
+  { erased, ...options }: FoldOptions & { readonly erased: Erased },
+): Promise<number> {
+  const out = new Map<NewDeadLetter, KeptOut>()
+  for (const letter of letters) {
+    const read = readEnclosed(letter.envelope)
+    const erasure = read && erased.of(read.environment, read.event)
+    if (read && erasure !== undefined) out.set(letter, { eventKey: read.eventKey, erasure })
+  }
+  await keepOut(connection, [...out.values()])
+  erased.stillComes([...out.values()].map(({ erasure }) => erasure))
+  return writeDeadLetters(
+    connection,
+    letters.filter((letter) => !out.has(letter)),
+    options,
+  )
 }
 
 function valuesOf(

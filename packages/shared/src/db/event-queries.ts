@@ -35,8 +35,15 @@ const MOST = 100
 export async function findEvent(db: Db, id: string): Promise<EventsFound> {
   const hex = /^[0-9a-f]{64}$/i.test(id) ? Buffer.from(id, 'hex') : undefined
   const places = await findPlaces(db, [...(await keysOf(db, id)), ...(hex ? [hex] : [])])
-  const known = places.flatMap(({ key, at, because }) =>
-    because ? [] : [and(sql`${events.processedAt} = ${at}::timestamptz`, eq(events.eventKey, key))],
+  const known = places.flatMap(({ key, at, n, because }) =>
+    because
+      ? []
+      : [
+          and(
+            sql`(${events.processedAt}, ${events.n}) = (${at}::timestamptz, ${n})`,
+            eq(events.eventKey, key),
+          ),
+        ],
   )
   const others = or(
     and(eq(events.eventId, id), eq(events.kind, sql`'unrecognised'`)),
@@ -91,12 +98,13 @@ type FoundPlace = {
   readonly landedAt: Date
   /** `landedAt` with its microseconds. */
   readonly at: string
+  readonly n: number | null
   readonly because: GoneEvent['because'] | null
 }
 
 async function findPlaces({ pool }: Db, keys: readonly Buffer[]): Promise<FoundPlace[]> {
   const { rows } = await pool.query<Omit<FoundPlace, 'key'> & { index: number }>(
-    `select wanted.n::int - 1 as index, k.landed_at as "landedAt", k.landed_at::text as at,
+    `select wanted.n::int - 1 as index, k.landed_at as "landedAt", k.landed_at::text as at, k.n,
       case when e.found then null when k.n is null then 'erased'
         when k.landed_at < r.dropped_before then 'dropped' else 'missing' end as because
     from unnest($1::uuid[]) with ordinality as wanted(key, n) join event_keys k on k.key = wanted.key

@@ -29,11 +29,15 @@ const EXCEPTIONS: Readonly<Record<string, Failure>> = {
   '42P05': 'passing',
   // A statement that took too long, and one that an operator has cancelled.
   '57014': 'unknown',
+  // `on conflict` finds no unique index: the schema is that of another release.
+  '42P10': 'infrastructure',
   // The row that it refers to may be one that another transaction has not committed yet.
   '23503': 'unknown',
 }
 /** The routine that raises 0A000 if the columns of a prepared statement have changed. */
 const STALE_PLAN = 'RevalidateCachedQuery'
+/** The routine that raises 23514 if there is no partition for a row. */
+const NO_PARTITION = 'ExecFindPartition'
 
 const NETWORK = new Set([
   'ECONNREFUSED',
@@ -59,8 +63,15 @@ export function classifyFailure(error: unknown): Failure {
   }
   if (NETWORK.has(code)) return 'infrastructure'
   if (!/^[0-9A-Z]{5}$/.test(code)) return 'unknown'
-  if (code === '0A000' && (error as { routine?: unknown }).routine === STALE_PLAN) return 'passing'
+  const { routine } = error as { routine?: unknown }
+  if (code === '0A000' && routine === STALE_PLAN) return 'passing'
+  if (isWithoutPartition(error)) return 'infrastructure'
   return EXCEPTIONS[code] ?? CLASSES[code.slice(0, 2)] ?? 'unknown'
+}
+
+/** Whether there is no partition for the time at which events land now. */
+export function isWithoutPartition(error: unknown): boolean {
+  return errorCode(error) === '23514' && (error as { routine?: unknown }).routine === NO_PARTITION
 }
 
 /** Whether it failed because a lock or a statement took longer than it may. */

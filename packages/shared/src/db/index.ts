@@ -1,3 +1,4 @@
+export { absorbPartition } from './absorb.ts'
 export { type Audit, createAudit } from './audit.ts'
 export { checkNewSession, checkPostgres } from './check.ts'
 export {
@@ -14,9 +15,42 @@ export {
   listDeadLetters,
 } from './dead-letter-queries.ts'
 export { letterOf, writeDeadLetters } from './dead-letters.ts'
-export { findEvent, type StoredEvent } from './event-queries.ts'
+export { detachPartition, dropDetached, listDetached, recordDropped } from './detach.ts'
+export { purgeTables } from './erase-files.ts'
+export { type ErasableJourney, findErasable, type Sought } from './erase-names.ts'
+export { eraseRows, keepKeysOut, keysOf } from './erase-rows.ts'
+export {
+  createBodyMatcher,
+  createMatcher,
+  keyOf,
+  searchEvents,
+  searchInbox,
+  searchLetters,
+  type Wanted,
+} from './erase-search.ts'
+export {
+  createErased,
+  createErasedSubjects,
+  createSubjectHash,
+  type Erased,
+  type ErasedSubjects,
+  type Subject,
+  textOf,
+} from './erased.ts'
+export {
+  addProgress,
+  type Erasure,
+  endErasure,
+  landingsEnded,
+  listErasures,
+  markErased,
+  readErasure,
+  readInstallation,
+  requestErasure,
+} from './erasures.ts'
+export { findEvent, type GoneEvent, type StoredEvent } from './event-queries.ts'
 export type { Job } from './event-row.ts'
-export { classifyFailure, isFullOfNotifications, isTooSlow } from './failure.ts'
+export { classifyFailure, isFullOfNotifications, isTooSlow, isWithoutPartition } from './failure.ts'
 export { databaseUrl, placeOf } from './hosts.ts'
 export {
   delayInbox,
@@ -44,8 +78,37 @@ export { type LandingOutcome, type LandOptions, landJobs } from './landing.ts'
 export { withLease } from './lease.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export { recordAction } from './operator-actions.ts'
+export { contentOf, readLines } from './partition-rows.ts'
+export {
+  ensurePartitions,
+  listPartitions,
+  type Partition,
+  type Period,
+  retentionPartition,
+} from './partitions.ts'
 export { pingPostgres } from './ping.ts'
 export { type Connection, createDb, type Db, type TransactionLimits } from './pool.ts'
 export { ANY_EVENT, type EventShape, probeLanding, shapeOf } from './probe.ts'
 export { announceProcess, checkProcesses, describeProcess } from './processes.ts'
 export { countRedeliveries } from './redeliveries.ts'
+export { checkRetention, coveredUntil } from './retention-check.ts'
+export { deleteDeadLetters, deleteKeys } from './retention-deletes.ts'
+export {
+  behindMs,
+  findOverdue,
+  limitOf,
+  type Overdue,
+  overduePartitions,
+  type SizedPartition,
+  sizePartitions,
+} from './retention-plan.ts'
+export {
+  acceptTerms,
+  describeTerms,
+  isOpen,
+  type RetentionState,
+  readRetention,
+  settleTerms,
+  type Terms,
+} from './retention-state.ts'
+export type { ErasureProgress } from './schema.ts'

@@ -1,4 +1,10 @@
-import { FACTS, type JourneyEvent, OPEN_CONFLICT } from '../journey/event.ts'
+import {
+  FACTS,
+  type JourneyEvent,
+  OPEN_CONFLICT,
+  type StoredJourneyEvent,
+  withAllFacts,
+} from '../journey/event.ts'
 import { columnsOf, type JourneyName, nameOf, OF_WANTED, WANTED } from './journey-rows.ts'
 import type { Connection } from './pool.ts'
 
@@ -23,6 +29,9 @@ const OF_JOURNEYS = `from ${WANTED} join journeys j on ${OF_WANTED}, lateral (
     and e.processed_at >= ${SINCE} offset 0) as e`
 const READ = `select e.environment, e.journey_id as "journeyId", ${JOURNEY_EVENT} ${OF_JOURNEYS}`
 const READ_LONG = `${COALESCED} ${OF_JOURNEYS} ${BY_FACTS}`
+const READ_UNTIL = `${COALESCED} from ${WANTED} join journeys j on ${OF_WANTED}, lateral (
+  select * from events e where e.journey_id = wanted.journey_id and e.environment = wanted.environment
+    and e.processed_at >= coalesce(j.base_until, '-infinity') and e.processed_at < $3 offset 0) as e ${BY_FACTS}`
 const READ_BASES = `select wanted.environment, wanted.journey_id as "journeyId", j.base,
     exists (select from dead_letters d where d.environment = wanted.environment and d.journey_id = wanted.journey_id
       and ${OPEN_CONFLICT}) as "hasConflict"
@@ -50,8 +59,8 @@ export async function readEarlierEvents(
 }
 
 /**
- * Reads the events of journeys whose rows the caller has locked, coalesced or not. Events that may be gone come from the
- * journey's base.
+ * Reads the events of journeys whose rows the caller has locked, coalesced or not. Events that may be gone come from
+ * the journey's base.
  *
  * @param journeys each with about how many events it has
  * @param isBounded looks only at events since the journey's first one, as its row has it
@@ -79,7 +88,21 @@ export async function readEvents(
   return Map.groupBy(lists.flat(), nameOf)
 }
 
-type Base = JourneyName & { readonly base: readonly JourneyEvent[]; readonly hasConflict: boolean }
+/** The events of journeys that landed before a time and are not in their bases, coalesced. */
+export async function readEventsUntil(
+  connection: Connection,
+  journeys: readonly JourneyName[],
+  until: Date,
+): Promise<(JourneyEvent & JourneyName)[]> {
+  const { rows } = await connection.query<JourneyEvent & JourneyName>({
+    name: 'read_events_until',
+    text: READ_UNTIL,
+    values: [...columnsOf(journeys), until],
+  })
+  return rows
+}
+
+type Base = JourneyName & { readonly base: readonly StoredJourneyEvent[]; readonly hasConflict: boolean }
 
 /** What the bases of journeys have. A conflict about a dropped event counts as long as one of the journey is open. */
 export async function readBases(
@@ -92,6 +115,9 @@ export async function readBases(
     values: columnsOf(journeys),
   })
   return rows.flatMap(({ base, hasConflict, ...name }) =>
-    base.map((event) => ({ ...event, ...name, conflict: event.conflict && hasConflict })),
+    base.map((stored) => {
+      const event = withAllFacts(stored)
+      return { ...event, ...name, conflict: event.conflict && hasConflict }
+    }),
   )
 }

@@ -41,6 +41,33 @@ export function touch(name: JourneyName): Touched {
   return { name, key: nameOf(name), row: 'unknown', landed: [], altered: false }
 }
 
+type OfJourney = {
+  readonly environment: string
+  readonly event: { readonly journeyId: string | null }
+}
+
+/** The journeys of rows, each once. */
+export function journeysOf(rows: readonly OfJourney[]): Map<string, Touched> {
+  const journeys = new Map<string, Touched>()
+  for (const row of rows) journeyIn(journeys, row)
+  return journeys
+}
+
+/** The journey of a row, added to the others if it is missing; undefined if the row has none. */
+export function journeyIn(
+  journeys: Map<string, Touched>,
+  { environment, event }: OfJourney,
+): Touched | undefined {
+  const { journeyId } = event
+  if (journeyId === null) return undefined
+  const name = { environment, journeyId }
+  const known = journeys.get(nameOf(name))
+  if (known) return known
+  const journey = touch(name)
+  journeys.set(journey.key, journey)
+  return journey
+}
+
 export type FoldOptions = {
   /** False if nothing can be announced; then listeners find the changes by `updated_at`. */
   readonly announced?: boolean

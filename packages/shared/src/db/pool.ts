@@ -4,6 +4,7 @@ import { errorCode } from '../runtime/errors.ts'
 import type { Log } from '../runtime/log.ts'
 import { release } from '../runtime/release.ts'
 import { limitedClient } from './client.ts'
+import { ERASURES_REQUESTED, SHARE_FENCE } from './erasure-fence.ts'
 import { createPrimaryFinder, hostsIn } from './hosts.ts'
 
 /** A connection checked out of a pool, or inside a transaction. */
@@ -15,6 +16,12 @@ export type Connection = Pick<pg.ClientBase, 'query'>
  */
 type RunTransaction = <T>(
   work: (connection: pg.PoolClient, begunAt: number) => Promise<T>,
+  limits?: TransactionLimits,
+) => Promise<T>
+
+/** `erasures` is the number of requests to erase when the transaction began (`ErasedSubjects`). */
+type RunLanding = <T>(
+  work: (connection: pg.PoolClient, begunAt: number, erasures: number) => Promise<T>,
   limits?: TransactionLimits,
 ) => Promise<T>
 
@@ -30,7 +37,7 @@ export type Db = {
    * A transaction for the statements of landing, all of which find their rows by key: the planner must use an index.
    * A worker's other writes use it too, because they share these statements, and a plan is kept for the connection.
    */
-  readonly landingTransaction: RunTransaction
+  readonly landingTransaction: RunLanding
 } & AsyncDisposable
 
 /** How long one statement may take, and how long it may wait for a lock, ms. The default is the limit of the pool. */
@@ -77,8 +84,8 @@ export function createDb(
     get isPooled() {
       return isPooled
     },
-    transaction: (work, limits) => runTransaction(pool, BEGIN, work, limits),
-    landingTransaction: (work, limits) => runTransaction(pool, BEGIN_LANDING, work, limits),
+    transaction: (work, limits) => runTransaction(pool, [BEGIN, NOW], work, limits),
+    landingTransaction: (work, limits) => runTransaction(pool, [BEGIN_LANDING, LANDING_STATE], work, limits),
     async [Symbol.asyncDispose]() {
       await pool.end()
     },
@@ -97,11 +104,13 @@ const BEGIN_LANDING =
  */
 const OF_THE_ROW = /^(21|22|23|40|P0)|^(55P03|57014)$/
 const NOW = 'select (extract(epoch from clock_timestamp()) * 1000)::float8 as now'
+// Of two statements, so that the second one sees what was committed before the first one held the lock.
+const LANDING_STATE = `${SHARE_FENCE}; ${NOW}, ${ERASURES_REQUESTED} as erasures`
 
 async function runTransaction<T>(
   pool: pg.Pool,
-  begin: string,
-  work: (connection: pg.PoolClient, begunAt: number) => Promise<T>,
+  [begin, state]: readonly [begin: string, state: string],
+  work: (connection: pg.PoolClient, begunAt: number, erasures: number) => Promise<T>,
   { statementMs, lockMs }: TransactionLimits = {},
 ): Promise<T> {
   const client = await pool.connect()
@@ -112,8 +121,9 @@ async function runTransaction<T>(
       ...(lockMs === undefined ? [] : [`set local lock_timeout = ${Math.round(lockMs)}`]),
     ]
     // The driver returns a list of results for a text of several statements.
-    const begun = (await client.query([begin, ...limits, NOW].join('; '))) as unknown as pg.QueryResult[]
-    const result = await work(client, begun.at(-1)?.rows[0]?.now)
+    const begun = (await client.query([begin, ...limits, state].join('; '))) as unknown as pg.QueryResult[]
+    const { now, erasures } = begun.at(-1)?.rows[0] ?? {}
+    const result = await work(client, now, erasures)
     await client.query('commit')
     return result
   } catch (error) {

@@ -6,6 +6,7 @@ import {
   index,
   integer,
   jsonb,
+  pgSequence,
   pgTable,
   primaryKey,
   smallint,
@@ -13,9 +14,10 @@ import {
   timestamp,
   uuid,
 } from 'drizzle-orm/pg-core'
-import { type JourneyEvent, OPEN_CONFLICT } from '../journey/event.ts'
+import { OPEN_CONFLICT, type StoredJourneyEvent } from '../journey/event.ts'
 import type { Journey } from '../journey/fold.ts'
 
+/** This file is long, because it has every table. */
 const bytea = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => 'bytea' })
 const time = <Name extends string>(name: Name) => timestamp(name, { withTimezone: true, mode: 'date' })
 
@@ -111,38 +113,55 @@ export const retention = pgTable('retention', {
   acceptedBy: text('accepted_by'),
 })
 
+/** `tables` are those whose files had rows of it. */
+export type ErasureProgress = {
+  readonly counts: Readonly<Record<string, number>>
+  readonly tombstones: number
+  readonly tables: readonly string[]
+}
+
 /**
  * One row per erasure of a journey or a reference number.
  *
- * State: requested when the row is written, so that no content of the subject lands any more → `erased_at`: no query
- * finds it → `purged_at`: no file of the stores has its bytes.
+ * State: requested when the row is written, so that no content of the subjects lands any more → `erased_at`: no query
+ * finds any → `purged_at`: the stores have rewritten their files.
  */
-export const erasures = pgTable(
-  'erasures',
-  {
-    n: bigint('n', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
-    /** journey, reference */
-    kind: text('kind').notNull(),
-    /** HMAC-SHA-256 of kind, environment and id with the key of this installation: the id itself is not kept. */
-    subject: bytea('subject').notNull(),
-    actor: text('actor').notNull(),
-    reason: text('reason'),
-    requestedAt: time('requested_at').notNull().defaultNow(),
-    erasedAt: time('erased_at'),
-    purgedAt: time('purged_at'),
-    /** The signed receipt; null until the content is erased. */
-    receipt: jsonb('receipt'),
-    /** Events that came after the erasure and landed as keys alone. */
-    late: integer('late').notNull().default(0),
-    lastLateAt: time('last_late_at'),
-  },
-  (table) => [index('erasures_by_subject').on(table.subject)],
-)
+export const erasures = pgTable('erasures', {
+  n: bigint('n', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+  /** journey, reference */
+  kind: text('kind').notNull(),
+  /**
+   * HMAC-SHA-256 of kind, environment and id with the key of this installation: the ids themselves are not kept. Of a
+   * reference number also those of its journeys.
+   */
+  subjects: bytea('subjects').array().notNull(),
+  actor: text('actor').notNull(),
+  reason: text('reason'),
+  requestedAt: time('requested_at').notNull().defaultNow(),
+  erasedAt: time('erased_at'),
+  purgedAt: time('purged_at'),
+  /** What was deleted so far, so that an interrupted erasure can tell all of it. */
+  progress: jsonb('progress')
+    .$type<ErasureProgress>()
+    .notNull()
+    .default({ counts: {}, tombstones: 0, tables: [] }),
+  /** The signed receipt; null until the erasure has ended. */
+  receipt: jsonb('receipt'),
+  /** Events that came after the erasure and landed as keys alone. */
+  late: integer('late').notNull().default(0),
+  lastLateAt: time('last_late_at'),
+})
 
-/** The secret of this installation, made by the migration: for the subjects of erasures and the receipts' signature. */
+/** Goes up after each commit of a row of `erasures`, so that workers read them anew (`erasure-fence.ts`). */
+export const erasuresRequested = pgSequence('erasures_requested')
+
+/** It has one row. */
 export const installation = pgTable('installation', {
   id: boolean('id').primaryKey().default(true),
+  /** Made by the migration: for the subjects of erasures and the signatures of receipts. */
   secret: bytea('secret').notNull(),
+  /** The SHA-256 of the newest receipt; null if there is none. */
+  lastReceipt: bytea('last_receipt'),
 })
 
 /**
@@ -170,7 +189,7 @@ export const journeys = pgTable(
     /** Its events in short (`writeDigest`), for the next fold; null if that must read the events. */
     digest: text('digest'),
     /** Its events that landed before `base_until`, coalesced. They may have been dropped; the fold begins with them. */
-    base: jsonb('base').$type<JourneyEvent[]>(),
+    base: jsonb('base').$type<StoredJourneyEvent[]>(),
     baseUntil: time('base_until'),
     /** When the row last changed. It has no index, since with one an update could not stay on its page. */
     updatedAt: time('updated_at').notNull().defaultNow(),

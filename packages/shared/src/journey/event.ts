@@ -1,10 +1,14 @@
 import type { EventKind, IdwiseEvent } from '../idwise/event.ts'
 
-type Fact<Name extends string, Value> = { readonly name: Name; readonly sql: string; readonly value?: Value }
-const fact = <Name extends string, Value>(name: Name, sql: string): Fact<Name, Value> => ({ name, sql })
-const text = <Name extends string>(name: Name, sql: string) => fact<Name, string | null>(name, sql)
-const integer = <Name extends string>(name: Name, sql: string) => fact<Name, number | null>(name, sql)
-const flag = <Name extends string>(name: Name, sql: string) => fact<Name, boolean>(name, sql)
+type Fact<Name extends string, Value> = { readonly name: Name; readonly sql: string; readonly absent: Value }
+const fact = <Name extends string, Value>(name: Name, sql: string, absent: Value): Fact<Name, Value> => ({
+  name,
+  sql,
+  absent,
+})
+const text = <Name extends string>(name: Name, sql: string) => fact<Name, string | null>(name, sql, null)
+const integer = <Name extends string>(name: Name, sql: string) => fact<Name, number | null>(name, sql, null)
+const flag = <Name extends string>(name: Name, sql: string) => fact<Name, boolean>(name, sql, false)
 
 /** SQL: a row of `dead_letters` is a conflict that nobody has decided about. */
 export const OPEN_CONFLICT = "reason = 'conflict' and state in ('open', 'replaying')"
@@ -13,10 +17,11 @@ export const OPEN_CONFLICT = "reason = 'conflict' and state in ('open', 'replayi
  * The facts of a journey's event: the fold looks at nothing else. `sql` reads a fact from a row `e` of `events`.
  *
  * A new fact goes here. The compiler then asks for it in the functions below, and a test for a new version of the
- * digest.
+ * digest. Journeys keep the facts of events that were dropped long ago (`journeys.base`): there a fact that is newer is
+ * missing, and is read as null or false. So null and false must mean that nothing is known.
  */
 export const FACTS = [
-  fact<'kind', EventKind>('kind', 'e.kind'),
+  fact<'kind', EventKind>('kind', 'e.kind', 'unrecognised'),
   /** The type's name as received. */
   text('event', 'e.event'),
   text('referenceNo', 'e.reference_no'),
@@ -52,6 +57,15 @@ export type JourneyEvent = {
   readonly firstAt: number
   readonly lastAt: number
   readonly count: number
+}
+
+const ABSENT = Object.fromEntries(FACTS.map(({ name, absent }) => [name, absent]))
+
+/** An event as an earlier release has stored it: facts that it did not know are missing. */
+export type StoredJourneyEvent = Partial<JourneyEvent> & Pick<JourneyEvent, 'firstAt' | 'lastAt' | 'count'>
+
+export function withAllFacts(stored: StoredJourneyEvent): JourneyEvent {
+  return { ...ABSENT, ...stored } as JourneyEvent
 }
 
 /** A journey's event as a list: the facts in their order, then its times and its count. */

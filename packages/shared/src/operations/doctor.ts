@@ -1,4 +1,4 @@
-import { checkPostgres, checkProcesses } from '../db/index.ts'
+import { checkPostgres, checkProcesses, checkRetention } from '../db/index.ts'
 import { createRedisCheck } from '../queue/index.ts'
 import { type Check, type Env, fail, ok, settingsProblems, UserError } from '../runtime/index.ts'
 import type { Stores } from './stores.ts'
@@ -36,5 +36,6 @@ async function checkStores({ db, location }: Stores): Promise<Check[]> {
       ? await createRedisCheck(location)()
       : [ok('Redis', 'not configured: events go through the inbox in Postgres')]),
     ...(await checkProcesses(db)),
+    ...(await checkRetention(db)),
   ]
 }

@@ -14,6 +14,8 @@ export type JourneyWithTimeline = {
   readonly timeline: readonly TimelineEntry<JourneyStoryEvent>[]
   /** How many events the journey has. */
   readonly total: number
+  /** How many of them landed before `journey.baseUntil` and are no longer stored. */
+  readonly dropped: number
 }
 
 /**
@@ -28,7 +30,7 @@ export async function lookUpJourneys(
   const { journeys, total } = await findJourneys(db, name)
   const withTimelines = journeys.map(async (journey) => {
     const story = await readJourneyStory(db, journey)
-    return { journey, timeline: timelineOf(story), total: story.total }
+    return { journey, timeline: timelineOf(story), total: story.total, dropped: story.dropped }
   })
   return { journeys: await Promise.all(withTimelines), total }
 }

@@ -1,5 +1,6 @@
 import { withDeadline } from '../runtime/backoff.ts'
 import type { Log } from '../runtime/log.ts'
+import { type AllJobs, createAllJobs } from './bullmq/all-jobs.ts'
 import { type CompletedJob, createBodies } from './bullmq/bodies.ts'
 import { type FailedJob, sweepFailedJobs } from './bullmq/failed-jobs.ts'
 import { queueKeys, shardPrefix } from './bullmq/keys.ts'
@@ -21,6 +22,8 @@ export type QueueAdmin = {
   stripBodies(olderThanMs?: number): Promise<void>
   /** The jobs that were completed within the last so many ms. */
   completedSince(ms: number): AsyncGenerator<CompletedJob>
+  /** The jobs of every state, shard by shard, with a way to remove those that no worker has claimed. */
+  allJobs(): readonly AllJobs[]
   /** Lets jobs wait again that are in no list; see `createRescue`. */
   rescueLost(): Promise<Rescued>
   /** Calls `handle` with each failed job, and removes the job once that has resolved. */
@@ -40,6 +43,7 @@ export function createQueueAdmin({ url, prefix, shards: count }: QueueLocation, 
       queue: openQueue(client, prefixOfShard),
       bodies: createBodies(client, prefixOfShard),
       rescue: createRescue(client, prefixOfShard),
+      allJobs: createAllJobs(client, prefixOfShard),
     }
   })
 
@@ -68,6 +72,7 @@ export function createQueueAdmin({ url, prefix, shards: count }: QueueLocation, 
     async *completedSince(ms) {
       for (const { bodies } of shards) yield* bodies.since(ms)
     },
+    allJobs: () => shards.map(({ allJobs }) => allJobs),
     async rescueLost() {
       const total = { back: 0, forgotten: 0 }
       for (const { rescue } of shards) {

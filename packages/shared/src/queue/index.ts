@@ -1,4 +1,5 @@
 export { createQueueAdmin, type QueueAdmin } from './admin.ts'
+export type { AllJobs, StoredJob } from './bullmq/all-jobs.ts'
 export type { HandleResult, QueueJob } from './bullmq/batch.ts'
 
 export type { FailedJob } from './bullmq/failed-jobs.ts'
@@ -11,3 +12,4 @@ export { lastErrorOf } from './connection.ts'
 export { createQueueConsumer, type QueueConsumer } from './consumer.ts'
 export { pingRedis } from './ping.ts'
 export { createQueueProducer, type NewJob, type QueueLocation, type QueueProducer } from './producer.ts'
+export { rewriteFiles } from './rewrite.ts'

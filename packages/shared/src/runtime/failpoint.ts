@@ -16,6 +16,11 @@ const FAILPOINTS = [
   'migrate-prepared',
   'migrate-bounded',
   'migrate-in-middle',
+  'retention-after-step',
+  'erase-after-request',
+  'erase-after-rows',
+  'erase-after-jobs',
+  'erase-after-files',
 ] as const
 
 export type Failpoint = (typeof FAILPOINTS)[number]

@@ -19,6 +19,7 @@ export { createLog, type Log } from './log.ts'
 export { createMetrics, type Metrics } from './metrics.ts'
 export { allocateYoung, lowerPriority } from './process.ts'
 export { parseRedisUrl, redisAddress, showRedis } from './redis-url.ts'
+export { release } from './release.ts'
 export {
   durabilitySettings,
   type Env,

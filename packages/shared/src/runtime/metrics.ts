@@ -51,7 +51,7 @@ export function createMetrics() {
     }),
 
     // Worker
-    /** outcome: landed, duplicate, conflict, dead_letter, retried, delayed */
+    /** outcome: landed, duplicate, late_duplicate, conflict, erased, dead_letter, retried, delayed */
     handled: new Counter({
       name: 'sluice_handled_total',
       help: 'Events handled by the worker, by way and outcome',
@@ -62,6 +62,18 @@ export function createMetrics() {
       name: 'sluice_land_seconds',
       help: 'Time from receipt to landed',
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300],
+      registers,
+    }),
+
+    // Scheduler
+    partitionsAhead: new Gauge({
+      name: 'sluice_partitions_ahead',
+      help: 'For how many days from now events have partitions to land in',
+      registers,
+    }),
+    retentionBehind: new Gauge({
+      name: 'sluice_retention_behind_seconds',
+      help: 'For how long events are kept beyond the accepted term',
       registers,
     }),
   }

@@ -22,7 +22,8 @@ CREATE TABLE "retention" (
 INSERT INTO "retention" DEFAULT VALUES;--> statement-breakpoint
 CREATE TABLE "installation" (
 	"id" boolean PRIMARY KEY DEFAULT true NOT NULL CHECK (id),
-	"secret" "bytea" NOT NULL
+	"secret" "bytea" NOT NULL,
+	"last_receipt" "bytea"
 );
 --> statement-breakpoint
 -- `gen_random_uuid` is Postgres' own strong random source; two of them have 244 random bits.
@@ -30,18 +31,19 @@ INSERT INTO "installation" (secret) VALUES (sha256(uuid_send(gen_random_uuid()) 
 CREATE TABLE "erasures" (
 	"n" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "erasures_n_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	"kind" text NOT NULL,
-	"subject" "bytea" NOT NULL,
+	"subjects" "bytea"[] NOT NULL,
 	"actor" text NOT NULL,
 	"reason" text,
 	"requested_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"erased_at" timestamp with time zone,
 	"purged_at" timestamp with time zone,
+	"progress" jsonb DEFAULT '{"counts":{},"tombstones":0,"tables":[]}'::jsonb NOT NULL,
 	"receipt" jsonb,
 	"late" integer DEFAULT 0 NOT NULL,
 	"last_late_at" timestamp with time zone
 );
 --> statement-breakpoint
-CREATE INDEX "erasures_by_subject" ON "erasures" USING btree ("subject");--> statement-breakpoint
+CREATE SEQUENCE "public"."erasures_requested" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1;--> statement-breakpoint
 CREATE TABLE "lost_journeys" (
 	"environment" text NOT NULL,
 	"journey_id" text NOT NULL,
@@ -71,6 +73,7 @@ INSERT INTO "event_keys" (key, landed_at, n, body)
 SELECT encode(substring(event_key for 16), 'hex')::uuid, processed_at, n, substring(body_sha256 for 8) FROM "events"
 WHERE processed_at >= coalesce(nullif(current_setting('sluice.keys_until', true), ''), '-infinity')::timestamptz
 ON CONFLICT DO NOTHING;--> statement-breakpoint
+COMMENT ON TABLE "event_keys" IS NULL;--> statement-breakpoint
 ALTER TABLE "events" RENAME COLUMN "arrival" TO "delivery_id";--> statement-breakpoint
 ALTER TABLE "events" RENAME TO "events_before";--> statement-breakpoint
 -- Only their keys and ids were unique; that is for event_keys now.

@@ -1,5 +1,5 @@
-import { Redis } from 'ioredis'
 import type { RedisClient } from '../connection.ts'
+import { nodeOf } from './all-jobs.ts'
 import { FIELD, LOCK, queueKeys } from './keys.ts'
 import { createScript } from './script.ts'
 
@@ -142,14 +142,4 @@ export function createRescue(client: RedisClient, prefix: string): () => Promise
     if (performance.now() >= scanAt) suspects = await findSuspects()
     return { back: back + confirmed, forgotten }
   }
-}
-
-/** SCAN searches one node. */
-async function nodeOf(client: RedisClient, key: string): Promise<Redis> {
-  if (client instanceof Redis) return client
-  const slot = Number(await client.cluster('KEYSLOT', key))
-  const address = client.slots[slot]?.[0]
-  const node = client.nodes('master').find(({ options }) => `${options.host}:${options.port}` === address)
-  if (!node) throw new Error(`no node serves slot ${slot}`)
-  return node
 }

@@ -1,0 +1,88 @@
+import { errorCode } from '../runtime/errors.ts'
+import { pause } from '../runtime/every.ts'
+import type { Connection, Db } from './pool.ts'
+
+/** What became of the files of one table. */
+export type TableFiles = {
+  readonly table: string
+  /**
+   * - `rewritten`: they have nothing of the deleted rows.
+   * - `vacuumed`: the rows are gone, and their bytes stay in the free space of pages until that is used again.
+   * - `kept`: a transaction that began before, or a pooler, does not let Postgres remove the rows.
+   */
+  readonly outcome: 'rewritten' | 'vacuumed' | 'kept'
+}
+
+/** Larger tables would be locked for too long. */
+const REWRITE_BYTES = 64 * 1024 * 1024
+/** Others wait behind a lock that is waited for. */
+const LOCK_MS = 300
+const LOCK_TRIES = 20
+const LOOK_EVERY_MS = 100
+
+/**
+ * Has Postgres remove deleted rows from the files of these tables. Small tables are written anew, since a vacuum leaves
+ * the bytes of a row in its page. Statistics are made anew as well: they hold values of columns.
+ *
+ * @param limitMs how long to wait for transactions that still see the rows
+ */
+export async function purgeTables(
+  { pool, isPooled }: Db,
+  tables: readonly string[],
+  limitMs: number,
+): Promise<TableFiles[]> {
+  const kept = tables.map((table) => ({ table, outcome: 'kept' as const }))
+  if (tables.length === 0 || isPooled) return kept
+  const client = await pool.connect()
+  try {
+    await client.query(`set statement_timeout = 0; set lock_timeout = ${LOCK_MS}`)
+    if (!(await snapshotsEnded(client, limitMs))) return kept
+    const purged: TableFiles[] = []
+    for (const table of tables) purged.push({ table, outcome: await purge(client, table) })
+    // It has sampled rows; only its owner may.
+    await client.query('vacuum pg_statistic').catch(() => {})
+    return purged
+  } finally {
+    client.release(true)
+  }
+}
+
+async function purge(client: Connection, table: string): Promise<TableFiles['outcome']> {
+  const { rows } = await client.query('select pg_total_relation_size(to_regclass($1))::float8 as bytes', [
+    table,
+  ])
+  const bytes: number | null = rows[0]?.bytes
+  // Retention has dropped it meanwhile.
+  if (bytes === null) return 'rewritten'
+  if (bytes <= REWRITE_BYTES && (await tried(client, `vacuum (full, analyze) ${table}`))) return 'rewritten'
+  return (await tried(client, `vacuum (analyze) ${table}`)) ? 'vacuumed' : 'kept'
+}
+
+/** @returns false if somebody else holds the table */
+async function tried(client: Connection, statement: string): Promise<boolean> {
+  for (let tries = 0; tries < LOCK_TRIES; tries++) {
+    try {
+      await client.query(statement)
+      return true
+    } catch (error) {
+      if (errorCode(error) !== '55P03') throw error
+      await pause(LOOK_EVERY_MS)
+    }
+  }
+  return false
+}
+
+/** Whoever may still see what was deleted: a reader, a standby, a slot, a prepared transaction. */
+const SEES_MORE = `select exists (
+    select backend_xmin as xmin from pg_stat_activity where pid <> pg_backend_pid() and age(backend_xmin) >= age($1::xid)
+    union all select xmin from pg_replication_slots where age(xmin) >= age($1::xid)
+    union all select transaction from pg_prepared_xacts where age(transaction) >= age($1::xid)) as sees`
+
+async function snapshotsEnded(client: Connection, limitMs: number): Promise<boolean> {
+  const { rows } = await client.query('select pg_current_xact_id()::xid::text as xid')
+  for (const limit = Date.now() + limitMs; ; await pause(LOOK_EVERY_MS)) {
+    const { rows: seen } = await client.query(SEES_MORE, [rows[0]?.xid])
+    if (!seen[0]?.sees) return true
+    if (Date.now() > limit) return false
+  }
+}
