@@ -1,4 +1,4 @@
-import { discardDeadLetter, replayDeadLetter } from '@sluice/shared/db'
+import { discardDeadLetter, findEvent, replayDeadLetter } from '@sluice/shared/db'
 import { FIELD, openQueue, queueKeys, shardPrefix } from '@sluice/shared/queue'
 import { finishedJourney } from '@sluice/testkit/event'
 import { giveUpJob } from '@sluice/testkit/given-up-job'
@@ -162,6 +162,21 @@ describe('data in a store that did not come from Sluice', () => {
     expect(await letter()).toMatchObject({ reason: 'unreadable', job_id: 'by-hand' })
     await post(finishedJourney().bytes)
     await eventually(async () => (await landed()).length === 1)
+  })
+
+  it('an event of an environment that only a later release receives lands, and is found by its id', async () => {
+    await open('redis')
+    const { queue, close } = openShard()
+    stack.defer(close)
+    const { eventId, bytes } = finishedJourney()
+    const data = { v: 1, env: 'uae-live', at: Date.now(), arrival: 'a', raw: bytes.toString() }
+    await queue.add('a', data, { jobId: 'e-later' })
+    stack.use(await openWorker(world))
+    const found = await eventually(async () => {
+      const { events } = await findEvent(world.db, eventId)
+      return events.length > 0 && events
+    })
+    expect(found).toMatchObject([{ environment: 'uae-live', eventId }])
   })
 
   it('a job in Redis whose data is no JSON becomes a dead letter with these bytes, and the worker lives', async () => {

@@ -23,7 +23,7 @@ export type Erased = {
 
 /** The erasures that this process knows. */
 export type ErasedSubjects = {
-  /** Reads them in the caller's landing transaction if that has seen others. */
+  /** Reads them in the caller's landing transaction if that has another number of requests. */
   asOf(connection: Connection, erasures: number): Erased | Promise<Erased>
 }
 
@@ -42,12 +42,12 @@ export function createErasedSubjects(log: Log): ErasedSubjects {
       log.warn({ erasure }, 'IDWise still sends for an erased journey: delete it there too')
     }
   }
-  async function read(connection: Connection): Promise<Erased> {
-    const { rows } = await connection.query<{ erasures: number; secret: Buffer; n: number; subject: Buffer }>(
-      `select i.erasures::float8 as erasures, i.secret, e.n::float8 as n, subject
+  async function read(connection: Connection, erasures: number): Promise<Erased> {
+    const { rows } = await connection.query<{ secret: Buffer; n: number; subject: Buffer | null }>(
+      `select i.secret, e.n::float8 as n, subject
         from installation i left join (select n, unnest(subjects) as subject from erasures) as e on true order by e.n`,
     )
-    const [{ erasures, secret } = { erasures: 0, secret: Buffer.alloc(0) }] = rows
+    const secret = rows[0]?.secret ?? Buffer.alloc(0)
     const byHash = new Map(
       rows.flatMap(({ n, subject }) => (subject ? [[subject.toString('latin1'), n]] : [])),
     )
@@ -55,7 +55,7 @@ export function createErasedSubjects(log: Log): ErasedSubjects {
     return known.erased
   }
   return {
-    asOf: (connection, erasures) => (erasures === known.erasures ? known.erased : read(connection)),
+    asOf: (connection, erasures) => (erasures === known.erasures ? known.erased : read(connection, erasures)),
   }
 }
 

@@ -1,7 +1,7 @@
 import { asc } from 'drizzle-orm'
 import { pause } from '../runtime/every.ts'
 import { createSubjectHash, type Subject, textOf } from './erased.ts'
-import { FENCE_HOLDERS } from './erasure-fence.ts'
+import { FENCE_HOLDERS, REQUEST_ERASURE } from './erasure-fence.ts'
 import type { Connection, Db } from './pool.ts'
 import { type ErasureProgress, erasures } from './schema.ts'
 
@@ -27,15 +27,14 @@ export function listErasures(db: Db): Promise<Erasure[]> {
 }
 
 /**
- * Writes the row of an erasure, or adds subjects to that of an erasure which was interrupted. From its commit on, each
+ * Writes the row of an erasure, or adds subjects to that of an erasure which was interrupted. When it has returned, each
  * landing transaction that begins stores nothing of the subjects.
  *
  * @returns the number of the erasure
  */
 export async function requestErasure(db: Db, { kind, subjects, actor, reason }: NewErasure): Promise<number> {
-  return db.transaction(async (connection) => {
-    // One at a time: the row is locked until the commit.
-    await connection.query('update installation set erasures = erasures + 1')
+  const erasure = await db.transaction(async (connection) => {
+    // It locks the row, so that two requests for the same do not make two erasures.
     const { secret } = await readInstallation(connection)
     const hashOf = createSubjectHash(secret)
     const hashes = subjects.map((subject) => Buffer.from(hashOf(textOf(subject)), 'latin1'))
@@ -51,6 +50,8 @@ export async function requestErasure(db: Db, { kind, subjects, actor, reason }: 
     )
     return rows[0]?.n as number
   })
+  await db.pool.query(REQUEST_ERASURE)
+  return erasure
 }
 
 const ADD = `update erasures set progress = jsonb_build_object(

@@ -9,6 +9,7 @@ import { release } from '../runtime/release.ts'
 import { endOf, makePartitions, type Period } from './partitions.ts'
 import type { Connection, Db } from './pool.ts'
 import {
+  advanceKeys,
   boundEvents,
   type EventsBound,
   mustUpgradeEvents,
@@ -106,6 +107,7 @@ async function upgradeEvents(
     if (!wait) throw new UserError(`${OLD_WORKERS} (${old.join(', ')}). ${STOP_THEM}`)
     if (first) report(`waiting for workers of another release to end: ${old.join(', ')}`)
     await pause(OLD_PAUSE_MS)
+    await advanceKeys(db, () => {})
   }
   const { rows } = await db.pool.query<{ now: Date }>('select now()')
   const bound = await boundEvents(db, endOf(period, rows[0]?.now as Date), report)

@@ -19,7 +19,7 @@ type RunTransaction = <T>(
   limits?: TransactionLimits,
 ) => Promise<T>
 
-/** `erasures` is how many had been requested when the transaction began (`ErasedSubjects`). */
+/** `erasures` is the number of requests to erase when the transaction began (`ErasedSubjects`). */
 type RunLanding = <T>(
   work: (connection: pg.PoolClient, begunAt: number, erasures: number) => Promise<T>,
   limits?: TransactionLimits,

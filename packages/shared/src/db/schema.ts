@@ -6,6 +6,7 @@ import {
   index,
   integer,
   jsonb,
+  pgSequence,
   pgTable,
   primaryKey,
   smallint,
@@ -120,7 +121,7 @@ export type ErasureProgress = {
 }
 
 /**
- * One row per erasure of a journey or a reference number. `installation.erasures` counts them.
+ * One row per erasure of a journey or a reference number.
  *
  * State: requested when the row is written, so that no content of the subjects lands any more → `erased_at`: no query
  * finds any → `purged_at`: the stores have rewritten their files.
@@ -151,13 +152,14 @@ export const erasures = pgTable('erasures', {
   lastLateAt: time('last_late_at'),
 })
 
+/** Goes up after each commit of a row of `erasures`, so that workers read them anew (`erasure-fence.ts`). */
+export const erasuresRequested = pgSequence('erasures_requested')
+
 /** It has one row. */
 export const installation = pgTable('installation', {
   id: boolean('id').primaryKey().default(true),
   /** Made by the migration: for the subjects of erasures and the signatures of receipts. */
   secret: bytea('secret').notNull(),
-  /** How many erasures have been requested: a worker that knows fewer reads them before it lands anything. */
-  erasures: bigint('erasures', { mode: 'number' }).notNull().default(0),
   /** The SHA-256 of the newest receipt; null if there is none. */
   lastReceipt: bytea('last_receipt'),
 })

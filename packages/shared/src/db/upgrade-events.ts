@@ -6,7 +6,8 @@ import type { Connection, Db } from './pool.ts'
  * Up to release 0.1, `events` was one table whose primary key decided "once". The next migration makes it a partition,
  * and `event_keys` decides. These functions do in advance what takes long, while the release before goes on landing:
  *
- * 1. `prepareEvents` makes the table of keys and the indexes, and writes a key for each event.
+ * 1. `prepareEvents` makes the table of keys and the indexes, and writes a key for each event. `advanceKeys` writes the
+ *    keys of those that have landed since.
  * 2. `oldWorkers` must be none from here on, since a worker of the release before writes no keys.
  * 3. `boundEvents` writes the keys that are still missing, and has Postgres check where the table ends.
  *
@@ -55,7 +56,7 @@ export async function prepareEvents(db: Db, report: (line: string) => void): Pro
     }
     failpoint('migrate-while-preparing')
     report('keys of the events that are stored')
-    await writeKeys(db, await oldest(db.pool), report)
+    await advanceKeys(db, report)
     done = true
   }
   await withLease(db, 'upgrade_events', work, LEASE_MS)
@@ -87,21 +88,28 @@ async function makeIndex({ pool, isPooled }: Db, name: string, on: string): Prom
 }
 
 /**
- * Writes a key for each event that landed since a time, page by page in the order of landing.
+ * Writes the keys that are missing, page by page in the order of landing. How far it came is the comment of the table,
+ * so that the next run goes on from there.
  *
- * @returns the time when it began: events that landed before have their keys
+ * @returns all events that landed before have their keys
  */
-async function writeKeys({ pool }: Db, since: Date, report: (line: string) => void): Promise<Date> {
-  const began = await nowOf(pool)
+export async function advanceKeys({ pool }: Db, report: (line: string) => void): Promise<Date> {
+  const { rows } = await pool.query<{ now: Date; since: Date | null }>(
+    `select now(), coalesce(obj_description('event_keys'::regclass)::timestamptz, (select min(processed_at) from events)) as since`,
+  )
+  const { now, since } = rows[0] ?? {}
+  if (!now || !since) throw new Error('there are no events')
+  const keysUntil = new Date(now.getTime() - LONGEST_TRANSACTION_MS)
   let from = since
-  while (from < began) {
-    const { rows } = await pool.query<{ until: Date }>(END_OF_PAGE, [from, PAGE_ROWS])
-    const until = rows[0]?.until as Date
+  while (from < now) {
+    const page = await pool.query<{ until: Date }>(END_OF_PAGE, [from, PAGE_ROWS])
+    const until = page.rows[0]?.until as Date
     await pool.query(WRITE_KEYS, [from, until])
     if (until.getUTCDate() !== from.getUTCDate()) report(`keys until ${until.toISOString().slice(0, 10)}`)
     from = until
   }
-  return began
+  await pool.query(`comment on table event_keys is '${keysUntil.toISOString()}'`)
+  return keysUntil
 }
 
 // Events of one time stay together: the page ends after the last event of its last time.
@@ -110,15 +118,6 @@ const END_OF_PAGE = `select coalesce((select processed_at + interval '1 millisec
 const WRITE_KEYS = `insert into event_keys (key, landed_at, n, body)
   select encode(substring(event_key for 16), 'hex')::uuid, processed_at, n, substring(body_sha256 for 8)
   from events where processed_at >= $1 and processed_at < $2 order by 1 on conflict do nothing`
-
-async function oldest(connection: Connection): Promise<Date> {
-  const { rows } = await connection.query('select min(processed_at) as oldest from events')
-  return rows[0]?.oldest ?? new Date()
-}
-
-async function nowOf(connection: Connection): Promise<Date> {
-  return (await connection.query('select now()')).rows[0]?.now
-}
 
 /**
  * The workers of other releases that run: by what they announce about themselves, which forgets one that was killed
@@ -147,9 +146,7 @@ export async function oldWorkers(connection: Connection, own: string): Promise<s
  */
 export async function boundEvents(db: Db, until: Date, report: (line: string) => void): Promise<EventsBound> {
   report('keys of the newest events')
-  const [newest] = (await db.pool.query('select max(landed_at) as at from event_keys')).rows
-  const since = new Date((newest?.at ?? (await oldest(db.pool))).getTime() - LONGEST_TRANSACTION_MS)
-  const keysUntil = await writeKeys(db, since, report)
+  const keysUntil = await advanceKeys(db, report)
   await db.pool.query(`alter table events drop constraint if exists events_before_bound;
     alter table events add constraint events_before_bound check (processed_at < '${until.toISOString()}') not valid`)
   report('bound of the table')
@@ -160,5 +157,5 @@ export async function boundEvents(db: Db, until: Date, report: (line: string) =>
   } finally {
     client.release(true)
   }
-  return { keysUntil: new Date(keysUntil.getTime() - LONGEST_TRANSACTION_MS), until }
+  return { keysUntil, until }
 }

@@ -23,7 +23,6 @@ INSERT INTO "retention" DEFAULT VALUES;--> statement-breakpoint
 CREATE TABLE "installation" (
 	"id" boolean PRIMARY KEY DEFAULT true NOT NULL CHECK (id),
 	"secret" "bytea" NOT NULL,
-	"erasures" bigint DEFAULT 0 NOT NULL,
 	"last_receipt" "bytea"
 );
 --> statement-breakpoint
@@ -44,6 +43,7 @@ CREATE TABLE "erasures" (
 	"last_late_at" timestamp with time zone
 );
 --> statement-breakpoint
+CREATE SEQUENCE "public"."erasures_requested" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1;--> statement-breakpoint
 CREATE TABLE "lost_journeys" (
 	"environment" text NOT NULL,
 	"journey_id" text NOT NULL,
@@ -73,6 +73,7 @@ INSERT INTO "event_keys" (key, landed_at, n, body)
 SELECT encode(substring(event_key for 16), 'hex')::uuid, processed_at, n, substring(body_sha256 for 8) FROM "events"
 WHERE processed_at >= coalesce(nullif(current_setting('sluice.keys_until', true), ''), '-infinity')::timestamptz
 ON CONFLICT DO NOTHING;--> statement-breakpoint
+COMMENT ON TABLE "event_keys" IS NULL;--> statement-breakpoint
 ALTER TABLE "events" RENAME COLUMN "arrival" TO "delivery_id";--> statement-breakpoint
 ALTER TABLE "events" RENAME TO "events_before";--> statement-breakpoint
 -- Only their keys and ids were unique; that is for event_keys now.

@@ -1,0 +1,57 @@
+import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { UserError } from '../../runtime/index.ts'
+import { type Receipt, readReceipt } from './receipt.ts'
+
+const NAME = /^receipt-\d{6,}\.json$/
+
+/** Writes the receipts that the folder does not have yet, each as a file of its own. */
+export async function writeReceiptFiles(dir: string, receipts: readonly Receipt[]): Promise<void> {
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  const there = new Set(await readdir(dir))
+  for (const receipt of receipts) {
+    const name = `receipt-${String(receipt.number).padStart(6, '0')}.json`
+    if (!there.has(name)) await writeReceiptFile(join(dir, name), receipt)
+  }
+}
+
+export async function writeReceiptFile(path: string, receipt: Receipt): Promise<void> {
+  await using file = await open(`${path}.new`, 'w', 0o600)
+  await file.writeFile(`${JSON.stringify(receipt, null, 2)}\n`)
+  await file.sync()
+  await rename(`${path}.new`, path)
+}
+
+/** The receipt files of a folder, in their order; none if there is no such folder. */
+export async function listReceiptFiles(dir: string): Promise<string[]> {
+  const names = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw error
+  })
+  return names
+    .filter((name) => NAME.test(name))
+    .sort()
+    .map((name) => join(dir, name))
+}
+
+/** @throws UserError if a file is no receipt */
+export function readReceiptFiles(paths: readonly string[]): Promise<Receipt[]> {
+  return Promise.all(
+    paths.map(async (path) => {
+      const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+        throw new UserError(`${path} cannot be read (${error.code}).`)
+      })
+      const receipt = readReceipt(parsed(text))
+      if (!receipt) throw new UserError(`${path} is no receipt of an erasure, or was changed.`)
+      return receipt
+    }),
+  )
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
