@@ -433,6 +433,7 @@ describe('a partition', () => {
     await round()
     await accept()
     const reader = await world.db.pool.connect()
+    await reader.query('set idle_in_transaction_session_timeout = 0')
     await reader.query('begin isolation level repeatable read; select count(*) from events')
     const lander = stack.use(createDb(world.databaseUrl, { max: 2, statementMs: 5_000, log, name: 'lander' }))
     let isLanding = true
@@ -453,7 +454,7 @@ describe('a partition', () => {
       await reader.query('commit')
       await round({}, undefined, dropper)
     } finally {
-      reader.release()
+      reader.release(true)
       isLanding = false
       await landing
     }

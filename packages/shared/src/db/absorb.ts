@@ -8,8 +8,8 @@ import { type Partition, quoted } from './partitions.ts'
 import type { Connection, Db } from './pool.ts'
 
 /** Others wait for the rows of journeys that one transaction absorbs: so it takes few, or few with many events. */
-const JOURNEYS = 200
-const EVENTS = 5_000
+const JOURNEYS = 100
+const EVENTS = 2_000
 const IDS = 5_000
 
 /**
