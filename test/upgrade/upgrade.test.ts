@@ -1,5 +1,5 @@
 import { globSync, readFileSync } from 'node:fs'
-import { createAudit, findEvent, rebuildJourneys } from '@sluice/shared/db'
+import { createAudit, findEvent, rebuildJourneys, replayDeadLetter } from '@sluice/shared/db'
 import { countBacklog } from '@sluice/shared/operations'
 import { createQueueAdmin, shardPrefix } from '@sluice/shared/queue'
 import { createLog } from '@sluice/shared/runtime'
@@ -27,17 +27,14 @@ describe.each(RELEASES)('stores that release %s has left behind, after sluice mi
     world = stack.use(await createWorld('redis'))
     await loadPostgres(world, text('postgres.sql'))
     await loadRedis(world, JSON.parse(text('redis.json')))
-    await sluice('migrate')
+    await using migrate = run(PROGRAMS.cli, ['migrate'], world.env)
+    expect(await migrate.exited, migrate.output()).toBe(0)
     migrated = await readAll(world)
     stack.use(await openWorker(world))
     await nothingWaits()
   })
   afterAll(() => stack.disposeAsync())
 
-  async function sluice(...args: string[]): Promise<void> {
-    await using command = run(PROGRAMS.cli, args, world.env)
-    expect(await command.exited, command.output()).toBe(0)
-  }
   /** Jobs and rows have ended, and the redeliveries are counted that the queue has dropped. */
   async function nothingWaits(): Promise<void> {
     const { redisUrl: url, queuePrefix: prefix, db } = world
@@ -92,7 +89,8 @@ describe.each(RELEASES)('stores that release %s has left behind, after sluice mi
       ({ reason, after }) => reason.startsWith('rejected') && after === 'open',
     )
     const find = () => findEvent(world.db, String(letter?.eventId))
-    await sluice('dead', 'replay', String((await find()).deadLetters[0]?.id))
+    const id = (await find()).deadLetters[0]?.id ?? 0
+    expect(await replayDeadLetter(world.db, { id, actor: 'test' })).toEqual({ kind: 'done' })
     const { events, deadLetters } = await eventually(async () => {
       const found = await find()
       return found.events.length > 0 && found

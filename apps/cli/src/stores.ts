@@ -3,6 +3,7 @@ import { createDb, databaseUrl, placeOf } from '@sluice/shared/db'
 import { ENVIRONMENTS } from '@sluice/shared/envelope'
 import {
   checkTerms,
+  erasureSettings,
   type RetentionPolicy,
   retentionPolicy,
   retentionSettings,
@@ -26,7 +27,8 @@ import { readEnv } from './start/env-file.ts'
 /** The root of the clone. */
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 
-const SETTINGS = z.object({ ...queueSettings, DATABASE_URL: databaseUrl })
+const { ARCHIVE_DIR } = retentionSettings
+const SETTINGS = z.object({ ...queueSettings, ...erasureSettings, ARCHIVE_DIR, DATABASE_URL: databaseUrl })
 const log = createLog('sluice', 'fatal')
 
 /**
@@ -79,7 +81,8 @@ export async function withStores<T>(work: (stores: Stores) => Promise<T>): Promi
   const location = queueLocation(settings)
   const queue = location && stack.use(createQueueAdmin(location, log))
   try {
-    return await work({ db, queue, location })
+    const { ARCHIVE_DIR: archives, RECEIPTS_DIR: receipts, BACKUP_RETENTION: backupDays } = settings
+    return await work({ db, queue, location, copies: { archives, receipts, backupDays } })
   } catch (error) {
     throw withAdvice(error, settings.DATABASE_URL)
   }

@@ -18,6 +18,7 @@ import { NO_ENVELOPE, settle, waitingTimeMs } from './settle.ts'
 import { divide } from './slow-journeys.ts'
 
 const COMPLETED: HandleResult = { kind: 'completed' }
+const ERASED: HandleResult = { kind: 'completed', isErased: true }
 /** Transactions at once, whatever the number of shards. */
 const TRANSACTIONS = 4
 
@@ -57,7 +58,7 @@ export function createConsume(deps: LandingDeps): (jobs: readonly QueueJob[]) =>
     async function resultOf(queueJob: QueueJob): Promise<HandleResult> {
       const job = jobs.get(queueJob)
       const result = job && tried.get(job)
-      if (result?.status === 'fulfilled') return COMPLETED
+      if (result?.status === 'fulfilled') return result.value === 'erased' ? ERASED : COMPLETED
       if (result?.status === 'waits') return wait(result.error, result.ms)
       try {
         if (!job || !result) {

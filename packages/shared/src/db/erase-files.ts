@@ -74,7 +74,8 @@ async function tried(client: Connection, statement: string): Promise<boolean> {
 
 /** Whoever may still see what was deleted: a reader, a standby, a slot, a prepared transaction. */
 const SEES_MORE = `select exists (
-    select backend_xmin as xmin from pg_stat_activity where pid <> pg_backend_pid() and age(backend_xmin) >= age($1::xid)
+    select backend_xmin as xmin from pg_stat_activity where datname = current_database()
+      and pid <> pg_backend_pid() and age(backend_xmin) >= age($1::xid)
     union all select xmin from pg_replication_slots where age(xmin) >= age($1::xid)
     union all select transaction from pg_prepared_xacts where age(transaction) >= age($1::xid)) as sees`
 

@@ -1,18 +1,19 @@
 import { readEnclosed } from './enclosed.ts'
-import type { Erased, Subject } from './erased.ts'
+import type { Erased } from './erased.ts'
 import type { Connection } from './pool.ts'
 
-/** What belongs to an erased subject: the number of its erasure, and its names, which the erasure itself does not have. */
+/** What belongs to an erased subject: the number of the erasure, which itself has no names, and the names. */
 export type Remnant = {
   readonly store: string
   readonly erasure: number
-  readonly subjects: readonly Subject[]
+  readonly environment: string
+  readonly journeyId: string | null
+  readonly referenceNo: string | null
 }
 
 /** A row may have an envelope. */
 const PAGE = 200
 type Row = Record<string, string | null> & { readonly at: string }
-type Names = { readonly journeyId: string | null; readonly referenceNo: string | null }
 
 /** Each reads a page of a table after `$1`, in the order of `at`. */
 const TABLES: Readonly<Record<string, string>> = {
@@ -62,18 +63,13 @@ function* remnantsOf(
 export function* remnantOf(
   store: string,
   environment: string,
-  event: Names & Parameters<Erased['of']>[1],
+  event: Parameters<Erased['of']>[1],
   erased: Erased,
 ): Generator<Remnant> {
   const erasure = erased.of(environment, event)
-  if (erasure !== undefined) yield { store, erasure, subjects: subjectsOf(environment, event) }
-}
-
-function subjectsOf(environment: string, { journeyId, referenceNo }: Names): Subject[] {
-  return [
-    ...(journeyId === null ? [] : [{ kind: 'journey' as const, environment, name: journeyId }]),
-    ...(referenceNo === null ? [] : [{ kind: 'reference' as const, environment, name: referenceNo }]),
-  ]
+  if (erasure === undefined) return
+  const journeyId = event.journeyId ?? event.details?.spotCheckJourneyId ?? null
+  yield { store, erasure, environment, journeyId, referenceNo: event.referenceNo }
 }
 
 const WITHOUT_JOURNEY = `select distinct environment, reference_no as "referenceNo",

@@ -54,6 +54,60 @@ export async function requestErasure(db: Db, { kind, subjects, actor, reason }: 
   return erasure
 }
 
+/** A receipt has whole milliseconds. */
+const SAME_TIME = `date_trunc('milliseconds', requested_at) = $6`
+
+/** What a receipt says of the erasure that it is for. */
+export type ReceiptOfErasure = Pick<Erasure, 'n' | 'kind' | 'subjects' | 'actor' | 'reason' | 'requestedAt'>
+
+/**
+ * Writes the rows of erasures that a restored database does not have, or does not have with this number. From then on
+ * nothing of their subjects lands.
+ *
+ * @returns the number of each row: it is another one if the old number is in use
+ */
+export async function requestAgain(db: Db, lost: readonly ReceiptOfErasure[]): Promise<number[]> {
+  const numbers = await db.transaction(async (connection) => {
+    await readInstallation(connection)
+    const found: number[] = []
+    for (const { n, kind, subjects, actor, reason, requestedAt } of lost) {
+      const { rows } = await connection.query<{ n: number }>(
+        `insert into erasures (n, kind, subjects, actor, reason, requested_at) overriding system value
+          select coalesce(
+            (select n from erasures where receipt is null and subjects = $3 and ${SAME_TIME}),
+            case when exists (select from erasures where n = $1)
+              then nextval(pg_get_serial_sequence('erasures', 'n')) else $1 end), $2, $3, $4, $5, $6
+          on conflict (n) do update set subjects = excluded.subjects returning n::float8 as n`,
+        [n, kind, subjects, actor, reason, requestedAt],
+      )
+      found.push(rows[0]?.n as number)
+    }
+    await connection.query(
+      `select setval(pg_get_serial_sequence('erasures', 'n'), greatest(max(n), 1)) from erasures`,
+    )
+    return found
+  })
+  await db.pool.query(REQUEST_ERASURE)
+  return numbers
+}
+
+/** Ends an erasure with a receipt that exists already, and is the next one of the chain. */
+export async function appendReceipt(
+  db: Db,
+  { n, erasedAt, purgedAt }: Pick<Erasure, 'n' | 'erasedAt' | 'purgedAt'>,
+  { receipt, hash }: SignedReceipt,
+): Promise<void> {
+  await db.transaction(async (connection) => {
+    await connection.query('update erasures set erased_at = $2, purged_at = $3, receipt = $4 where n = $1', [
+      n,
+      erasedAt,
+      purgedAt,
+      JSON.stringify(receipt),
+    ])
+    await connection.query('update installation set last_receipt = $1', [hash])
+  })
+}
+
 const ADD = `update erasures set progress = jsonb_build_object(
     'counts', (select coalesce(jsonb_object_agg(key, n), '{}') from (
       select key, sum(value::bigint) as n from (select * from jsonb_each_text(progress->'counts')

@@ -16,9 +16,11 @@ export {
 } from './dead-letter-queries.ts'
 export { letterOf, writeDeadLetters } from './dead-letters.ts'
 export { detachPartition, dropDetached, listDetached, recordDropped } from './detach.ts'
+export { readEnclosed } from './enclosed.ts'
 export { purgeTables } from './erase-files.ts'
 export { type ErasableJourney, findErasable, type Sought } from './erase-names.ts'
 export { eraseRows, keepKeysOut, keysOf } from './erase-rows.ts'
+export { findRemnants, type Remnant, remnantOf } from './erase-scan.ts'
 export {
   createBodyMatcher,
   createMatcher,
@@ -39,6 +41,7 @@ export {
 } from './erased.ts'
 export {
   addProgress,
+  appendReceipt,
   type Erasure,
   endErasure,
   landingsEnded,
@@ -46,6 +49,7 @@ export {
   markErased,
   readErasure,
   readInstallation,
+  requestAgain,
   requestErasure,
 } from './erasures.ts'
 export { findEvent, type GoneEvent, type StoredEvent } from './event-queries.ts'

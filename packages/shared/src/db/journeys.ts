@@ -37,7 +37,7 @@ export type Touched = {
   altered: boolean
 }
 
-export function touch(name: JourneyName): Touched {
+function touch(name: JourneyName): Touched {
   return { name, key: nameOf(name), row: 'unknown', landed: [], altered: false }
 }
 

@@ -2,7 +2,7 @@ import type { Connection } from './pool.ts'
 import type { operatorActions } from './schema.ts'
 
 /** The acts that `operator_actions` records. */
-type OperatorActionName = 'replay' | 'discard' | 'reland' | 'accept_retention'
+type OperatorActionName = 'replay' | 'discard' | 'reland' | 'reapply' | 'accept_retention'
 
 export type OperatorAction = Pick<typeof operatorActions.$inferSelect, 'actor' | 'target'> & {
   readonly action: OperatorActionName

@@ -1,6 +1,7 @@
 import { checkPostgres, checkProcesses, checkRetention } from '../db/index.ts'
 import { createRedisCheck } from '../queue/index.ts'
 import { type Check, type Env, fail, ok, settingsProblems, UserError } from '../runtime/index.ts'
+import { checkErasures } from './erasure/index.ts'
 import type { Stores } from './stores.ts'
 
 /**
@@ -29,7 +30,7 @@ function checkSettings(problems: readonly string[]): Check[] {
   return problems.map((problem) => fail('Settings', problem, 'docs/operations.md describes each setting.'))
 }
 
-async function checkStores({ db, location }: Stores): Promise<Check[]> {
+async function checkStores({ db, location, copies }: Stores): Promise<Check[]> {
   return [
     ...(await checkPostgres(db)),
     ...(location
@@ -37,5 +38,6 @@ async function checkStores({ db, location }: Stores): Promise<Check[]> {
       : [ok('Redis', 'not configured: events go through the inbox in Postgres')]),
     ...(await checkProcesses(db)),
     ...(await checkRetention(db)),
+    ...(await checkErasures(db, copies?.receipts)),
   ]
 }

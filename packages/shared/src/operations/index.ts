@@ -17,7 +17,19 @@ export { auditOnceLanded } from './audit.ts'
 export { type Backlog, countBacklog } from './backlog.ts'
 export { type ActResult, actOnDeadLetters, type DeadLetterActName } from './dead-letters.ts'
 export { examine } from './doctor.ts'
-export { type ErasurePlan, erase, planErasure, type Receipt } from './erasure/index.ts'
+export {
+  type ErasurePlan,
+  erase,
+  erasureSettings,
+  listReceiptFiles,
+  planErasure,
+  type Receipt,
+  readErasures,
+  readReceiptFiles,
+  reapplyErasures,
+  verifyErasures,
+  writeReceiptFile,
+} from './erasure/index.ts'
 export { lookUpEvent } from './events.ts'
 export { type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'
 export { relandCompleted } from './reland.ts'

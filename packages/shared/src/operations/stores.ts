@@ -6,4 +6,15 @@ export type Stores = {
   readonly db: Db
   readonly queue: QueueAdmin | undefined
   readonly location: QueueLocation | undefined
+  readonly copies?: Copies
+}
+
+/** What is kept beside the stores. */
+type Copies = {
+  /** The folder of the archives of dropped partitions. */
+  readonly archives?: string | undefined
+  /** The folder of the receipts of erasures. */
+  readonly receipts?: string | undefined
+  /** For how many days backups are kept. */
+  readonly backupDays?: number | undefined
 }

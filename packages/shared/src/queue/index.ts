@@ -1,5 +1,4 @@
 export { createQueueAdmin, type QueueAdmin } from './admin.ts'
-export type { AllJobs, StoredJob } from './bullmq/all-jobs.ts'
 export type { HandleResult, QueueJob } from './bullmq/batch.ts'
 
 export type { FailedJob } from './bullmq/failed-jobs.ts'

@@ -1,7 +1,7 @@
 import {
   addProgress,
   classifyFailure,
-  createBodyMatcher,
+  type Db,
   type Erasure,
   type ErasureProgress,
   endErasure,
@@ -10,6 +10,7 @@ import {
   markErased,
   readErasure,
   requestErasure,
+  type Wanted,
 } from '../../db/index.ts'
 import { failpoint, release, UserError } from '../../runtime/index.ts'
 import type { Stores } from '../stores.ts'
@@ -18,21 +19,21 @@ import { eraseJobs } from './jobs.ts'
 import type { ErasurePlan } from './plan.ts'
 import { purge, type Remains } from './purge.ts'
 import { hashOfReceipt, type Receipt, readReceipt, receiptKey, signReceipt } from './receipt.ts'
+import { receiptsOf, writeReceiptFiles } from './receipt-files.ts'
 
 export type EraseOptions = {
   readonly actor: string
   readonly reason?: string | undefined
-  /** The folder of the archives of dropped partitions. */
-  readonly archiveDir?: string | undefined
-  /** How long backups are kept, in words. */
-  readonly backupRetention?: string | undefined
+} & EraseContext
+
+export type EraseContext = {
   /** Is called with each step that may take long. */
   readonly report?: (line: string) => void
   /** The longest waits, ms: for landing transactions, for jobs under way, and for the files of a store. */
   readonly limits?: { readonly landingsMs: number; readonly jobsMs: number; readonly filesMs: number }
 }
 
-const LIMITS = { landingsMs: 60_000, jobsMs: 60_000, filesMs: 600_000 }
+export const LIMITS = { landingsMs: 60_000, jobsMs: 60_000, filesMs: 600_000 }
 /** Rows and jobs may move between the stores while they are searched. */
 const MOST_ROUNDS = 10
 const TRIES = 5
@@ -50,28 +51,42 @@ const SLOW = { statementMs: 3_600_000, lockMs: 30_000 }
  * @returns the receipt
  */
 export async function erase(stores: Stores, plan: ErasurePlan, options: EraseOptions): Promise<Receipt> {
-  const { db } = stores
-  const { actor, reason = null, report = () => {}, limits = LIMITS } = options
+  const { db, copies } = stores
+  const { actor, reason = null } = options
   const { kind } = plan.sought
+  if (copies?.receipts) await writeReceiptFiles(copies.receipts, await receiptsOf(db))
   const erasure = await requestErasure(db, { kind, subjects: plan.subjects, actor, reason })
   failpoint('erase-after-request')
-  report('waiting for events that are landing')
-  if (!(await landingsEnded(db, limits.landingsMs))) {
-    throw new UserError(
-      'A worker has been landing events since before. Nothing was deleted; run the same command again, or end that worker.',
-    )
-  }
-  await eraseAll(stores, erasure, plan, { ...options, report, limits })
+  await awaitLandings(db, options)
+  await eraseAll(stores, erasure, plan.wanted, options)
   await markErased(db, erasure)
-  report('the stores write their files anew')
+  options.report?.('the stores write their files anew')
   const { progress } = (await readErasure(db, erasure)) as Erasure
-  const remains = await purge(stores, progress.tables, { ...options, filesMs: limits.filesMs })
+  const remains = await purge(stores, progress.tables, (options.limits ?? LIMITS).filesMs)
   failpoint('erase-after-files')
+  await endWithReceipt(stores, erasure, remains)
+  return readReceipt((await readErasure(db, erasure))?.receipt) as Receipt
+}
+
+/** Signs the next receipt, and writes it to the folder of receipts if there is one. */
+export async function endWithReceipt(
+  { db, copies }: Stores,
+  erasure: number,
+  remains: Remains,
+): Promise<void> {
   await endErasure(db, erasure, remains.isPurged, (row, { secret, last }) => {
     const receipt = signReceipt(unsignedReceipt(row, last, remains), receiptKey(secret))
     return { receipt, hash: Buffer.from(hashOfReceipt(receipt), 'hex') }
   })
-  return readReceipt((await readErasure(db, erasure))?.receipt) as Receipt
+  if (copies?.receipts) await writeReceiptFiles(copies.receipts, await receiptsOf(db))
+}
+
+export async function awaitLandings(db: Db, { report, limits = LIMITS }: EraseContext): Promise<void> {
+  report?.('waiting for events that are landing')
+  if (await landingsEnded(db, limits.landingsMs)) return
+  throw new UserError(
+    'A worker is landing events since before. Nothing was deleted: end that worker, and run the same command again.',
+  )
 }
 
 function unsignedReceipt(row: Erasure, last: unknown, { list }: Remains): Parameters<typeof signReceipt>[0] {
@@ -95,15 +110,13 @@ function unsignedReceipt(row: Erasure, last: unknown, { list }: Remains): Parame
   }
 }
 
-type Context = EraseOptions & Required<Pick<EraseOptions, 'report' | 'limits'>>
-
-async function eraseAll(
-  stores: Stores,
+/** Deletes all of it from the stores and archives, and notes on the erasure how much that was. */
+export async function eraseAll(
+  { db, queue, copies }: Stores,
   erasure: number,
-  { wanted }: Pick<ErasurePlan, 'wanted'>,
-  { report, limits, archiveDir }: Context,
+  wanted: Wanted,
+  { report = () => {}, limits = LIMITS }: EraseContext,
 ): Promise<void> {
-  const { db } = stores
   for (let round = 1; round <= MOST_ROUNDS; round++) {
     report('deleting rows')
     const rows = await withTries(() =>
@@ -114,17 +127,14 @@ async function eraseAll(
       }, SLOW),
     )
     failpoint('erase-after-rows')
-    const jobs = await eraseJobs(stores, erasure, wanted, limits.jobsMs)
+    const jobs = await eraseJobs({ db, queue }, erasure, wanted, limits.jobsMs)
     if (round > 1 && jobs + totalOf(rows) === 0) break
     if (round === MOST_ROUNDS)
       throw new UserError('Events of it come faster than they can be deleted. Run the same command again.')
   }
-  if (archiveDir === undefined) return
+  if (copies?.archives === undefined) return
   report('searching the archives')
-  const isWanted = createBodyMatcher(wanted)
-  const archives = await rewriteArchives(archiveDir, ({ environment, raw }) =>
-    isWanted(environment, Buffer.from(raw, 'base64')),
-  )
+  const archives = await rewriteArchives(copies.archives, wanted)
   if (archives > 0) await addProgress(db.pool, erasure, { counts: { archives }, tombstones: 0, tables: [] })
 }
 

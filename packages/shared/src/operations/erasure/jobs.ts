@@ -11,7 +11,7 @@ const LOOK_EVERY_MS = 200
  * @returns how many were removed
  */
 export async function eraseJobs(
-  { db, queue }: Stores,
+  { db, queue }: Pick<Stores, 'db' | 'queue'>,
   erasure: number,
   wanted: Wanted,
   limitMs: number,

@@ -12,12 +12,12 @@ const ALWAYS_TOUCHED = ['journeys', 'lost_journeys', 'dead_letters', 'inbox']
  * Has the stores write their files anew.
  *
  * @param tables whose rows were deleted
- * @param options.backupRetention how long backups are kept, in words
+ * @param filesMs how long a store may take
  */
 export async function purge(
-  { db, location }: Stores,
+  { db, location, copies }: Stores,
   tables: readonly string[],
-  { filesMs, backupRetention }: { filesMs: number; backupRetention?: string | undefined },
+  filesMs: number,
 ): Promise<Remains> {
   const list: { where: string; until: string }[] = []
   let isPurged = true
@@ -41,7 +41,11 @@ export async function purge(
       list.push({ where: `${where}, files of ${replicas} replicas`, until: 'they rewrite them' })
   }
   list.push({ where: "Postgres' write-ahead log", until: 'its segments are recycled' })
-  list.push({ where: 'standbys, backups and copies', until: backupRetention ?? 'as long as you keep them' })
+  const days = copies?.backupDays
+  list.push({
+    where: 'backups and other copies',
+    until: days === undefined ? 'you delete them' : `${days} days after erasedAt`,
+  })
   return { list, isPurged }
 }
 

@@ -1,9 +1,15 @@
 import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type Db, listErasures } from '../../db/index.ts'
 import { UserError } from '../../runtime/index.ts'
 import { type Receipt, readReceipt } from './receipt.ts'
 
 const NAME = /^receipt-\d{6,}\.json$/
+
+/** The receipts that the database has. */
+export async function receiptsOf(db: Db): Promise<Receipt[]> {
+  return (await listErasures(db)).flatMap(({ receipt }) => readReceipt(receipt) ?? [])
+}
 
 /** Writes the receipts that the folder does not have yet, each as a file of its own. */
 export async function writeReceiptFiles(dir: string, receipts: readonly Receipt[]): Promise<void> {

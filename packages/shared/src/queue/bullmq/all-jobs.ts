@@ -4,7 +4,7 @@ import { FIELD, LOCK, LOGS, queueKeys } from './keys.ts'
 import { createScript } from './script.ts'
 
 /** A job of any state. */
-export type StoredJob = {
+type StoredJob = {
   readonly jobId: string
   /** JSON text, unless another program has written to Redis. */
   readonly data: string

@@ -3,6 +3,7 @@ import { parseJson } from '../../envelope.ts'
 import { describeError } from '../../runtime/errors.ts'
 import { pause } from '../../runtime/every.ts'
 import type { Log } from '../../runtime/log.ts'
+import type { Bodies } from './bodies.ts'
 import { type ClaimedJob, type JobClaimer, MAX_JOBS } from './claim.ts'
 import type { EventWorker } from './event-worker.ts'
 import type { EndedJob, Finish } from './finish.ts'
@@ -39,9 +40,12 @@ export type QueueJob = {
   readonly attempt: number
 }
 
-/** `failed` uses up an attempt; `delayed` by so many ms does not. */
+/**
+ * `failed` uses up an attempt; `delayed` by so many ms does not. Of a `completed` job that is `erased`, the body goes at
+ * once.
+ */
 export type HandleResult =
-  | { kind: 'completed' }
+  | { kind: 'completed'; isErased?: true }
   | { kind: 'failed'; error: unknown }
   | { kind: 'delayed'; ms: number }
 
@@ -58,6 +62,7 @@ export type Batch = {
   readonly worker: EventWorker
   readonly claimer: JobClaimer
   readonly finish: Finish
+  readonly bodies: Bodies
   /** Every job of the batch is locked under it. */
   readonly token: string
   /** Resolves when a batch that is not full may start. */
@@ -99,6 +104,11 @@ export async function processBatch(
     .filter((_, index) => all[index]?.kind === 'completed')
     .map(({ job: { jobId, attempt } }) => ({ id: jobId, attempts: attempt }))
   const isCompleted = (await finishAll(batch, completed)).includes(id)
+  if (all.some(isErased))
+    await removeBodies(
+      batch,
+      jobs.flatMap(({ job }, at) => (isErased(all[at]) ? [job.jobId] : [])),
+    )
   await settling
   if (result.kind === 'failed') throw failureOf(result.error)
   if (result.kind === 'delayed') {
@@ -125,6 +135,14 @@ async function claimOthers(
   const characters = first.reduce((sum, { data }) => sum + data.length, 0)
   if (characters > HEAVY_CHARACTERS) return first
   return [...first, ...(await claim(Math.min(count - first.length, claimer.waiting)))]
+}
+
+const isErased = (result: HandleResult | undefined) =>
+  result?.kind === 'completed' && result.isErased === true
+
+/** If this fails, they go with all others ten minutes later. */
+async function removeBodies({ bodies, log }: Batch, jobIds: readonly string[]): Promise<void> {
+  await bodies.remove(jobIds).catch((error) => log.debug({ err: error }, 'bodies stay a while'))
 }
 
 const isGivenUp = ({ failure }: ClaimedJob) => failure !== ''

@@ -29,7 +29,15 @@ end
 call('SET', stripped, last)
 return #ids`
 
+const REMOVE = `
+redis.call('DEL', KEYS[1])
+for i = 2, #ARGV do
+  local key = ARGV[1] .. ARGV[i]
+  if redis.call('EXISTS', key) == 1 then redis.call('HSET', key, '${FIELD.data}', '${NO_BODY}') end
+end`
+
 const stripPage = createScript<number>(STRIP, 3)
+const removeBodies = createScript<null>(REMOVE, 1)
 
 /** A completed job: its data as JSON text, null if its body has been removed. */
 export type CompletedJob = { readonly jobId: string; readonly data: string | null }
@@ -38,6 +46,8 @@ export type CompletedJob = { readonly jobId: string; readonly data: string | nul
 export type Bodies = {
   /** Removes the bodies of jobs that ended at least so many ms ago. */
   strip(olderThanMs: number): Promise<void>
+  /** Removes those of these jobs. */
+  remove(jobIds: readonly string[]): Promise<void>
   /** The jobs that ended within the last so many ms, oldest first. */
   since(ms: number): AsyncGenerator<CompletedJob>
 }
@@ -48,6 +58,9 @@ export function createBodies(client: RedisClient, prefix: string): Bodies {
     async strip(olderThanMs) {
       const args = [completed, stripped, none, queue, Date.now() - olderThanMs, MOST_BODIES, PAGE]
       for (;;) if ((await stripPage(client, args)) < PAGE) return
+    },
+    async remove(jobIds) {
+      await removeBodies(client, [none, queue, ...jobIds])
     },
     async *since(ms) {
       const from = Date.now() - Math.min(ms, JOB_OPTIONS.removeOnComplete.age * 1_000)

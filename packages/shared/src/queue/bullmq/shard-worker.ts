@@ -3,6 +3,7 @@ import type { Log } from '../../runtime/log.ts'
 import type { RedisClient } from '../connection.ts'
 import { createWorkerBackend } from './backend.ts'
 import { type HandleAll, processBatch } from './batch.ts'
+import { createBodies } from './bodies.ts'
 import { createJobClaimer } from './claim.ts'
 import { EventWorker } from './event-worker.ts'
 import { createFinish } from './finish.ts'
@@ -46,13 +47,14 @@ export function createShardWorker(
     onRefused: eachKindOnce(log),
   })
   const finish = createFinish(client, prefix, { mostCompleted })
+  const bodies = createBodies(client, prefix)
   const closing = new AbortController()
   const completed = new Set<string>()
   const startSlot = createStartSlots(SPACING_MS)
   const worker: EventWorker = new EventWorker(
     queueKeys(prefix).name,
     async (job, token = '') => {
-      const batch = { worker, claimer, finish, token, startSlot, log }
+      const batch = { worker, claimer, finish, bodies, token, startSlot, log }
       if (await processBatch(batch, job, batchSize, handleAll)) completed.add(String(job.id))
     },
     { connection: client, prefix, concurrency: batches, ...limits },
