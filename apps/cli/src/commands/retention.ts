@@ -77,7 +77,7 @@ function printSurvey({ state, needsAcceptance, partitions, overdue }: RetentionS
       partition: name,
       from: day(since),
       to: day(until),
-      rows: rows === null ? '-' : `~${grouped(rows)}`,
+      rows: estimate(rows),
       size: megabytes(bytes),
       ...(announced?.events && { goes: isDetaching ? 'is going' : day(goesAt) }),
     })),
@@ -85,9 +85,10 @@ function printSurvey({ state, needsAcceptance, partitions, overdue }: RetentionS
   if (!announced) return
   print()
   print(`Older than these terms, by now:`)
+  const partitionsOf = `${overdue.partitions} ${overdue.partitions === 1 ? 'partition' : 'partitions'}`
   printFields({
-    events: `${overdue.partitions} partitions, ~${grouped(overdue.rows)} rows, ${megabytes(overdue.bytes)}${spanOf(overdue)}`,
-    keys: `~${grouped(overdue.keys)}`,
+    events: `${partitionsOf}, ${estimate(overdue.rows)} rows, ${megabytes(overdue.bytes)}${spanOf(overdue)}`,
+    keys: estimate(overdue.keys),
     deadLetters: grouped(overdue.deadLetters),
   })
   print()
@@ -106,5 +107,7 @@ function day(time: Date | null): string {
   return time?.toISOString().slice(0, 10) ?? '-'
 }
 
+/** Postgres knows only about how many, and nothing before it has looked at a table. */
+const estimate = (count: number | null) => (count === null ? 'unknown' : `~${grouped(count)}`)
 const megabytes = (bytes: number) => `${grouped(Math.ceil(bytes / 1_000_000))} MB`
 const grouped = (count: number) => count.toLocaleString('en')

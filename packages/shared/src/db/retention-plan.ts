@@ -17,7 +17,8 @@ export type SizedPartition = Partition & {
 /** What is older than its term. Estimates, but for the dead letters. */
 export type Overdue = {
   readonly partitions: number
-  readonly rows: number
+  /** Null if Postgres has not estimated all of them yet. */
+  readonly rows: number | null
   readonly bytes: number
   /** When the oldest and the newest of these events landed; null if there are none. */
   readonly oldest: Date | null
@@ -81,7 +82,9 @@ export async function findOverdue(
     : { oldest: null, newest: null }
   return {
     partitions: going.length,
-    rows: going.reduce((sum, { rows }) => sum + (rows ?? 0), 0),
+    rows: going.some(({ rows }) => rows === null)
+      ? null
+      : going.reduce((sum, { rows }) => sum + (rows ?? 0), 0),
     bytes: going.reduce((sum, { bytes }) => sum + bytes, 0),
     ...extent,
     keys: await estimateKeys(pool, limitOf(terms.keys, now)),
