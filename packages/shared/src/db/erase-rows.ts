@@ -24,8 +24,8 @@ const OF_WANTED = `using unnest($1::text[], $2::text[]) as w(environment, journe
   where j.environment = w.environment and j.journey_id = w.journey_id`
 
 /**
- * Deletes all rows of what is wanted, in the caller's transaction. The keys stay, without a place. It locks in the order
- * of landing. What is gone already changes nothing.
+ * Deletes all rows of what is wanted, in the caller's transaction. The keys stay, without a place. It locks in the
+ * order of landing. What is gone already changes nothing.
  */
 export async function eraseRows(connection: Connection, wanted: Wanted): Promise<ErasureProgress> {
   await connection.query(BY_INDEX)

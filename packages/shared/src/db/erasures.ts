@@ -27,8 +27,8 @@ export function listErasures(db: Db): Promise<Erasure[]> {
 }
 
 /**
- * Writes the row of an erasure, or adds subjects to that of an erasure which was interrupted. When it has returned, each
- * landing transaction that begins stores nothing of the subjects.
+ * Writes the row of an erasure, or adds subjects to that of an erasure which was interrupted. When it has returned,
+ * each landing transaction that begins stores nothing of the subjects.
  *
  * @returns the number of the erasure
  */

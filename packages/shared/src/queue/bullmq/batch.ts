@@ -41,8 +41,8 @@ export type QueueJob = {
 }
 
 /**
- * `failed` uses up an attempt; `delayed` by so many ms does not. Of a `completed` job that is `erased`, the body goes at
- * once.
+ * `failed` uses up an attempt; `delayed` by so many ms does not. Of a `completed` job that is `erased`, the body goes
+ * at once.
  */
 export type HandleResult =
   | { kind: 'completed'; isErased?: true }
