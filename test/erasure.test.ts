@@ -193,12 +193,12 @@ async function count(world: World, table: string): Promise<number> {
 async function inRedis(client: Redis, texts: readonly string[]): Promise<string[]> {
   const keys = await client.keys('*')
   const contents = await Promise.all(
-    keys.map(async (key) => [key, JSON.stringify([key, await readValue(client, key)])] as const),
+    keys.map(async (key) => [key, JSON.stringify([key, await contentOf(client, key)])] as const),
   )
   return contents.flatMap(([key, content]) => (texts.some((text) => content.includes(text)) ? [key] : []))
 }
 
-async function readValue(client: Redis, key: string): Promise<unknown> {
+async function contentOf(client: Redis, key: string): Promise<unknown> {
   switch (await client.type(key)) {
     case 'hash':
       return client.hgetall(key)

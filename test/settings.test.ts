@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { ingestSettings } from '@sluice/ingest'
 import { schedulerSettings } from '@sluice/scheduler'
+import { erasureSettings } from '@sluice/shared/operations'
 import { isFromFile } from '@sluice/shared/runtime'
 import { workerSettings } from '@sluice/worker'
 import { describe, expect, it } from 'vitest'
@@ -10,7 +11,9 @@ const PROCESSES = {
   worker: workerSettings.shape,
   scheduler: schedulerSettings.shape,
 }
-const SETTINGS = { ...PROCESSES.ingest, ...PROCESSES.worker, ...PROCESSES.scheduler }
+/** Only commands read them. */
+const COMMANDS = erasureSettings
+const SETTINGS = { ...PROCESSES.ingest, ...PROCESSES.worker, ...PROCESSES.scheduler, ...COMMANDS }
 const NAMES = Object.keys(SETTINGS).sort()
 
 const read = (file: string) => readFileSync(new URL(`../${file}`, import.meta.url), 'utf8')
@@ -57,7 +60,9 @@ describe('docs/operations.md', () => {
   it('says which processes read them', () => {
     const readers = rows.map(({ name }) => [
       name,
-      Object.keys(PROCESSES).filter((each) => name in PROCESSES[each as 'worker']),
+      name in COMMANDS
+        ? ['commands']
+        : Object.keys(PROCESSES).filter((each) => name in PROCESSES[each as 'worker']),
     ])
     const shown = rows.map(({ name, readBy }) => [
       name,

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { IdwiseEvent } from '../idwise/event.ts'
 import type { Log } from '../runtime/log.ts'
+import { ERASURES_REQUESTED, SHARE_FENCE } from './erasure-fence.ts'
 import type { Connection } from './pool.ts'
 
 /** What can be erased. Its name is a journey id or a reference number, as it is stored (`storedId`). */
@@ -31,7 +32,7 @@ const NOTHING: Erased = { size: 0, of: () => undefined, stillComes() {} }
 /** Names that were looked for and not found are remembered: a journey's events come close together. */
 const MOST_REMEMBERED = 50_000
 
-export function createErasedSubjects(log: Log): ErasedSubjects {
+export function createErasedSubjects(log?: Log): ErasedSubjects {
   const told = new Set<number>()
   let known = { erasures: 0, erased: NOTHING }
 
@@ -39,7 +40,7 @@ export function createErasedSubjects(log: Log): ErasedSubjects {
     for (const erasure of erasures) {
       if (told.has(erasure)) continue
       told.add(erasure)
-      log.warn({ erasure }, 'IDWise still sends for an erased journey: delete it there too')
+      log?.warn({ erasure }, 'IDWise still sends for an erased journey: delete it there too')
     }
   }
   async function read(connection: Connection, erasures: number): Promise<Erased> {
@@ -57,6 +58,16 @@ export function createErasedSubjects(log: Log): ErasedSubjects {
   return {
     asOf: (connection, erasures) => (erasures === known.erasures ? known.erased : read(connection, erasures)),
   }
+}
+
+/**
+ * For a transaction that does not land, but writes rows of journeys.
+ *
+ * @returns the number of requests to erase
+ */
+export async function shareFence(connection: Connection): Promise<number> {
+  await connection.query(SHARE_FENCE)
+  return (await connection.query(`select ${ERASURES_REQUESTED} as erasures`)).rows[0]?.erasures
 }
 
 /** @param byHash the number of the newest erasure of each subject, by `SubjectHash` */

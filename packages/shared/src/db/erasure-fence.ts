@@ -1,6 +1,6 @@
 /**
- * The numbers of an advisory lock. Each landing transaction shares it, and then reads how many erasures were requested.
- * So a transaction that began to land before an erasure was committed holds the lock, and each later one knows of the
+ * The numbers of an advisory lock. Each landing transaction shares it, and then reads the number of requests to erase.
+ * So a transaction that began to land before an erasure was requested holds the lock, and each later one knows of the
  * erasure. The erasure waits for the former, and blocks nobody.
  */
 const LOCK = { class: 1_936_485_747, object: 1 }

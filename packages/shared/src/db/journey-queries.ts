@@ -2,6 +2,7 @@ import { asc, desc, eq, getTableColumns, or } from 'drizzle-orm'
 import { storedId } from '../idwise/event.ts'
 import type { JourneyEvent } from '../journey/event.ts'
 import { transactionAnnounced } from './announce.ts'
+import { createErasedSubjects, shareFence } from './erased.ts'
 import { JOURNEY_EVENT, readBases, readEarlierEvents } from './journey-events.ts'
 import type { JourneyName } from './journey-rows.ts'
 import { foldJourneys } from './journeys.ts'
@@ -113,10 +114,17 @@ export async function rebuildJourneys(
 ): Promise<{ folded: number; changed: number }> {
   let folded = 0
   let changed = 0
+  // A fold would make a row of a journey that was erased since its name was read.
+  const subjects = createErasedSubjects()
   async function rebuild(names: readonly JourneyName[]): Promise<void> {
-    const changes = await transactionAnnounced(db, (connection, options) =>
-      foldJourneys(connection, names, { ...options, everyTime: true }),
-    )
+    const changes = await transactionAnnounced(db, async (connection, options) => {
+      const erased = await subjects.asOf(connection, await shareFence(connection))
+      const stored = names.filter(
+        ({ environment, journeyId }) =>
+          erased.of(environment, { journeyId, referenceNo: null, details: null }) === undefined,
+      )
+      return foldJourneys(connection, stored, { ...options, everyTime: true })
+    })
     changed += changes.length
     folded += names.length
     onProgress(folded)
