@@ -1,5 +1,5 @@
 import { expect, inject, it } from 'vitest'
-import { limitedClient } from '../src/db/client.ts'
+import { limitedClient, withoutLimits } from '../src/db/client.ts'
 import { classifyFailure } from '../src/db/index.ts'
 
 const LIMIT_MS = 400
@@ -30,4 +30,11 @@ it('neither an idle connection nor one with many quick queries is given up', asy
   await new Promise((resolve) => setTimeout(resolve, 3 * LIMIT_MS))
   for (const end = Date.now() + 3 * LIMIT_MS; Date.now() < end; ) await client.query('select pg_sleep(0.1)')
   expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+})
+
+it('a connection without limits waits as long as its statement takes', async () => {
+  await using client = await connect(LIMIT_MS)
+  await withoutLimits(client)
+  await client.query('select pg_sleep($1)', [(4 * LIMIT_MS) / 1000])
+  expect((await client.query('show statement_timeout')).rows).toEqual([{ statement_timeout: '0' }])
 })

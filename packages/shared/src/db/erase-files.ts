@@ -1,5 +1,6 @@
 import { errorCode } from '../runtime/errors.ts'
 import { pause } from '../runtime/every.ts'
+import { withoutLimits } from './client.ts'
 import type { Connection, Db } from './pool.ts'
 
 /** What became of the files of one table. */
@@ -36,7 +37,8 @@ export async function purgeTables(
   if (tables.length === 0 || isPooled) return kept
   const client = await pool.connect()
   try {
-    await client.query(`set statement_timeout = 0; set lock_timeout = ${LOCK_MS}`)
+    await withoutLimits(client)
+    await client.query(`set lock_timeout = ${LOCK_MS}`)
     if (!(await snapshotsEnded(client, limitMs))) return kept
     const purged: TableFiles[] = []
     for (const table of tables) purged.push({ table, outcome: await purge(client, table) })

@@ -6,6 +6,7 @@ import { errorCode, UserError } from '../runtime/errors.ts'
 import { pause } from '../runtime/every.ts'
 import { failpoint } from '../runtime/failpoint.ts'
 import { release } from '../runtime/release.ts'
+import { withoutLimits } from './client.ts'
 import { endOf, makePartitions, type Period } from './partitions.ts'
 import type { Connection, Db } from './pool.ts'
 import {
@@ -67,6 +68,7 @@ export async function migrateSchema(db: Db, options: MigrateOptions = {}): Promi
 async function migrateOnce(db: Db, period: Period, bound: EventsBound | undefined): Promise<SchemaState> {
   const client = await db.pool.connect()
   try {
+    await withoutLimits(client)
     // A migration may take as long as it needs. The lock belongs to the transaction, because behind a pooler a lock
     // of the session would be lost. Drizzle's `begin` runs inside of this transaction, and its `commit` ends it.
     await client.query('begin; set local statement_timeout = 0; set local lock_timeout = 0')

@@ -3,7 +3,7 @@ import pg from 'pg'
 import { errorCode } from '../runtime/errors.ts'
 import type { Log } from '../runtime/log.ts'
 import { release } from '../runtime/release.ts'
-import { limitedClient } from './client.ts'
+import { limitedClient, withoutLimits } from './client.ts'
 import { ERASURES_REQUESTED, SHARE_FENCE } from './erasure-fence.ts'
 import { createPrimaryFinder, hostsIn } from './hosts.ts'
 
@@ -103,6 +103,8 @@ const BEGIN_LANDING =
  * (26000), or its server has become a standby (25006).
  */
 const OF_THE_ROW = /^(21|22|23|40|P0)|^(55P03|57014)$/
+/** No pool lets a statement take longer. */
+const LONG_MS = 60_000
 const NOW = 'select (extract(epoch from clock_timestamp()) * 1000)::float8 as now'
 // Of two statements, so that the second one sees what was committed before the first one held the lock.
 const LANDING_STATE = `${SHARE_FENCE}; ${NOW}, ${ERASURES_REQUESTED} as erasures`
@@ -120,6 +122,11 @@ async function runTransaction<T>(
       ...(statementMs === undefined ? [] : [`set local statement_timeout = ${Math.round(statementMs)}`]),
       ...(lockMs === undefined ? [] : [`set local lock_timeout = ${Math.round(lockMs)}`]),
     ]
+    // The pool's own limit would end it. The connection is closed afterwards.
+    if (statementMs !== undefined && statementMs > LONG_MS) {
+      await withoutLimits(client)
+      broken = true
+    }
     // The driver returns a list of results for a text of several statements.
     const begun = (await client.query([begin, ...limits, state].join('; '))) as unknown as pg.QueryResult[]
     const { now, erasures } = begun.at(-1)?.rows[0] ?? {}
@@ -128,7 +135,7 @@ async function runTransaction<T>(
     return result
   } catch (error) {
     const code = errorCode(error)
-    broken = (code !== undefined && !OF_THE_ROW.test(code)) || (await rollbackFailed(client))
+    broken ||= (code !== undefined && !OF_THE_ROW.test(code)) || (await rollbackFailed(client))
     throw error
   } finally {
     client.release(broken)

@@ -1,4 +1,5 @@
 import { failpoint } from '../runtime/failpoint.ts'
+import { withoutLimits } from './client.ts'
 import { withLease } from './lease.ts'
 import type { Connection, Db } from './pool.ts'
 
@@ -73,7 +74,7 @@ alter table events add column if not exists n smallint not null default 0`
 async function makeIndex({ pool, isPooled }: Db, name: string, on: string): Promise<void> {
   const client = await pool.connect()
   try {
-    await client.query('set statement_timeout = 0; set lock_timeout = 0')
+    await withoutLimits(client)
     const { rows } = await client.query(
       'select indisvalid as valid from pg_index where indexrelid = to_regclass($1)',
       [name],
@@ -152,7 +153,7 @@ export async function boundEvents(db: Db, until: Date, report: (line: string) =>
   report('bound of the table')
   const client = await db.pool.connect()
   try {
-    await client.query('set statement_timeout = 0')
+    await withoutLimits(client)
     await client.query('alter table events validate constraint events_before_bound')
   } finally {
     client.release(true)
