@@ -51,7 +51,7 @@ describe.skipIf(!program('postgresql'))('a pg_dump that was made under load, and
     const before = await eventually(async () => {
       const landed = await eventsOf(source)
       return landed.size > 200 && landed
-    })
+    }, 40_000)
 
     const dumpFile = join(folder, 'sluice.dump')
     await writeFile(dumpFile, await postgres.dump('--format=custom'))
@@ -85,14 +85,14 @@ describe.skipIf(!program('postgresql'))('a pg_dump that was made under load, and
       const found = await eventsOf(restored)
       const isBack = missingIn(found, all).every((name) => lost.has(name))
       return isBack && found.size >= all.size - lost.size + others.size && found
-    })
+    }, 40_000)
     expect(missingIn(all, landed)).toHaveLength(others.size)
     const report = await expectNothingWrong(restored, ledger, others)
     expect(report.missing).toBeLessThanOrEqual(lost.size)
     // A delivery that the dump has counts nothing when it lands again, unless it is a redelivery without event id.
     expect(report.overcounted).toBeLessThanOrEqual(report.requests / 100)
     await expectRebuildChangesNothing(restored)
-  }, 120_000)
+  }, 180_000)
 
   /** Events that wait in the inbox for an hour. @returns their ids */
   async function fillInbox(): Promise<string[]> {

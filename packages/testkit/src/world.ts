@@ -29,14 +29,20 @@ type Settings = { env: Record<string, string>; ingestConfig: IngestConfig; worke
 
 const log = createLog('test', process.env.TEST_LOG_LEVEL ?? 'error')
 
+/** @param options.template a world whose database is copied; it may have no open connection but its own idle ones */
 export async function createWorld(
   way: Way,
-  { redisUrl = inject('redisUrl'), shards = 1 }: { redisUrl?: string; shards?: number } = {},
+  {
+    redisUrl = inject('redisUrl'),
+    shards = 1,
+    template,
+  }: { redisUrl?: string; shards?: number; template?: World } = {},
 ): Promise<World> {
   const postgresUrl = inject('postgresUrl')
   const name = `t_${randomUUID().replaceAll('-', '')}`
   const admin = createDb(postgresUrl, { max: 1, statementMs: 30_000, log, name: 'tests' })
-  await admin.pool.query(`create database ${name} template ${inject('template')}`)
+  if (template) await endSessions(admin, template)
+  await admin.pool.query(`create database ${name} template ${template?.queuePrefix ?? inject('template')}`)
   const url = new URL(postgresUrl)
   url.pathname = `/${name}`
   const databaseUrl = url.href
@@ -56,6 +62,13 @@ export async function createWorld(
       await admin[Symbol.asyncDispose]()
     },
   }
+}
+
+/** Postgres copies no database that is in use. */
+async function endSessions(admin: Db, { queuePrefix: name }: World): Promise<void> {
+  await admin.pool.query('select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1', [
+    name,
+  ])
 }
 
 /** The same database with an empty queue. */

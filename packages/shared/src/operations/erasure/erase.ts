@@ -44,7 +44,7 @@ const SLOW = { statementMs: 3_600_000, lockMs: 30_000 }
  *
  * 1. The row in `erasures` is committed: each landing transaction that begins from now on stores nothing of it.
  * 2. Landing transactions end that began before.
- * 3. Rows, jobs and lines of archives are deleted, until nothing is found any more.
+ * 3. Lines of archives, jobs and rows are deleted, until nothing is found any more.
  * 4. The stores write their files anew, as far as they can.
  * 5. The receipt is signed.
  *
@@ -110,15 +110,24 @@ function unsignedReceipt(row: Erasure, last: unknown, { list }: Remains): Parame
   }
 }
 
-/** Deletes all of it from the stores and archives, and notes on the erasure how much that was. */
+/**
+ * Deletes all of it from the stores and archives, and notes on the erasure how much that was. The rows go last, since
+ * they tell the ids of journeys if this is interrupted.
+ */
 export async function eraseAll(
   { db, queue, copies }: Stores,
   erasure: number,
   wanted: Wanted,
   { report = () => {}, limits = LIMITS }: EraseContext,
 ): Promise<void> {
+  if (copies?.archives !== undefined) {
+    report('searching the archives')
+    const archives = await rewriteArchives(copies.archives, wanted)
+    if (archives > 0) await addProgress(db.pool, erasure, { counts: { archives }, tombstones: 0, tables: [] })
+  }
   for (let round = 1; round <= MOST_ROUNDS; round++) {
-    report('deleting rows')
+    report(queue ? 'deleting jobs and rows' : 'deleting rows')
+    const jobs = await eraseJobs({ db, queue }, erasure, wanted, limits.jobsMs)
     const rows = await withTries(() =>
       db.transaction(async (connection) => {
         const progress = await eraseRows(connection, wanted)
@@ -127,15 +136,9 @@ export async function eraseAll(
       }, SLOW),
     )
     failpoint('erase-after-rows')
-    const jobs = await eraseJobs({ db, queue }, erasure, wanted, limits.jobsMs)
-    if (round > 1 && jobs + totalOf(rows) === 0) break
-    if (round === MOST_ROUNDS)
-      throw new UserError('Events of it come faster than they can be deleted. Run the same command again.')
+    if (round > 1 && jobs + totalOf(rows) === 0) return
   }
-  if (copies?.archives === undefined) return
-  report('searching the archives')
-  const archives = await rewriteArchives(copies.archives, wanted)
-  if (archives > 0) await addProgress(db.pool, erasure, { counts: { archives }, tombstones: 0, tables: [] })
+  throw new UserError('Events of it come faster than they can be deleted. Run the same command again.')
 }
 
 /** Another transaction may be in the way, such as an act on a dead letter. */
