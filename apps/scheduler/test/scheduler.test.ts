@@ -1,4 +1,4 @@
-import { createDb } from '@sluice/shared/db'
+import { createDb, listPartitions } from '@sluice/shared/db'
 import { queueKeys, shardPrefix } from '@sluice/shared/queue'
 import { createLog, createMetrics } from '@sluice/shared/runtime'
 import { finishedJourney } from '@sluice/testkit/event'
@@ -52,5 +52,24 @@ describe('the scheduler', () => {
 
     await world.rows('alter table away rename to leases')
     await eventually(() => !failing().includes('redeliveries'))
+  })
+
+  it('makes partitions that are missing, and measures for how long they last and how late retention is', async () => {
+    const partitions = async () => (await listPartitions(world.db.pool)).length
+    for (const { name } of await listPartitions(world.db.pool)) await world.rows(`drop table ${name}`)
+    await world.rows(
+      `create table events_20200101 partition of events for values from ('2020-01-01') to ('2020-01-02')`,
+    )
+    const terms = { events: 30, keys: null, deadLetters: null, archive: true }
+    await world.rows('update retention set accepted = $1', [JSON.stringify(terms)])
+    const [log, metrics] = [createLog('test', 'silent'), createMetrics()]
+    const retention = { period: 'day', terms: null, archiveDir: undefined } as const
+    stack.use(startScheduler({ ...world.workerConfig, retention, db: world.db, metrics, log }))
+    const measured = async (name: string) =>
+      Number(new RegExp(`^${name} (\\d+)`, 'm').exec(await metrics.text())?.[1])
+
+    await eventually(async () => (await measured('sluice_partitions_ahead')) === 7)
+    expect(await partitions()).toBe(1 + 8)
+    expect(await measured('sluice_retention_behind_seconds')).toBeGreaterThan(6 * 365 * 86_400)
   })
 })
