@@ -23,7 +23,9 @@ import {
 import { encodeRaw } from '@sluice/shared/envelope'
 import { identify, parseEvent } from '@sluice/shared/idwise'
 import {
+  erase,
   listArchives,
+  planErasure,
   readArchive,
   removeUnfinished,
   retainOnce,
@@ -478,6 +480,28 @@ describe('a partition', () => {
     await round({}, undefined, db)
     expect(db.isPooled).toBe(true)
     expect(await tables()).not.toContain(old)
+  })
+
+  it('that is detached by half has nothing of what is erased', async () => {
+    await land(jobOf({ journeyId: 'erased' }), jobOf({ journeyId: 'stays' }))
+    const name = await age(40)
+    const client = await world.db.pool.connect()
+    stack.defer(() => client.release(true))
+    const reader = await world.db.pool.connect()
+    stack.defer(() => reader.release(true))
+    await reader.query('begin isolation level repeatable read; select from events')
+    await client.query('set lock_timeout = 200')
+    await expect(client.query(`alter table events detach partition ${name} concurrently`)).rejects.toThrow()
+    expect(await listPartitions(world.db.pool)).toContainEqual(
+      expect.objectContaining({ name, isDetaching: true }),
+    )
+    await reader.query('rollback')
+
+    const stores = { db: world.db, queue: undefined, location: undefined }
+    const plan = await planErasure(stores, { kind: 'journey', name: 'erased' })
+    const { counts } = await erase(stores, plan, { actor: 'tester' })
+    expect(counts).toMatchObject({ events: 1 })
+    expect(await world.rows(`select journey_id from ${name}`)).toEqual([{ journey_id: 'stays' }])
   })
 
   it('that somebody else has detached is left alone', async () => {

@@ -1,6 +1,6 @@
 import { pause } from '../runtime/every.ts'
 import { isTooSlow } from './failure.ts'
-import { type Partition, quoted } from './partitions.ts'
+import { listPartitions, type Partition, quoted } from './partitions.ts'
 import type { Connection, Db } from './pool.ts'
 
 /** Nobody lands in an old partition, so that waiting for a lock on it holds up nobody. */
@@ -96,6 +96,12 @@ export async function listDetached(connection: Connection): Promise<Detached[]> 
     [MARK],
   )
   return rows
+}
+
+/** The tables that still have events which no query on `events` finds: on their way out, before they are dropped. */
+export async function tablesOutOfSight(connection: Connection): Promise<string[]> {
+  const leaving = (await listPartitions(connection)).filter(({ isDetaching }) => isDetaching)
+  return [...leaving, ...(await listDetached(connection))].map(({ name }) => name)
 }
 
 /** @returns false if somebody reads the table; another call goes on */

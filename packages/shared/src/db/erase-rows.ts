@@ -1,5 +1,5 @@
 import { byteaArray, textArray, uuidArray } from './array.ts'
-import { listDetached } from './detach.ts'
+import { tablesOutOfSight } from './detach.ts'
 import { searchEvents, searchInbox, searchLetters, type Wanted } from './erase-search.ts'
 import { columnsOf } from './journey-rows.ts'
 import { quoted } from './partitions.ts'
@@ -43,14 +43,14 @@ export async function eraseRows(connection: Connection, wanted: Wanted): Promise
       values,
     )
     for (const { table } of rows) tables.add(table)
-    if (rows.length > 0) counts[store] = rows.length
+    if (rows.length > 0) counts[store] = (counts[store] ?? 0) + rows.length
   }
   await remove('events', EVENTS, [
     byteaArray(events.map(({ eventKey }) => eventKey)),
     events.map(({ landedAt }) => landedAt),
     events.map(({ n }) => n),
   ])
-  for (const { name } of await listDetached(connection)) {
+  for (const name of await tablesOutOfSight(connection)) {
     const { journeys, references } = wanted
     await remove('events', `${quoted(name)} e where ${OF_WANTED_BY_NAME}`, [
       ...columnsOf(journeys),
