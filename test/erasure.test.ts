@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { hash, randomUUID } from 'node:crypto'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { gzipSync } from 'node:zlib'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { createErasedSubjects, insertInbox, landJobs } from '@sluice/shared/db'
 import { encodeRaw, writeEnvelope } from '@sluice/shared/envelope'
 import { erase, planErasure, verifyErasures } from '@sluice/shared/operations'
@@ -121,6 +121,45 @@ it('an erasure deletes nothing before a worker has ended that was landing events
   const receipt = await erase(stores, plan, { actor: 'me' })
   expect([receipt.counts, await found(world.db, OF_ADA)]).toEqual([{ events: 1, journeys: 1 }, []])
 })
+
+it('an erasure leaves the events of the journey out of the archives, and the others as they were', async () => {
+  const archives = makeRoot()
+  await using world = await createWorld('inbox')
+  const lines = [ADA, BOB, ADA].map((who, at) =>
+    lineOf(at, eventOf('Finished Step', { ...who, eventId: `e-${at}` })),
+  )
+  const file = gzipSync(lines.join(''))
+  const manifest = {
+    partition: 'events_20260101',
+    events: 3,
+    firstProcessedAt: '2026-01-01',
+    lastProcessedAt: '2026-01-01',
+    bytes: file.length,
+    sha256: hash('sha256', file),
+    release: '0.2.0',
+  }
+  writeFileSync(join(archives, 'events_20260101.jsonl.gz'), file)
+  writeFileSync(join(archives, 'events_20260101.json'), JSON.stringify(manifest))
+  const stores = { db: world.db, queue: undefined, location: undefined, copies: { archives } }
+  const plan = await planErasure(stores, { kind: 'journey', name: ADA.journeyId })
+  expect((await erase(stores, plan, { actor: 'me' })).counts).toEqual({ archives: 2 })
+  const kept = gunzipSync(readFileSync(join(archives, 'events_20260101.jsonl.gz'))).toString()
+  expect(kept).toBe(lines[1])
+  expect(JSON.parse(readFileSync(join(archives, 'events_20260101.json'), 'utf8'))).toMatchObject({
+    events: 1,
+  })
+})
+
+/** An event as the archives have it. */
+function lineOf(n: number, raw: string): string {
+  const event = {
+    event_key: hash('sha256', String(n)),
+    processed_at: '2026-01-01',
+    environment: 'live',
+    raw: Buffer.from(raw).toString('base64'),
+  }
+  return `${JSON.stringify(event)}\n`
+}
 
 /** Events of both in the inbox, and as jobs that wait, are delayed, have failed, and were redelivered. */
 async function letEverythingWait(

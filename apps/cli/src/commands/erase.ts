@@ -90,6 +90,11 @@ function printPlan({ sought, journeys, counts, last }: ErasurePlan): void {
   print('Stored in all:')
   printFields({ journeys: journeys.length, ...counts })
   print()
+  if (sought.kind === 'journey' && journeys.some(({ referenceNo }) => referenceNo !== null)) {
+    print(
+      'Other journeys and spot checks with the same reference number stay; `--reference` takes them as well.',
+    )
+  }
   if (last && !last.receipt) print(`Erasure ${last.n} of it was interrupted, and goes on.`)
   print('Nothing was deleted. To erase all of this for good, run the same command with --yes.')
 }
