@@ -6,7 +6,8 @@ export default defineConfig({
     globalSetup: './packages/testkit/src/services.ts',
     reporters: ['default', './packages/testkit/src/closing-line.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    // More than two cores: half of the tests wait for something most of the time.
+    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 20_000,
