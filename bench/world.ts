@@ -27,7 +27,7 @@ const TRUNCATE = `
 do $$ declare name text; begin
   for name in select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p') and (
-      (n.nspname = 'public' and c.relname <> 'sluice_migrations')
+      (n.nspname = 'public' and c.relname not in ('sluice_migrations', 'retention', 'installation'))
       or (n.nspname = 'pgboss' and c.relname in ('job', 'job_common'))
       or (n.nspname = 'graphile_worker' and c.relname = '_private_jobs'))
   loop execute 'truncate ' || name || ' cascade'; end loop;

@@ -86,10 +86,11 @@ export async function createSystem(shared: World) {
   }
 }
 
-/** Empties every table but that of the migrations. */
+/** Empties every table but those whose rows the migrations have made. */
 async function empty(world: World): Promise<void> {
   const tables = await world.rows<{ name: string }>(
-    `select tablename as name from pg_tables where schemaname = 'public' and tablename <> 'sluice_migrations'`,
+    `select tablename as name from pg_tables where schemaname = 'public' and tablename not in
+      ('sluice_migrations', 'retention', 'installation')`,
   )
   await world.rows(`truncate ${tables.map(({ name }) => name).join()} restart identity`)
 }

@@ -42,6 +42,7 @@ const MAY_ACT = `(state = 'open' or (state = 'replaying' and not exists
  */
 export async function replayDeadLetter(db: Db, act: DeadLetterAct): Promise<ActOutcome> {
   const outcome = await db.transaction(async (connection): Promise<ActOutcome> => {
+    await lock(connection, act.id)
     const { rows } = await connection.query(
       `update dead_letters set state = 'replaying', replays = replays + 1 where id = $1 and ${MAY_ACT}
         returning job_id, envelope, replays`,
@@ -66,6 +67,7 @@ export async function replayDeadLetter(db: Db, act: DeadLetterAct): Promise<ActO
 /** Ends a dead letter without landing its event. The event can still be found. */
 export function discardDeadLetter(db: Db, act: DeadLetterAct): Promise<ActOutcome> {
   return transactionAnnounced(db, async (connection, options) => {
+    await lock(connection, act.id)
     const { rows } = await connection.query(
       `update dead_letters set state = 'discarded' where id = $1 and ${MAY_ACT} returning event_key`,
       [act.id],
@@ -76,6 +78,14 @@ export function discardDeadLetter(db: Db, act: DeadLetterAct): Promise<ActOutcom
     await foldJourneyOf(connection, rows[0].event_key, options)
     return { kind: 'done' }
   })
+}
+
+/**
+ * The acts on a letter wait for each other here. A statement that waited itself would look for the inbox row as of its
+ * own beginning, and miss that of the act before.
+ */
+async function lock(connection: Connection, id: number): Promise<void> {
+  await connection.query('select from dead_letters where id = $1 for update', [id])
 }
 
 async function reasonOfRefusal(connection: Connection, id: number): Promise<ActOutcome> {

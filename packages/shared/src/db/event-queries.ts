@@ -108,7 +108,7 @@ async function findPlaces({ pool }: Db, keys: readonly Buffer[]): Promise<FoundP
       case when e.found then null when k.n is null then 'erased'
         when k.landed_at < r.dropped_before then 'dropped' else 'missing' end as because
     from unnest($1::uuid[]) with ordinality as wanted(key, n) join event_keys k on k.key = wanted.key
-    cross join retention r left join lateral (select true as found from events e where ${OF_KEY} offset 0) as e on true`,
+    left join retention r on true left join lateral (select true as found from events e where ${OF_KEY} offset 0) as e on true`,
     [keys.map(keyStart)],
   )
   return rows.map(({ index, ...place }) => ({ ...place, key: keys[index] as Buffer }))

@@ -41,7 +41,7 @@ export async function lockEvents(
         e.body_sha256 as "bodySha256", e.delivery_id as "deliveryId", e.environment, e.journey_id as "journeyId",
         round(date_part('epoch', e.received_at) * 1000) as "receivedAt"
       from unnest($1::uuid[]) with ordinality as wanted(key, n) join event_keys k on k.key = wanted.key
-      cross join retention r left join lateral (select * from events e where ${OF_KEY} offset 0) as e on true
+      left join retention r on true left join lateral (select * from events e where ${OF_KEY} offset 0) as e on true
       order by k.key for no key update of k`,
     values: [uuidArray(keys)],
   })
