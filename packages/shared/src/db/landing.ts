@@ -98,8 +98,6 @@ async function landEventRows(
   await keyAnonymous(connection, rows)
 
   const byKey = Map.groupBy(rows, (row) => row.eventKey.toString('latin1'))
-  // Of two bodies under one id, the one that was received first stands.
-  for (const group of byKey.values()) if (group.length > 1) group.sort((a, b) => a.at - b.at)
   const first = [...byKey.values()].map((group) => group[0] as EventRow).sort(byEventKey)
   const journeys = journeysOf(rows)
   const [known] = await Promise.all([
