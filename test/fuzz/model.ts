@@ -93,8 +93,11 @@ export function createModel(way: Way) {
       entry.letter = { state: 'open', reasons, replays: letter?.replays ?? 0 }
     }
     if (blocksUse(body)) {
-      // If another body of the event waits too, the key alone may show the conflict, without the database.
-      const hasCompany = moving.some((other) => !blocksUse(other.body))
+      // If another body of the event waits too, or has landed, its key may show the conflict first.
+      const isOfEvent = (other: Entry) => other !== entry && other.body.key === body.key
+      const hasCompany =
+        moving.some((other) => !blocksUse(other.body)) ||
+        entries.some((other) => other.landed && isOfEvent(other))
       bury('rejected_by_database', ...(hasCompany ? ['conflict'] : []))
     } else if (!landed) bury('conflict')
     else if (letter?.state === 'replaying') letter.state = 'resolved'
