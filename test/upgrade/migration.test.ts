@@ -56,6 +56,23 @@ describe('the events of release 0.1.0', () => {
     expect(await migrateSchema(world.db)).toBe('current')
   })
 
+  it('are migrated also from a schema of before, which had no leases and no processes', async () => {
+    await world.rows(`drop table leases, processes; drop index inbox_suspects;
+      delete from sluice_migrations where created_at = (select max(created_at) from sluice_migrations)`)
+    expect(await migrateSchema(world.db)).toBe('older')
+    const { events, keyed } = (await counts()) ?? {}
+    expect([events, await schemaState(world.db.pool)]).toEqual([keyed, 'current'])
+  })
+
+  it('stay as they are also if there are none yet', async () => {
+    await world.rows(
+      `truncate events; insert into processes (id, app, release) values ('old', 'worker', '0.1.0')`,
+    )
+    await expect(migrateSchema(world.db)).rejects.toThrow('Stop them')
+    await world.rows('delete from processes')
+    expect(await migrateSchema(world.db)).toBe('older')
+  })
+
   it('stay as they are while a session of a worker of that release is open', async () => {
     const url = new URL(world.databaseUrl)
     url.searchParams.set('application_name', 'sluice worker')

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
 import { drizzle } from 'drizzle-orm/node-postgres'
-import { migrate } from 'drizzle-orm/node-postgres/migrator'
+import type pg from 'pg'
 import { errorCode, UserError } from '../runtime/errors.ts'
 import { pause } from '../runtime/every.ts'
 import { failpoint } from '../runtime/failpoint.ts'
@@ -53,7 +54,9 @@ export type MigrateOptions = {
  */
 export async function migrateSchema(db: Db, options: MigrateOptions = {}): Promise<SchemaState> {
   const { period = 'month' } = options
-  const bound = (await mustUpgradeEvents(db.pool)) ? await upgradeEvents(db, period, options) : undefined
+  const mustUpgrade = await mustUpgradeEvents(db.pool)
+  if (mustUpgrade) await inOneTransaction(db, (client) => migrateTo(client, LAST_OF_BEFORE))
+  const bound = mustUpgrade ? await upgradeEvents(db, period, options) : undefined
   for (let tries = 1; ; tries++) {
     try {
       return await migrateOnce(db, period, bound)
@@ -65,7 +68,22 @@ export async function migrateSchema(db: Db, options: MigrateOptions = {}): Promi
   }
 }
 
-async function migrateOnce(db: Db, period: Period, bound: EventsBound | undefined): Promise<SchemaState> {
+/** The last migration of the release before: it has the tables that `upgradeEvents` uses. */
+const LAST_OF_BEFORE = 1795848876558
+
+/** Runs the migrations up to the one of a time, in the caller's transaction, and commits it. */
+async function migrateTo(client: pg.PoolClient, last: number): Promise<void> {
+  // The migrator of Drizzle, which would run all of them.
+  const { dialect, session } = drizzle(client) as unknown as {
+    session: unknown
+    dialect: { migrate(migrations: MigrationMeta[], session: unknown, config: object): Promise<void> }
+  }
+  const migrations = readMigrationFiles({ migrationsFolder: FOLDER })
+  const wanted = migrations.filter(({ folderMillis }) => folderMillis <= last)
+  await dialect.migrate(wanted, session, { migrationsSchema: 'public', migrationsTable: TABLE })
+}
+
+async function inOneTransaction<T>(db: Db, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await db.pool.connect()
   try {
     await withoutLimits(client)
@@ -73,23 +91,25 @@ async function migrateOnce(db: Db, period: Period, bound: EventsBound | undefine
     // of the session would be lost. Drizzle's `begin` runs inside of this transaction, and its `commit` ends it.
     await client.query('begin; set local statement_timeout = 0; set local lock_timeout = 0')
     await client.query('select pg_advisory_xact_lock($1)', [LOCK])
+    return await work(client)
+  } finally {
+    client.release(true)
+  }
+}
+
+function migrateOnce(db: Db, period: Period, bound: EventsBound | undefined): Promise<SchemaState> {
+  return inOneTransaction(db, async (client) => {
     const before = await schemaState(client)
     if (before === 'newer') return before
     if (bound && before !== 'current') await takeOver(client, bound)
     failpoint('migrate-in-middle')
-    await migrate(drizzle(client), {
-      migrationsFolder: FOLDER,
-      migrationsSchema: 'public',
-      migrationsTable: TABLE,
-    })
+    await migrateTo(client, Number.POSITIVE_INFINITY)
     await client.query('begin')
     await client.query('select pg_advisory_xact_lock($1)', [LOCK])
     await makePartitions(client, period)
     await client.query('commit')
     return before
-  } finally {
-    client.release(true)
-  }
+  })
 }
 
 /** Does what takes long before the migration, and waits until no worker of the release before runs. */
