@@ -94,7 +94,7 @@ it('an erasure that is killed at every step goes on, until no table, key or file
   await admin.ready(3_000)
   const stores = { db: world.db, queue: admin, location: undefined }
   expect(await verifyErasures(stores, [])).toMatchObject({ receipts: 1, problems: [], waiting: 0 })
-})
+}, 240_000)
 
 it('an erasure deletes nothing before a worker has ended that was landing events without knowing of it', async () => {
   await using world = await createWorld('inbox')
