@@ -248,9 +248,13 @@ export const deadLetters = pgTable(
     lastFailedAt: time('last_failed_at').notNull().defaultNow(),
     state: text('state').notNull().default('open'),
     replays: integer('replays').notNull().default(0),
+    /** The last operation that replayed or discarded it; null if no operation did. */
+    operationId: bigint('operation_id', { mode: 'number' }),
   },
   (table) => [
     index('dead_letters_by_state').on(table.state, table.id),
+    index('dead_letters_by_group').on(table.state, table.fingerprint, table.lastFailedAt),
+    index('dead_letters_by_operation').on(table.operationId).where(sql`operation_id is not null`),
     index('dead_letters_by_event_key').on(table.eventKey),
     // For the fold of a journey.
     index('dead_letters_conflicts').on(table.eventKey).where(sql.raw(OPEN_CONFLICT)),
@@ -324,15 +328,100 @@ export const processes = pgTable('processes', {
   seenAt: time('seen_at').notNull().defaultNow(),
 })
 
+/**
+ * What one process counted in one minute. Each ingest and worker writes its row of the current minute every few
+ * seconds, so that figures of the last hours need no count of a big table.
+ */
+export const minutes = pgTable(
+  'minutes',
+  {
+    minute: time('minute').notNull(),
+    /** The id of the process in `processes`. */
+    process: text('process').notNull(),
+    /** ingest, worker */
+    role: text('role').notNull(),
+    counters: jsonb('counters').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.minute, table.process] })],
+)
+
+/**
+ * The events that were answered 503, since neither store took them. An ingest writes them once Postgres is back. They
+ * have landed since if their keys are in `event_keys`.
+ */
+export const refusals = pgTable(
+  'refusals',
+  {
+    eventKey: bytea('event_key').primaryKey(),
+    environment: text('environment').notNull(),
+    event: text('event'),
+    eventId: text('event_id'),
+    journeyId: text('journey_id'),
+    referenceNo: text('reference_no'),
+    firstRefusedAt: time('first_refused_at').notNull(),
+    lastRefusedAt: time('last_refused_at').notNull(),
+    /** How often it was refused. */
+    deliveries: integer('deliveries').notNull(),
+  },
+  (table) => [index('refusals_by_time').on(table.lastRefusedAt)],
+)
+
+/**
+ * Replays and discards of many dead letters, which the scheduler carries out piece by piece. Which letters it is about
+ * is fixed when it is made: those that are open, match the filter, and have an id up to `max_id`.
+ *
+ * State: `sampling` → `waiting_for_go` (only with a sample) → `running` ⇄ `paused` → `done`; from each of these
+ * → `cancelled` by a person, → `stopped` by `stop_after` failures.
+ */
+export const operations = pgTable(
+  'operations',
+  {
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    /** replay, discard, undo */
+    kind: text('kind').notNull(),
+    filter: jsonb('filter').notNull(),
+    /** The filter in words. */
+    words: text('words').notNull(),
+    /** The fingerprints of its letters, at most 20: a group shows what was done before. */
+    fingerprints: text('fingerprints').array().notNull(),
+    maxId: bigint('max_id', { mode: 'number' }).notNull(),
+    /** How many letters there were when it was made. */
+    expected: integer('expected').notNull(),
+    /** How many are tried first, before a person lets it go on; null: none. */
+    sample: integer('sample'),
+    /** Letters a second; null: as fast as it goes. */
+    rate: integer('rate'),
+    stopAfter: integer('stop_after'),
+    reason: text('reason').notNull(),
+    actor: text('actor').notNull(),
+    state: text('state').notNull(),
+    /** Letters up to this id have been acted on. */
+    lastId: bigint('last_id', { mode: 'number' }).notNull().default(0),
+    /** How many letters it has acted on, and how many another act had reached before. */
+    taken: integer('taken').notNull().default(0),
+    skipped: integer('skipped').notNull().default(0),
+    /** How many of them have landed, and how many have failed again, as last counted. */
+    landed: integer('landed').notNull().default(0),
+    failed: integer('failed').notNull().default(0),
+    createdAt: time('created_at').notNull().defaultNow(),
+    endedAt: time('ended_at'),
+  },
+  (table) => [index('operations_under_way').on(table.id).where(sql`ended_at is null`)],
+)
+
 /** The acts of people and scripts on stored events and dead letters. Each is written in the transaction of the act. */
-export const operatorActions = pgTable('operator_actions', {
-  id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
-  at: time('at').notNull().defaultNow(),
-  /** The name of the operator, or the system user of the command line. */
-  actor: text('actor').notNull(),
-  /** An `OperatorActionName`. */
-  action: text('action').notNull(),
-  /** For example `dead_letter 42`. */
-  target: text('target').notNull(),
-  reason: text('reason'),
-})
+export const operatorActions = pgTable(
+  'operator_actions',
+  {
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    at: time('at').notNull().defaultNow(),
+    /** The name of the operator, or the system user of the command line. */
+    actor: text('actor').notNull(),
+    /** An `OperatorActionName`. */
+    action: text('action').notNull(),
+    /** For example `dead_letter 42`. */
+    target: text('target').notNull(),
+    reason: text('reason'),
+  },
+  (table) => [index('operator_actions_by_target').on(table.target, table.id)],
+)
