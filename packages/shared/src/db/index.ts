@@ -22,6 +22,7 @@ export { type ErasableJourney, findErasable, type Sought } from './erase-names.t
 export { eraseRows, keepKeysOut, keysOf } from './erase-rows.ts'
 export { findRemnants, type Remnant, remnantOf } from './erase-scan.ts'
 export {
+  countRefusals,
   createBodyMatcher,
   createMatcher,
   keyOf,
@@ -81,6 +82,7 @@ export type { JourneyChange } from './journeys.ts'
 export { type LandingOutcome, type LandOptions, landJobs } from './landing.ts'
 export { withLease } from './lease.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
+export { recordMinutes } from './minute-recorder.ts'
 export { recordAction } from './operator-actions.ts'
 export { contentOf, readLines } from './partition-rows.ts'
 export {
@@ -95,6 +97,7 @@ export { type Connection, createDb, type Db, type TransactionLimits } from './po
 export { ANY_EVENT, type EventShape, probeLanding, shapeOf } from './probe.ts'
 export { announceProcess, checkProcesses, describeProcess } from './processes.ts'
 export { countRedeliveries } from './redeliveries.ts'
+export { deleteOldRecords, markMadeUp, type Refusal, writeRefusals } from './refusals.ts'
 export { checkRetention, coveredUntil } from './retention-check.ts'
 export { deleteDeadLetters, deleteKeys } from './retention-deletes.ts'
 export {

@@ -9,6 +9,7 @@ import type { Db } from './pool.ts'
 
 /** An ingest or a worker, as other processes see it. */
 export type Process = {
+  readonly id: string
   readonly app: 'ingest' | 'worker'
   /** Null if it uses the inbox alone. */
   readonly queuePrefix: string | null
@@ -17,7 +18,7 @@ export type Process = {
   readonly shards: readonly number[] | null
 }
 
-const BEAT_MS = 10_000
+const BEAT_MS = 5_000
 const GONE_AFTER_SECONDS = 60
 const END_LIMIT_MS = 1_000
 
@@ -30,6 +31,7 @@ export function describeProcess(
 ): Process {
   const all = Array.from({ length: queue?.shards ?? 0 }, (_, shard) => shard)
   return {
+    id: randomUUID(),
     app,
     queuePrefix: queue?.prefix ?? null,
     queueShards: queue?.shards ?? null,
@@ -38,11 +40,11 @@ export function describeProcess(
 }
 
 /**
- * Announces this process to the others every 10 s, until it is disposed. It reports no failure, because the checks of
+ * Announces this process to the others every 5 s, until it is disposed. It reports no failure, because the checks of
  * Postgres do.
  */
 export function announceProcess(db: Db, self: Process, log: Log, everyMs = BEAT_MS): AsyncDisposable {
-  const id = randomUUID()
+  const { id } = self
   const values = [id, self.app, release(), self.queuePrefix, self.queueShards, self.shards]
   const beating = every(everyMs, () => db.pool.query(BEAT, values), {
     onError: (error) => log.debug({ error: describeError(error) }, 'this process is not announced'),
@@ -64,7 +66,7 @@ const BEAT = `with gone as (delete from processes where seen_at < now() - interv
 /** The processes that announced themselves within the last minute. */
 async function liveProcesses(db: Db): Promise<Process[]> {
   const { rows } = await db.pool.query(
-    `select app, queue_prefix as "queuePrefix", queue_shards as "queueShards", shards from processes
+    `select id, app, queue_prefix as "queuePrefix", queue_shards as "queueShards", shards from processes
       where seen_at > now() - $1 * interval '1 second'`,
     [GONE_AFTER_SECONDS],
   )
