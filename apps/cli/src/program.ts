@@ -5,6 +5,7 @@ import { eraseCommand } from './commands/erase.ts'
 import { eventCommand } from './commands/event.ts'
 import { journeyCommand } from './commands/journey.ts'
 import { migrateCommand } from './commands/migrate.ts'
+import { nowCommand } from './commands/now.ts'
 import { relandCommand } from './commands/reland.ts'
 import { retentionCommand } from './commands/retention.ts'
 import { simulateCommand } from './commands/simulate.ts'
@@ -26,6 +27,7 @@ export function createProgram(): Command {
     .addCommand(startCommand())
     .addCommand(migrateCommand())
     .addCommand(doctorCommand())
+    .addCommand(nowCommand())
     .addCommand(eventCommand())
     .addCommand(journeyCommand())
     .addCommand(deadCommand())

@@ -61,6 +61,7 @@ export async function startIngest(
       role: 'ingest',
       totals: () => totalsOf(metrics, ['answers', 'enqueued']),
       last: () => counts.lastAccepted,
+      lastRefused: () => counts.lastRefused,
       unsafe: () => unsafe(),
       now: clock.now,
       log,

@@ -9,6 +9,8 @@ type IngestMetrics = AsyncDisposable & {
   enqueued(via: 'redis' | 'inbox'): void
   /** When each environment had its last accepted event, to a second; ms since 1970. */
   readonly lastAccepted: Readonly<Record<string, number>>
+  /** When no store took an event for the last time; null if one always did. */
+  readonly lastRefused: number | null
 }
 
 /**
@@ -21,12 +23,14 @@ export function createIngestMetrics(log: Log, metrics: Metrics, now: () => numbe
   let unlogged: Record<string, number> = {}
   let ticks = 0
   const lastAccepted: Record<string, number> = {}
+  let lastRefused: number | null = null
 
   function count(): void {
     for (const [name, n] of answers) {
       const [environment = '', outcome = ''] = name.split(' ')
       metrics.answers.inc({ environment, outcome }, n)
       if (outcome === 'accepted') lastAccepted[environment] = now()
+      if (outcome === 'unavailable') lastRefused = now()
       unlogged[outcome] = (unlogged[outcome] ?? 0) + n
     }
     for (const [via, n] of enqueued) metrics.enqueued.inc({ via }, n)
@@ -48,6 +52,9 @@ export function createIngestMetrics(log: Log, metrics: Metrics, now: () => numbe
   }, COUNT_EVERY_MS)
   return {
     lastAccepted,
+    get lastRefused() {
+      return lastRefused
+    },
     answered(environment, label, milliseconds) {
       const name = `${environment} ${label}`
       answers.set(name, (answers.get(name) ?? 0) + 1)

@@ -18,6 +18,7 @@ const END_LIMIT_MS = 1_000
  * written with a later one.
  *
  * @param deps.last the last accepted event of each environment that this process knows of, ms since 1970
+ * @param deps.lastRefused when this process last had no store for an event, ms since 1970
  * @param deps.unsafe what the checks say of stores that may lose events
  */
 export function recordMinutes(deps: {
@@ -26,6 +27,7 @@ export function recordMinutes(deps: {
   role: MinuteRow['role']
   totals(): Promise<Totals>
   last?(): Readonly<Record<string, number>>
+  lastRefused?(): number | null
   unsafe(): readonly string[]
   log: Log
   now?(): number
@@ -63,9 +65,9 @@ export function recordMinutes(deps: {
     }
     last = later(last, deps.last?.() ?? {})
     const written = [...minutes.keys()]
-    const unsafe = [...deps.unsafe()]
+    const [unsafe, lastRefused] = [[...deps.unsafe()], deps.lastRefused?.() ?? null]
     const rows = [...minutes].map(([minute, counts]): MinuteRow => {
-      const counters: MinuteCounters = { counts, last: { ...last }, unsafe }
+      const counters: MinuteCounters = { counts, last, lastRefused, unsafe }
       return { minute: new Date(minute), process, role, counters }
     })
     await writeMinutes(db.pool, rows)

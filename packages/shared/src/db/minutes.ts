@@ -9,6 +9,8 @@ const countersSchema = z.object({
   counts: numbers,
   /** The last accepted event of each environment, whichever ingest had it and however long ago, ms since 1970. */
   last: numbers,
+  /** When the process last had no store for an event, ms since 1970; null if it always had one. */
+  lastRefused: z.number().nullable().catch(null),
   /** What its checks say of stores that may lose events. */
   unsafe: z.array(z.string()).catch([]),
 })

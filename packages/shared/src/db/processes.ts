@@ -5,7 +5,7 @@ import { describeError } from '../runtime/errors.ts'
 import { every } from '../runtime/every.ts'
 import type { Log } from '../runtime/log.ts'
 import { release } from '../runtime/release.ts'
-import type { Db } from './pool.ts'
+import type { Connection, Db } from './pool.ts'
 
 /** An ingest or a worker, as other processes see it. */
 export type Process = {
@@ -63,6 +63,24 @@ const BEAT = `with gone as (delete from processes where seen_at < now() - interv
   insert into processes (id, app, release, queue_prefix, queue_shards, shards) values ($1, $2, $3, $4, $5, $6)
   on conflict (id) do update set seen_at = now()`
 
+export type SeenProcess = Process & {
+  readonly release: string
+  readonly seenAt: Date
+  /** How long it has given no sign of life, by Postgres' clock. */
+  readonly silentMs: number
+}
+
+/** The processes that announced themselves within this time, the newest sign of life first. */
+export async function seenProcesses(connection: Connection, withinMs: number): Promise<SeenProcess[]> {
+  const { rows } = await connection.query<SeenProcess>(
+    `select id, app, release, queue_prefix as "queuePrefix", queue_shards as "queueShards", shards, seen_at as "seenAt",
+        date_part('epoch', now() - seen_at) * 1000 as "silentMs"
+      from processes where seen_at > now() - $1::float8 * interval '1 millisecond' order by seen_at desc`,
+    [withinMs],
+  )
+  return rows
+}
+
 /** The processes that announced themselves within the last minute. */
 async function liveProcesses(db: Db): Promise<Process[]> {
   const { rows } = await db.pool.query(
@@ -92,7 +110,7 @@ export async function checkProcesses(db: Db, self?: Process): Promise<Check[]> {
 const isWorker = ({ app }: Process) => app === 'worker'
 
 /** Finds settings that do not fit together, of processes that run at the same time. */
-function compareProcesses(live: readonly Process[]): Check[] {
+export function compareProcesses(live: readonly Process[]): Check[] {
   const workers = live.filter(isWorker)
   if (workers.length === 0) return []
   const prefixes = new Set(live.flatMap(({ queuePrefix }) => queuePrefix ?? []))

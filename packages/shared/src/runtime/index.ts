@@ -1,5 +1,5 @@
 export { aligned } from './aligned.ts'
-export { backoffMs, DeadlineError } from './backoff.ts'
+export { backoffMs, DeadlineError, withDeadline } from './backoff.ts'
 export { type BatcherOptions, createBatcher } from './batch.ts'
 export { type Check, fail, ok, type StoreName, warn } from './check.ts'
 export { type Circuit, type CircuitPolicy, createCircuit } from './circuit.ts'
