@@ -18,6 +18,8 @@ export type QueueAdmin = {
   counts(): Promise<QueueCounts>
   /** When the job was added that has waited longest, ms since 1970; undefined if none waits. */
   oldest(): Promise<number | undefined>
+  /** The queue of each shard, for a board that shows them as BullMQ does. */
+  queues(): readonly ReturnType<typeof openQueue>[]
   /** Removes completed jobs after an hour. Finishing removes them too, but not while nothing is finished. */
   removeOldJobs(): Promise<void>
   /** Removes the bodies of completed jobs that ended at least so many ms ago. */
@@ -74,6 +76,7 @@ export function createQueueAdmin({ url, prefix, shards: count }: QueueLocation, 
       const known = times.filter((time) => time !== undefined)
       return known.length > 0 ? Math.min(...known) : undefined
     },
+    queues: () => shards.map(({ queue }) => queue),
     removeOldJobs: () => eachShard(({ queue }) => removeOldJobs(queue)),
     stripBodies: (olderThanMs = BODIES_STAY_MS) => eachShard(({ bodies }) => bodies.strip(olderThanMs)),
     async *completedSince(ms) {
