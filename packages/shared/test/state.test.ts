@@ -83,6 +83,8 @@ describe('the state', () => {
     await readWith(stores, (state) => state.level === 'ok')
     worker.kill('SIGKILL')
     await worker.exited
+    // The time passes.
+    await world.rows(`update processes set seen_at = seen_at - interval '8 s' where app = 'worker'`)
     for (let n = 0; n < 3; n++) await door.post(finishedJourney().bytes)
     const state = await readWith(stores, (seen) => kinds(seen).includes('nobody_consumes'))
     expect([state.level, state.sentence]).toEqual([
