@@ -6,6 +6,7 @@ import { eventCommand } from './commands/event.ts'
 import { hashCommand } from './commands/hash.ts'
 import { journeyCommand } from './commands/journey.ts'
 import { migrateCommand } from './commands/migrate.ts'
+import { nowCommand } from './commands/now.ts'
 import { relandCommand } from './commands/reland.ts'
 import { retentionCommand } from './commands/retention.ts'
 import { simulateCommand } from './commands/simulate.ts'
@@ -27,6 +28,7 @@ export function createProgram(): Command {
     .addCommand(startCommand())
     .addCommand(migrateCommand())
     .addCommand(doctorCommand())
+    .addCommand(nowCommand())
     .addCommand(eventCommand())
     .addCommand(journeyCommand())
     .addCommand(deadCommand())

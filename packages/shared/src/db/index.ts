@@ -15,6 +15,7 @@ export {
   listDeadLetters,
 } from './dead-letter-queries.ts'
 export { letterOf, writeDeadLetters } from './dead-letters.ts'
+export { type Amount, type OpenLetters, readInboxDepth, readOpenLetters } from './depth.ts'
 export { detachPartition, dropDetached, listDetached, recordDropped } from './detach.ts'
 export { readEnclosed } from './enclosed.ts'
 export { purgeTables } from './erase-files.ts'
@@ -22,6 +23,7 @@ export { type ErasableJourney, findErasable, type Sought } from './erase-names.t
 export { eraseRows, keepKeysOut, keysOf } from './erase-rows.ts'
 export { findRemnants, type Remnant, remnantOf } from './erase-scan.ts'
 export {
+  countRefusals,
   createBodyMatcher,
   createMatcher,
   keyOf,
@@ -81,6 +83,8 @@ export type { JourneyChange } from './journeys.ts'
 export { type LandingOutcome, type LandOptions, landJobs } from './landing.ts'
 export { withLease } from './lease.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
+export { recordMinutes } from './minute-recorder.ts'
+export { type MinuteRow, readMinutes, readSameHours } from './minutes.ts'
 export { recordAction } from './operator-actions.ts'
 export { contentOf, readLines } from './partition-rows.ts'
 export {
@@ -93,8 +97,24 @@ export {
 export { pingPostgres } from './ping.ts'
 export { type Connection, createDb, type Db, type TransactionLimits } from './pool.ts'
 export { ANY_EVENT, type EventShape, probeLanding, shapeOf } from './probe.ts'
-export { announceProcess, checkProcesses, describeProcess } from './processes.ts'
+export {
+  announceProcess,
+  checkProcesses,
+  compareProcesses,
+  describeProcess,
+  type SeenProcess,
+  seenProcesses,
+} from './processes.ts'
 export { countRedeliveries } from './redeliveries.ts'
+export {
+  deleteOldRecords,
+  listOpenRefusals,
+  markMadeUp,
+  type Refusal,
+  type RefusedTogether,
+  readOpenRefusals,
+  writeRefusals,
+} from './refusals.ts'
 export { checkRetention, coveredUntil } from './retention-check.ts'
 export { deleteDeadLetters, deleteKeys } from './retention-deletes.ts'
 export {

@@ -36,4 +36,13 @@ export { relandCompleted } from './reland.ts'
 export { type RetentionSurvey, surveyRetention } from './retention.ts'
 export { retainOnce } from './retention-round.ts'
 export { checkTerms, type RetentionPolicy, retentionPolicy, retentionSettings } from './retention-settings.ts'
+export {
+  type AwaitedRefusal,
+  CAUSES,
+  type Cause,
+  describeState,
+  listRefusals,
+  readState,
+  type State,
+} from './state/index.ts'
 export type { Stores } from './stores.ts'
