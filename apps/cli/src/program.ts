@@ -5,6 +5,7 @@ import { eraseCommand } from './commands/erase.ts'
 import { eventCommand } from './commands/event.ts'
 import { journeyCommand } from './commands/journey.ts'
 import { migrateCommand } from './commands/migrate.ts'
+import { operationsCommand } from './commands/operations.ts'
 import { relandCommand } from './commands/reland.ts'
 import { retentionCommand } from './commands/retention.ts'
 import { simulateCommand } from './commands/simulate.ts'
@@ -29,6 +30,7 @@ export function createProgram(): Command {
     .addCommand(eventCommand())
     .addCommand(journeyCommand())
     .addCommand(deadCommand())
+    .addCommand(operationsCommand())
     .addCommand(relandCommand())
     .addCommand(retentionCommand())
     .addCommand(eraseCommand())
