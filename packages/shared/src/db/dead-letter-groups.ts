@@ -52,12 +52,12 @@ hours as (
     select fingerprint, floor(extract(epoch from now() - last_failed_at) / 3600)::int as hour, count(*)::int as letters
     from open where last_failed_at > now() - interval '${HOURS} hours' group by 1, 2) as each
   group by fingerprint)
-select fingerprint, g.count, g.journeys, g.first as "firstFailedAt", g.last as "lastFailedAt",
+select g.fingerprint, g.count, g.journeys, g.first as "firstFailedAt", g.last as "lastFailedAt",
   h.hours as ago, h.letters, g.newest::float8 as newest, (select count(*)::float8 from groups) as total,
   (select count(*)::float8 from open) as open,
   d.environment, d.event, d.reason, d.error_class as "errorClass", d.error_message as "errorMessage"
-from groups g join dead_letters d on d.id = g.newest left join hours h using (fingerprint)
-order by g.count desc, fingerprint limit $2`
+from groups g join dead_letters d on d.id = g.newest left join hours h on h.fingerprint = g.fingerprint
+order by g.count desc, g.fingerprint limit $2`
 
 /** Groups open dead letters by their fingerprints. @param options.limit groups at most */
 export async function groupDeadLetters(

@@ -15,6 +15,7 @@ export type OperatorActionName =
   | 'resume'
   | 'cancel'
   | 'reland'
+  | 'erase'
   | 'reapply'
   | 'accept_retention'
 
