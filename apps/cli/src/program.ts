@@ -3,6 +3,7 @@ import { deadCommand } from './commands/dead.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { eraseCommand } from './commands/erase.ts'
 import { eventCommand } from './commands/event.ts'
+import { hashCommand } from './commands/hash.ts'
 import { journeyCommand } from './commands/journey.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { operationsCommand } from './commands/operations.ts'
@@ -34,6 +35,7 @@ export function createProgram(): Command {
     .addCommand(relandCommand())
     .addCommand(retentionCommand())
     .addCommand(eraseCommand())
+    .addCommand(hashCommand())
     .addCommand(simulateCommand())
     .addCommand(verifyCommand())
   makeErrorsSafe(program)

@@ -1,47 +1,15 @@
 import cookie from '@fastify/cookie'
 import formbody from '@fastify/formbody'
 import helmet from '@fastify/helmet'
-import type { Stores } from '@sluice/shared/operations'
-import { describeError, type Health, type Log, probes } from '@sluice/shared/runtime'
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
+import { describeError, type Health, probes } from '@sluice/shared/runtime'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import { addApi } from './api/index.ts'
 import { addAssets } from './assets.ts'
-import type { ConsoleConfig } from './config.ts'
+import { type App, type ConsoleDeps, createFastify } from './context.ts'
 import { answerError, Problem } from './errors.ts'
 import { addGuard } from './guard.ts'
-import type { Live } from './live.ts'
 import { addPages } from './routes/index.ts'
-
-/** A Fastify whose routes take their types from zod schemas. */
-export type App = ReturnType<typeof createFastify>
-
-/** What pages and API use. */
-export type ConsoleDeps = {
-  readonly config: ConsoleConfig
-  /** For reading: statements end after 2 s, and cannot write. */
-  readonly stores: Stores
-  /** For the acts of operators. */
-  readonly actStores: Stores
-  readonly live: Live
-  readonly log: Log
-  readonly health: () => Health
-}
-
-/** 10 kB of a pasted text, percent-encoded in a form. */
-const BODY_LIMIT_BYTES = 64 * 1024
-const URL_LIMIT = 16 * 1024
-
-function createFastify(trustedProxies: readonly string[]) {
-  return Fastify({
-    trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
-    bodyLimit: BODY_LIMIT_BYTES,
-    routerOptions: { maxParamLength: 1_024 },
-    requestTimeout: 10_000,
-    http: { maxHeaderSize: URL_LIMIT },
-    forceCloseConnections: true,
-  }).withTypeProvider<ZodTypeProvider>()
-}
 
 /** Pages and API. Nothing listens yet. */
 export async function createApp(deps: ConsoleDeps): Promise<App> {
@@ -72,7 +40,7 @@ export async function createApp(deps: ConsoleDeps): Promise<App> {
   })
   addProbes(app, deps.health)
   addAssets(app)
-  addGuard(app, deps.config)
+  await addGuard(app, deps.config)
   await addApi(app, deps)
   addPages(app, deps)
   return app

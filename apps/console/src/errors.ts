@@ -16,7 +16,7 @@ export class Problem extends Error {
 
 /** Answers a request that failed: as a page, as a part of one, or as JSON. @returns the status */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): number {
-  const { status, words } = describe(error)
+  const { status, words } = describeProblem(error)
   reply.code(status)
   if (status === 429) reply.header('retry-after', '900')
   if (status === 503) reply.header('retry-after', '5')
@@ -34,7 +34,8 @@ function isPageWanted({ url, headers }: FastifyRequest): boolean {
   return !url.startsWith('/api/') && (headers.accept?.includes('text/html') ?? false)
 }
 
-function describe(error: unknown): { status: number; words: string } {
+/** What is wrong with a request or with a store, in words. */
+export function describeProblem(error: unknown): { status: number; words: string } {
   if (error instanceof Problem) return { status: error.status, words: error.message }
   if (error instanceof UserError) return { status: 400, words: error.message }
   if (hasZodFastifySchemaValidationErrors(error)) {

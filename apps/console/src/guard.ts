@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ConsoleConfig } from './config.ts'
 import { Problem } from './errors.ts'
 import { isFromHere } from './same-origin.ts'
-import { createPeople } from './sign-in/credentials.ts'
+import { createPeople, sessionKey } from './sign-in/credentials.ts'
 import { createIdentify, type User } from './sign-in/identify.ts'
 import { addSignIn } from './sign-in/routes.ts'
 import { createSessions } from './sign-in/session.ts'
@@ -23,10 +23,10 @@ declare module 'fastify' {
 }
 
 /** Lets a request pass only if it comes from here, from somebody who has signed in, with the role that it needs. */
-export function addGuard(app: FastifyInstance, config: ConsoleConfig): void {
+export async function addGuard(app: FastifyInstance, config: ConsoleConfig): Promise<void> {
   const people = createPeople(config.credentials)
   const throttle = createThrottle(() => performance.now())
-  const sessions = createSessions(people.named, Date.now)
+  const sessions = createSessions({ named: people.named, keyElsewhere: keyOf(config.oidc), now: Date.now })
   const identify = createIdentify({ config, people, sessions, throttle })
   const canSignIn =
     config.credentials.length > 0 || config.oidc !== undefined || config.userHeader !== undefined
@@ -49,7 +49,12 @@ export function addGuard(app: FastifyInstance, config: ConsoleConfig): void {
       throw new Problem(403, 'Only an operator may do this; you are a viewer.')
     }
   })
-  addSignIn(app, { config, people, sessions, throttle, identify })
+  await addSignIn(app, { config, people, sessions, throttle, identify })
+}
+
+/** Signs the sessions of those whom a provider has signed in. */
+function keyOf(oidc: ConsoleConfig['oidc']): string | undefined {
+  return oidc && sessionKey(`${oidc.issuer} ${oidc.clientId} ${oidc.clientSecret}`)
 }
 
 const NOBODY_MAY_SIGN_IN =

@@ -1,3 +1,4 @@
+import { hashSecret } from '@sluice/console'
 import { OPERATOR, type OpenedConsole, openConsole, VIEWER } from '@sluice/testkit/console'
 import { createWorld, type World } from '@sluice/testkit/world'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -86,7 +87,6 @@ describe('signing in', () => {
   })
 
   it('takes a hashed secret', async () => {
-    const { hashSecret } = await import('../src/sign-in/hash.ts')
     const entry = `operator:hedda:${await hashSecret('a-hashed-secret')}`
     await using console = await openConsole(world, { env: { CONSOLE_CREDENTIALS: entry } })
     expect((await signIn({ user: 'hedda', secret: 'a-hashed-secret' }, {}, console)).status).toBe(303)

@@ -1,6 +1,6 @@
 import { countBacklog } from '@sluice/shared/operations'
 import * as z from 'zod'
-import type { App, ConsoleDeps } from '../app.ts'
+import type { App, ConsoleDeps } from '../context.ts'
 
 const backlog = z.object({ inbox: z.number(), queue: z.number().nullable() })
 

@@ -1,7 +1,7 @@
 import swagger from '@fastify/swagger'
 import { release } from '@sluice/shared/runtime'
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
-import type { App, ConsoleDeps } from '../app.ts'
+import type { App, ConsoleDeps } from '../context.ts'
 import { addBacklogApi } from './backlog.ts'
 
 /** Everything below /api/v1, with its description in OpenAPI. A new part is added here. */

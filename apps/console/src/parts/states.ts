@@ -27,7 +27,9 @@ export function query(values: Readonly<Record<string, string | number | undefine
   const given = Object.entries(values).filter(
     ([, value]) => value !== undefined && value !== null && value !== '',
   )
-  const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString()
+  const text = new URLSearchParams(
+    Object.fromEntries(given.map(([name, value]) => [name, String(value)])),
+  ).toString()
   return text === '' ? '' : `?${text}`
 }
 

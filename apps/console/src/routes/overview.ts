@@ -1,5 +1,5 @@
 import { countBacklog } from '@sluice/shared/operations'
-import type { App, ConsoleDeps } from '../app.ts'
+import type { App, ConsoleDeps } from '../context.ts'
 import { Problem } from '../errors.ts'
 import { overviewPage, overviewRegion } from '../pages/overview.ts'
 import { sendPage } from './reply.ts'

@@ -127,8 +127,11 @@ export function createPeople(credentials: readonly Credential[]): People {
   }
 }
 
-/** The key is made slowly, so that a stolen cookie does not help to guess the secret. */
 function personOf({ role, user, secret }: Credential): Person {
-  const key = scryptSync(`${role}:${user}:${secret}`, 'sluice console session', 32, { N: 16_384, r: 8, p: 1 })
-  return { name: user, role, key: key.toString('base64url') }
+  return { name: user, role, key: sessionKey(`${role}:${user}:${secret}`) }
+}
+
+/** The key that signs sessions, from a secret. It is made slowly, so that a stolen cookie does not help to guess it. */
+export function sessionKey(secret: string): string {
+  return scryptSync(secret, 'sluice console session', 32, { N: 16_384, r: 8, p: 1 }).toString('base64url')
 }

@@ -11,7 +11,7 @@ import type { Throttle } from './throttle.ts'
 export type User = { readonly name: string; readonly role: Role; readonly by: 'session' | 'basic' | 'proxy' }
 
 /** `refused`: credentials came with the request, and they are wrong. */
-export type Identity =
+type Identity =
   | { readonly kind: 'user'; readonly user: User }
   | { readonly kind: 'nobody' }
   | { readonly kind: 'refused'; readonly status: 400 | 401 | 429; readonly because: string }

@@ -1,23 +1,23 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import * as z from 'zod'
-import type { App } from '../app.ts'
 import type { ConsoleConfig } from '../config.ts'
+import type { App } from '../context.ts'
 import { Problem } from '../errors.ts'
 import { page } from '../layout.ts'
 import { signInPage } from '../pages/sign-in.ts'
 import { isPrivate } from '../same-origin.ts'
 import type { People } from './credentials.ts'
 import type { Identify } from './identify.ts'
+import { NEXT, pathOf } from './next.ts'
+import { addOidc } from './oidc.ts'
 import type { Sessions } from './session.ts'
 import type { Throttle } from './throttle.ts'
 
-const NEXT = z.string().max(4_000).optional()
-
 /** The page that asks for user and secret, and the ends of a session. */
-export function addSignIn(
+export async function addSignIn(
   fastify: FastifyInstance,
   deps: { config: ConsoleConfig; people: People; sessions: Sessions; throttle: Throttle; identify: Identify },
-): void {
+): Promise<void> {
   const { config, people, sessions, throttle, identify } = deps
   const app = fastify as unknown as App
   const forAnybody = { config: { access: 'anybody' as const } }
@@ -73,9 +73,5 @@ export function addSignIn(
     sessions.end(request, reply)
     return reply.redirect('/sign-in', 303)
   })
-}
-
-/** Only a path of this console, so that no link leads somebody elsewhere after the sign-in. */
-function pathOf(next: string | undefined): string {
-  return next !== undefined && /^\/(?![/\\])[^\\\s]*$/.test(next) ? next : '/'
+  if (config.oidc) await addOidc(app, { config, oidc: config.oidc, sessions })
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import cookies from '@fastify/cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Person } from './credentials.ts'
+import type { Person, Role } from './credentials.ts'
 
 const COOKIE = '__Host-sluice'
 const IDLE_MS = 30 * 60_000
@@ -10,7 +10,14 @@ const LONGEST_MS = 12 * 60 * 60_000
 const MAX_ENDED = 10_000
 
 /** What the cookie holds. Times are ms since 1970. */
-type Session = { readonly id: string; readonly user: string; readonly since: number; readonly seen: number }
+type Session = {
+  readonly id: string
+  readonly user: string
+  readonly since: number
+  readonly seen: number
+  /** Of a person whom a provider has signed in. */
+  readonly role?: Role
+}
 
 /**
  * Sessions in a signed cookie, without a store: each request looks its person up in the settings, so a changed role or
@@ -19,14 +26,24 @@ type Session = { readonly id: string; readonly user: string; readonly since: num
  */
 export type Sessions = {
   begin(reply: FastifyReply, person: Person): void
+  /** Begins the session of a person whom a provider has signed in. */
+  beginElsewhere(reply: FastifyReply, person: Pick<Person, 'name' | 'role'>): void
   /** @returns the person of a valid session, and renews it */
   read(request: FastifyRequest, reply: FastifyReply): Person | undefined
   /** This console also refuses copies of the cookie from now on. */
   end(request: FastifyRequest, reply: FastifyReply): void
 }
 
-/** @param named the people of a user name, of whom one has signed the session */
-export function createSessions(named: (user: string) => readonly Person[], now: () => number): Sessions {
+/**
+ * @param deps.named the people of a user name, of whom one has signed the session
+ * @param deps.keyElsewhere signs the sessions of people whom a provider has signed in
+ */
+export function createSessions(deps: {
+  named(user: string): readonly Person[]
+  keyElsewhere: string | undefined
+  now(): number
+}): Sessions {
+  const { named, keyElsewhere, now } = deps
   const ended = new Map<string, number>()
 
   function write(reply: FastifyReply, person: Person, session: Session): void {
@@ -45,19 +62,25 @@ export function createSessions(named: (user: string) => readonly Person[], now: 
     if (!cookie || !session || ended.has(session.id)) return undefined
     const at = now()
     if (at - session.seen > IDLE_MS || at - session.since > LONGEST_MS) return undefined
-    const person = named(session.user).find(({ key }) => cookies.unsign(cookie, key).valid)
+    const person = candidates(session).find(({ key }) => cookies.unsign(cookie, key).valid)
     return person && { session, person }
   }
 
+  function candidates({ user, role }: Session): readonly Person[] {
+    if (role === undefined) return named(user)
+    return keyElsewhere === undefined ? [] : [{ name: user, role, key: keyElsewhere }]
+  }
+
+  function begin(reply: FastifyReply, person: Person, more: Pick<Session, 'role'> = {}): void {
+    const at = now()
+    const id = randomBytes(32).toString('base64url')
+    write(reply, person, { id, user: person.name, since: at, seen: at, ...more })
+  }
+
   return {
-    begin(reply, person) {
-      const at = now()
-      write(reply, person, {
-        id: randomBytes(32).toString('base64url'),
-        user: person.name,
-        since: at,
-        seen: at,
-      })
+    begin: (reply, person) => begin(reply, person),
+    beginElsewhere(reply, { name, role }) {
+      if (keyElsewhere !== undefined) begin(reply, { name, role, key: keyElsewhere }, { role })
     },
     read(request, reply) {
       const found = find(request)
@@ -82,11 +105,10 @@ export function createSessions(named: (user: string) => readonly Person[], now: 
 function readSession(cookie: string): Session | undefined {
   try {
     const session = JSON.parse(Buffer.from(cookie.split('.')[0] ?? '', 'base64url').toString())
-    const { id, user, since, seen } = session
+    const { id, user, since, seen, role } = session
     const isSession = typeof id === 'string' && typeof user === 'string'
-    return isSession && Number.isFinite(since) && Number.isFinite(seen)
-      ? { id, user, since, seen }
-      : undefined
+    if (!isSession || !Number.isFinite(since) || !Number.isFinite(seen)) return undefined
+    return { id, user, since, seen, ...(role !== undefined && { role }) }
   } catch {
     return undefined
   }
