@@ -7,6 +7,7 @@ import { hashCommand } from './commands/hash.ts'
 import { journeyCommand } from './commands/journey.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { nowCommand } from './commands/now.ts'
+import { operationsCommand } from './commands/operations.ts'
 import { relandCommand } from './commands/reland.ts'
 import { retentionCommand } from './commands/retention.ts'
 import { simulateCommand } from './commands/simulate.ts'
@@ -32,6 +33,7 @@ export function createProgram(): Command {
     .addCommand(eventCommand())
     .addCommand(journeyCommand())
     .addCommand(deadCommand())
+    .addCommand(operationsCommand())
     .addCommand(relandCommand())
     .addCommand(retentionCommand())
     .addCommand(eraseCommand())

@@ -8,11 +8,18 @@ export {
   type DeadLetterState,
   discardDeadLetter,
   replayDeadLetter,
+  undoDiscard,
 } from './dead-letter-acts.ts'
+export { groupDeadLetters, type LetterGroup, type LetterGroups } from './dead-letter-groups.ts'
 export {
+  countDeadLetters,
   type DeadLetter,
+  type DeadLetterSummary,
   getDeadLetter,
+  type LetterCount,
+  type LetterSet,
   listDeadLetters,
+  measureDeadLetters,
 } from './dead-letter-queries.ts'
 export { letterOf, writeDeadLetters } from './dead-letters.ts'
 export { type Amount, type OpenLetters, readInboxDepth, readOpenLetters } from './depth.ts'
@@ -82,10 +89,35 @@ export { type JourneyName, nameOf } from './journey-rows.ts'
 export type { JourneyChange } from './journeys.ts'
 export { type LandingOutcome, type LandOptions, landJobs } from './landing.ts'
 export { withLease } from './lease.ts'
+export { isEmptyFilter, type LetterFilter, letterFilter } from './letter-filter.ts'
+export { type JourneyEffect, type LetterTrial, type Preview, previewLetters } from './letter-preview.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export { recordMinutes } from './minute-recorder.ts'
 export { type MinuteRow, readMinutes, readSameHours } from './minutes.ts'
-export { recordAction } from './operator-actions.ts'
+export {
+  ACTED_ON,
+  findSameOperation,
+  insertOperation,
+  listOperations,
+  lockStarts,
+  OPERATION_KINDS,
+  type Operation,
+  type OperationKind,
+  operationsOn,
+  readOperation,
+  STEERING_NAMES,
+  type SteeringName,
+  type SteeringOutcome,
+  steeringOf,
+  steerOperation,
+} from './operation-rows.ts'
+export { nextStepMs, stepOperation } from './operation-steps.ts'
+export {
+  type ActionFilter,
+  listActions,
+  type RecordedAction,
+  recordAction,
+} from './operator-actions.ts'
 export { contentOf, readLines } from './partition-rows.ts'
 export {
   ensurePartitions,

@@ -1,5 +1,6 @@
 export {
   acceptTerms,
+  countDeadLetters,
   DEAD_LETTER_STATES,
   type DeadLetter,
   type DeadLetterState,
@@ -7,10 +8,23 @@ export {
   ensurePartitions,
   type GoneEvent,
   getDeadLetter,
+  type LetterFilter,
+  letterFilter,
+  listActions,
   listDeadLetters,
+  listOperations,
   migrateSchema,
+  type Operation,
+  type OperationKind,
+  type Preview,
+  previewLetters,
+  readOperation,
   rebuildJourneys,
+  STEERING_NAMES,
+  type SteeringName,
   type StoredEvent,
+  steeringOf,
+  steerOperation,
 } from '../db/index.ts'
 export { listArchives, readArchive, removeUnfinished, rewriteArchive } from './archive-files.ts'
 export { auditOnceLanded } from './audit.ts'
@@ -32,6 +46,17 @@ export {
 } from './erasure/index.ts'
 export { lookUpEvent } from './events.ts'
 export { type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'
+export {
+  type DeadLetterGroup,
+  describeIssues,
+  findGroups,
+  type NewOperationRequest,
+  newOperation,
+  type OperationPlan,
+  planOperation,
+  type StartOutcome,
+  startOperation,
+} from './letters/index.ts'
 export { relandCompleted } from './reland.ts'
 export { type RetentionSurvey, surveyRetention } from './retention.ts'
 export { retainOnce } from './retention-round.ts'
