@@ -68,6 +68,7 @@ export {
 export { countCrashes, dropClaim, noteClaim } from './inbox-claims.ts'
 export { insertInbox, notifyInbox, relandInbox } from './inbox-insert.ts'
 export { listenInbox } from './inbox-listener.ts'
+export { findInboxRows, sampleInbox, type WaitingRow } from './inbox-sample.ts'
 export {
   findJourneys,
   type JourneyStory,
@@ -116,3 +117,23 @@ export {
   type Terms,
 } from './retention-state.ts'
 export type { ErasureProgress } from './schema.ts'
+export {
+  type EventSummary,
+  findByKeys,
+  findByNames,
+  findKeyStarts,
+  keysOfId,
+  type Of,
+  readEnvironments,
+} from './search-events.ts'
+export {
+  findJourneysOf,
+  findLetters,
+  findNeighbours,
+  findReferenceStarts,
+  findRefused,
+  type JourneySummary,
+  type LetterSummary,
+  type Neighbour,
+  type RefusedEvent,
+} from './search-others.ts'

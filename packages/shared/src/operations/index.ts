@@ -31,6 +31,9 @@ export {
   writeReceiptFile,
 } from './erasure/index.ts'
 export { lookUpEvent } from './events.ts'
+export { type Place, placeOf, type SearchHit, type SearchStatus } from './find/hits.ts'
+export { type FoundName, SEARCH_CHARACTERS, type SearchAnswer, search } from './find/search.ts'
+export type { WaitingEvent } from './find/waiting.ts'
 export { type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'
 export { relandCompleted } from './reland.ts'
 export { type RetentionSurvey, surveyRetention } from './retention.ts'
