@@ -54,6 +54,14 @@ export {
 } from './erasures.ts'
 export { findEvent, type GoneEvent, type StoredEvent } from './event-queries.ts'
 export type { Job } from './event-row.ts'
+export {
+  type EventFilters,
+  type EventPlace,
+  type EventSource,
+  type EventsRead,
+  readEventsPage,
+  SLICE,
+} from './events-page.ts'
 export { classifyFailure, isFullOfNotifications, isTooSlow, isWithoutPartition } from './failure.ts'
 export { databaseUrl, placeOf } from './hosts.ts'
 export {
@@ -79,8 +87,10 @@ export {
 } from './journey-queries.ts'
 export { type JourneyName, nameOf } from './journey-rows.ts'
 export type { JourneyChange } from './journeys.ts'
+export { toJsonb } from './jsonb.ts'
 export { type LandingOutcome, type LandOptions, landJobs } from './landing.ts'
 export { withLease } from './lease.ts'
+export { type LetterView, readLettersPage } from './letters-page.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export { recordAction } from './operator-actions.ts'
 export { contentOf, readLines } from './partition-rows.ts'

@@ -31,6 +31,14 @@ export {
   writeReceiptFile,
 } from './erasure/index.ts'
 export { lookUpEvent } from './events.ts'
+export { countNewer, type EventsListed, type EventsPage, listEvents } from './find/events-list.ts'
+export {
+  EVENT_VIEWS,
+  type EventsQuery,
+  type EventView,
+  eventsQuery,
+  writeEventsQuery,
+} from './find/events-query.ts'
 export { type Place, placeOf, type SearchHit, type SearchStatus } from './find/hits.ts'
 export { type FoundName, SEARCH_CHARACTERS, type SearchAnswer, search } from './find/search.ts'
 export type { WaitingEvent } from './find/waiting.ts'
