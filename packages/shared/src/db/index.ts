@@ -52,6 +52,15 @@ export {
   requestAgain,
   requestErasure,
 } from './erasures.ts'
+export {
+  type LetterAct,
+  readEvent,
+  readLetterActs,
+  readLettersOf,
+  readPreviousEvent,
+  readRefusal,
+  type WholeEvent,
+} from './event-page.ts'
 export { findEvent, type GoneEvent, type StoredEvent } from './event-queries.ts'
 export type { Job } from './event-row.ts'
 export {
@@ -77,6 +86,14 @@ export { countCrashes, dropClaim, noteClaim } from './inbox-claims.ts'
 export { insertInbox, notifyInbox, relandInbox } from './inbox-insert.ts'
 export { listenInbox } from './inbox-listener.ts'
 export { findInboxRows, sampleInbox, type WaitingRow } from './inbox-sample.ts'
+export {
+  readJourney,
+  readJourneysBeside,
+  readLettersOfJourney,
+  readRefusalsOfJourney,
+  readUsualGap,
+  type UsualGap,
+} from './journey-page.ts'
 export {
   findJourneys,
   type JourneyStory,

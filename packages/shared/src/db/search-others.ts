@@ -14,7 +14,8 @@ export type JourneySummary = {
   readonly lastEventAt: Date
 }
 
-const JOURNEY = `j.environment, j.journey_id as "journeyId", j.reference_no as "referenceNo", j.stage,
+/** SQL: a row `j` of `journeys` as a `JourneySummary`. */
+export const JOURNEY = `j.environment, j.journey_id as "journeyId", j.reference_no as "referenceNo", j.stage,
   j.system_decision as "systemDecision", j.final_decision as "finalDecision", j.events, j.last_event_at as "lastEventAt"`
 
 /** Of a reference number with more journeys, these are not in order. */
@@ -143,8 +144,17 @@ export type RefusedEvent = {
   readonly deliveries: number
 }
 
-/** The table has no index on names: only the last refusals are looked at. */
-const MOST_REFUSALS = 5_000
+/** SQL: a row `f` of `refusals` as a `RefusedEvent`. */
+export const REFUSED = `encode(f.event_key, 'hex') as "eventKey", f.environment, f.event, f.event_id as "eventId",
+  f.journey_id as "journeyId", f.reference_no as "referenceNo", f.first_refused_at as "firstRefusedAt",
+  f.last_refused_at as "lastRefusedAt", f.deliveries`
+
+/** SQL: the rows of `refusals` that are looked through: the table has no index on names. */
+export const REFUSALS_READ = '(select * from refusals order by last_refused_at desc limit 5000)'
+/** SQL: a row `f` of `refusals` has not come again. */
+export const NOT_DELIVERED = `not exists (
+    select from event_keys k where k.key = encode(substring(f.event_key for 16), 'hex')::uuid)
+  and not exists (select from dead_letters d where d.event_key = f.event_key)`
 
 /** @param hashes in the order of the names; null for a name that is no event key */
 export async function findRefused(
@@ -153,14 +163,11 @@ export async function findRefused(
   hashes: readonly (Buffer | null)[],
 ): Promise<Of<RefusedEvent>[]> {
   const { rows } = await pool.query<Of<RefusedEvent>>(
-    `select wanted.n::int - 1 as index, encode(f.event_key, 'hex') as "eventKey", f.environment, f.event,
-      f.event_id as "eventId", f.journey_id as "journeyId", f.reference_no as "referenceNo",
-      f.first_refused_at as "firstRefusedAt", f.last_refused_at as "lastRefusedAt", f.deliveries
-    from (select * from refusals order by last_refused_at desc limit ${MOST_REFUSALS}) as f
+    `select wanted.n::int - 1 as index, ${REFUSED}
+    from ${REFUSALS_READ} as f
     join unnest($1::text[], $2::bytea[]) with ordinality as wanted(name, hash, n)
       on f.event_key = wanted.hash or wanted.name in (f.event_id, f.journey_id, f.reference_no)
-    where not exists (select from event_keys k where k.key = encode(substring(f.event_key for 16), 'hex')::uuid)
-      and not exists (select from dead_letters d where d.event_key = f.event_key)
+    where ${NOT_DELIVERED}
     order by 1, f.last_refused_at desc`,
     [textArray(names), byteaArray(hashes)],
   )

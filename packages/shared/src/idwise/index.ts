@@ -5,6 +5,6 @@ export {
   storedId,
 } from './event.ts'
 export { type ExactJson, parseExact, writeExact } from './exact-json.ts'
-export { identify, sha256 } from './identity.ts'
+export { eventKey, identify, sha256 } from './identity.ts'
 export { type JsonChange, jsonChanges } from './json-changes.ts'
 export { type NamedInText, namesIn } from './names.ts'
