@@ -7,8 +7,10 @@ import { journeyCommand } from './commands/journey.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { relandCommand } from './commands/reland.ts'
 import { retentionCommand } from './commands/retention.ts'
+import { searchCommand } from './commands/search.ts'
 import { simulateCommand } from './commands/simulate.ts'
 import { startCommand } from './commands/start.ts'
+import { tailCommand } from './commands/tail.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { complain } from './output.ts'
 
@@ -26,6 +28,8 @@ export function createProgram(): Command {
     .addCommand(startCommand())
     .addCommand(migrateCommand())
     .addCommand(doctorCommand())
+    .addCommand(searchCommand())
+    .addCommand(tailCommand())
     .addCommand(eventCommand())
     .addCommand(journeyCommand())
     .addCommand(deadCommand())

@@ -173,3 +173,11 @@ function conditionsOf(filters: EventFilters, value: Value): string[] {
       : []),
   ]
 }
+
+/** Postgres' clock, in µs since 1970. */
+export async function readClock({ pool }: Db): Promise<bigint> {
+  const { rows } = await pool.query<{ us: string }>(
+    'select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as us',
+  )
+  return BigInt(rows[0]?.us ?? 0)
+}

@@ -68,6 +68,8 @@ export {
   type EventPlace,
   type EventSource,
   type EventsRead,
+  type PlacedEvent,
+  readClock,
   readEventsPage,
   SLICE,
 } from './events-page.ts'

@@ -56,6 +56,7 @@ export {
 export { type Place, placeOf, type SearchHit, type SearchStatus } from './find/hits.ts'
 export { type JourneyPage, type JourneyPageRead, readJourneyPage } from './find/journey-page.ts'
 export { type FoundName, SEARCH_CHARACTERS, type SearchAnswer, search } from './find/search.ts'
+export { type Followed, followEvents } from './find/tail.ts'
 export type { WaitingEvent } from './find/waiting.ts'
 export { type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'
 export { relandCompleted } from './reland.ts'
