@@ -5,6 +5,7 @@ WORKDIR /sluice
 COPY package.json pnpm-lock.yaml pnpm-workspace.yaml ./
 COPY scripts/pnpm scripts/pnpm
 COPY apps/cli/package.json apps/cli/
+COPY apps/console/package.json apps/console/
 COPY apps/ingest/package.json apps/ingest/
 COPY apps/worker/package.json apps/worker/
 COPY apps/scheduler/package.json apps/scheduler/
@@ -16,7 +17,7 @@ COPY packages/simulator/package.json packages/simulator/
 # pnpm itself is compared with the hash in scripts/pnpm, everything else with those in pnpm-lock.yaml.
 RUN npm ci --prefix scripts/pnpm --ignore-scripts --no-audit --no-fund \
     && node scripts/pnpm/node_modules/pnpm/bin/pnpm.cjs install --prod --no-optional --frozen-lockfile \
-    --filter @sluice/cli... --filter @sluice/ingest... --filter @sluice/worker... \
+    --filter @sluice/cli... --filter @sluice/ingest... --filter @sluice/worker... --filter @sluice/console... \
     && rm -rf scripts
 
 FROM node:24-slim

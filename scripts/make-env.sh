@@ -23,5 +23,8 @@ REDIS_PASSWORD=$(secret)
 # header:NAME:VALUE. Reserved characters, and any of \$ # ' ", are percent-encoded.
 IDWISE_LIVE_CREDENTIALS=bearer:$(secret)
 IDWISE_SANDBOX_CREDENTIALS=bearer:$(secret)
+
+# Who may sign in to the console: operator:USER:SECRET or viewer:USER:SECRET, separated by blanks.
+CONSOLE_CREDENTIALS=operator:operator:$(secret)
 END
 echo 'Wrote .env with fresh secrets.'

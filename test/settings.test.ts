@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { consoleSettings } from '@sluice/console'
 import { ingestSettings } from '@sluice/ingest'
 import { schedulerSettings } from '@sluice/scheduler'
 import { erasureSettings } from '@sluice/shared/operations'
@@ -10,10 +11,17 @@ const PROCESSES = {
   ingest: ingestSettings.shape,
   worker: workerSettings.shape,
   scheduler: schedulerSettings.shape,
+  console: consoleSettings.shape,
 }
 /** Only commands read them. */
 const COMMANDS = erasureSettings
-const SETTINGS = { ...PROCESSES.ingest, ...PROCESSES.worker, ...PROCESSES.scheduler, ...COMMANDS }
+const SETTINGS = {
+  ...PROCESSES.ingest,
+  ...PROCESSES.worker,
+  ...PROCESSES.scheduler,
+  ...PROCESSES.console,
+  ...COMMANDS,
+}
 const NAMES = Object.keys(SETTINGS).sort()
 
 const read = (file: string) => readFileSync(new URL(`../${file}`, import.meta.url), 'utf8')
@@ -91,11 +99,14 @@ describe('docker-compose.yml', () => {
     return [...block.matchAll(new RegExp(`^${indent} +([A-Z_]+):`, 'gm'))].map(([, name = '']) => name)
   }
 
-  it.each(['ingest', 'worker'] as const)('passes on to the %s the settings that it reads', (service) => {
-    const passed = [...namesIn('x-settings'), ...namesIn(service)]
-    // A container has its ports for itself, so nobody needs to change them: what changes is which ports are published.
-    const wanted = Object.keys(PROCESSES[service]).filter((name) => !name.endsWith('_PORT'))
-    expect(wanted.filter((name) => !passed.includes(name))).toEqual([])
-    expect(passed.filter((name) => !NAMES.includes(name))).toEqual([])
-  })
+  it.each(['ingest', 'worker', 'console'] as const)(
+    'passes on to the %s the settings that it reads',
+    (service) => {
+      const passed = [...namesIn('x-settings'), ...namesIn(service)]
+      // A container has its ports for itself: what changes is which ports are published.
+      const wanted = Object.keys(PROCESSES[service]).filter((name) => !name.endsWith('_PORT'))
+      expect(wanted.filter((name) => !passed.includes(name))).toEqual([])
+      expect(passed.filter((name) => !NAMES.includes(name))).toEqual([])
+    },
+  )
 })

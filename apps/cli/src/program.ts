@@ -3,6 +3,7 @@ import { deadCommand } from './commands/dead.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { eraseCommand } from './commands/erase.ts'
 import { eventCommand } from './commands/event.ts'
+import { hashCommand } from './commands/hash.ts'
 import { journeyCommand } from './commands/journey.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { relandCommand } from './commands/reland.ts'
@@ -36,6 +37,7 @@ export function createProgram(): Command {
     .addCommand(relandCommand())
     .addCommand(retentionCommand())
     .addCommand(eraseCommand())
+    .addCommand(hashCommand())
     .addCommand(simulateCommand())
     .addCommand(verifyCommand())
   makeErrorsSafe(program)

@@ -23,7 +23,15 @@ function configOf(credential: string) {
 function linesOf(credential: string, port: number, showSecret?: boolean): string[] {
   const postgres = { text: '' } as Parameters<typeof banner>[0]['postgres']
   const shown = showSecret === undefined ? {} : { showSecret }
-  return banner({ config: configOf(credential), port, postgres, redis: undefined, left: [], ...shown })
+  return banner({
+    config: configOf(credential),
+    port,
+    consoleUrl: '',
+    postgres,
+    redis: undefined,
+    left: [],
+    ...shown,
+  })
 }
 
 it('shows a credential only if it may, and otherwise names the file that has it', () => {

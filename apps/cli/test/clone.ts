@@ -60,7 +60,7 @@ export async function makeClone({ fresh = false } = {}): Promise<Clone> {
   return {
     dir,
     start({ env = {}, args = [] } = {}) {
-      const ports = { INGEST_PORT: '0', WORKER_PORT: '0', METRICS_PORT: '0' }
+      const ports = { INGEST_PORT: '0', WORKER_PORT: '0', METRICS_PORT: '0', CONSOLE_PORT: '0' }
       const start = run(main, ['start', ...args], { ...ports, ...env }, { cwd: dir, channel: true })
       starts.push(start)
       return { ...start, ready: () => ready(start) }

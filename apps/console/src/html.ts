@@ -27,7 +27,7 @@ function render(part: Part): string {
   if (part === null || part === undefined || part === false) return ''
   if (part instanceof Html) return part.toString()
   if (typeof part === 'object') return part.map(render).join('')
-  return escape(String(part))
+  return escapeText(String(part))
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {
@@ -39,6 +39,6 @@ const ENTITIES: Readonly<Record<string, string>> = {
   '`': '&#96;',
 }
 
-function escape(text: string): string {
+function escapeText(text: string): string {
   return text.replace(/[&<>"'`]/g, (character) => ENTITIES[character] as string)
 }

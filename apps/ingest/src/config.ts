@@ -8,6 +8,7 @@ import {
   credentialsSetting,
   durabilitySettings,
   type Env,
+  networks,
   port,
   processSettings,
   queueLocation,
@@ -16,7 +17,6 @@ import {
   wholeNumber,
 } from '@sluice/shared/runtime'
 import * as z from 'zod'
-import { networks } from './client-address.ts'
 
 export type IngestConfig = Readonly<{
   host: string

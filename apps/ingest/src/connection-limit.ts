@@ -1,6 +1,6 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { sourceOf } from './client-address.ts'
+import { sourceOf } from '@sluice/shared/runtime'
 
 /** Limits the connections that have not presented right credentials yet. */
 export type ConnectionLimit = {

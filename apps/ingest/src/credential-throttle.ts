@@ -1,4 +1,4 @@
-import { sourceOf } from './client-address.ts'
+import { sourceOf } from '@sluice/shared/runtime'
 
 const AT_ONCE = 100
 const EACH_MS = 1_000

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
+import { sourceOf } from '@sluice/shared/runtime'
 import { eventually } from '@sluice/testkit/world'
 import { expect, it, onTestFinished } from 'vitest'
-import { sourceOf } from '../src/client-address.ts'
 import { limitConnections } from '../src/connection-limit.ts'
 import { createCredentialThrottle } from '../src/credential-throttle.ts'
 

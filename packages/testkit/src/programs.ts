@@ -15,6 +15,8 @@ declare module 'vitest' {
 const PROGRAMS = {
   pgbouncer: () => pathOf('pgbouncer'),
   'valkey-server': () => pathOf('valkey-server'),
+  /** For the tests of the console's pages; TEST_CHROMIUM names another one. */
+  chromium: () => process.env.TEST_CHROMIUM ?? pathOf('chromium'),
   /** A folder of programs. The embedded Postgres has no `pg_dump`. */
   postgresql: postgresFolder,
 }

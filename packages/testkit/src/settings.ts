@@ -28,6 +28,7 @@ export function settingsOf({
     IDWISE_SANDBOX_CREDENTIALS: `bearer:${SANDBOX_TOKEN}`,
     INGEST_PORT: '0',
     WORKER_PORT: '0',
+    CONSOLE_PORT: '0',
     METRICS_PORT: '0',
     SHUTDOWN_DELAY_SECONDS: '0',
   }

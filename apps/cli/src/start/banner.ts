@@ -7,15 +7,18 @@ import type { OpenedStore } from './open-stores.ts'
 export function banner(started: {
   config: IngestConfig
   port: number
+  consoleUrl: string
+  /** User and secret of the operator that Sluice has made up. */
+  operator?: string[] | undefined
   postgres: OpenedStore
   redis: OpenedStore | undefined
   left: string[]
   /** Only if the output is a terminal and Sluice generated the credential. Any other output may be stored somewhere. */
   showSecret?: boolean
+  isTerminal?: boolean
 }): string[] {
-  const { config, port, postgres, redis, left, showSecret } = started
-  const host = config.host === '0.0.0.0' || config.host === '::' ? '127.0.0.1' : config.host
-  const base = `http://${host.includes(':') ? `[${host}]` : host}:${port}/webhooks/idwise`
+  const { config, port, postgres, redis, left, showSecret, consoleUrl, operator } = started
+  const base = `http://${hostIn(config.host)}:${port}/webhooks/idwise`
   const eventId = randomUUID()
   const option = curlOption(config.credentials.live[0], showSecret)
   return [
@@ -23,6 +26,7 @@ export function banner(started: {
     'Sluice is ready.',
     '',
     `  Post to    ${base}/live and ${base}/sandbox`,
+    `  Console    ${consoleUrl}${operator ? `   ${signInHint(operator, started.isTerminal)}` : ''}`,
     `  Queue      ${redis?.text ?? WITHOUT_REDIS}`,
     `  Database   ${postgres.text}`,
     '  Settings   .sluice/env (credentials of both environments, addresses of the stores)',
@@ -39,6 +43,16 @@ export function banner(started: {
     '',
     'Ctrl-C stops it.',
   ]
+}
+
+/** The host of a URL that leads to a server on this machine. */
+export function hostIn(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1'
+  return host.includes(':') ? `[${host}]` : host
+}
+
+function signInHint([user, secret]: readonly string[], isTerminal = false): string {
+  return isTerminal ? `(user ${user}, secret ${secret})` : '(its user and secret are in .sluice/env)'
 }
 
 const WITHOUT_REDIS =

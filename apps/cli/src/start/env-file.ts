@@ -12,6 +12,7 @@ import { credentialSettings, errorCode, UserError } from '@sluice/shared/runtime
  */
 const SECRETS = {
   ...credentialSettings(ENVIRONMENTS, () => `bearer:${secret()}`),
+  CONSOLE_CREDENTIALS: () => `operator:operator:${secret()}`,
   SLUICE_POSTGRES_PASSWORD: secret,
   SLUICE_REDIS_PASSWORD: secret,
 }

@@ -1,3 +1,4 @@
+import { readConsoleConfig } from '@sluice/console'
 import { readIngestConfig } from '@sluice/ingest'
 import { databaseUrl, type Period, retentionPartition } from '@sluice/shared/db'
 import { ENVIRONMENTS } from '@sluice/shared/envelope'
@@ -31,7 +32,12 @@ export function readStores(env: Env): {
   queue: QueueName
   period: Period
 } {
-  const readers = [(given: Env) => readSettings(given, STORES), readIngestConfig, readWorkerConfig]
+  const readers = [
+    (given: Env) => readSettings(given, STORES),
+    readIngestConfig,
+    readWorkerConfig,
+    readConsoleConfig,
+  ]
   const embedded = { DATABASE_URL: 'postgres://127.0.0.1/embedded' }
   const problems = settingsProblems(hasDatabase(env) ? env : { ...env, ...embedded }, readers)
   if (problems.length > 0) throw new SettingsError(problems)

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { readConsoleConfig, startConsole } from '@sluice/console'
 import { writeWhole } from '@sluice/embedded'
 import { readIngestConfig, startIngest } from '@sluice/ingest'
 import { createDb, type Db, migrateSchema } from '@sluice/shared/db'
@@ -15,7 +16,7 @@ import {
 } from '@sluice/shared/runtime'
 import { readWorkerConfig, startWorker } from '@sluice/worker'
 import { ROOT, withoutEmpty, withoutGiven } from '../stores.ts'
-import { banner, curlConfig } from './banner.ts'
+import { banner, curlConfig, hostIn } from './banner.ts'
 import { ensureSecrets, writeEnv } from './env-file.ts'
 import { leftovers, recordLeft, recordServed } from './leftovers.ts'
 import { type OpenedStore, openPostgres, openRedis } from './open-stores.ts'
@@ -23,7 +24,7 @@ import { credentialsForEnvFile, readStores } from './settings.ts'
 import { openState } from './state.ts'
 
 /**
- * Runs ingest and worker in this process. Stores that the settings do not name are started too.
+ * Runs ingest, worker and console in this process. Stores that the settings do not name are started too.
  *
  * @throws UserError whose message is one line: a second start, a store that does not answer, a taken port, a missing
  * right
@@ -76,6 +77,7 @@ export async function startHere(options: {
   }
   const ingestConfig = readIngestConfig(env)
   const workerConfig = readWorkerConfig(env)
+  const consoleConfig = readConsoleConfig(env)
   const served = [postgres, ...(redis ? [redis] : [])].map(({ store }) => store)
   const left = await leftovers(state.dir, served)
   await recordServed(state.dir, served)
@@ -89,6 +91,7 @@ export async function startHere(options: {
   stack.use(await serveProbes({ host: probesHost, port: workerConfig.port }, worker.health))
   const ingest = stack.use(await startIngest(ingestConfig, { log, metrics }))
   health = () => bothOf(ingest.health(), worker.health())
+  const console = stack.use(await startConsole(consoleConfig, { log }))
   await writeEnv(state.dir, {
     ...credentialsForEnvFile(env),
     DATABASE_URL: postgres.url,
@@ -96,10 +99,23 @@ export async function startHere(options: {
     QUEUE_PREFIX: queue.prefix,
     QUEUE_SHARDS: String(queue.shards),
     INGEST_PORT: String(ingest.port),
+    CONSOLE_PORT: String(console.port),
+    ...('CONSOLE_CREDENTIALS' in generated && { CONSOLE_CREDENTIALS: secrets.CONSOLE_CREDENTIALS }),
   })
   await writeWhole(join(state.dir, 'curl'), curlConfig(ingestConfig.credentials.live[0]))
-  const showSecret = process.stdout.isTTY && 'IDWISE_LIVE_CREDENTIALS' in generated
-  const started = { config: ingestConfig, port: ingest.port, postgres, redis, left, showSecret }
+  const isTerminal = process.stdout.isTTY
+  const started = {
+    config: ingestConfig,
+    port: ingest.port,
+    consoleUrl: `http://${hostIn(consoleConfig.host)}:${console.port}`,
+    operator:
+      'CONSOLE_CREDENTIALS' in generated ? secrets.CONSOLE_CREDENTIALS.split(':').slice(1) : undefined,
+    postgres,
+    redis,
+    left,
+    showSecret: isTerminal && 'IDWISE_LIVE_CREDENTIALS' in generated,
+    isTerminal,
+  }
   for (const line of banner(started)) print(line)
   return stack.move()
 }

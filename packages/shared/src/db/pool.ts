@@ -48,18 +48,27 @@ export type TransactionLimits = { readonly statementMs?: number; readonly lockMs
  *
  * @param options.statementMs the longest time of a statement; if the server does not answer, the client gives up 2 s
  * later
+ * @param options.readOnly its transactions cannot write
  */
 export function createDb(
   url: string,
-  options: { max: number; statementMs: number; connectMs?: number; log: Log; name: string },
+  options: {
+    max: number
+    statementMs: number
+    connectMs?: number
+    log: Log
+    name: string
+    readOnly?: boolean
+  },
 ): Db {
-  const { statementMs, log } = options
+  const { statementMs, log, readOnly = false } = options
   const finder = createPrimaryFinder(url)
   let isPooled = false
   const Client = limitedClient({
     statementMs,
     lockMs: Math.min(3_000, statementMs),
     idleInTransactionMs: 15_000,
+    readOnly,
     finder,
     connected(pooled) {
       isPooled = pooled

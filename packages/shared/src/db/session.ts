@@ -3,6 +3,8 @@ export type SessionLimits = {
   readonly statementMs: number
   readonly lockMs: number
   readonly idleInTransactionMs: number
+  /** Transactions cannot write. */
+  readonly readOnly?: boolean
 }
 
 /**
@@ -36,18 +38,24 @@ const RELIED_ON: Readonly<Record<string, string>> = {
 }
 
 /** Can be set for a transaction alone. */
-const OF_TRANSACTION = ['transaction_isolation']
+const OF_TRANSACTION = ['transaction_isolation', 'transaction_read_only']
 /** Take effect with the next transaction, so setting them in a transaction has no use. */
-const OF_SESSION = ['default_transaction_isolation', 'default_transaction_deferrable']
+const OF_SESSION = [
+  'default_transaction_isolation',
+  'default_transaction_deferrable',
+  'default_transaction_read_only',
+]
 /** Limits that must not end Sluice's sessions and transactions, with the version of Postgres that brought each. */
 const ENDS_SESSIONS = { name: 'idle_session_timeout', since: 140_000 }
 const ENDS_TRANSACTIONS = { name: 'transaction_timeout', since: 170_000 }
 
-function limitsOf({ statementMs, lockMs, idleInTransactionMs }: SessionLimits): Record<string, string> {
+function limitsOf(limits: SessionLimits): Record<string, string> {
+  const { statementMs, lockMs, idleInTransactionMs, readOnly } = limits
   return {
     statement_timeout: String(statementMs),
     lock_timeout: String(lockMs),
     idle_in_transaction_session_timeout: String(idleInTransactionMs),
+    ...(readOnly && { default_transaction_read_only: 'on', transaction_read_only: 'on' }),
   }
 }
 

@@ -17,6 +17,8 @@ export type QueueAdmin = {
   /** Resolves with true once Redis can be used, with false after `ms`. */
   ready(ms: number): Promise<boolean>
   counts(): Promise<QueueCounts>
+  /** The queue of each shard, for a board that shows them as BullMQ does. */
+  queues(): readonly ReturnType<typeof openQueue>[]
   /** Removes completed jobs after an hour. Finishing removes them too, but not while nothing is finished. */
   removeOldJobs(): Promise<void>
   /** Removes the bodies of completed jobs that ended at least so many ms ago. */
@@ -73,6 +75,7 @@ export function createQueueAdmin({ url, prefix, shards: count }: QueueLocation, 
         completed: sum('completed'),
       }
     },
+    queues: () => shards.map(({ queue }) => queue),
     removeOldJobs: () => eachShard(({ queue }) => removeOldJobs(queue)),
     stripBodies: (olderThanMs = BODIES_STAY_MS) => eachShard(({ bodies }) => bodies.strip(olderThanMs)),
     async *completedSince(ms) {

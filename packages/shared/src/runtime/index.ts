@@ -3,6 +3,7 @@ export { backoffMs, DeadlineError } from './backoff.ts'
 export { type BatcherOptions, createBatcher } from './batch.ts'
 export { type Check, fail, ok, type StoreName, warn } from './check.ts'
 export { type Circuit, type CircuitPolicy, createCircuit } from './circuit.ts'
+export { addressIn, addressMatcher, networks, sourceOf } from './client-address.ts'
 export {
   type Credential,
   credentialSettings,

@@ -1,0 +1,51 @@
+import type { AddressInfo } from 'node:net'
+import { createDb } from '@sluice/shared/db'
+import { createQueueAdmin } from '@sluice/shared/queue'
+import { type Health, type Log, listenError } from '@sluice/shared/runtime'
+import { createApp } from './app.ts'
+import type { ConsoleConfig } from './config.ts'
+import { createLive } from './live.ts'
+
+const READ_LIMIT_MS = 2_000
+const ACT_LIMIT_MS = 10_000
+
+/**
+ * Opens the stores, then serves pages and API. It starts with any store down.
+ *
+ * @returns the port that it listens on. Disposing ends the live pages first.
+ */
+export async function startConsole(
+  config: ConsoleConfig,
+  { log }: { log: Log },
+): Promise<AsyncDisposable & { port: number; health(): Health }> {
+  await using stack = new AsyncDisposableStack()
+  const readDb = stack.use(
+    createDb(config.readUrl, { max: 4, statementMs: READ_LIMIT_MS, log, name: 'console', readOnly: true }),
+  )
+  const actDb = stack.use(
+    createDb(config.databaseUrl, { max: 2, statementMs: ACT_LIMIT_MS, log, name: 'console' }),
+  )
+  const queue = config.queue && stack.use(createQueueAdmin(config.queue, log))
+  const common = { queue, location: config.queue }
+  const live = createLive(log)
+  const health = (): Health => ({ ready: true })
+  const app = await createApp({
+    config,
+    stores: { ...common, db: readDb },
+    actStores: { ...common, db: actDb },
+    live,
+    log,
+    health,
+  })
+  await app.listen({ host: config.host, port: config.port }).catch((error: unknown) => {
+    throw listenError(error, config.port, 'CONSOLE_PORT', 'CONSOLE_HOST')
+  })
+  stack.defer(async () => {
+    await live[Symbol.asyncDispose]()
+    await app.close()
+  })
+  const { port } = app.server.address() as AddressInfo
+  log.info({ host: config.host, port }, 'console listens')
+  const running = stack.move()
+  return { port, health, [Symbol.asyncDispose]: () => running.disposeAsync() }
+}

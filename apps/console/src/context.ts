@@ -1,0 +1,37 @@
+import type { Stores } from '@sluice/shared/operations'
+import type { Health, Log } from '@sluice/shared/runtime'
+import Fastify from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { ConsoleConfig } from './config.ts'
+import type { Live } from './live.ts'
+
+/** A Fastify whose routes take their types from zod schemas. */
+export type App = ReturnType<typeof createFastify>
+
+/** What pages and API use. */
+export type ConsoleDeps = {
+  readonly config: ConsoleConfig
+  /** For reading: statements end after 2 s, and cannot write. */
+  readonly stores: Stores
+  /** For the acts of operators. */
+  readonly actStores: Stores
+  readonly live: Live
+  readonly log: Log
+  readonly health: () => Health
+}
+
+/** 10 kB of a pasted text, percent-encoded in a form. */
+const BODY_LIMIT_BYTES = 64 * 1024
+const URL_LIMIT = 16 * 1024
+
+/** @param trustedProxies whose X-Forwarded-… is believed */
+export function createFastify(trustedProxies: readonly string[]) {
+  return Fastify({
+    trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
+    bodyLimit: BODY_LIMIT_BYTES,
+    routerOptions: { maxParamLength: 1_024 },
+    requestTimeout: 10_000,
+    http: { maxHeaderSize: URL_LIMIT },
+    forceCloseConnections: true,
+  }).withTypeProvider<ZodTypeProvider>()
+}

@@ -1,0 +1,118 @@
+// What plain HTML cannot do: times that tick, keys, copying. Every page works without it.
+
+/** `<sluice-ago at="ms since 1970">`: the server's text, then the age as it grows. */
+class Ago extends HTMLElement {
+  #timer
+  connectedCallback() {
+    this.#show()
+    this.#timer = setInterval(() => this.#show(), 1000)
+  }
+  disconnectedCallback() {
+    clearInterval(this.#timer)
+  }
+  #show() {
+    const seconds = Math.max(0, Math.round((Date.now() - Number(this.getAttribute('at'))) / 1000))
+    const text = `${age(seconds)} ago`
+    if (this.textContent !== text) this.textContent = text
+  }
+}
+customElements.define('sluice-ago', Ago)
+
+/** `<sluice-until at="…">`: what is left until then. */
+class Until extends HTMLElement {
+  #timer
+  connectedCallback() {
+    this.#show()
+    this.#timer = setInterval(() => this.#show(), 1000)
+  }
+  disconnectedCallback() {
+    clearInterval(this.#timer)
+  }
+  #show() {
+    const seconds = Math.round((Number(this.getAttribute('at')) - Date.now()) / 1000)
+    const text = seconds > 0 ? `in ${age(seconds)}` : 'now'
+    if (this.textContent !== text) this.textContent = text
+  }
+}
+customElements.define('sluice-until', Until)
+
+function age(seconds) {
+  if (seconds < 120) return `${seconds} s`
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`
+  if (seconds < 172800) return `${Math.floor(seconds / 3600)} h`
+  return `${Math.floor(seconds / 86400)} d`
+}
+
+const rows = () => [...document.querySelectorAll('tbody tr')].filter((row) => row.querySelector('a[href]'))
+const current = () => rows().findIndex((row) => row.getAttribute('aria-selected') === 'true')
+
+function move(by) {
+  const all = rows()
+  if (all.length === 0) return
+  const before = current()
+  const next = before < 0 ? 0 : Math.min(all.length - 1, Math.max(0, before + by))
+  for (const row of all) row.removeAttribute('aria-selected')
+  all[next].setAttribute('aria-selected', 'true')
+  all[next].scrollIntoView({ block: 'nearest' })
+}
+
+async function copy(text, button) {
+  try {
+    await navigator.clipboard.writeText(text)
+  } catch {
+    // Without HTTPS there is no clipboard.
+    const area = document.createElement('textarea')
+    area.value = text
+    document.body.append(area)
+    area.select()
+    document.execCommand('copy')
+    area.remove()
+  }
+  if (!button) return
+  const before = button.textContent
+  button.textContent = 'Copied'
+  setTimeout(() => {
+    button.textContent = before
+  }, 1500)
+}
+
+const KEYS = {
+  '/': () => document.querySelector('.box input')?.focus(),
+  j: () => move(1),
+  k: () => move(-1),
+  Enter: () => rows()[current()]?.querySelector('a[href]')?.click(),
+  x: () => rows()[current()]?.querySelector('input[type=checkbox]')?.click(),
+  r: () => document.querySelector('[data-key=r]')?.click(),
+  c: () => document.querySelector('[data-copy]')?.click(),
+  '?': () => document.querySelector('#keys')?.togglePopover(),
+}
+
+document.addEventListener('keydown', (event) => {
+  if (event.key === 'Escape') return document.activeElement?.blur()
+  const { target } = event
+  const isTyping = target instanceof Element && target.matches('input, textarea, select, button, a, summary')
+  if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return
+  const act = Object.hasOwn(KEYS, event.key) && KEYS[event.key]
+  if (!act) return
+  event.preventDefault()
+  act()
+})
+
+// A link with `hx-get` opens its part here; with a modifier it opens as usual. Copy buttons are hidden without script.
+document.addEventListener('click', (event) => {
+  const button = event.target instanceof Element ? event.target.closest('[data-copy]') : null
+  if (!button) return
+  const { copy: what } = button.dataset
+  void copy(what.startsWith('#') ? document.querySelector(what).textContent : what, button)
+})
+for (const button of document.querySelectorAll('[data-copy][hidden]')) button.hidden = false
+document.addEventListener('htmx:after:swap', () => {
+  for (const button of document.querySelectorAll('[data-copy][hidden]')) button.hidden = false
+})
+
+// A checkbox that ticks all of its table.
+document.addEventListener('change', (event) => {
+  const box = event.target
+  if (!(box instanceof HTMLInputElement) || !box.matches('[data-all]')) return
+  for (const each of document.querySelectorAll(`input[name="${box.dataset.all}"]`)) each.checked = box.checked
+})

@@ -1,0 +1,17 @@
+import { countBacklog } from '@sluice/shared/operations'
+import type { App, ConsoleDeps } from '../context.ts'
+import { Problem } from '../errors.ts'
+import { overviewPage, overviewRegion } from '../pages/overview.ts'
+import { sendPage } from './reply.ts'
+
+export function addOverview(app: App, { stores, live }: ConsoleDeps): void {
+  const region = async () => overviewRegion(await countBacklog(stores, 1_000))
+
+  app.get('/', { schema: { hide: true } }, async (request, reply) =>
+    sendPage(request, reply, { title: 'Overview', body: overviewPage(await region()) }),
+  )
+
+  app.get('/live/overview', { schema: { hide: true } }, (_request, reply) => {
+    if (!live.stream('overview', region, reply)) throw new Problem(503, 'There are 50 live pages already.')
+  })
+}

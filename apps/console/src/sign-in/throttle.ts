@@ -1,0 +1,30 @@
+import { sourceOf } from '@sluice/shared/runtime'
+
+const MOST = 5
+const SPAN_MS = 15 * 60_000
+const MAX_SOURCES = 10_000
+
+/** Allows five wrong secrets in 15 minutes, counted for each user and for each source of requests. */
+export type Throttle = {
+  isOver(user: string, ip: string): boolean
+  addFailure(user: string, ip: string): void
+}
+
+/** @param now ms, by a clock that nobody sets */
+export function createThrottle(now: () => number): Throttle {
+  const failures = new Map<string, number[]>()
+  const recent = (name: string) => (failures.get(name) ?? []).filter((at) => now() - at < SPAN_MS)
+  const names = (user: string, ip: string) => [`user ${user.slice(0, 100)}`, `source ${sourceOf(ip)}`]
+  return {
+    isOver: (user, ip) => names(user, ip).some((name) => recent(name).length >= MOST),
+    addFailure(user, ip) {
+      for (const name of names(user, ip)) {
+        const times = [...recent(name), now()].slice(-MOST)
+        // In the order of the last failure, so that the first entry is the one to drop.
+        failures.delete(name)
+        failures.set(name, times)
+        if (failures.size > MAX_SOURCES) failures.delete(failures.keys().next().value as string)
+      }
+    },
+  }
+}

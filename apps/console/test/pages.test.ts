@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { type Browser, type Page, screenshot, startBrowser } from '@sluice/testkit/browser'
+import { type OpenedConsole, openConsole } from '@sluice/testkit/console'
+import { program } from '@sluice/testkit/programs'
+import { createWorld, type World } from '@sluice/testkit/world'
+import { HtmlValidate } from 'html-validate'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const chromium = program('chromium')
+/** What keeps somebody out of the page, with the first element that does. */
+const GRAVE = `axe.run().then(({ violations }) => violations
+  .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+  .map(({ id, nodes }) => id + ': ' + nodes[0].html))`
+/** Every page that a person can open. A new one is added here. */
+const PAGES: readonly (readonly [name: string, path: string])[] = [['overview', '/']]
+
+const validator = new HtmlValidate({
+  extends: ['html-validate:recommended'],
+  elements: ['html5', { 'sluice-ago': { phrasing: true }, 'sluice-until': { phrasing: true } }],
+  rules: {
+    'no-unknown-attributes': 'off',
+  },
+})
+
+describe.skipIf(!chromium)('the pages in a browser', () => {
+  const stack = new AsyncDisposableStack()
+  let world: World
+  let console: OpenedConsole
+  let browser: Browser
+  const looks = new Map<string, Page>()
+
+  beforeAll(async () => {
+    world = stack.use(await createWorld('inbox'))
+    console = stack.use(await openConsole(world))
+    browser = stack.use(await startBrowser(chromium as string))
+    for (const colorScheme of ['light', 'dark'] as const) {
+      for (const width of [1440, 390]) {
+        const options = { colorScheme, viewport: { width, height: 900 } }
+        looks.set(`${width}-${colorScheme}`, await browser.signIn(console.url, options))
+      }
+    }
+  })
+  afterAll(() => stack.disposeAsync())
+
+  it.each(PAGES)(
+    '%s: nobody is kept out, in both themes and on a phone, and it is valid HTML',
+    async (name, path) => {
+      const response = await console.get(path, { headers: { accept: 'text/html' } })
+      const text = await response.text()
+      const report = await validator.validateString(text)
+      expect(
+        report.results.flatMap(({ messages }) => messages.map((each) => `${each.ruleId}: ${each.message}`)),
+      ).toEqual([])
+      for (const [look, page] of looks) {
+        await page.goto(console.url + path)
+        expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(
+          page.viewportSize()?.width ?? 0,
+        )
+        await page.evaluate(AXE)
+        expect(await page.evaluate(GRAVE)).toEqual([])
+        await screenshot(page, `${name}-${look}`)
+      }
+      expect(browser.complaints).toEqual([])
+    },
+  )
+
+  it('works without script: a person can sign in', async () => {
+    const page = await browser.signIn(console.url, { javaScriptEnabled: false })
+    expect(await page.textContent('h1')).toContain('events wait')
+    await page.context().close()
+  })
+})
