@@ -10,8 +10,10 @@ import { nowCommand } from './commands/now.ts'
 import { operationsCommand } from './commands/operations.ts'
 import { relandCommand } from './commands/reland.ts'
 import { retentionCommand } from './commands/retention.ts'
+import { searchCommand } from './commands/search.ts'
 import { simulateCommand } from './commands/simulate.ts'
 import { startCommand } from './commands/start.ts'
+import { tailCommand } from './commands/tail.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { complain } from './output.ts'
 
@@ -30,6 +32,8 @@ export function createProgram(): Command {
     .addCommand(migrateCommand())
     .addCommand(doctorCommand())
     .addCommand(nowCommand())
+    .addCommand(searchCommand())
+    .addCommand(tailCommand())
     .addCommand(eventCommand())
     .addCommand(journeyCommand())
     .addCommand(deadCommand())

@@ -61,8 +61,27 @@ export {
   requestAgain,
   requestErasure,
 } from './erasures.ts'
+export {
+  type LetterAct,
+  readEvent,
+  readLetterActs,
+  readLettersOf,
+  readPreviousEvent,
+  readRefusal,
+  type WholeEvent,
+} from './event-page.ts'
 export { findEvent, type GoneEvent, type StoredEvent } from './event-queries.ts'
 export type { Job } from './event-row.ts'
+export {
+  type EventFilters,
+  type EventPlace,
+  type EventSource,
+  type EventsRead,
+  type PlacedEvent,
+  readClock,
+  readEventsPage,
+  SLICE,
+} from './events-page.ts'
 export { classifyFailure, isFullOfNotifications, isTooSlow, isWithoutPartition } from './failure.ts'
 export { databaseUrl, placeOf } from './hosts.ts'
 export {
@@ -77,6 +96,15 @@ export {
 export { countCrashes, dropClaim, noteClaim } from './inbox-claims.ts'
 export { insertInbox, notifyInbox, relandInbox } from './inbox-insert.ts'
 export { listenInbox } from './inbox-listener.ts'
+export { findInboxRows, sampleInbox, type WaitingRow } from './inbox-sample.ts'
+export {
+  readJourney,
+  readJourneysBeside,
+  readLettersOfJourney,
+  readRefusalsOfJourney,
+  readUsualGap,
+  type UsualGap,
+} from './journey-page.ts'
 export {
   findJourneys,
   type JourneyStory,
@@ -87,10 +115,12 @@ export {
 } from './journey-queries.ts'
 export { type JourneyName, nameOf } from './journey-rows.ts'
 export type { JourneyChange } from './journeys.ts'
+export { toJsonb } from './jsonb.ts'
 export { type LandingOutcome, type LandOptions, landJobs } from './landing.ts'
 export { withLease } from './lease.ts'
 export { isEmptyFilter, type LetterFilter, letterFilter } from './letter-filter.ts'
 export { type JourneyEffect, type LetterTrial, type Preview, previewLetters } from './letter-preview.ts'
+export { type LetterView, readLettersPage } from './letters-page.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export { recordMinutes } from './minute-recorder.ts'
 export { type MinuteRow, readMinutes, readSameHours } from './minutes.ts'
@@ -168,3 +198,23 @@ export {
   type Terms,
 } from './retention-state.ts'
 export type { ErasureProgress } from './schema.ts'
+export {
+  type EventSummary,
+  findByKeys,
+  findByNames,
+  findKeyStarts,
+  keysOfId,
+  type Of,
+  readEnvironments,
+} from './search-events.ts'
+export {
+  findJourneysOf,
+  findLetters,
+  findNeighbours,
+  findReferenceStarts,
+  findRefused,
+  type JourneySummary,
+  type LetterSummary,
+  type Neighbour,
+  type RefusedEvent,
+} from './search-others.ts'

@@ -45,6 +45,33 @@ export {
   writeReceiptFile,
 } from './erasure/index.ts'
 export { lookUpEvent } from './events.ts'
+export {
+  type EventBody,
+  type EventPage,
+  type EventPageRead,
+  type PreviousEvent,
+  readEventPage,
+} from './find/event-page.ts'
+export {
+  checkEventReceipt,
+  type EventReceipt,
+  type ReceiptCheck,
+  writeEventReceipt,
+} from './find/event-receipt.ts'
+export type { Moment } from './find/event-timeline.ts'
+export { countNewer, type EventsListed, type EventsPage, listEvents } from './find/events-list.ts'
+export {
+  EVENT_VIEWS,
+  type EventsQuery,
+  type EventView,
+  eventsQuery,
+  writeEventsQuery,
+} from './find/events-query.ts'
+export { type Place, placeOf, type SearchHit, type SearchStatus } from './find/hits.ts'
+export { type JourneyPage, type JourneyPageRead, readJourneyPage } from './find/journey-page.ts'
+export { type FoundName, SEARCH_CHARACTERS, type SearchAnswer, search } from './find/search.ts'
+export { type Followed, followEvents } from './find/tail.ts'
+export type { WaitingEvent } from './find/waiting.ts'
 export { type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'
 export {
   type DeadLetterGroup,
