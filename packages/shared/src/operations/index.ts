@@ -90,10 +90,15 @@ export { retainOnce } from './retention-round.ts'
 export { checkTerms, type RetentionPolicy, retentionPolicy, retentionSettings } from './retention-settings.ts'
 export {
   type AwaitedRefusal,
-  CAUSES,
-  type Cause,
+  allWaiting,
+  amountOf,
   describeState,
+  figureTexts,
+  isAlive,
   listRefusals,
+  perMinute,
+  REFUSED,
+  type Recorded,
   readState,
   type State,
 } from './state/index.ts'
