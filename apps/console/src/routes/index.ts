@@ -1,8 +1,11 @@
 import type { App, ConsoleDeps } from '../context.ts'
+import { addAudit } from './audit.ts'
+import { addDeadLetters } from './dead-letters.ts'
+import { addOperations } from './operations.ts'
 import { addOverview } from './overview.ts'
 import { addQueues } from './queues.ts'
 
 /** Every page. A new one is added here. */
 export function addPages(app: App, deps: ConsoleDeps): void {
-  for (const add of [addOverview, addQueues]) add(app, deps)
+  for (const add of [addOverview, addDeadLetters, addOperations, addAudit, addQueues]) add(app, deps)
 }
