@@ -75,7 +75,7 @@ describe('dead letters on the console', () => {
 
     stack.use(await openWorker(world))
     await eventually(async () =>
-      (await page('/operations/1')).text.includes('The first 5 have ended. Go on?'),
+      (await page('/operations/1')).text.includes('The first 5 have ended. Go on with the other 4?'),
     )
     expect((await post('/operations/1/go', [])).headers.get('location')).toBe('/operations/1')
     await eventually(async () => (await page('/operations/1')).text.includes('Done: 9 of 9'))

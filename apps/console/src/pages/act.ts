@@ -20,6 +20,8 @@ export const KIND_NAMES: Readonly<Record<OperationKind, string>> = {
   undo: 'Open again:',
 }
 
+const SUBMIT: Readonly<Record<OperationKind, string>> = { replay: 'Replay', discard: 'Discard', undo: 'Open again' }
+
 export type ActShown = {
   readonly kind: OperationKind
   readonly filter: LetterFilter
@@ -52,8 +54,8 @@ ${filterPairs(filter).map(([name, value]) => html`<input type="hidden" name="${n
 ${many && kind === 'replay' && sampling(form)}
 ${many && pace(kind, form)}
 <label for="why">Reason</label>
-<textarea id="why" name="why" required maxlength="1000" rows="2" placeholder="Kept in the audit">${form.why}</textarea>
-<div class="row"><button type="submit" class="${kind === 'discard' ? 'danger' : 'primary'}">${KIND_NAMES[kind].replace(':', '')} ${plan.count.toLocaleString('en')}</button><a class="button" href="/dead-letters">Back</a></div>
+<textarea id="why" name="why" required maxlength="1000" rows="2" placeholder="Kept in the audit" autofocus>${form.why}</textarea>
+<div class="row"><button type="submit" class="${kind === 'discard' ? 'danger' : 'primary'}">${SUBMIT[kind]}</button><a class="button" href="/dead-letters">Back</a></div>
 </form>`
 }
 </div>`
@@ -65,13 +67,13 @@ function sampling({ mode, sample }: ActForm): Html {
     chosen
       ? html`<input type="radio" name="mode" value="${value}" checked>`
       : html`<input type="radio" name="mode" value="${value}">`
-  return html`<label>${radio('sample', first)} First</label> <span class="row"><input name="sample" type="number" min="1" max="1000" value="${sample}" aria-label="Letters of the sample"> letters, then wait for me</span>
-<label>${radio('all', !first)} All at once</label>`
+  return html`<fieldset class="bare"><legend class="unseen">How many first</legend>
+<div class="row"><label>${radio('sample', first)} First</label> <input class="few" name="sample" type="number" min="1" max="1000" value="${sample}" aria-label="Letters of the sample"> then wait for me</div>
+<div class="row"><label>${radio('all', !first)} All at once</label></div></fieldset>`
 }
 
 function pace(kind: OperationKind, { rate, stopAfter }: ActForm): Html {
-  return html`<span class="row">At most <input name="rate" type="number" min="1" max="10000" value="${rate}" placeholder="no limit" aria-label="Letters a second"> a second</span>
-${kind === 'replay' && html`<span class="row">Stop after <input name="stopAfter" type="number" min="1" max="1000000000" value="${stopAfter}" placeholder="never" aria-label="Failures before it stops"> failures</span>`}`
+  return html`<div class="row">At most <input class="few" name="rate" type="number" min="1" max="10000" value="${rate}" placeholder="any" aria-label="Letters a second"> a second${kind === 'replay' && html`, stop after <input class="few" name="stopAfter" type="number" min="1" max="1000000000" value="${stopAfter}" placeholder="never" aria-label="Failures before it stops"> failures`}</div>`
 }
 
 const WOULD: Readonly<Record<Preview['letters'][number]['outcome'], string>> = {

@@ -15,8 +15,8 @@ export function auditPage(
   return html`<h1>Who did what</h1>
 <p class="soft">Every act of a person, by page, API or command line, with the reason. What an operation did to each letter stands on the letter.</p>
 <form class="filters" action="/audit">
-<label>Who <input name="actor" value="${actor}" maxlength="200"></label>
-<label>On what <input name="target" value="${target}" maxlength="200" placeholder="dead_letter 42"></label>
+<label>Who <input type="text" name="actor" value="${actor}" maxlength="200"></label>
+<label>On what <input type="text" name="target" value="${target}" maxlength="200" placeholder="dead_letter 42"></label>
 <button type="submit">Filter</button>${isFiltered && html` <a href="/audit">Clear filters</a>`}
 </form>
 ${actions.length > 0 ? actionList(actions) : isFiltered ? noMatch('No act matches.', '/audit') : nothingYet('Nothing yet', 'Nobody has replayed, discarded or changed anything.')}

@@ -54,10 +54,10 @@ function sentence(state: string): string {
 function acts({ id, state }: DeadLetter): Html | null {
   const filter = { ids: [id] }
   if (state === 'discarded') {
-    return html`<p class="row"><a class="button" href="${actPath('undo', filter)}">Open again…</a></p>`
+    return html`<div class="row"><a class="button" href="${actPath('undo', filter)}">Open again…</a></div>`
   }
   if (state === 'resolved') return null
-  return html`<p class="row"><a class="button primary" href="${actPath('replay', filter)}" data-key="r">Replay…</a><a class="button" href="${actPath('discard', filter)}">Discard…</a></p>`
+  return html`<div class="row"><a class="button primary" href="${actPath('replay', filter)}" data-key="r">Replay…</a><a class="button" href="${actPath('discard', filter)}">Discard…</a></div>`
 }
 
 function body({ raw }: DeadLetter): Html {

@@ -85,8 +85,8 @@ ${kept.map(([name, value]) => html`<input type="hidden" name="${name}" value="${
 <label>State <select name="state">${options(states, state ?? 'all')}</select></label>
 <label>Reason <select name="reason">${options([any, ...reasons], reason)}</select></label>
 <label>Environment <select name="environment">${options([any, ...environments], environment)}</select></label>
-<label>Journey <input name="journeyId" value="${journeyId}" maxlength="512" size="14"></label>
-<label>Reference <input name="referenceNo" value="${referenceNo}" maxlength="512" size="14"></label>
+<label>Journey <input type="text" name="journeyId" value="${journeyId}" maxlength="512" size="14"></label>
+<label>Reference <input type="text" name="referenceNo" value="${referenceNo}" maxlength="512" size="14"></label>
 <label>Failed since <input type="datetime-local" name="failedSince" value="${failedSince?.slice(0, 16) ?? ''}"></label>
 <button type="submit">Filter</button>
 ${group}${operation}${chosen}

@@ -29,14 +29,19 @@ export function operationPage(shown: OperationShown): Html {
     : region
 }
 
+const grouped = (count: number) => count.toLocaleString('en')
+const done = ({ taken, expected }: Operation) => `${grouped(taken)} of ${grouped(expected)}`
+
 const TITLES: Readonly<Record<Operation['state'], (of: Operation) => string>> = {
-  sampling: ({ sample }) => `Trying the first ${sample}`,
-  waiting_for_go: ({ sample }) => `The first ${sample} have ended. Go on?`,
-  running: () => 'Under way',
-  paused: () => 'Paused',
-  done: () => 'Done',
-  stopped: ({ stopAfter }) => `Stopped after ${counted(stopAfter ?? 0, 'failure')}`,
-  cancelled: () => 'Cancelled',
+  sampling: ({ sample, expected }) => `Trying the first ${sample} of ${grouped(expected)}`,
+  waiting_for_go: ({ taken, expected }) =>
+    `The first ${grouped(taken)} have ended. Go on with the other ${grouped(expected - taken)}?`,
+  running: (operation) => `Under way: ${done(operation)}`,
+  paused: (operation) => `Paused at ${done(operation)}`,
+  done: (operation) => `Done: ${done(operation)}`,
+  stopped: (operation) =>
+    `Stopped after ${counted(operation.stopAfter ?? 0, 'failure')}, at ${done(operation)}`,
+  cancelled: (operation) => `Cancelled at ${done(operation)}`,
 }
 const DOTS: Readonly<Record<Operation['state'], string>> = {
   sampling: 'wait',
@@ -51,7 +56,7 @@ const DOTS: Readonly<Record<Operation['state'], string>> = {
 export function operationRegion({ operation, failures, actions, mayAct }: OperationShown): Html {
   const { id, kind, state, words, reason, actor, createdAt, endedAt, taken, expected, rate } = operation
   const isReplay = kind === 'replay'
-  return html`<h1 class="say"><span class="dot ${DOTS[state]}"></span><span>${TITLES[state](operation)}: ${taken.toLocaleString('en')} of ${expected.toLocaleString('en')}</span></h1>
+  return html`<h1 class="say"><span class="dot ${DOTS[state]}"></span><span>${TITLES[state](operation)}</span></h1>
 <p>Operation ${id} · ${stateOf(state)} · ${kind}: ${words}</p>
 <p class="soft">“${reason}” · ${actor}, ${moment(createdAt)}${endedAt && html` · ended ${moment(endedAt)}`}${rate !== null && ` · at most ${rate} a second`}</p>
 <meter min="0" max="${expected}" value="${Math.min(taken, expected)}" aria-label="Letters that were acted on">${taken} of ${expected}</meter>
@@ -64,13 +69,13 @@ ${isReplay && endedAt === null && tile('Under way', Math.max(0, taken - operatio
 ${state === 'done' && tile('Reached by others before', operation.skipped)}
 </div>
 ${isReplay && failures.length > 0 && failureList(operation, failures)}
-${mayAct && kind === 'discard' && endedAt !== null && taken > 0 && html`<p class="row"><a class="button" href="${actPath('undo', { operation: id })}">Open again what it discarded…</a></p>`}
+${mayAct && kind === 'discard' && endedAt !== null && taken > 0 && html`<div class="row"><a class="button" href="${actPath('undo', { operation: id })}">Open again what it discarded…</a></div>`}
 <h2>Acts</h2>
 ${actionList(actions)}`
 }
 
 function tile(name: string, count: number, colour = ''): Html {
-  return html`<div class="tile"><span>${name}</span><strong class="${colour}">${count.toLocaleString('en')}</strong></div>`
+  return html`<div class="tile"><span>${name}</span><strong class="${colour}">${grouped(count)}</strong></div>`
 }
 
 const STEERING: Readonly<Record<SteeringName, readonly [text: string, style: string]>> = {
@@ -97,5 +102,5 @@ function failureList({ id, failed }: Operation, failures: readonly DeadLetterSum
 <td class="wide">${letter.errorMessage.slice(0, 300)} <code>${letter.errorClass}</code></td>
 <td class="mono">${letter.journeyId}</td><td class="soft">${ago(letter.lastFailedAt)}</td></tr>`,
   )}</tbody></table></div>
-${failed > failures.length && html`<p><a href="${listPath('open', { operation: id })}">All ${failed.toLocaleString('en')}</a></p>`}`
+${failed > failures.length && html`<p><a href="${listPath('open', { operation: id })}">All ${grouped(failed)}</a></p>`}`
 }
