@@ -22,6 +22,7 @@ export {
   measureDeadLetters,
 } from './dead-letter-queries.ts'
 export { letterOf, writeDeadLetters } from './dead-letters.ts'
+export { type Amount, type OpenLetters, readInboxDepth, readOpenLetters } from './depth.ts'
 export { detachPartition, dropDetached, listDetached, recordDropped } from './detach.ts'
 export { readEnclosed } from './enclosed.ts'
 export { purgeTables } from './erase-files.ts'
@@ -29,6 +30,7 @@ export { type ErasableJourney, findErasable, type Sought } from './erase-names.t
 export { eraseRows, keepKeysOut, keysOf } from './erase-rows.ts'
 export { findRemnants, type Remnant, remnantOf } from './erase-scan.ts'
 export {
+  countRefusals,
   createBodyMatcher,
   createMatcher,
   keyOf,
@@ -59,8 +61,27 @@ export {
   requestAgain,
   requestErasure,
 } from './erasures.ts'
+export {
+  type LetterAct,
+  readEvent,
+  readLetterActs,
+  readLettersOf,
+  readPreviousEvent,
+  readRefusal,
+  type WholeEvent,
+} from './event-page.ts'
 export { findEvent, type GoneEvent, type StoredEvent } from './event-queries.ts'
 export type { Job } from './event-row.ts'
+export {
+  type EventFilters,
+  type EventPlace,
+  type EventSource,
+  type EventsRead,
+  type PlacedEvent,
+  readClock,
+  readEventsPage,
+  SLICE,
+} from './events-page.ts'
 export { classifyFailure, isFullOfNotifications, isTooSlow, isWithoutPartition } from './failure.ts'
 export { databaseUrl, placeOf } from './hosts.ts'
 export {
@@ -75,6 +96,15 @@ export {
 export { countCrashes, dropClaim, noteClaim } from './inbox-claims.ts'
 export { insertInbox, notifyInbox, relandInbox } from './inbox-insert.ts'
 export { listenInbox } from './inbox-listener.ts'
+export { findInboxRows, sampleInbox, type WaitingRow } from './inbox-sample.ts'
+export {
+  readJourney,
+  readJourneysBeside,
+  readLettersOfJourney,
+  readRefusalsOfJourney,
+  readUsualGap,
+  type UsualGap,
+} from './journey-page.ts'
 export {
   findJourneys,
   type JourneyStory,
@@ -85,11 +115,15 @@ export {
 } from './journey-queries.ts'
 export { type JourneyName, nameOf } from './journey-rows.ts'
 export type { JourneyChange } from './journeys.ts'
+export { toJsonb } from './jsonb.ts'
 export { type LandingOutcome, type LandOptions, landJobs } from './landing.ts'
 export { withLease } from './lease.ts'
 export { isEmptyFilter, type LetterFilter, letterFilter } from './letter-filter.ts'
 export { type JourneyEffect, type LetterTrial, type Preview, previewLetters } from './letter-preview.ts'
+export { type LetterView, readLettersPage } from './letters-page.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
+export { recordMinutes } from './minute-recorder.ts'
+export { type MinuteRow, readMinutes, readSameHours } from './minutes.ts'
 export {
   ACTED_ON,
   findSameOperation,
@@ -108,7 +142,12 @@ export {
   steerOperation,
 } from './operation-rows.ts'
 export { nextStepMs, stepOperation } from './operation-steps.ts'
-export { type ActionFilter, listActions, type RecordedAction, recordAction } from './operator-actions.ts'
+export {
+  type ActionFilter,
+  listActions,
+  type RecordedAction,
+  recordAction,
+} from './operator-actions.ts'
 export { contentOf, readLines } from './partition-rows.ts'
 export {
   ensurePartitions,
@@ -120,8 +159,24 @@ export {
 export { pingPostgres } from './ping.ts'
 export { type Connection, createDb, type Db, type TransactionLimits } from './pool.ts'
 export { ANY_EVENT, type EventShape, probeLanding, shapeOf } from './probe.ts'
-export { announceProcess, checkProcesses, describeProcess } from './processes.ts'
+export {
+  announceProcess,
+  checkProcesses,
+  compareProcesses,
+  describeProcess,
+  type SeenProcess,
+  seenProcesses,
+} from './processes.ts'
 export { countRedeliveries } from './redeliveries.ts'
+export {
+  deleteOldRecords,
+  listOpenRefusals,
+  markMadeUp,
+  type Refusal,
+  type RefusedTogether,
+  readOpenRefusals,
+  writeRefusals,
+} from './refusals.ts'
 export { checkRetention, coveredUntil } from './retention-check.ts'
 export { deleteDeadLetters, deleteKeys } from './retention-deletes.ts'
 export {
@@ -143,3 +198,23 @@ export {
   type Terms,
 } from './retention-state.ts'
 export type { ErasureProgress } from './schema.ts'
+export {
+  type EventSummary,
+  findByKeys,
+  findByNames,
+  findKeyStarts,
+  keysOfId,
+  type Of,
+  readEnvironments,
+} from './search-events.ts'
+export {
+  findJourneysOf,
+  findLetters,
+  findNeighbours,
+  findReferenceStarts,
+  findRefused,
+  type JourneySummary,
+  type LetterSummary,
+  type Neighbour,
+  type RefusedEvent,
+} from './search-others.ts'

@@ -348,12 +348,13 @@ export const minutes = pgTable(
 )
 
 /**
- * The events that were answered 503, since neither store took them. An ingest writes them once Postgres is back. They
- * have landed since if their keys are in `event_keys`.
+ * The events that were answered 503, since neither store took them. An ingest writes them once Postgres is back. A duty
+ * sets `made_up_at` when an event has come again: it has landed, or is a dead letter.
  */
 export const refusals = pgTable(
   'refusals',
   {
+    /** Of an event without id, the SHA-256 of its body: only its landing decides its key. */
     eventKey: bytea('event_key').primaryKey(),
     environment: text('environment').notNull(),
     event: text('event'),
@@ -364,8 +365,12 @@ export const refusals = pgTable(
     lastRefusedAt: time('last_refused_at').notNull(),
     /** How often it was refused. */
     deliveries: integer('deliveries').notNull(),
+    madeUpAt: time('made_up_at'),
   },
-  (table) => [index('refusals_by_time').on(table.lastRefusedAt)],
+  (table) => [
+    index('refusals_by_time').on(table.lastRefusedAt),
+    index('refusals_open').on(table.lastRefusedAt).where(sql`made_up_at is null`),
+  ],
 )
 
 /**

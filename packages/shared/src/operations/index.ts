@@ -48,6 +48,33 @@ export {
   writeReceiptFile,
 } from './erasure/index.ts'
 export { lookUpEvent } from './events.ts'
+export {
+  type EventBody,
+  type EventPage,
+  type EventPageRead,
+  type PreviousEvent,
+  readEventPage,
+} from './find/event-page.ts'
+export {
+  checkEventReceipt,
+  type EventReceipt,
+  type ReceiptCheck,
+  writeEventReceipt,
+} from './find/event-receipt.ts'
+export type { Moment } from './find/event-timeline.ts'
+export { countNewer, type EventsListed, type EventsPage, listEvents } from './find/events-list.ts'
+export {
+  EVENT_VIEWS,
+  type EventsQuery,
+  type EventView,
+  eventsQuery,
+  writeEventsQuery,
+} from './find/events-query.ts'
+export { type Place, placeOf, type SearchHit, type SearchStatus } from './find/hits.ts'
+export { type JourneyPage, type JourneyPageRead, readJourneyPage } from './find/journey-page.ts'
+export { type FoundName, SEARCH_CHARACTERS, type SearchAnswer, search } from './find/search.ts'
+export { type Followed, followEvents } from './find/tail.ts'
+export type { WaitingEvent } from './find/waiting.ts'
 export { type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'
 export {
   type DeadLetterGroup,
@@ -66,4 +93,13 @@ export { relandCompleted } from './reland.ts'
 export { type RetentionSurvey, surveyRetention } from './retention.ts'
 export { retainOnce } from './retention-round.ts'
 export { checkTerms, type RetentionPolicy, retentionPolicy, retentionSettings } from './retention-settings.ts'
+export {
+  type AwaitedRefusal,
+  CAUSES,
+  type Cause,
+  describeState,
+  listRefusals,
+  readState,
+  type State,
+} from './state/index.ts'
 export type { Stores } from './stores.ts'

@@ -5,9 +5,10 @@ import { type CompletedJob, createBodies } from './bullmq/bodies.ts'
 import { type FailedJob, sweepFailedJobs } from './bullmq/failed-jobs.ts'
 import { queueKeys, shardPrefix } from './bullmq/keys.ts'
 import { BODIES_STAY_MS } from './bullmq/options.ts'
-import { countJobs, openQueue, type QueueCounts, removeOldJobs } from './bullmq/queue.ts'
+import { countJobs, oldestJob, openQueue, type QueueCounts, removeOldJobs } from './bullmq/queue.ts'
 import { moveRedeliveries, type Redeliveries } from './bullmq/redeliveries.ts'
 import { createRescue, type Rescued } from './bullmq/rescue.ts'
+import { createSomeJobs, type QueuedJob } from './bullmq/some-jobs.ts'
 import { connectRedis, readyWithin } from './connection.ts'
 import type { QueueLocation } from './producer.ts'
 
@@ -16,6 +17,8 @@ export type QueueAdmin = {
   /** Resolves with true once Redis can be used, with false after `ms`. */
   ready(ms: number): Promise<boolean>
   counts(): Promise<QueueCounts>
+  /** When the job was added that has waited longest, ms since 1970; undefined if none waits. */
+  oldest(): Promise<number | undefined>
   /** The queue of each shard, for a board that shows them as BullMQ does. */
   queues(): readonly ReturnType<typeof openQueue>[]
   /** Removes completed jobs after an hour. Finishing removes them too, but not while nothing is finished. */
@@ -26,6 +29,10 @@ export type QueueAdmin = {
   completedSince(ms: number): AsyncGenerator<CompletedJob>
   /** The jobs of every state, shard by shard, with a way to remove those that no worker has claimed. */
   allJobs(): readonly AllJobs[]
+  /** Jobs that wait, at most so many of each shard. `isAll`: there are no others. */
+  sampleWaiting(limit: number): Promise<{ jobs: QueuedJob[]; isAll: boolean }>
+  /** Those of these jobs that are in the queue. */
+  findJobs(jobIds: readonly string[]): Promise<QueuedJob[]>
   /** Lets jobs wait again that are in no list; see `createRescue`. */
   rescueLost(): Promise<Rescued>
   /** Calls `handle` with each failed job, and removes the job once that has resolved. */
@@ -46,6 +53,7 @@ export function createQueueAdmin({ url, prefix, shards: count }: QueueLocation, 
       bodies: createBodies(client, prefixOfShard),
       rescue: createRescue(client, prefixOfShard),
       allJobs: createAllJobs(client, prefixOfShard),
+      someJobs: createSomeJobs(client, prefixOfShard),
     }
   })
 
@@ -69,6 +77,11 @@ export function createQueueAdmin({ url, prefix, shards: count }: QueueLocation, 
         completed: sum('completed'),
       }
     },
+    async oldest() {
+      const times = await Promise.all(shards.map(({ prefix }) => oldestJob(client, prefix)))
+      const known = times.filter((time) => time !== undefined)
+      return known.length > 0 ? Math.min(...known) : undefined
+    },
     queues: () => shards.map(({ queue }) => queue),
     removeOldJobs: () => eachShard(({ queue }) => removeOldJobs(queue)),
     stripBodies: (olderThanMs = BODIES_STAY_MS) => eachShard(({ bodies }) => bodies.strip(olderThanMs)),
@@ -76,6 +89,14 @@ export function createQueueAdmin({ url, prefix, shards: count }: QueueLocation, 
       for (const { bodies } of shards) yield* bodies.since(ms)
     },
     allJobs: () => shards.map(({ allJobs }) => allJobs),
+    async sampleWaiting(limit) {
+      const ofShards = await Promise.all(shards.map(({ someJobs }) => someJobs.waiting(limit)))
+      return { jobs: ofShards.flatMap(({ jobs }) => jobs), isAll: ofShards.every(({ isAll }) => isAll) }
+    },
+    async findJobs(jobIds) {
+      if (jobIds.length === 0) return []
+      return (await Promise.all(shards.map(({ someJobs }) => someJobs.byId(jobIds)))).flat()
+    },
     async rescueLost() {
       const total = { back: 0, forgotten: 0 }
       for (const { rescue } of shards) {
