@@ -2,6 +2,9 @@ import swagger from '@fastify/swagger'
 import { release } from '@sluice/shared/runtime'
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
 import type { App, ConsoleDeps } from '../context.ts'
+import { addActionsApi } from './actions.ts'
+import { addDeadLettersApi } from './dead-letters.ts'
+import { addOperationsApi } from './operations.ts'
 import { addStateApi } from './state.ts'
 
 /** Everything below /api/v1, with its description in OpenAPI. A new part is added here. */
@@ -16,7 +19,8 @@ export async function addApi(app: App, deps: ConsoleDeps): Promise<void> {
   })
   await app.register(
     async (api) => {
-      for (const add of [addStateApi]) add(api as App, deps)
+      for (const add of [addStateApi, addDeadLettersApi, addOperationsApi, addActionsApi])
+        add(api as App, deps)
       api.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
     },
     { prefix: '/api/v1' },
