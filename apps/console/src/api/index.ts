@@ -3,6 +3,9 @@ import { release } from '@sluice/shared/runtime'
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
 import type { App, ConsoleDeps } from '../context.ts'
 import { addBacklogApi } from './backlog.ts'
+import { addEventsApi } from './events.ts'
+import { addJourneysApi } from './journeys.ts'
+import { addSearchApi } from './search.ts'
 
 /** Everything below /api/v1, with its description in OpenAPI. A new part is added here. */
 export async function addApi(app: App, deps: ConsoleDeps): Promise<void> {
@@ -16,7 +19,7 @@ export async function addApi(app: App, deps: ConsoleDeps): Promise<void> {
   })
   await app.register(
     async (api) => {
-      for (const add of [addBacklogApi]) add(api as App, deps)
+      for (const add of [addBacklogApi, addSearchApi, addEventsApi, addJourneysApi]) add(api as App, deps)
       api.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
     },
     { prefix: '/api/v1' },
