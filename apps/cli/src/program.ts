@@ -6,6 +6,8 @@ import { eventCommand } from './commands/event.ts'
 import { hashCommand } from './commands/hash.ts'
 import { journeyCommand } from './commands/journey.ts'
 import { migrateCommand } from './commands/migrate.ts'
+import { nowCommand } from './commands/now.ts'
+import { operationsCommand } from './commands/operations.ts'
 import { relandCommand } from './commands/reland.ts'
 import { retentionCommand } from './commands/retention.ts'
 import { searchCommand } from './commands/search.ts'
@@ -29,11 +31,13 @@ export function createProgram(): Command {
     .addCommand(startCommand())
     .addCommand(migrateCommand())
     .addCommand(doctorCommand())
+    .addCommand(nowCommand())
     .addCommand(searchCommand())
     .addCommand(tailCommand())
     .addCommand(eventCommand())
     .addCommand(journeyCommand())
     .addCommand(deadCommand())
+    .addCommand(operationsCommand())
     .addCommand(relandCommand())
     .addCommand(retentionCommand())
     .addCommand(eraseCommand())

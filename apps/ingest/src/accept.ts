@@ -1,6 +1,7 @@
 import { type Envelope, type Environment, encodeRaw } from '@sluice/shared/envelope'
 import { identify, parseNames } from '@sluice/shared/idwise'
 import type { NewJob } from '@sluice/shared/queue'
+import type { RefusedEvent } from './refused-events.ts'
 
 /** An authenticated request with its complete body. */
 type WebhookRequest = {
@@ -31,7 +32,7 @@ export function createAccept(deps: {
   /** ms since 1970 */
   now(): number
   nextDeliveryId(): string
-  onRefused(error: unknown): void
+  onRefused(event: RefusedEvent, error: unknown): void
 }): Accept {
   return async (request) => {
     const { environment, raw } = request
@@ -40,13 +41,14 @@ export function createAccept(deps: {
     const event = parseNames(encoded.raw ?? raw)
     const identity = identify(environment, raw, event, at)
     const envelope = { ...envelopeOf(request, at, deps.nextDeliveryId()), ...encoded }
+    const id = identity.eventKey ?? identity.bodySha256
     try {
       await deps.enqueue({ ...identity, journeyId: event.journeyId, envelope })
     } catch (error) {
-      deps.onRefused(error)
+      deps.onRefused({ environment, raw: encoded.raw ?? raw, id, at }, error)
       return { kind: 'unavailable' }
     }
-    return { kind: 'accepted', id: identity.eventKey ?? identity.bodySha256 }
+    return { kind: 'accepted', id }
   }
 }
 

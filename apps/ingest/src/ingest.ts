@@ -6,6 +6,7 @@ import {
   checkProcesses,
   createDb,
   describeProcess,
+  recordMinutes,
 } from '@sluice/shared/db'
 import { ENVIRONMENTS, perEnvironment } from '@sluice/shared/envelope'
 import { createQueueProducer, createRedisCheck } from '@sluice/shared/queue'
@@ -17,6 +18,7 @@ import {
   type Metrics,
   pause,
   startStoreChecks,
+  totalsOf,
 } from '@sluice/shared/runtime'
 import type { FastifyInstance } from 'fastify'
 import { createAccept } from './accept.ts'
@@ -26,6 +28,7 @@ import type { IngestConfig } from './config.ts'
 import { createEnqueue } from './enqueue.ts'
 import { createInboxWriter } from './inbox-writer.ts'
 import { createIngestMetrics } from './metrics.ts'
+import { rememberRefused } from './refused-events.ts'
 import { watchSchema } from './schema-watch.ts'
 import { createServer } from './server.ts'
 
@@ -49,14 +52,29 @@ export async function startIngest(
   const queue = config.queue && stack.use(createQueueProducer(config.queue, log))
   const clock = createClock()
   const schema = stack.use(watchSchema(db, log))
-  const counts = stack.use(createIngestMetrics(log, metrics))
+  const self = describeProcess('ingest', config.queue)
+  let unsafe = (): readonly string[] => []
+  stack.use(
+    recordMinutes({
+      db,
+      process: self.id,
+      role: 'ingest',
+      totals: () => totalsOf(metrics, ['answers', 'enqueued']),
+      last: () => counts.lastAccepted,
+      lastRefused: () => counts.lastRefused,
+      unsafe: () => unsafe(),
+      now: clock.now,
+      log,
+    }),
+  )
+  const refused = stack.use(rememberRefused(db, log))
+  const counts = stack.use(createIngestMetrics(log, metrics, clock.now))
   for (const environment of ENVIRONMENTS) {
     if (config.credentials[environment].some(({ kind }) => kind === 'none')) {
       log.warn({ environment }, 'no credentials are required: anybody who finds the address may post')
     }
   }
 
-  const self = describeProcess('ingest', config.queue)
   const starting = startStoreChecks({
     looks: {
       Postgres: async () => clock.adjust(await checkNewSession(config.databaseUrl, { log, name: 'ingest' })),
@@ -73,6 +91,7 @@ export async function startIngest(
   })
   const [storeChecks] = await Promise.all([starting, queue?.ready(REDIS_BOOT_WAIT_MS)])
   stack.use(storeChecks)
+  unsafe = storeChecks.unsafe
   if (queue && !queue.isReady) {
     log.warn('Redis does not answer; events go to the inbox in Postgres until it does')
   }
@@ -99,7 +118,10 @@ export async function startIngest(
       enqueue,
       now: clock.now,
       nextDeliveryId: createDeliveryIds(),
-      onRefused: (error) => log.debug({ error: describeError(error) }, 'no store has acknowledged an event'),
+      onRefused(event, error) {
+        refused.add(event)
+        log.debug({ error: describeError(error) }, 'no store has acknowledged an event')
+      },
     }),
     authenticate: perEnvironment((environment) => createAuthenticate(config.credentials[environment])),
     allowedIps: config.allowedIps,

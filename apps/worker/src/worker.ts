@@ -8,12 +8,13 @@ import {
   createDb,
   describeProcess,
   probeLanding,
+  recordMinutes,
   type SchemaState,
   schemaState,
   shapeOf,
 } from '@sluice/shared/db'
 import { createQueueConsumer, createRedisCheck, type QueueConsumer } from '@sluice/shared/queue'
-import { type Health, type Log, type Metrics, startStoreChecks } from '@sluice/shared/runtime'
+import { type Health, type Log, type Metrics, startStoreChecks, totalsOf } from '@sluice/shared/runtime'
 import type { WorkerConfig } from './config.ts'
 import { createConsume } from './consume.ts'
 import { createDrain } from './drain.ts'
@@ -65,6 +66,17 @@ export async function startWorker(
     }),
   )
 
+  // Early, so that it ends late: after the last events.
+  stack.use(
+    recordMinutes({
+      db,
+      process: self.id,
+      role: 'worker',
+      totals: () => totalsOf(metrics, ['handled', 'landSeconds']),
+      unsafe: storeChecks.unsafe,
+      log,
+    }),
+  )
   let consumer: QueueConsumer | undefined
   const circuit = stack.use(
     createPostgresCircuit({

@@ -96,9 +96,9 @@ describe('the list of events', () => {
     const [row] = await world.rows<{ at: Date }>(
       `select processed_at as at from events where event_id = 'id-700'`,
     )
-    const to = (row?.at as Date).toISOString()
+    const to = (row as { at: Date }).at.toISOString()
     expect(idsOf(await list({ to, limit: '1' }))).toEqual(['id-699'])
-    const from = new Date((row?.at as Date).getTime() - 50).toISOString()
+    const from = new Date((row as { at: Date }).at.getTime() - 50).toISOString()
     expect((await list({ from, to })).items).toEqual([])
     expect((await list({ to: '2020-01-01' })).items).toEqual([])
   })

@@ -22,6 +22,7 @@ const WITHOUT_ROW = `select environment, journey_id as "journeyId", null as "ref
 const BY_ID = `${ROW} where journey_id = $1 and ${IN_ENVIRONMENT}
   union all (${WITHOUT_ROW} from (
     select environment, journey_id from lost_journeys union select environment, journey_id from dead_letters
+    union select environment, journey_id from refusals where journey_id = $1
     union select environment, journey_id from events where journey_id = $1) as known
   where journey_id = $1 and environment is not null and ${IN_ENVIRONMENT}
     and (environment, journey_id) not in (select environment, journey_id from journeys where journey_id = $1))`
@@ -34,6 +35,7 @@ const BY_REFERENCE = `${ROW} where ${IN_ENVIRONMENT} and (reference_no = $1
       where e.journey_id = j.journey_id and e.environment = j.environment and e.reference_no = $1)))
   union all (${WITHOUT_ROW} from (
     select environment, journey_id from dead_letters where reference_no = $1
+    union select environment, journey_id from refusals where reference_no = $1
     union select l.environment, l.journey_id from lost_journeys l join events e using (environment, journey_id)
       where e.reference_no = $1) as known
   where journey_id is not null and environment is not null and ${IN_ENVIRONMENT}

@@ -1,6 +1,14 @@
 import { byteaArray, textArray, uuidArray } from './array.ts'
 import { tablesOutOfSight } from './detach.ts'
-import { searchEvents, searchInbox, searchLetters, type Wanted } from './erase-search.ts'
+import { eraseMentions } from './erase-mentions.ts'
+import {
+  namesOf,
+  OF_WANTED_BY_NAME,
+  searchEvents,
+  searchInbox,
+  searchLetters,
+  type Wanted,
+} from './erase-search.ts'
 import { columnsOf } from './journey-rows.ts'
 import { quoted } from './partitions.ts'
 import type { Connection } from './pool.ts'
@@ -17,9 +25,6 @@ const KEEP_OUT = `insert into event_keys (key, landed_at, n, body) select key, n
 const EVENTS = `events e
   using unnest($1::bytea[], $2::timestamptz[], $3::smallint[]) as place(key, landed_at, n)
   where e.processed_at = place.landed_at and e.n = place.n and e.event_key = place.key`
-/** Of a table that was a partition, and is about to be dropped. */
-const OF_WANTED_BY_NAME = `(e.environment, e.journey_id) in (select * from unnest($1::text[], $2::text[]))
-  or (e.environment, e.reference_no) in (select * from unnest($3::text[], $4::text[]))`
 const OF_WANTED = `using unnest($1::text[], $2::text[]) as w(environment, journey_id)
   where j.environment = w.environment and j.journey_id = w.journey_id`
 
@@ -50,18 +55,21 @@ export async function eraseRows(connection: Connection, wanted: Wanted): Promise
     events.map(({ landedAt }) => landedAt),
     events.map(({ n }) => n),
   ])
+  const names = namesOf(wanted)
+  // Those that were partitions, and are about to be dropped.
   for (const name of await tablesOutOfSight(connection)) {
-    const { journeys, references } = wanted
-    await remove('events', `${quoted(name)} e where ${OF_WANTED_BY_NAME}`, [
-      ...columnsOf(journeys),
-      textArray(references.map(({ environment }) => environment)),
-      textArray(references.map(({ referenceNo }) => referenceNo)),
-    ])
+    await remove('events', `${quoted(name)} e where ${OF_WANTED_BY_NAME}`, names)
   }
+  await remove('refusals', `refusals e where ${OF_WANTED_BY_NAME}`, names)
   await remove('dead_letters', 'dead_letters where id = any($1::bigint[])', [letters.map(({ id }) => id)])
   await remove('inbox', 'inbox where job_id = any($1::text[])', [textArray(inbox.map(({ jobId }) => jobId))])
   for (const table of ['lost_journeys', 'journeys']) {
     await remove(table, `${table} j ${OF_WANTED}`, columnsOf(wanted.journeys))
+  }
+  for (const [table, count] of await eraseMentions(connection, wanted)) {
+    if (count === 0) continue
+    tables.add(table)
+    counts[table] = count
   }
   return { counts, tombstones: (marked.rowCount ?? 0) + kept, tables: [...tables] }
 }

@@ -121,12 +121,7 @@ const NAMELESS_LETTERS = `select id::float8 as id, envelope from dead_letters
   where journey_id is null and id > $1 order by id limit ${PAGE}`
 
 export async function searchLetters(connection: Connection, wanted: Wanted): Promise<FoundLetter[]> {
-  const { journeys, references } = wanted
-  const { rows } = await connection.query<FoundLetter>(LETTERS, [
-    ...columnsOf(journeys),
-    textArray(references.map(({ environment }) => environment)),
-    textArray(references.map(({ referenceNo }) => referenceNo)),
-  ])
+  const { rows } = await connection.query<FoundLetter>(LETTERS, namesOf(wanted))
   const found = new Map(rows.map((letter) => [letter.id, letter]))
   const match = createMatcher(wanted)
   for (let after = 0; ; ) {
@@ -138,6 +133,26 @@ export async function searchLetters(connection: Connection, wanted: Wanted): Pro
     if (page.rows.length < PAGE) return [...found.values()]
     after = page.rows.at(-1)?.id as number
   }
+}
+
+/** SQL: a row `e` of a table whose rows are found by their names alone, given `namesOf`. */
+export const OF_WANTED_BY_NAME = `(e.environment, e.journey_id) in (select * from unnest($1::text[], $2::text[]))
+  or (e.environment, e.reference_no) in (select * from unnest($3::text[], $4::text[]))`
+
+export function namesOf({ journeys, references }: Wanted): unknown[] {
+  return [
+    ...columnsOf(journeys),
+    textArray(references.map(({ environment }) => environment)),
+    textArray(references.map(({ referenceNo }) => referenceNo)),
+  ]
+}
+
+export async function countRefusals(connection: Connection, wanted: Wanted): Promise<number> {
+  const { rows } = await connection.query<{ n: number }>(
+    `select count(*)::float8 as n from refusals e where ${OF_WANTED_BY_NAME}`,
+    namesOf(wanted),
+  )
+  return rows[0]?.n ?? 0
 }
 
 export async function searchInbox(connection: Connection, wanted: Wanted): Promise<FoundInboxRow[]> {

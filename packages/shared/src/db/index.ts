@@ -8,13 +8,21 @@ export {
   type DeadLetterState,
   discardDeadLetter,
   replayDeadLetter,
+  undoDiscard,
 } from './dead-letter-acts.ts'
+export { groupDeadLetters, type LetterGroup, type LetterGroups } from './dead-letter-groups.ts'
 export {
+  countDeadLetters,
   type DeadLetter,
+  type DeadLetterSummary,
   getDeadLetter,
+  type LetterCount,
+  type LetterSet,
   listDeadLetters,
+  measureDeadLetters,
 } from './dead-letter-queries.ts'
 export { letterOf, writeDeadLetters } from './dead-letters.ts'
+export { type Amount, type OpenLetters, readInboxDepth, readOpenLetters } from './depth.ts'
 export { detachPartition, dropDetached, listDetached, recordDropped } from './detach.ts'
 export { readEnclosed } from './enclosed.ts'
 export { purgeTables } from './erase-files.ts'
@@ -22,6 +30,7 @@ export { type ErasableJourney, findErasable, type Sought } from './erase-names.t
 export { eraseRows, keepKeysOut, keysOf } from './erase-rows.ts'
 export { findRemnants, type Remnant, remnantOf } from './erase-scan.ts'
 export {
+  countRefusals,
   createBodyMatcher,
   createMatcher,
   keyOf,
@@ -109,9 +118,36 @@ export type { JourneyChange } from './journeys.ts'
 export { toJsonb } from './jsonb.ts'
 export { type LandingOutcome, type LandOptions, landJobs } from './landing.ts'
 export { withLease } from './lease.ts'
+export { isEmptyFilter, type LetterFilter, letterFilter } from './letter-filter.ts'
+export { type JourneyEffect, type LetterTrial, type Preview, previewLetters } from './letter-preview.ts'
 export { type LetterView, readLettersPage } from './letters-page.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
-export { recordAction } from './operator-actions.ts'
+export { recordMinutes } from './minute-recorder.ts'
+export { type MinuteRow, readMinutes, readSameHours } from './minutes.ts'
+export {
+  ACTED_ON,
+  findSameOperation,
+  insertOperation,
+  listOperations,
+  lockStarts,
+  OPERATION_KINDS,
+  type Operation,
+  type OperationKind,
+  operationsOn,
+  readOperation,
+  STEERING_NAMES,
+  type SteeringName,
+  type SteeringOutcome,
+  steeringOf,
+  steerOperation,
+} from './operation-rows.ts'
+export { nextStepMs, stepOperation } from './operation-steps.ts'
+export {
+  type ActionFilter,
+  listActions,
+  type RecordedAction,
+  recordAction,
+} from './operator-actions.ts'
 export { contentOf, readLines } from './partition-rows.ts'
 export {
   ensurePartitions,
@@ -123,8 +159,24 @@ export {
 export { pingPostgres } from './ping.ts'
 export { type Connection, createDb, type Db, type TransactionLimits } from './pool.ts'
 export { ANY_EVENT, type EventShape, probeLanding, shapeOf } from './probe.ts'
-export { announceProcess, checkProcesses, describeProcess } from './processes.ts'
+export {
+  announceProcess,
+  checkProcesses,
+  compareProcesses,
+  describeProcess,
+  type SeenProcess,
+  seenProcesses,
+} from './processes.ts'
 export { countRedeliveries } from './redeliveries.ts'
+export {
+  deleteOldRecords,
+  listOpenRefusals,
+  markMadeUp,
+  type Refusal,
+  type RefusedTogether,
+  readOpenRefusals,
+  writeRefusals,
+} from './refusals.ts'
 export { checkRetention, coveredUntil } from './retention-check.ts'
 export { deleteDeadLetters, deleteKeys } from './retention-deletes.ts'
 export {

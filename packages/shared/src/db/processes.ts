@@ -5,10 +5,11 @@ import { describeError } from '../runtime/errors.ts'
 import { every } from '../runtime/every.ts'
 import type { Log } from '../runtime/log.ts'
 import { release } from '../runtime/release.ts'
-import type { Db } from './pool.ts'
+import type { Connection, Db } from './pool.ts'
 
 /** An ingest or a worker, as other processes see it. */
 export type Process = {
+  readonly id: string
   readonly app: 'ingest' | 'worker'
   /** Null if it uses the inbox alone. */
   readonly queuePrefix: string | null
@@ -17,7 +18,7 @@ export type Process = {
   readonly shards: readonly number[] | null
 }
 
-const BEAT_MS = 10_000
+const BEAT_MS = 5_000
 const GONE_AFTER_SECONDS = 60
 const END_LIMIT_MS = 1_000
 
@@ -30,6 +31,7 @@ export function describeProcess(
 ): Process {
   const all = Array.from({ length: queue?.shards ?? 0 }, (_, shard) => shard)
   return {
+    id: randomUUID(),
     app,
     queuePrefix: queue?.prefix ?? null,
     queueShards: queue?.shards ?? null,
@@ -38,11 +40,11 @@ export function describeProcess(
 }
 
 /**
- * Announces this process to the others every 10 s, until it is disposed. It reports no failure, because the checks of
+ * Announces this process to the others every 5 s, until it is disposed. It reports no failure, because the checks of
  * Postgres do.
  */
 export function announceProcess(db: Db, self: Process, log: Log, everyMs = BEAT_MS): AsyncDisposable {
-  const id = randomUUID()
+  const { id } = self
   const values = [id, self.app, release(), self.queuePrefix, self.queueShards, self.shards]
   const beating = every(everyMs, () => db.pool.query(BEAT, values), {
     onError: (error) => log.debug({ error: describeError(error) }, 'this process is not announced'),
@@ -61,10 +63,28 @@ const BEAT = `with gone as (delete from processes where seen_at < now() - interv
   insert into processes (id, app, release, queue_prefix, queue_shards, shards) values ($1, $2, $3, $4, $5, $6)
   on conflict (id) do update set seen_at = now()`
 
+export type SeenProcess = Process & {
+  readonly release: string
+  readonly seenAt: Date
+  /** How long it has given no sign of life, by Postgres' clock. */
+  readonly silentMs: number
+}
+
+/** The processes that announced themselves within this time, the newest sign of life first. */
+export async function seenProcesses(connection: Connection, withinMs: number): Promise<SeenProcess[]> {
+  const { rows } = await connection.query<SeenProcess>(
+    `select id, app, release, queue_prefix as "queuePrefix", queue_shards as "queueShards", shards, seen_at as "seenAt",
+        date_part('epoch', now() - seen_at) * 1000 as "silentMs"
+      from processes where seen_at > now() - $1::float8 * interval '1 millisecond' order by seen_at desc`,
+    [withinMs],
+  )
+  return rows
+}
+
 /** The processes that announced themselves within the last minute. */
 async function liveProcesses(db: Db): Promise<Process[]> {
   const { rows } = await db.pool.query(
-    `select app, queue_prefix as "queuePrefix", queue_shards as "queueShards", shards from processes
+    `select id, app, queue_prefix as "queuePrefix", queue_shards as "queueShards", shards from processes
       where seen_at > now() - $1 * interval '1 second'`,
     [GONE_AFTER_SECONDS],
   )
@@ -90,7 +110,7 @@ export async function checkProcesses(db: Db, self?: Process): Promise<Check[]> {
 const isWorker = ({ app }: Process) => app === 'worker'
 
 /** Finds settings that do not fit together, of processes that run at the same time. */
-function compareProcesses(live: readonly Process[]): Check[] {
+export function compareProcesses(live: readonly Process[]): Check[] {
   const workers = live.filter(isWorker)
   if (workers.length === 0) return []
   const prefixes = new Set(live.flatMap(({ queuePrefix }) => queuePrefix ?? []))

@@ -12,3 +12,20 @@ export const REDELIVERY_SPAN_MS = RETRIES_AFTER_MS.reduce((sum, ms) => sum + ms)
  * within this time is the same event.
  */
 export const REDELIVERY_WINDOW_MS = 2 * REDELIVERY_SPAN_MS
+
+/** The times of all four tries, from the first one on, ms. */
+const TRIES_MS = [0, 1, 2, 3].map((retries) =>
+  RETRIES_AFTER_MS.slice(0, retries).reduce((sum, ms) => sum + ms, 0),
+)
+
+/**
+ * When IDWise will send a refused event again, ms since 1970. The times are counted from the last refusal: its distance
+ * from the first one tells which try it was, also if tries between them reached no ingest.
+ *
+ * @returns the next tries in order; none after the last one
+ */
+export function nextTries({ first, last }: { first: number; last: number }): number[] {
+  const distance = (try_: number) => Math.abs(last - first - try_)
+  const seen = TRIES_MS.indexOf(TRIES_MS.toSorted((a, b) => distance(a) - distance(b))[0] as number)
+  return TRIES_MS.slice(seen + 1).map((try_) => last + try_ - (TRIES_MS[seen] as number))
+}

@@ -1,5 +1,6 @@
 export {
   acceptTerms,
+  countDeadLetters,
   DEAD_LETTER_STATES,
   type DeadLetter,
   type DeadLetterState,
@@ -7,10 +8,23 @@ export {
   ensurePartitions,
   type GoneEvent,
   getDeadLetter,
+  type LetterFilter,
+  letterFilter,
+  listActions,
   listDeadLetters,
+  listOperations,
   migrateSchema,
+  type Operation,
+  type OperationKind,
+  type Preview,
+  previewLetters,
+  readOperation,
   rebuildJourneys,
+  STEERING_NAMES,
+  type SteeringName,
   type StoredEvent,
+  steeringOf,
+  steerOperation,
 } from '../db/index.ts'
 export { listArchives, readArchive, removeUnfinished, rewriteArchive } from './archive-files.ts'
 export { auditOnceLanded } from './audit.ts'
@@ -65,8 +79,28 @@ export { type FoundName, SEARCH_CHARACTERS, type SearchAnswer, search } from './
 export { type Followed, followEvents } from './find/tail.ts'
 export type { WaitingEvent } from './find/waiting.ts'
 export { type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'
+export {
+  type DeadLetterGroup,
+  describeIssues,
+  findGroups,
+  type NewOperationRequest,
+  newOperation,
+  type OperationPlan,
+  planOperation,
+  type StartOutcome,
+  startOperation,
+} from './letters/index.ts'
 export { relandCompleted } from './reland.ts'
 export { type RetentionSurvey, surveyRetention } from './retention.ts'
 export { retainOnce } from './retention-round.ts'
 export { checkTerms, type RetentionPolicy, retentionPolicy, retentionSettings } from './retention-settings.ts'
+export {
+  type AwaitedRefusal,
+  CAUSES,
+  type Cause,
+  describeState,
+  listRefusals,
+  readState,
+  type State,
+} from './state/index.ts'
 export type { Stores } from './stores.ts'

@@ -5,7 +5,7 @@ import { type CompletedJob, createBodies } from './bullmq/bodies.ts'
 import { type FailedJob, sweepFailedJobs } from './bullmq/failed-jobs.ts'
 import { queueKeys, shardPrefix } from './bullmq/keys.ts'
 import { BODIES_STAY_MS } from './bullmq/options.ts'
-import { countJobs, openQueue, type QueueCounts, removeOldJobs } from './bullmq/queue.ts'
+import { countJobs, oldestJob, openQueue, type QueueCounts, removeOldJobs } from './bullmq/queue.ts'
 import { moveRedeliveries, type Redeliveries } from './bullmq/redeliveries.ts'
 import { createRescue, type Rescued } from './bullmq/rescue.ts'
 import { createSomeJobs, type QueuedJob } from './bullmq/some-jobs.ts'
@@ -17,6 +17,8 @@ export type QueueAdmin = {
   /** Resolves with true once Redis can be used, with false after `ms`. */
   ready(ms: number): Promise<boolean>
   counts(): Promise<QueueCounts>
+  /** When the job was added that has waited longest, ms since 1970; undefined if none waits. */
+  oldest(): Promise<number | undefined>
   /** The queue of each shard, for a board that shows them as BullMQ does. */
   queues(): readonly ReturnType<typeof openQueue>[]
   /** Removes completed jobs after an hour. Finishing removes them too, but not while nothing is finished. */
@@ -74,6 +76,11 @@ export function createQueueAdmin({ url, prefix, shards: count }: QueueLocation, 
         failed: sum('failed'),
         completed: sum('completed'),
       }
+    },
+    async oldest() {
+      const times = await Promise.all(shards.map(({ prefix }) => oldestJob(client, prefix)))
+      const known = times.filter((time) => time !== undefined)
+      return known.length > 0 ? Math.min(...known) : undefined
     },
     queues: () => shards.map(({ queue }) => queue),
     removeOldJobs: () => eachShard(({ queue }) => removeOldJobs(queue)),

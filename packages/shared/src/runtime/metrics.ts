@@ -78,3 +78,24 @@ export function createMetrics() {
     }),
   }
 }
+
+/** Sums since the start of the process, by the name of the metric and the values of its labels: `answers live accepted`. */
+export type Totals = Readonly<Record<string, number>>
+
+/** Of a histogram the counts of its buckets, each with all smaller ones: `landSeconds 0.05`. */
+export async function totalsOf(
+  metrics: Metrics,
+  names: readonly ('answers' | 'enqueued' | 'handled' | 'landSeconds')[],
+): Promise<Totals> {
+  const totals: Record<string, number> = {}
+  for (const name of names) {
+    const { values } = await metrics[name].get()
+    for (const { labels, value, metricName = '' } of values as Value[]) {
+      if (/_(sum|count)$/.test(metricName)) continue
+      totals[[name, ...Object.values(labels)].join(' ')] = value
+    }
+  }
+  return totals
+}
+
+type Value = { labels: Record<string, string | number>; value: number; metricName?: string }

@@ -9,6 +9,8 @@ import type { Metrics } from './metrics.ts'
 export type StoreChecks = AsyncDisposable & {
   /** One sentence for each check that is not ok. */
   problems(): string[]
+  /** Those among them about stores that may lose events. */
+  unsafe(): string[]
   /** False if no worker could fetch events from this store, and for Redis until its first check is done. */
   isUsable(store: StoreName): boolean
   /** Whether no event may be put into this store: it is not usable, or may lose events and `strict` refuses that. */
@@ -105,6 +107,7 @@ export async function startStoreChecks(options: {
   )
   return {
     problems: () => found().flatMap((check) => (check.level === 'ok' ? [] : sentenceOf(check))),
+    unsafe: () => unsafe().map(sentenceOf),
     isUsable: (store) => isUsable[store],
     blocksUse: (store) => !isUsable[store] || (strict && !isSafe[store]),
     [Symbol.asyncDispose]: async () => (await watching)[Symbol.asyncDispose](),

@@ -1,4 +1,5 @@
 import {
+  countRefusals,
   createMatcher,
   createSubjectHash,
   type ErasableJourney,
@@ -26,7 +27,7 @@ export type ErasurePlan = {
   readonly wanted: Wanted
   readonly journeys: readonly ErasableJourney[]
   /** How much each store has. `queue`: jobs of every state, also those that have landed. */
-  readonly counts: Readonly<Record<'events' | 'dead_letters' | 'inbox' | 'queue', number>>
+  readonly counts: Readonly<Record<'events' | 'dead_letters' | 'refusals' | 'inbox' | 'queue', number>>
   /** The newest erasure of the same. */
   readonly last: Erasure | undefined
 }
@@ -76,6 +77,7 @@ export async function planErasure({ db, queue }: Stores, given: Sought): Promise
     counts: {
       events: (await searchEvents(db.pool, wanted)).length,
       dead_letters: (await searchLetters(db.pool, wanted)).length,
+      refusals: await countRefusals(db.pool, wanted),
       inbox: (await searchInbox(db.pool, wanted)).length,
       queue: await countJobs(queue, wanted),
     },

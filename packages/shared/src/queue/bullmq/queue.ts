@@ -1,6 +1,6 @@
 import { Queue } from 'bullmq'
 import type { RedisClient } from '../connection.ts'
-import { queueKeys } from './keys.ts'
+import { FIELD, queueKeys } from './keys.ts'
 import { EVENT_STREAM_LENGTH, JOB_OPTIONS } from './options.ts'
 
 export type QueueCounts = {
@@ -30,6 +30,15 @@ export async function countJobs(queue: Queue): Promise<QueueCounts> {
   const counts = await queue.getJobCounts('waiting', 'active', 'delayed', 'failed', 'completed')
   const { waiting = 0, active = 0, delayed = 0, failed = 0, completed = 0 } = counts
   return { waiting, active, delayed, failed, completed }
+}
+
+/** When the job was added that has waited longest, ms since 1970; undefined if none waits. */
+export async function oldestJob(client: RedisClient, prefix: string): Promise<number | undefined> {
+  const { wait, delayed, job } = queueKeys(prefix)
+  const ids = [await client.lindex(wait, -1), ...(await client.zrange(delayed, 0, '0'))]
+  const added = await Promise.all(ids.map((id) => (id ? client.hget(job(id), FIELD.timestamp) : null)))
+  const times = added.flatMap((time) => (time ? Number(time) : []))
+  return times.length > 0 ? Math.min(...times) : undefined
 }
 
 /** Removes completed jobs that are older than jobs may become. */

@@ -1,0 +1,64 @@
+import * as z from 'zod'
+import type { Connection } from './pool.ts'
+
+const numbers = z.record(z.string(), z.number()).catch({})
+
+/** What a process has counted in one minute: the column `minutes.counters`. */
+const countersSchema = z.object({
+  /** How much each metric grew, by its name and labels (`Totals`). */
+  counts: numbers,
+  /** The last accepted event of each environment, whichever ingest had it and however long ago, ms since 1970. */
+  last: numbers,
+  /** When the process last had no store for an event, ms since 1970; null if it always had one. */
+  lastRefused: z.number().nullable().catch(null),
+  /** What its checks say of stores that may lose events. */
+  unsafe: z.array(z.string()).catch([]),
+})
+
+export type MinuteCounters = z.infer<typeof countersSchema>
+
+export type MinuteRow = {
+  /** The start of the minute. */
+  readonly minute: Date
+  readonly process: string
+  readonly role: 'ingest' | 'worker'
+  readonly counters: MinuteCounters
+}
+
+/** Writes rows anew that are there already: a process counts up through its minute. */
+export async function writeMinutes(connection: Connection, rows: readonly MinuteRow[]): Promise<void> {
+  await connection.query(
+    `insert into minutes (minute, process, role, counters)
+      select minute, process, role, counters from jsonb_to_recordset($1)
+        as t(minute timestamptz, process text, role text, counters jsonb)
+      on conflict (minute, process) do update set counters = excluded.counters`,
+    [JSON.stringify(rows)],
+  )
+}
+
+/** The rows of all processes from a time on, and the newest row of an ingest, however old it is. */
+export async function readMinutes(connection: Connection, since: Date): Promise<MinuteRow[]> {
+  const { rows } = await connection.query(
+    `select minute, process, role, counters from minutes where minute >= $1
+      union all (select minute, process, role, counters from minutes
+        where role = 'ingest' and minute < $1 order by minute desc limit 1)`,
+    [since],
+  )
+  return rows.map(({ counters, ...row }) => ({ ...row, counters: countersSchema.parse(counters ?? {}) }))
+}
+
+/** The minutes of the same hour and weekday in the last four weeks in which an environment had an accepted event. */
+export async function readSameHours(
+  connection: Connection,
+  hour: Date,
+): Promise<{ minute: Date; environment: string }[]> {
+  const { rows } = await connection.query(
+    `select distinct minute, split_part(key, ' ', 2) as environment
+      from generate_series(1, 4) as weeks, minutes, jsonb_object_keys(counters->'counts') as key
+      where minute >= $1::timestamptz - weeks * interval '7 days'
+        and minute < $1::timestamptz - weeks * interval '7 days' + interval '1 hour'
+        and role = 'ingest' and key like 'answers % accepted' order by minute`,
+    [hour],
+  )
+  return rows
+}

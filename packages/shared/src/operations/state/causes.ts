@@ -1,0 +1,206 @@
+import type { Amount, SeenProcess } from '../../db/index.ts'
+import { REDELIVERY_SPAN_MS } from '../../idwise/index.ts'
+import type { Figures, Recorded } from './figures.ts'
+import { amountOf, counted, number, span, timeOfDay, waitingText } from './words.ts'
+
+/** What is not as it should be, and the one next step. */
+export type Cause = {
+  readonly kind: CauseKind
+  readonly level: 'warn' | 'fail'
+  readonly text: string
+  /** Since when this process has seen it; null if it was there before. */
+  readonly since: Date | null
+  readonly next: {
+    readonly text: string
+    /** To be run from the clone, or in a container. */
+    readonly command?: string
+    /** A page of the console. */
+    readonly link?: string
+    /** Where the documentation says more. */
+    readonly runbook: string
+  }
+}
+
+type Kind = {
+  readonly level: Cause['level']
+  /** Whether events go on landing all the same. */
+  readonly flows?: true
+  readonly next: Omit<Cause['next'], 'runbook'>
+  /** The heading in docs/operations.md, as an anchor. */
+  readonly anchor: string
+}
+
+const LOOK = { text: 'See what is wrong:', command: 'npx sluice doctor' }
+const START_WORKER = { text: 'Start a worker:', command: 'docker compose up -d worker' }
+
+/** All kinds of causes, the gravest first. */
+export const CAUSES = {
+  no_store: { level: 'fail', next: LOOK, anchor: 'events-are-refused' },
+  not_migrated: {
+    level: 'fail',
+    next: { text: 'Migrate it:', command: 'npx sluice migrate' },
+    anchor: 'postgres-does-not-answer',
+  },
+  postgres_down: { level: 'fail', next: LOOK, anchor: 'postgres-does-not-answer' },
+  refusing: { level: 'fail', next: LOOK, anchor: 'events-are-refused' },
+  no_ingest: {
+    level: 'fail',
+    next: { text: 'Start an ingest:', command: 'docker compose up -d ingest' },
+    anchor: 'no-ingest-runs',
+  },
+  nobody_consumes: { level: 'fail', next: START_WORKER, anchor: 'nobody-consumes' },
+  misfit: { level: 'fail', next: LOOK, anchor: 'nobody-consumes' },
+  redis_down: { level: 'warn', next: LOOK, anchor: 'redis-does-not-answer' },
+  refused: {
+    level: 'warn',
+    next: { text: 'Keep the ingests up until then. See which:', link: '/now' },
+    anchor: 'events-are-refused',
+  },
+  unsafe: { level: 'warn', flows: true, next: LOOK, anchor: 'stores-that-may-lose-events' },
+  behind: {
+    level: 'warn',
+    next: { text: 'Start more workers:', command: 'docker compose up -d --scale worker=3' },
+    anchor: 'workers-do-not-keep-up',
+  },
+  lost: {
+    level: 'warn',
+    flows: true,
+    next: { text: "Fetch them with IDWise's API. See which:", link: '/now' },
+    anchor: 'idwise-has-given-up',
+  },
+  dead_letters: {
+    level: 'warn',
+    flows: true,
+    next: { text: 'See the groups:', command: 'npx sluice dead groups', link: '/dead-letters' },
+    anchor: 'dead-letters',
+  },
+  quiet: {
+    level: 'warn',
+    next: { text: 'Press "Test URL" in the portal of IDWise, and see if it is answered 200.' },
+    anchor: 'no-events-come',
+  },
+  no_worker: { level: 'warn', next: START_WORKER, anchor: 'nobody-consumes' },
+} as const satisfies Record<string, Kind>
+
+export type CauseKind = keyof typeof CAUSES
+
+/** Twice the time between two signs of life, and a little. */
+export const ALIVE_MS = 12_000
+const BEHIND_MS = 120_000
+/** A quiet hour is no cause unless it is far from usual. */
+const QUIET_TIMES = 8
+const QUIET_MS = 15 * 60_000
+
+/** The text of each cause that there is. `since` tells how long it has been there. */
+type Texts = Partial<Record<CauseKind, string | ((since: Date | null) => string)>>
+
+export function findTexts({ stores, waiting, recorded }: Figures, now: Date): Texts {
+  const isForgotten = (since: Date | null) => since !== null && now.getTime() - since.getTime() >= 60_000
+  const lasting = (store: string) => (since: Date | null) =>
+    since && isForgotten(since)
+      ? `${store} has not answered for ${span(now.getTime() - since.getTime())}`
+      : `${store} does not answer`
+  if (stores.postgres === 'not_migrated') {
+    return { not_migrated: 'The database is not migrated: events wait, and nothing can be shown.' }
+  }
+  if (stores.postgres === 'down' && stores.redis !== 'up') {
+    const names = stores.redis === 'down' ? 'Neither Postgres nor Redis answers' : undefined
+    return {
+      no_store: (since) =>
+        `${names ?? lasting('Postgres')(since)}: events are refused. ${patience(since, now)}`,
+    }
+  }
+  if (stores.postgres === 'down') {
+    const waits = waiting.queue === null ? '' : ` (${number(waiting.queue)})`
+    return {
+      postgres_down: (since) =>
+        `${lasting('Postgres')(since)}: events wait in Redis${waits}, none is refused.`,
+    }
+  }
+  const inbox = waiting.inbox ?? { count: 0, isMore: false }
+  return {
+    ...(stores.redis === 'down' && {
+      redis_down: (since: Date | null) =>
+        `${lasting('Redis')(since)}: events go to the inbox (${amountOf(inbox)} wait there).`,
+    }),
+    ...(recorded && findRecorded(recorded, allWaiting(waiting), waiting.oldestMs, now)),
+  }
+}
+
+function patience(since: Date | null, now: Date): string {
+  if (since === null) return 'IDWise gives up on an event half an hour after its first try.'
+  const end = new Date(since.getTime() + REDELIVERY_SPAN_MS)
+  const verb = end > now ? 'gives' : 'has given'
+  return `IDWise ${verb} up on the first of them at ${timeOfDay(end, now)}.`
+}
+
+export function allWaiting({ inbox, queue }: Figures['waiting']): Amount {
+  return { count: (inbox?.count ?? 0) + (queue ?? 0), isMore: inbox?.isMore ?? false }
+}
+
+function findRecorded(recorded: Recorded, waiting: Amount, oldestMs: number | null, now: Date): Texts {
+  const { flow, workers, ingests, misfits, unsafe, deadLetters, refusals } = recorded
+  const age = oldestMs === null ? '' : `, the oldest for ${span(oldestMs)}`
+  const isWorked = workers.some(isAlive)
+  const texts: Texts = {}
+  const refusedNow = flow.perMinute.slice(-2).reduce((sum, { refused }) => sum + refused, 0)
+  if (recorded.isRefusing) {
+    texts.refusing = `Ingests refuse events: ${number(refusedNow)} in the last two minutes.`
+  }
+  if (!ingests.some(isAlive)) {
+    texts.no_ingest = `No ingest runs${lastSeen(ingests)}: IDWise cannot deliver.`
+  }
+  if (!isWorked) {
+    if (waiting.count > 0) {
+      texts.nobody_consumes = `Nobody consumes${lastSeen(workers)}: ${waitingText(waiting)} wait${waiting.count === 1 ? 's' : ''}${age}.`
+    } else texts.no_worker = `No worker runs${lastSeen(workers)}: events will wait.`
+  }
+  const [misfit] = misfits.filter(({ level }) => level === 'fail')
+  if (misfit && isWorked) texts.misfit = `${capital(misfit.text)}.`
+  if (refusals.awaited > 0) {
+    texts.refused = `${counted(refusals.awaited, 'refused event has', 'refused events have')} not come again: ${clockText(recorded, now)}.`
+  }
+  if (unsafe.length > 0) {
+    const more = unsafe.length > 1 ? ` (and ${unsafe.length - 1} more)` : ''
+    texts.unsafe = `A store may lose events. ${unsafe[0]}${more}.`
+  }
+  if (isWorked && waiting.count > 0 && oldestMs !== null && oldestMs > BEHIND_MS) {
+    texts.behind = `Workers do not keep up: ${waitingText(waiting)} wait${age}.`
+  }
+  if (refusals.lost > 0) {
+    texts.lost = `IDWise has given up on ${counted(refusals.lost, 'event')} that ${refusals.lost === 1 ? 'was' : 'were'} refused.`
+  }
+  const { open, groups, newestAt } = deadLetters
+  if (open.count > 0) {
+    const newest = newestAt ? `, the newest ${span(now.getTime() - newestAt.getTime())} ago` : ''
+    const are = open.count === 1 ? 'dead letter is' : 'dead letters are'
+    texts.dead_letters = `${amountOf(open)} ${are} open, in ${counted(groups, 'group')}${newest}.`
+  }
+  const quiet = quietText(recorded, now)
+  if (quiet) texts.quiet = quiet
+  return texts
+}
+
+/** When IDWise tries again, and gives up. */
+export function clockText({ refusals: { nextTryAt, givesUpAt } }: Recorded, now: Date): string {
+  if (!nextTryAt || !givesUpAt) return 'IDWise has given up'
+  const next = nextTryAt > now ? `tries again at ${timeOfDay(nextTryAt, now)}` : 'tries again now'
+  return `IDWise ${next}, and gives up at ${timeOfDay(givesUpAt, now)}`
+}
+
+/** For how long no live event has come, if that is far from usual. */
+function quietText({ flow, usualGapMs }: Recorded, now: Date): string | undefined {
+  const [last, usual] = [flow.lastEvents.live, usualGapMs.live]
+  if (!last || !usual) return undefined
+  const quietMs = now.getTime() - last.getTime()
+  if (quietMs < Math.max(QUIET_MS, QUIET_TIMES * usual)) return undefined
+  return `No live event for ${span(quietMs)}; usual at this hour: one in ${span(usual)}.`
+}
+
+export const isAlive = ({ silentMs }: SeenProcess) => silentMs <= ALIVE_MS
+
+function lastSeen(processes: readonly SeenProcess[]): string {
+  return processes[0] ? ` (the last sign of one was ${span(processes[0].silentMs)} ago)` : ''
+}
+
+const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1)

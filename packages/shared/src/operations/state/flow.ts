@@ -1,0 +1,108 @@
+import type { MinuteRow } from '../../db/index.ts'
+import { ENVIRONMENTS } from '../../envelope.ts'
+import type { Flow, Processing } from './figures.ts'
+
+const MINUTE_MS = 60_000
+export const SHOWN_MINUTES = 60
+const PROCESSING_MINUTES = 10
+/** IDWise sends these again; the others are what strangers sent. */
+const SENT_AGAIN = ['too_many', 'failed', 'unavailable']
+const NO_REFUSAL = ['accepted', 'test']
+
+/** The start of the first minute that is shown. */
+export function shownSince(now: Date): Date {
+  return new Date((Math.floor(now.getTime() / MINUTE_MS) - SHOWN_MINUTES + 1) * MINUTE_MS)
+}
+
+/** Adds up what all processes have counted. */
+export function flowOf(rows: readonly MinuteRow[], now: Date): Flow {
+  const first = shownSince(now).getTime()
+  const perMinute = Array.from({ length: SHOWN_MINUTES }, (_, index) => ({
+    minute: new Date(first + index * MINUTE_MS),
+    accepted: 0,
+    landed: 0,
+    refused: 0,
+  }))
+  const refused: Record<string, number> = {}
+  const within: Record<string, number> = {}
+  const last: Record<string, number> = {}
+  let duplicates = 0
+  for (const { minute, counters } of rows) {
+    for (const [environment, at] of Object.entries(counters.last)) {
+      last[environment] = Math.max(last[environment] ?? 0, at)
+    }
+    const index = (minute.getTime() - first) / MINUTE_MS
+    const shown = perMinute[index]
+    if (!shown) continue
+    for (const [name, count] of Object.entries(counters.counts)) {
+      const [metric, label = '', outcome = ''] = name.split(' ')
+      if (metric === 'landSeconds' && index >= SHOWN_MINUTES - PROCESSING_MINUTES) {
+        within[label] = (within[label] ?? 0) + count
+      } else if (metric === 'handled') {
+        if (outcome === 'landed') shown.landed += count
+        else if (/duplicate$/.test(outcome)) duplicates += count
+      } else if (metric === 'answers') {
+        if (outcome === 'accepted') shown.accepted += count
+        if (SENT_AGAIN.includes(outcome)) shown.refused += count
+        if (!NO_REFUSAL.includes(outcome)) refused[outcome] = (refused[outcome] ?? 0) + count
+      }
+    }
+  }
+  const sum = (name: 'accepted' | 'landed') => perMinute.reduce((total, each) => total + each[name], 0)
+  return {
+    perMinute,
+    lastHour: { accepted: sum('accepted'), landed: sum('landed'), duplicates, refused },
+    processing: processingOf(within),
+    lastEvents: Object.fromEntries(
+      [...new Set([...ENVIRONMENTS, ...Object.keys(last)])].map((environment) => {
+        const at = last[environment]
+        return [environment, at === undefined ? null : new Date(at)]
+      }),
+    ),
+  }
+}
+
+/** @param within how many landed within so many seconds, each count with all of the shorter times */
+function processingOf(within: Readonly<Record<string, number>>): Processing | null {
+  const all = within['+Inf'] ?? 0
+  if (all === 0) return null
+  const limits = Object.keys(within)
+    .map(Number)
+    .filter(Number.isFinite)
+    .sort((a, b) => a - b)
+  const percentile = (share: number) => {
+    const limit = limits.find((seconds) => (within[seconds] ?? 0) >= share * all)
+    return limit === undefined ? null : limit * 1_000
+  }
+  return { p50Ms: percentile(0.5), p95Ms: percentile(0.95), p99Ms: percentile(0.99) }
+}
+
+const WEEKS = 4
+
+/**
+ * The median time between events in the same hour of the last four weeks, to a minute; null if fewer than two of them
+ * had events.
+ *
+ * @param active the minutes in which an environment had events
+ */
+export function usualGaps(
+  active: readonly { minute: Date; environment: string }[],
+  hour: Date,
+): Record<string, number | null> {
+  return Object.fromEntries(
+    ENVIRONMENTS.map((environment) => {
+      const weeks = Array.from({ length: WEEKS }, (_, index) => {
+        const start = hour.getTime() - (index + 1) * 7 * 86_400_000
+        return active
+          .filter((each) => each.environment === environment)
+          .map(({ minute }) => minute.getTime() - start)
+          .filter((offset) => offset >= 0 && offset < 60 * MINUTE_MS)
+      })
+      if (weeks.filter((minutes) => minutes.length > 0).length < 2) return [environment, null]
+      const gaps = weeks.flatMap((minutes) =>
+        [...minutes, 60 * MINUTE_MS].map((at, index) => at - (minutes[index - 1] ?? 0)),
+      )
+      return [environment, gaps.sort((a, b) => a - b)[Math.floor(gaps.length / 2)] ?? null]
+    }),
+  )
+}

@@ -1,0 +1,5 @@
+export { CAUSES, type Cause, isAlive } from './causes.ts'
+export { describeProcesses, describeState, perMinute, REFUSED } from './describe.ts'
+export type { Figures, Recorded } from './figures.ts'
+export { type AwaitedRefusal, listRefusals } from './refusals.ts'
+export { readState, type State } from './state.ts'

@@ -1,0 +1,210 @@
+import {
+  classifyFailure,
+  compareProcesses,
+  isTooSlow,
+  type MinuteRow,
+  readInboxDepth,
+  readMinutes,
+  readOpenLetters,
+  readOpenRefusals,
+  readSameHours,
+  seenProcesses,
+} from '../../db/index.ts'
+import { errorCode, withDeadline } from '../../runtime/index.ts'
+import type { Stores } from '../stores.ts'
+import { CAUSES, type Cause, type CauseKind, findTexts, isAlive } from './causes.ts'
+import type { Figures, Recorded } from './figures.ts'
+import { flowOf, shownSince, usualGaps } from './flow.ts'
+import { LOST_SHOWN_MS, sumRefusals } from './refusals.ts'
+import { span } from './words.ts'
+
+/** The state of Sluice in words and figures. */
+export type State = {
+  readonly at: Date
+  /** That of the gravest cause. */
+  readonly level: 'ok' | 'warn' | 'fail'
+  readonly sentence: string
+  /** At most three, the gravest first. */
+  readonly causes: readonly Cause[]
+  readonly figures: Figures
+  /** All causes that there are, and since when, for the next state. */
+  readonly since: ReadonlyMap<CauseKind, Date | null>
+}
+
+const MOST_CAUSES = 3
+const POSTGRES_MS = 2_000
+const REDIS_MS = 1_000
+const SHOWN_PROCESSES_MS = 600_000
+const HOUR_MS = 3_600_000
+
+/**
+ * Reads the state. If a store does not answer, it says so. Nothing is counted in a table that grows.
+ *
+ * @param options.before the state that this process read last: it tells since when something is wrong
+ * @param options.redisMs the longest wait for a connection to Redis
+ */
+export async function readState(
+  stores: Pick<Stores, 'db' | 'queue'>,
+  { before, redisMs = REDIS_MS }: { before?: State | undefined; redisMs?: number } = {},
+): Promise<State> {
+  const at = new Date()
+  const [postgres, redis] = await Promise.all([
+    readPostgres(stores, at, before?.figures.recorded ?? undefined),
+    readQueue(stores, redisMs),
+  ])
+  const ages = [postgres.oldestMs, redis.oldestAt === undefined ? null : at.getTime() - redis.oldestAt]
+  const known = ages.filter((age) => age !== null)
+  const figures: Figures = {
+    stores: { postgres: postgres.state, redis: redis.state },
+    waiting: {
+      inbox: postgres.inbox,
+      queue: redis.waiting,
+      oldestMs: known.length > 0 ? Math.max(0, ...known) : null,
+    },
+    recorded: postgres.recorded ?? before?.figures.recorded ?? null,
+  }
+  const { causes, since } = findCauses(figures, at, before)
+  const [first] = causes
+  return {
+    at,
+    level: causes.some(({ level }) => level === 'fail') ? 'fail' : (first?.level ?? 'ok'),
+    sentence: sentenceOf(figures, causes, at),
+    causes: causes.slice(0, MOST_CAUSES),
+    figures,
+    since,
+  }
+}
+
+function findCauses(
+  figures: Figures,
+  at: Date,
+  before: State | undefined,
+): { causes: Cause[]; since: State['since'] } {
+  const texts = findTexts(figures, at)
+  const since = new Map<CauseKind, Date | null>()
+  const causes = (Object.keys(CAUSES) as CauseKind[]).flatMap((kind): Cause[] => {
+    const text = texts[kind]
+    if (text === undefined) return []
+    const began = before ? (before.since.has(kind) ? (before.since.get(kind) ?? null) : at) : null
+    since.set(kind, began)
+    const { level, next, anchor } = CAUSES[kind]
+    return [
+      {
+        kind,
+        level,
+        text: typeof text === 'string' ? text : text(began),
+        since: began,
+        next: { ...next, runbook: `docs/operations.md#${anchor}` },
+      },
+    ]
+  })
+  return { causes, since }
+}
+
+function sentenceOf({ recorded }: Figures, causes: readonly Cause[], at: Date): string {
+  const [first] = causes
+  if (!first) return flowSentence(recorded, at)
+  const isFlowing = 'flows' in CAUSES[first.kind]
+  const refused = causes.find(({ kind }) => kind === 'refused')
+  return [
+    ...(isFlowing ? [flowSentence(recorded, at)] : []),
+    first.text,
+    ...(refused && refused !== first ? [refused.text] : []),
+  ].join(' ')
+}
+
+const RECENT_MS = 600_000
+
+function flowSentence(recorded: Recorded | null, at: Date): string {
+  const times = Object.values(recorded?.flow.lastEvents ?? {}).flatMap((time) => time?.getTime() ?? [])
+  if (times.length === 0) return 'Sluice is ready. No event has come yet.'
+  const age = Math.max(0, at.getTime() - Math.max(...times))
+  if (age < RECENT_MS) return `Events flow. The last one came ${span(age)} ago.`
+  const usual = recorded?.usualGapMs.live
+  const text = usual ? `; usual at this hour: one in ${span(usual)}` : ''
+  return `All is well. The last event came ${span(age)} ago${text}.`
+}
+
+type Postgres = Pick<Figures['waiting'], 'inbox' | 'oldestMs'> & {
+  readonly state: Figures['stores']['postgres']
+  readonly recorded: Recorded | null
+}
+
+async function readPostgres(
+  { db }: Pick<Stores, 'db'>,
+  at: Date,
+  before: Recorded | undefined,
+): Promise<Postgres> {
+  try {
+    return await withDeadline(readRows(db, at, before), POSTGRES_MS, 'reading the state')
+  } catch (error) {
+    const isMissing = /^42(P01|703)$/.test(errorCode(error) ?? '')
+    const isDown = isTooSlow(error) || classifyFailure(error) === 'infrastructure'
+    if (!isMissing && !isDown) throw error
+    const state = isMissing ? 'not_migrated' : 'down'
+    return { state, inbox: null, oldestMs: null, recorded: null }
+  }
+}
+
+async function readRows({ pool }: Stores['db'], at: Date, before: Recorded | undefined): Promise<Postgres> {
+  const usualHour = new Date(Math.floor(at.getTime() / HOUR_MS) * HOUR_MS)
+  const isUsualKnown = before?.usualHour.getTime() === usualHour.getTime()
+  const [depth, minutes, processes, deadLetters, refused, sameHours] = await Promise.all([
+    readInboxDepth(pool),
+    readMinutes(pool, shownSince(at)),
+    seenProcesses(pool, SHOWN_PROCESSES_MS),
+    readOpenLetters(pool),
+    readOpenRefusals(pool, new Date(at.getTime() - LOST_SHOWN_MS)),
+    isUsualKnown ? [] : readSameHours(pool, usualHour),
+  ])
+  const living = processes.filter(isAlive)
+  const ids = new Set(living.map(({ id }) => id))
+  const newest = minutes.filter(
+    ({ minute, process }) => ids.has(process) && at.getTime() - minute.getTime() < 120_000,
+  )
+  return {
+    state: 'up',
+    inbox: depth.waiting,
+    oldestMs: depth.oldestMs,
+    recorded: {
+      asOf: at,
+      flow: flowOf(minutes, at),
+      isRefusing: newest.some(({ counters }) => isRefusing(counters, at)),
+      workers: processes.filter(({ app }) => app === 'worker'),
+      ingests: processes.filter(({ app }) => app === 'ingest'),
+      misfits: compareProcesses(living),
+      unsafe: [...new Set(newest.flatMap(({ counters }) => counters.unsafe))],
+      deadLetters,
+      refusals: sumRefusals(refused, at),
+      usualHour,
+      usualGapMs: isUsualKnown ? before.usualGapMs : usualGaps(sameHours, usualHour),
+    },
+  }
+}
+
+const REFUSING_MS = 20_000
+
+function isRefusing({ lastRefused, last }: MinuteRow['counters'], at: Date): boolean {
+  if (lastRefused === null || lastRefused < at.getTime() - REFUSING_MS) return false
+  return Object.values(last).every((accepted) => accepted < lastRefused)
+}
+
+type Queue = {
+  readonly state: Figures['stores']['redis']
+  readonly waiting: number | null
+  readonly oldestAt?: number | undefined
+}
+
+async function readQueue({ queue }: Pick<Stores, 'queue'>, redisMs: number): Promise<Queue> {
+  if (!queue) return { state: 'not_configured', waiting: null }
+  try {
+    if (!(await queue.ready(redisMs))) return { state: 'down', waiting: null }
+    const [{ waiting, active, delayed, failed }, oldestAt] = await Promise.all([
+      queue.counts(),
+      queue.oldest(),
+    ])
+    return { state: 'up', waiting: waiting + active + delayed + failed, oldestAt }
+  } catch {
+    return { state: 'down', waiting: null }
+  }
+}
