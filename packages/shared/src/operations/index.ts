@@ -62,7 +62,13 @@ export {
   writeEventReceipt,
 } from './find/event-receipt.ts'
 export type { Moment } from './find/event-timeline.ts'
-export { countNewer, type EventsListed, type EventsPage, listEvents } from './find/events-list.ts'
+export {
+  countNewer,
+  type EventsListed,
+  type EventsPage,
+  listEvents,
+  NEWER_COUNTED,
+} from './find/events-list.ts'
 export {
   EVENT_VIEWS,
   type EventsQuery,
