@@ -12,7 +12,7 @@ import type { Now } from '../now.ts'
 import { bars } from '../parts/bars.ts'
 import { causeNotes, refusalTable, saying } from '../parts/saying.ts'
 import { counted } from '../parts/states.ts'
-import { ago, clock, span } from '../parts/time.ts'
+import { ago, span } from '../parts/time.ts'
 
 /** The page; its region is replaced while it is open. */
 export function overviewPage(region: Html): Html {
@@ -129,7 +129,7 @@ function chart({ flow: { perMinute: minutes, lastHour } }: Recorded): Html {
   const label = `Events of each of the last 60 minutes: ${lastHour.accepted} in all, at most ${most} in one`
   const [first] = minutes
   return html`<h2>Events a minute, last hour</h2>
-<div class="card pane">${bars(shown, { label })}<p class="axis soft"><span>${first && clock(first.minute)}</span><span>at most ${most.toLocaleString('en')}</span><span>now</span></p></div>`
+<div class="card pane">${bars(shown, { label })}<p class="axis soft"><span>${first?.minute.toISOString().slice(11, 16)}</span><span>at most ${most.toLocaleString('en')}</span><span>now</span></p></div>`
 }
 
 const REASONS: Readonly<Record<string, string>> = {

@@ -53,6 +53,7 @@ export const CAUSES = {
   redis_down: { level: 'warn', next: LOOK, anchor: 'redis-does-not-answer' },
   refused: {
     level: 'warn',
+    flows: true,
     next: { text: 'Keep the ingests up until then. See which:', link: '/now' },
     anchor: 'events-are-refused',
   },
