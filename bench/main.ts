@@ -1,8 +1,10 @@
 import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { aligned } from '@sluice/shared/runtime'
 import { exitOnInterrupt } from '@sluice/testkit/report'
-import { Command, Option } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { measure } from './measure.ts'
+import { measurePages, type PageFigures } from './measures/pages.ts'
 import { measureReplica, type ReplicaCost } from './measures/replica.ts'
 import { FULL, QUICK } from './plan.ts'
 import { ratiosOf } from './ratios.ts'
@@ -11,7 +13,7 @@ import { createWorld } from './world.ts'
 
 const FULL_REPORT = fileURLToPath(new URL('../docs/reports/performance.md', import.meta.url))
 
-type Options = { quick?: true; replica?: true; json?: true; report?: string }
+type Options = { quick?: true; replica?: true; pages?: number; json?: true; report?: string }
 
 const command = new Command('npm run bench --')
   .description('measure Sluice and its peers, on a Redis and a Postgres that it starts')
@@ -22,13 +24,21 @@ const command = new Command('npm run bench --')
       'only what an answer costs that waits for a replica of Redis 1 ms away, in about a minute',
     ).conflicts('quick'),
   )
+  .addOption(
+    new Option('--pages <events>', 'only the pages of the console, over so many events (10000000)')
+      .argParser(wholeNumber)
+      .conflicts(['quick', 'replica']),
+  )
   .option('--json', 'print { "ratios": { … }, … } instead of tables')
   .option(
     '--report <file>',
     'write a page about the run (without --quick by default docs/reports/performance.md)',
   )
   .addHelpText('after', '\nIt needs Linux with redis-server installed.')
-  .action((options: Options) => (options.replica ? runReplica(options) : runAll(options)))
+  .action((options: Options) => {
+    if (options.pages !== undefined) return runPages(options.pages, options)
+    return options.replica ? runReplica(options) : runAll(options)
+  })
 
 /** A ratio that misses its aim is a finding and no failure: the exit code is 0. */
 async function runAll({ quick, json, report = quick ? undefined : FULL_REPORT }: Options): Promise<void> {
@@ -50,6 +60,30 @@ async function runReplica({ json }: Options): Promise<void> {
   await using world = await createWorld()
   const cost = await measureReplica(world, QUICK.answerRounds)
   console.log(json ? JSON.stringify(cost) : describeReplica(cost))
+}
+
+async function runPages(events: number, { json }: Options): Promise<void> {
+  await using world = await createWorld()
+  const figures = await measurePages(world, events, (line) => console.error(line))
+  console.log(json ? JSON.stringify(figures) : describePages(figures))
+}
+
+function describePages(figures: readonly PageFigures[]): string {
+  return aligned([
+    ['', 'p50 ms', 'p95 ms', 'aim', 'buffers'],
+    ...figures.map(({ name, p50, p95, aim, buffers }) => [
+      name,
+      p50.toFixed(1),
+      p95.toFixed(1),
+      aim === undefined ? '' : `${aim}${p95 > aim ? ' MISSED' : ''}`,
+      String(buffers),
+    ]),
+  ]).join('\n')
+}
+
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError('Give a number of events.')
+  return Number(text)
 }
 
 function describeReplica({ alone, acknowledged }: ReplicaCost): string {

@@ -49,7 +49,11 @@ export async function ensureInstalled(output = 2) {
  * it listens for signals counts as an orderly end.
  */
 export async function runNode(args, { stoppable = false, env = process.env } = {}) {
-  const child = spawn(NODE, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'], env })
+  const child = spawn(NODE, args, {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    // Types are stripped and code is compiled once, also for the processes that it starts.
+    env: { NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/node'), ...env },
+  })
   const endWatch = whenOrphaned(() => child.kill('SIGTERM'))
   const { code, interrupted } = await ended(child).catch((error) =>
     fail(`The pinned Node.js (${NODE}) does not run here (${error.code}): it needs Linux with glibc.`),

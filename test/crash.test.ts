@@ -19,7 +19,7 @@ describe.each(WAYS)('processes that are killed or stopped, by the %s', (way) => 
   }
 
   async function expectExactly(eventIds: ReadonlySet<string>): Promise<void> {
-    await eventually(async () => (await landed()) >= eventIds.size, 45_000)
+    await eventually(async () => (await landed()) >= eventIds.size, 90_000)
     const rows = await world.rows<{ event_id: string; duplicates: number }>(
       'select event_id, duplicates from events',
     )
@@ -47,7 +47,7 @@ describe.each(WAYS)('processes that are killed or stopped, by the %s', (way) => 
     stack.use(await openWorker(world))
 
     await expectExactly(new Set(events.map(({ eventId }) => eventId)))
-  }, 120_000)
+  }, 200_000)
 
   it('an ingest and a worker stopped with SIGTERM under load end with 0, and every event answered 200 lands', async () => {
     const ingest = stack.use(runIngest(world.env))

@@ -87,6 +87,11 @@ export function printTable(rows: readonly Record<string, unknown>[]): void {
     )
 }
 
+/** For example 1,204. */
+export function grouped(count: number): string {
+  return count.toLocaleString('en')
+}
+
 function textOf(value: unknown): string {
   if (value === null || value === undefined) return '-'
   if (value instanceof Date) return value.toISOString()

@@ -7,10 +7,13 @@ import { hashCommand } from './commands/hash.ts'
 import { journeyCommand } from './commands/journey.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { nowCommand } from './commands/now.ts'
+import { operationsCommand } from './commands/operations.ts'
 import { relandCommand } from './commands/reland.ts'
 import { retentionCommand } from './commands/retention.ts'
+import { searchCommand } from './commands/search.ts'
 import { simulateCommand } from './commands/simulate.ts'
 import { startCommand } from './commands/start.ts'
+import { tailCommand } from './commands/tail.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { complain } from './output.ts'
 
@@ -29,9 +32,12 @@ export function createProgram(): Command {
     .addCommand(migrateCommand())
     .addCommand(doctorCommand())
     .addCommand(nowCommand())
+    .addCommand(searchCommand())
+    .addCommand(tailCommand())
     .addCommand(eventCommand())
     .addCommand(journeyCommand())
     .addCommand(deadCommand())
+    .addCommand(operationsCommand())
     .addCommand(relandCommand())
     .addCommand(retentionCommand())
     .addCommand(eraseCommand())

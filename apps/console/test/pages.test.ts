@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { startOperation } from '@sluice/shared/operations'
 import { type Browser, type Page, screenshot, startBrowser } from '@sluice/testkit/browser'
 import { type OpenedConsole, openConsole } from '@sluice/testkit/console'
+import { bury } from '@sluice/testkit/dead-letter'
+import { finishedJourney } from '@sluice/testkit/event'
 import { program } from '@sluice/testkit/programs'
 import { createWorld, type World } from '@sluice/testkit/world'
 import { HtmlValidate } from 'html-validate'
@@ -17,6 +20,13 @@ const GRAVE = `axe.run().then(({ violations }) => violations
 const PAGES: readonly (readonly [name: string, path: string])[] = [
   ['overview', '/'],
   ['now', '/now'],
+  ['dead-letter-groups', '/dead-letters'],
+  ['dead-letters', '/dead-letters?view=list'],
+  ['dead-letter', '/dead-letters/1'],
+  ['dead-letter-act', '/dead-letters/act?kind=replay&reason=rejected_by_database'],
+  ['operations', '/operations'],
+  ['operation', '/operations/1'],
+  ['audit', '/audit'],
 ]
 
 const validator = new HtmlValidate({
@@ -24,6 +34,8 @@ const validator = new HtmlValidate({
   elements: ['html5', { 'sluice-ago': { phrasing: true }, 'sluice-until': { phrasing: true } }],
   rules: {
     'no-unknown-attributes': 'off',
+    // A list of checkboxes, and a filter that names several letters.
+    'form-dup-name': ['error', { shared: ['radio', 'button', 'submit', 'checkbox', 'hidden'] }],
   },
 })
 
@@ -37,6 +49,7 @@ describe.skipIf(!chromium)('the pages in a browser', () => {
   beforeAll(async () => {
     world = stack.use(await createWorld('inbox'))
     console = stack.use(await openConsole(world))
+    await makeDeadLetters(world)
     browser = stack.use(await startBrowser(chromium as string))
     for (const colorScheme of ['light', 'dark'] as const) {
       for (const width of [1440, 390]) {
@@ -75,3 +88,32 @@ describe.skipIf(!chromium)('the pages in a browser', () => {
     await page.context().close()
   })
 })
+
+/** Letters of three groups, and an operation on one of them that has failed in part. */
+async function makeDeadLetters(world: World): Promise<void> {
+  const bodies = (count: number, fields = {}) =>
+    Array.from({ length: count }, () => finishedJourney(fields).bytes)
+  await bury(world, bodies(41), { message: 'numeric field overflow', code: '22003' })
+  await bury(world, bodies(9), {
+    reason: 'conflict',
+    message: 'Another body is stored under the same event id.',
+  })
+  await bury(world, bodies(2), {
+    reason: 'worker_crashed',
+    environment: 'sandbox',
+    message: 'Its worker died.',
+  })
+  const [row] = await world.rows<{ fingerprint: string }>('select fingerprint from dead_letters where id = 1')
+  await startOperation(world.db, {
+    kind: 'replay',
+    filter: { fingerprint: row?.fingerprint },
+    expected: 41,
+    sample: 5,
+    rate: 50,
+    stopAfter: 10,
+    reason: 'raised the column limit',
+    actor: 'olivia',
+  })
+  await world.rows(`update operations set state = 'waiting_for_go', taken = 5, landed = 3, failed = 2`)
+  await world.rows('update dead_letters set operation_id = 1 where id <= 2')
+}

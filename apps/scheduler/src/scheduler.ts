@@ -8,6 +8,7 @@ import { failedJobs } from './duties/failed-jobs.ts'
 import { lostJobs } from './duties/lost-jobs.ts'
 import { oldJobs } from './duties/old-jobs.ts'
 import { oldRecords } from './duties/old-records.ts'
+import { operations } from './duties/operations.ts'
 import { partitions } from './duties/partitions.ts'
 import { redeliveries } from './duties/redeliveries.ts'
 import { refusals } from './duties/refusals.ts'
@@ -18,7 +19,7 @@ import type { Duty } from './duty.ts'
 const CONNECT_LIMIT_MS = 1_000
 
 const NEVER = new AbortController().signal
-const DUTIES = [crashes, refusals, oldRecords]
+const DUTIES = [crashes, refusals, oldRecords, operations]
 const QUEUE_DUTIES = [redeliveries, failedJobs, lostJobs, completedBodies, oldJobs]
 
 /**

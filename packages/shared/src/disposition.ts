@@ -33,12 +33,14 @@ export type Failure = 'infrastructure' | 'passing' | 'event' | 'unknown'
  * - `attempts_exhausted`: failed too often for a reason that is neither of these
  * - `worker_crashed`: its worker died with it too often
  */
-export type DeadLetterReason =
-  | 'unreadable'
-  | 'rejected_by_database'
-  | 'conflict'
-  | 'attempts_exhausted'
-  | 'worker_crashed'
+export const DEAD_LETTER_REASONS = [
+  'unreadable',
+  'rejected_by_database',
+  'conflict',
+  'attempts_exhausted',
+  'worker_crashed',
+] as const
+export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number]
 
 /** How an event failed when it was tried alone. */
 export type FailedEvent = {

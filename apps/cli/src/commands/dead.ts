@@ -1,33 +1,65 @@
 import { decodeBody } from '@sluice/shared/idwise'
 import {
-  type ActResult,
-  actOnDeadLetters,
+  countDeadLetters,
   DEAD_LETTER_STATES,
-  type DeadLetterActName,
   type DeadLetterState,
+  findGroups,
   getDeadLetter,
   listDeadLetters,
 } from '@sluice/shared/operations'
 import { UserError } from '@sluice/shared/runtime'
 import { Command, Option } from 'commander'
-import { personName, wholeNumber, wholeNumberAboveZero } from '../arguments.ts'
-import { print, printBody, printFields, printJson, printTable } from '../output.ts'
+import { wholeNumber, wholeNumberAboveZero } from '../arguments.ts'
+import { grouped, print, printBody, printFields, printJson, printTable } from '../output.ts'
 import { withStores } from '../stores.ts'
-import { whoIsThis } from '../who.ts'
+import { actCommand } from './dead-acts.ts'
+import { addFilterOptions, type FilterOptions, filterOf } from './dead-filter.ts'
+import { describePast } from './operations.ts'
 
 export function deadCommand(): Command {
   return new Command('dead')
-    .description('list, show, replay or discard the events that could not be landed')
+    .description('group, list, show, replay or discard the events that could not be landed')
+    .addCommand(groupsCommand())
     .addCommand(listCommand())
     .addCommand(showCommand())
     .addCommand(actCommand('replay', 'send dead letters through landing again'))
     .addCommand(actCommand('discard', 'end dead letters without landing them; they can still be found'))
+    .addCommand(actCommand('undo', 'open discarded dead letters again'))
 }
 
-type ListOptions = { state: DeadLetterState | 'all'; limit: number; before?: number; json?: true }
+function groupsCommand(): Command {
+  return new Command('groups')
+    .description('group the open dead letters by what they failed with, the largest group first')
+    .option('--limit <n>', 'at most so many', wholeNumberAboveZero, 20)
+    .option('--json', 'print JSON')
+    .action(async ({ limit, json }: { limit: number; json?: true }) => {
+      const found = await withStores(({ db }) => findGroups(db, limit))
+      if (json) return printJson(found)
+      if (found.groups.length === 0) return print('No dead letters are open.')
+      const atLeast = found.isAtLeast ? 'at least ' : ''
+      print(`${atLeast}${grouped(found.letters)} open dead letters in ${grouped(found.total)} groups`)
+      for (const { fingerprint, count, journeys, firstFailedAt, lastFailedAt, ...group } of found.groups) {
+        const { reason, errorMessage, event } = group.example
+        print()
+        print(`${fingerprint}  ${grouped(count)} letters of ${grouped(journeys)} journeys · ${reason}`)
+        print(`  ${event ?? '(no event name)'}: ${errorMessage.slice(0, 200)}`)
+        print(`  failed from ${firstFailedAt.toISOString()} to ${lastFailedAt.toISOString()}`)
+        for (const operation of group.past) print(`  ${describePast(operation)}`)
+        if (group.runbook) print(`  ${group.runbook}`)
+        print(`  sluice dead replay --group ${fingerprint}`)
+      }
+    })
+}
+
+type ListOptions = FilterOptions & {
+  state: DeadLetterState | 'all'
+  limit: number
+  before?: number
+  json?: true
+}
 
 function listCommand(): Command {
-  return new Command('list')
+  const command = new Command('list')
     .description('list dead letters, newest first')
     .addOption(
       new Option('--state <state>', 'only those in this state')
@@ -37,27 +69,33 @@ function listCommand(): Command {
     .option('--limit <n>', 'at most so many', wholeNumberAboveZero, 50)
     .option('--before <id>', 'only those older than this one, for the next page', wholeNumber)
     .option('--json', 'print JSON')
-    .action(async ({ state, limit, before, json }: ListOptions) => {
-      const which = { state: state === 'all' ? undefined : state, limit, before }
-      const letters = await withStores(({ db }) => listDeadLetters(db, which))
-      if (json) return printJson(letters)
-      if (letters.length === 0)
-        return print(state === 'all' ? 'No dead letters.' : `No dead letters are ${state}.`)
-      printTable(
-        letters.map((letter) => ({
-          id: letter.id,
-          state: letter.state,
-          reason: letter.reason,
-          environment: letter.environment,
-          event: letter.event,
-          eventId: letter.eventId,
-          journeyId: letter.journeyId,
-          attempts: letter.attempts,
-          lastFailedAt: letter.lastFailedAt,
-          error: letter.errorMessage.slice(0, 80),
-        })),
-      )
-    })
+  return addFilterOptions(command).action(async ({ state, limit, before, json, ...options }: ListOptions) => {
+    const which = { state: state === 'all' ? undefined : state, filter: filterOf(options) }
+    const [letters, total] = await withStores(({ db }) =>
+      Promise.all([listDeadLetters(db, { ...which, limit, before }), countDeadLetters(db, which)]),
+    )
+    if (json) return printJson(letters)
+    if (letters.length === 0) {
+      const such = Object.keys(which.filter).length > 0 ? 'such dead letters' : 'dead letters'
+      return print(state === 'all' ? `No ${such}.` : `No ${such} are ${state}.`)
+    }
+    printTable(
+      letters.map((letter) => ({
+        id: letter.id,
+        state: letter.state,
+        reason: letter.reason,
+        environment: letter.environment,
+        event: letter.event,
+        eventId: letter.eventId,
+        journeyId: letter.journeyId,
+        attempts: letter.attempts,
+        lastFailedAt: letter.lastFailedAt,
+        error: letter.errorMessage.slice(0, 80),
+      })),
+    )
+    const atLeast = total.isAtLeast ? 'at least ' : ''
+    print(`${grouped(letters.length)} of ${atLeast}${grouped(total.count)}`)
+  })
 }
 
 function showCommand(): Command {
@@ -73,45 +111,4 @@ function showCommand(): Command {
       printFields({ ...fields, bytes: raw.length })
       printBody(decodeBody(raw) ?? raw)
     })
-}
-
-type ActOptions = { reason?: string; actor?: string; json?: true }
-
-function actCommand(name: DeadLetterActName, description: string): Command {
-  return new Command(name)
-    .description(description)
-    .argument('<ids...>', 'their numbers', (text: string, before: number[] = []) => [
-      ...before,
-      wholeNumber(text),
-    ])
-    .option('--reason <text>', 'why, for the record')
-    .option('--actor <name>', 'who, for the record (default: the user that runs this)', personName)
-    .option('--json', 'print JSON')
-    .action(async (ids: number[], { reason, actor = whoIsThis(), json }: ActOptions) => {
-      await withStores(async ({ db }) => {
-        const results = []
-        for await (const result of actOnDeadLetters(db, name, { ids, actor, reason })) {
-          results.push(result)
-          if (result.kind !== 'done') process.exitCode = 1
-          if (!json) print(describeResult(name, result))
-        }
-        if (json) printJson(results)
-      })
-    })
-}
-
-function describeResult(act: DeadLetterActName, result: ActResult): string {
-  const { id } = result
-  switch (result.kind) {
-    case 'done':
-      return act === 'replay'
-        ? `${id}: on its way; \`sluice dead show ${id}\` shows how it ended.`
-        : `${id}: discarded.`
-    case 'not_open':
-      return `${id}: is ${result.state} already; nothing was done.`
-    case 'not_found':
-      return `${id}: there is no such dead letter.`
-    default:
-      return result satisfies never
-  }
 }

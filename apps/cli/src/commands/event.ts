@@ -1,11 +1,14 @@
+import { readFile } from 'node:fs/promises'
 import { decodeBody } from '@sluice/shared/idwise'
 import {
   type Backlog,
+  checkEventReceipt,
   type DeadLetter,
   type GoneEvent,
   lookUpEvent,
   type StoredEvent,
 } from '@sluice/shared/operations'
+import { describeError, UserError } from '@sluice/shared/runtime'
 import { Command } from 'commander'
 import { print, printBody, printFields, printJson } from '../output.ts'
 import { withStores } from '../stores.ts'
@@ -13,9 +16,14 @@ import { withStores } from '../stores.ts'
 export function eventCommand(): Command {
   return new Command('event')
     .description('show what became of one event')
-    .argument('<id>', "IDWise's event id, or the id in the answer of the ingest")
+    .argument('[id]', "IDWise's event id, or the id in the answer of the ingest")
+    .option('--receipt <file>', 'check a receipt that the console wrote: needs no database, and no id')
     .option('--json', 'print JSON, with the raw bytes as base64')
-    .action(async (id: string, { json }: { json?: true }) => {
+    .action(async (id: string | undefined, { receipt, json }: { receipt?: string; json?: true }) => {
+      if ((id === undefined) === (receipt === undefined))
+        throw new UserError('Name an event, or a receipt with --receipt.')
+      if (receipt !== undefined) return checkReceipt(receipt, json)
+      if (id === undefined) return
       const found = await withStores((stores) => lookUpEvent(stores, id))
       if (found.waiting) process.exitCode = 1
       if (json) return printJson(found)
@@ -24,6 +32,21 @@ export function eventCommand(): Command {
       for (const letter of found.deadLetters) printLetter(letter)
       if (found.waiting) print(describeMissing(id, found.waiting))
     })
+}
+
+async function checkReceipt(file: string, json?: true): Promise<void> {
+  const text = await readFile(file, 'utf8').catch((error) => {
+    throw new UserError(`The file ${file} cannot be read (${describeError(error).message}).`)
+  })
+  const check = checkEventReceipt(text)
+  if (check.kind === 'wrong') process.exitCode = 1
+  if (json) return printJson(check)
+  if (check.kind === 'wrong') for (const line of check.words) print(line)
+  else {
+    const { bytes: _, ...fields } = check.receipt
+    print(`The receipt agrees with itself: ${check.event ?? '(no event name)'}, ${check.bytes} bytes.`)
+    printFields(fields)
+  }
 }
 
 function describeMissing(id: string, { inbox, queue }: Backlog): string {

@@ -1,6 +1,6 @@
 import { type JourneyWithTimeline, lookUpJourneys, rebuildJourneys } from '@sluice/shared/operations'
 import { Command } from 'commander'
-import { complain, print, printFields, printJson, printProgress } from '../output.ts'
+import { complain, grouped, print, printFields, printJson, printProgress } from '../output.ts'
 import { withStores } from '../stores.ts'
 
 export function journeyCommand(): Command {
@@ -64,8 +64,4 @@ function printJourney({ journey, timeline, total, dropped }: JourneyWithTimeline
     print(`      sluice event ${event.eventId ?? event.eventKey}`)
   }
   print()
-}
-
-function grouped(count: number): string {
-  return count.toLocaleString('en')
 }

@@ -9,6 +9,8 @@ export type Enclosed = {
   readonly eventKey: Buffer
   /** The body's bytes. */
   readonly raw: Buffer
+  /** When it was received, by the ingest's clock. */
+  readonly receivedAt: Date
 }
 
 /** @returns undefined if the text is no envelope of a version that this build knows */
@@ -23,5 +25,5 @@ export function readEnclosed(envelope: string): Enclosed | undefined {
     eventId === null
       ? anonymousEventKey(environment, sha256(raw), at)
       : eventKey(environment, { ...event, eventId })
-  return { environment, event, eventKey: key, raw }
+  return { environment, event, eventKey: key, raw, receivedAt: new Date(at) }
 }

@@ -1,5 +1,6 @@
 import { byteaArray, textArray, uuidArray } from './array.ts'
 import { tablesOutOfSight } from './detach.ts'
+import { eraseMentions } from './erase-mentions.ts'
 import {
   namesOf,
   OF_WANTED_BY_NAME,
@@ -64,6 +65,11 @@ export async function eraseRows(connection: Connection, wanted: Wanted): Promise
   await remove('inbox', 'inbox where job_id = any($1::text[])', [textArray(inbox.map(({ jobId }) => jobId))])
   for (const table of ['lost_journeys', 'journeys']) {
     await remove(table, `${table} j ${OF_WANTED}`, columnsOf(wanted.journeys))
+  }
+  for (const [table, count] of await eraseMentions(connection, wanted)) {
+    if (count === 0) continue
+    tables.add(table)
+    counts[table] = count
   }
   return { counts, tombstones: (marked.rowCount ?? 0) + kept, tables: [...tables] }
 }

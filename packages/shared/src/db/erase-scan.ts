@@ -1,3 +1,4 @@
+import { ENVIRONMENTS } from '../envelope.ts'
 import { readEnclosed } from './enclosed.ts'
 import type { Erased } from './erased.ts'
 import type { Connection } from './pool.ts'
@@ -31,6 +32,11 @@ const TABLES: Readonly<Record<string, string>> = {
       encode(event_key, 'hex') as at from refusals where event_key > decode($1, 'hex') order by event_key`,
   inbox: `select null as environment, null as "journeyId", null as "referenceNo", envelope, job_id as at from inbox
     where job_id > $1 order by job_id`,
+  operations: `select env as environment, filter->>'journeyId' as "journeyId", filter->>'referenceNo' as "referenceNo",
+      lpad(id::text, 20, '0') || env as at
+    from operations, unnest(case when filter ? 'environment' then array[filter->>'environment']
+      else '{${ENVIRONMENTS.join()}}'::text[] end) as env
+    where filter ?| '{journeyId,referenceNo}' and lpad(id::text, 20, '0') || env > $1 order by at`,
 }
 
 /**

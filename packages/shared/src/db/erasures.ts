@@ -2,6 +2,7 @@ import { asc } from 'drizzle-orm'
 import { pause } from '../runtime/every.ts'
 import { createSubjectHash, type Subject, textOf } from './erased.ts'
 import { FENCE_HOLDERS, REQUEST_ERASURE } from './erasure-fence.ts'
+import { recordAction } from './operator-actions.ts'
 import type { Connection, Db } from './pool.ts'
 import { type ErasureProgress, erasures } from './schema.ts'
 
@@ -48,7 +49,14 @@ export async function requestErasure(db: Db, { kind, subjects, actor, reason }: 
       'insert into erasures (kind, subjects, actor, reason) values ($1, $2, $3, $4) returning n::float8 as n',
       [kind, hashes, actor, reason],
     )
-    return rows[0]?.n as number
+    const n = rows[0]?.n as number
+    await recordAction(connection, {
+      actor,
+      action: 'erase',
+      target: `erasure ${n}`,
+      reason: reason ?? undefined,
+    })
+    return n
   })
   await db.pool.query(REQUEST_ERASURE)
   return erasure

@@ -1,11 +1,9 @@
 import { and, desc, eq, isNull, or, sql } from 'drizzle-orm'
-import { ENVIRONMENTS } from '../envelope.ts'
-import { KNOWN_NAMES } from '../idwise/event.ts'
-import { eventKey } from '../idwise/identity.ts'
 import type { DeadLetter } from './dead-letter-queries.ts'
 import { keyStart, OF_KEY } from './event-keys.ts'
 import type { Db } from './pool.ts'
 import { deadLetters, events } from './schema.ts'
+import { keysOfId, readEnvironments } from './search-events.ts'
 
 export type StoredEvent = typeof events.$inferSelect
 
@@ -34,7 +32,7 @@ const MOST = 100
  */
 export async function findEvent(db: Db, id: string): Promise<EventsFound> {
   const hex = /^[0-9a-f]{64}$/i.test(id) ? Buffer.from(id, 'hex') : undefined
-  const places = await findPlaces(db, [...(await keysOf(db, id)), ...(hex ? [hex] : [])])
+  const places = await findPlaces(db, [...keysOfId(id, await readEnvironments(db)), ...(hex ? [hex] : [])])
   const known = places.flatMap(({ key, at, n, because }) =>
     because
       ? []
@@ -76,21 +74,6 @@ export async function findEvent(db: Db, id: string): Promise<EventsFound> {
       because ? [{ eventKey: key.toString('hex', 0, 16), landedAt, because }] : [],
     ),
   }
-}
-
-/** The keys that an event of this id has under each known name and in each environment. */
-async function keysOf({ pool }: Db, eventId: string): Promise<Buffer[]> {
-  // Steps from one environment to the next through the primary key.
-  const { rows } = await pool.query<{ name: string }>(`with recursive known as (
-    (select environment as name from journeys order by environment limit 1)
-    union all
-    select (select environment from journeys where environment > known.name order by environment limit 1)
-    from known where known.name is not null)
-    select name from known where name is not null`)
-  const environments = new Set<string>([...ENVIRONMENTS, ...rows.map(({ name }) => name)])
-  return [...environments].flatMap((environment) =>
-    KNOWN_NAMES.map((normalisedEvent) => eventKey(environment, { normalisedEvent, eventId })),
-  )
 }
 
 type FoundPlace = {

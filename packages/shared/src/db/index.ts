@@ -8,11 +8,18 @@ export {
   type DeadLetterState,
   discardDeadLetter,
   replayDeadLetter,
+  undoDiscard,
 } from './dead-letter-acts.ts'
+export { groupDeadLetters, type LetterGroup, type LetterGroups } from './dead-letter-groups.ts'
 export {
+  countDeadLetters,
   type DeadLetter,
+  type DeadLetterSummary,
   getDeadLetter,
+  type LetterCount,
+  type LetterSet,
   listDeadLetters,
+  measureDeadLetters,
 } from './dead-letter-queries.ts'
 export { letterOf, writeDeadLetters } from './dead-letters.ts'
 export { type Amount, type OpenLetters, readInboxDepth, readOpenLetters } from './depth.ts'
@@ -54,8 +61,27 @@ export {
   requestAgain,
   requestErasure,
 } from './erasures.ts'
+export {
+  type LetterAct,
+  readEvent,
+  readLetterActs,
+  readLettersOf,
+  readPreviousEvent,
+  readRefusal,
+  type WholeEvent,
+} from './event-page.ts'
 export { findEvent, type GoneEvent, type StoredEvent } from './event-queries.ts'
 export type { Job } from './event-row.ts'
+export {
+  type EventFilters,
+  type EventPlace,
+  type EventSource,
+  type EventsRead,
+  type PlacedEvent,
+  readClock,
+  readEventsPage,
+  SLICE,
+} from './events-page.ts'
 export { classifyFailure, isFullOfNotifications, isTooSlow, isWithoutPartition } from './failure.ts'
 export { databaseUrl, placeOf } from './hosts.ts'
 export {
@@ -70,6 +96,15 @@ export {
 export { countCrashes, dropClaim, noteClaim } from './inbox-claims.ts'
 export { insertInbox, notifyInbox, relandInbox } from './inbox-insert.ts'
 export { listenInbox } from './inbox-listener.ts'
+export { findInboxRows, sampleInbox, type WaitingRow } from './inbox-sample.ts'
+export {
+  readJourney,
+  readJourneysBeside,
+  readLettersOfJourney,
+  readRefusalsOfJourney,
+  readUsualGap,
+  type UsualGap,
+} from './journey-page.ts'
 export {
   findJourneys,
   type JourneyStory,
@@ -80,12 +115,39 @@ export {
 } from './journey-queries.ts'
 export { type JourneyName, nameOf } from './journey-rows.ts'
 export type { JourneyChange } from './journeys.ts'
+export { toJsonb } from './jsonb.ts'
 export { type LandingOutcome, type LandOptions, landJobs } from './landing.ts'
 export { withLease } from './lease.ts'
+export { isEmptyFilter, type LetterFilter, letterFilter } from './letter-filter.ts'
+export { type JourneyEffect, type LetterTrial, type Preview, previewLetters } from './letter-preview.ts'
+export { type LetterView, readLettersPage } from './letters-page.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export { recordMinutes } from './minute-recorder.ts'
 export { type MinuteRow, readMinutes, readSameHours } from './minutes.ts'
-export { recordAction } from './operator-actions.ts'
+export {
+  ACTED_ON,
+  findSameOperation,
+  insertOperation,
+  listOperations,
+  lockStarts,
+  OPERATION_KINDS,
+  type Operation,
+  type OperationKind,
+  operationsOn,
+  readOperation,
+  STEERING_NAMES,
+  type SteeringName,
+  type SteeringOutcome,
+  steeringOf,
+  steerOperation,
+} from './operation-rows.ts'
+export { nextStepMs, stepOperation } from './operation-steps.ts'
+export {
+  type ActionFilter,
+  listActions,
+  type RecordedAction,
+  recordAction,
+} from './operator-actions.ts'
 export { contentOf, readLines } from './partition-rows.ts'
 export {
   ensurePartitions,
@@ -136,3 +198,23 @@ export {
   type Terms,
 } from './retention-state.ts'
 export type { ErasureProgress } from './schema.ts'
+export {
+  type EventSummary,
+  findByKeys,
+  findByNames,
+  findKeyStarts,
+  keysOfId,
+  type Of,
+  readEnvironments,
+} from './search-events.ts'
+export {
+  findJourneysOf,
+  findLetters,
+  findNeighbours,
+  findReferenceStarts,
+  findRefused,
+  type JourneySummary,
+  type LetterSummary,
+  type Neighbour,
+  type RefusedEvent,
+} from './search-others.ts'

@@ -126,6 +126,20 @@ export async function lockJourneys(
   return rows
 }
 
+/** Reads rows without a lock. @returns in order; undefined where there is none */
+export async function readJourneys(
+  connection: Connection,
+  names: readonly JourneyName[],
+): Promise<(Journey | undefined)[]> {
+  const { rows } = await connection.query<{ n: number } & JourneyRow>(
+    `select n::int, row.* from ${WANTED}, lateral (${ROW}) as row`,
+    columnsOf(names),
+  )
+  const found: (Journey | undefined)[] = names.map(() => undefined)
+  for (const { n, digest: _digest, place: _place, ...journey } of rows) found[n - 1] = journey
+  return found
+}
+
 /** Updates rows that the transaction has locked. */
 export async function updateJourneys(
   connection: Connection,

@@ -2,8 +2,8 @@ import { coalesce } from '../journey/coalesce.ts'
 import { readDigest, writeDigest } from '../journey/digest.ts'
 import type { JourneyEvent } from '../journey/event.ts'
 import { foldCoalesced, type Journey } from '../journey/fold.ts'
-import { textArray } from './array.ts'
-import { keyStart, OF_KEY } from './event-keys.ts'
+import { byteaArray, textArray, uuidArray } from './array.ts'
+import { OF_KEY } from './event-keys.ts'
 import { readEvents } from './journey-events.ts'
 import {
   findJourneyRows,
@@ -143,21 +143,29 @@ export async function foldTouched(
   return changes.map(({ name, changed }) => ({ ...name, changed }))
 }
 
-/** Folds the journey of an event, if it has one. That of an event that is gone is known from its conflicts. */
+/** Folds the journey of an event, if it has one. */
 export async function foldJourneyOf(
   connection: Connection,
   eventKey: Buffer | null,
   options: FoldOptions = {},
 ): Promise<void> {
-  if (eventKey === null) return
+  if (eventKey !== null) await foldJourneys(connection, await journeysOfKeys(connection, [eventKey]), options)
+}
+
+/** The journeys of events, each once. That of an event that is gone is known from its conflicts. */
+export async function journeysOfKeys(
+  connection: Connection,
+  eventKeys: readonly Buffer[],
+): Promise<JourneyName[]> {
   const { rows } = await connection.query<JourneyName>(
-    `select e.environment, e.journey_id as "journeyId" from event_keys k join events e on ${OF_KEY}
-      where k.key = $1 and e.event_key = $2 and e.journey_id is not null
+    `select e.environment, e.journey_id as "journeyId" from unnest($1::uuid[], $2::bytea[]) as wanted(key, event_key)
+      join event_keys k on k.key = wanted.key cross join lateral (select * from events e
+        where ${OF_KEY} and e.event_key = wanted.event_key and e.journey_id is not null offset 0) as e
     union select j.environment, j.journey_id from dead_letters d join journeys j using (environment, journey_id)
-      where d.event_key = $2 and d.reason = 'conflict' and j.base is not null`,
-    [keyStart(eventKey), eventKey],
+      where d.event_key = any($2::bytea[]) and d.reason = 'conflict' and j.base is not null`,
+    [uuidArray(eventKeys), byteaArray(eventKeys)],
   )
-  await foldJourneys(connection, rows, options)
+  return rows
 }
 
 type Change = JourneyState & { readonly of: Touched; readonly changed: readonly (keyof Journey)[] }

@@ -254,7 +254,9 @@ export const deadLetters = pgTable(
   (table) => [
     index('dead_letters_by_state').on(table.state, table.id),
     index('dead_letters_by_group').on(table.state, table.fingerprint, table.lastFailedAt),
-    index('dead_letters_by_operation').on(table.operationId).where(sql`operation_id is not null`),
+    index('dead_letters_by_operation')
+      .on(table.operationId, table.state)
+      .where(sql`operation_id is not null`),
     index('dead_letters_by_event_key').on(table.eventKey),
     // For the fold of a journey.
     index('dead_letters_conflicts').on(table.eventKey).where(sql.raw(OPEN_CONFLICT)),
@@ -373,10 +375,11 @@ export const refusals = pgTable(
 
 /**
  * Replays and discards of many dead letters, which the scheduler carries out piece by piece. Which letters it is about
- * is fixed when it is made: those that are open, match the filter, and have an id up to `max_id`.
+ * is fixed when it is made: those that are open, match the filter, have an id up to `max_id`, and have not failed since.
+ * An undo is about discarded ones.
  *
  * State: `sampling` → `waiting_for_go` (only with a sample) → `running` ⇄ `paused` → `done`; from each of these
- * → `cancelled` by a person, → `stopped` by `stop_after` failures.
+ * → `cancelled` by a person, → `stopped` by `stop_after` failures. It has ended when none of its letters is under way.
  */
 export const operations = pgTable(
   'operations',
@@ -402,12 +405,15 @@ export const operations = pgTable(
     state: text('state').notNull(),
     /** Letters up to this id have been acted on. */
     lastId: bigint('last_id', { mode: 'number' }).notNull().default(0),
-    /** How many letters it has acted on, and how many another act had reached before. */
+    /** How many letters it has acted on, and, once it is done, how many another act had reached before. */
     taken: integer('taken').notNull().default(0),
     skipped: integer('skipped').notNull().default(0),
     /** How many of them have landed, and how many have failed again, as last counted. */
     landed: integer('landed').notNull().default(0),
     failed: integer('failed').notNull().default(0),
+    countedAt: time('counted_at').notNull().defaultNow(),
+    /** When a scheduler looks at it next: it keeps the rate. */
+    dueAt: time('due_at').notNull().defaultNow(),
     createdAt: time('created_at').notNull().defaultNow(),
     endedAt: time('ended_at'),
   },
@@ -427,6 +433,11 @@ export const operatorActions = pgTable(
     /** For example `dead_letter 42`. */
     target: text('target').notNull(),
     reason: text('reason'),
+    /** The operation that acted on this letter for the person; null if the person did it. */
+    operationId: bigint('operation_id', { mode: 'number' }),
   },
-  (table) => [index('operator_actions_by_target').on(table.target, table.id)],
+  (table) => [
+    index('operator_actions_by_target').on(table.target, table.id),
+    index('operator_actions_of_persons').on(table.id).where(sql`operation_id is null`),
+  ],
 )

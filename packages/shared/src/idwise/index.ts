@@ -1,8 +1,12 @@
-export { decodeBody } from './decode.ts'
+export { decodeBody, textOf } from './decode.ts'
 export {
+  EVENT_KINDS,
   parseEvent,
   parseNames,
   storedId,
 } from './event.ts'
-export { identify, sha256 } from './identity.ts'
+export { type ExactJson, parseExact, writeExact } from './exact-json.ts'
+export { eventKey, identify, sha256 } from './identity.ts'
+export { type JsonChange, jsonChanges } from './json-changes.ts'
+export { type NamedInText, namesIn } from './names.ts'
 export { nextTries, REDELIVERY_SPAN_MS } from './schedule.ts'

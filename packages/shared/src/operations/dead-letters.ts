@@ -4,9 +4,10 @@ import {
   type DeadLetterAct,
   discardDeadLetter,
   replayDeadLetter,
+  undoDiscard,
 } from '../db/index.ts'
 
-const ACTS = { replay: replayDeadLetter, discard: discardDeadLetter }
+const ACTS = { replay: replayDeadLetter, discard: discardDeadLetter, undo: undoDiscard }
 
 export type DeadLetterActName = keyof typeof ACTS
 export type ActResult = { readonly id: number } & ActOutcome

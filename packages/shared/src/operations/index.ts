@@ -1,16 +1,33 @@
 export {
   acceptTerms,
+  countDeadLetters,
   DEAD_LETTER_STATES,
   type DeadLetter,
   type DeadLetterState,
+  type DeadLetterSummary,
   describeTerms,
   ensurePartitions,
   type GoneEvent,
   getDeadLetter,
+  type LetterCount,
+  type LetterFilter,
+  letterFilter,
+  listActions,
   listDeadLetters,
+  listOperations,
   migrateSchema,
+  type Operation,
+  type OperationKind,
+  type Preview,
+  previewLetters,
+  type RecordedAction,
+  readOperation,
   rebuildJourneys,
+  STEERING_NAMES,
+  type SteeringName,
   type StoredEvent,
+  steeringOf,
+  steerOperation,
 } from '../db/index.ts'
 export { listArchives, readArchive, removeUnfinished, rewriteArchive } from './archive-files.ts'
 export { auditOnceLanded } from './audit.ts'
@@ -31,7 +48,53 @@ export {
   writeReceiptFile,
 } from './erasure/index.ts'
 export { lookUpEvent } from './events.ts'
+export {
+  type EventBody,
+  type EventPage,
+  type EventPageRead,
+  type PreviousEvent,
+  readEventPage,
+} from './find/event-page.ts'
+export {
+  checkEventReceipt,
+  type EventReceipt,
+  type ReceiptCheck,
+  writeEventReceipt,
+} from './find/event-receipt.ts'
+export type { Moment } from './find/event-timeline.ts'
+export {
+  countNewer,
+  type EventsListed,
+  type EventsPage,
+  listEvents,
+  NEWER_COUNTED,
+} from './find/events-list.ts'
+export {
+  EVENT_VIEWS,
+  type EventsQuery,
+  type EventView,
+  eventsQuery,
+  writeEventsQuery,
+} from './find/events-query.ts'
+export { type Place, placeOf, type SearchHit, type SearchStatus } from './find/hits.ts'
+export { type JourneyPage, type JourneyPageRead, readJourneyPage } from './find/journey-page.ts'
+export { type FoundName, SEARCH_CHARACTERS, type SearchAnswer, search } from './find/search.ts'
+export { type Followed, followEvents } from './find/tail.ts'
+export type { WaitingEvent } from './find/waiting.ts'
 export { type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'
+export {
+  type DeadLetterGroup,
+  type DeadLetterGroups,
+  describeIssues,
+  findGroups,
+  type NewOperationRequest,
+  newOperation,
+  type OperationPlan,
+  planOperation,
+  runbookOf,
+  type StartOutcome,
+  startOperation,
+} from './letters/index.ts'
 export { relandCompleted } from './reland.ts'
 export { type RetentionSurvey, surveyRetention } from './retention.ts'
 export { retainOnce } from './retention-round.ts'

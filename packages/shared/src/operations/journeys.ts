@@ -36,7 +36,7 @@ export async function lookUpJourneys(
 }
 
 /** A spot check has no journey id. It stands in the timeline at its time of receipt, and changes nothing. */
-function timelineOf({ events, earlier }: JourneyStory): TimelineEntry<JourneyStoryEvent>[] {
+export function timelineOf({ events, earlier }: JourneyStory): TimelineEntry<JourneyStoryEvent>[] {
   const { own = [], attached = [] } = Object.groupBy(events, ({ attachedByReference }) =>
     attachedByReference ? 'attached' : 'own',
   )

@@ -8,6 +8,7 @@ import { BODIES_STAY_MS } from './bullmq/options.ts'
 import { countJobs, oldestJob, openQueue, type QueueCounts, removeOldJobs } from './bullmq/queue.ts'
 import { moveRedeliveries, type Redeliveries } from './bullmq/redeliveries.ts'
 import { createRescue, type Rescued } from './bullmq/rescue.ts'
+import { createSomeJobs, type QueuedJob } from './bullmq/some-jobs.ts'
 import { connectRedis, readyWithin } from './connection.ts'
 import type { QueueLocation } from './producer.ts'
 
@@ -28,6 +29,10 @@ export type QueueAdmin = {
   completedSince(ms: number): AsyncGenerator<CompletedJob>
   /** The jobs of every state, shard by shard, with a way to remove those that no worker has claimed. */
   allJobs(): readonly AllJobs[]
+  /** Jobs that wait, at most so many of each shard. `isAll`: there are no others. */
+  sampleWaiting(limit: number): Promise<{ jobs: QueuedJob[]; isAll: boolean }>
+  /** Those of these jobs that are in the queue. */
+  findJobs(jobIds: readonly string[]): Promise<QueuedJob[]>
   /** Lets jobs wait again that are in no list; see `createRescue`. */
   rescueLost(): Promise<Rescued>
   /** Calls `handle` with each failed job, and removes the job once that has resolved. */
@@ -48,6 +53,7 @@ export function createQueueAdmin({ url, prefix, shards: count }: QueueLocation, 
       bodies: createBodies(client, prefixOfShard),
       rescue: createRescue(client, prefixOfShard),
       allJobs: createAllJobs(client, prefixOfShard),
+      someJobs: createSomeJobs(client, prefixOfShard),
     }
   })
 
@@ -83,6 +89,14 @@ export function createQueueAdmin({ url, prefix, shards: count }: QueueLocation, 
       for (const { bodies } of shards) yield* bodies.since(ms)
     },
     allJobs: () => shards.map(({ allJobs }) => allJobs),
+    async sampleWaiting(limit) {
+      const ofShards = await Promise.all(shards.map(({ someJobs }) => someJobs.waiting(limit)))
+      return { jobs: ofShards.flatMap(({ jobs }) => jobs), isAll: ofShards.every(({ isAll }) => isAll) }
+    },
+    async findJobs(jobIds) {
+      if (jobIds.length === 0) return []
+      return (await Promise.all(shards.map(({ someJobs }) => someJobs.byId(jobIds)))).flat()
+    },
     async rescueLost() {
       const total = { back: 0, forgotten: 0 }
       for (const { rescue } of shards) {

@@ -3,8 +3,8 @@ export type { HandleResult, QueueJob } from './bullmq/batch.ts'
 
 export type { FailedJob } from './bullmq/failed-jobs.ts'
 export { FIELD, queueKeys, shardPrefix } from './bullmq/keys.ts'
-
 export { openQueue } from './bullmq/queue.ts'
+export type { QueuedJob } from './bullmq/some-jobs.ts'
 
 export { createRedisCheck } from './check.ts'
 export { lastErrorOf } from './connection.ts'

@@ -12,6 +12,7 @@ const FAILPOINTS = [
   'worker-after-dead-letter',
   'sweeper-after-insert',
   'replay-in-transaction',
+  'operation-in-transaction',
   'migrate-while-preparing',
   'migrate-prepared',
   'migrate-bounded',

@@ -25,6 +25,8 @@ CREATE TABLE "operations" (
 	"skipped" integer DEFAULT 0 NOT NULL,
 	"landed" integer DEFAULT 0 NOT NULL,
 	"failed" integer DEFAULT 0 NOT NULL,
+	"counted_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"due_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"ended_at" timestamp with time zone
 );
@@ -43,9 +45,11 @@ CREATE TABLE "refusals" (
 );
 --> statement-breakpoint
 ALTER TABLE "dead_letters" ADD COLUMN "operation_id" bigint;--> statement-breakpoint
+ALTER TABLE "operator_actions" ADD COLUMN "operation_id" bigint;--> statement-breakpoint
 CREATE INDEX "operations_under_way" ON "operations" USING btree ("id") WHERE ended_at is null;--> statement-breakpoint
 CREATE INDEX "refusals_by_time" ON "refusals" USING btree ("last_refused_at");--> statement-breakpoint
 CREATE INDEX "refusals_open" ON "refusals" USING btree ("last_refused_at") WHERE made_up_at is null;--> statement-breakpoint
 CREATE INDEX "dead_letters_by_group" ON "dead_letters" USING btree ("state","fingerprint","last_failed_at");--> statement-breakpoint
-CREATE INDEX "dead_letters_by_operation" ON "dead_letters" USING btree ("operation_id") WHERE operation_id is not null;--> statement-breakpoint
-CREATE INDEX "operator_actions_by_target" ON "operator_actions" USING btree ("target","id");
+CREATE INDEX "dead_letters_by_operation" ON "dead_letters" USING btree ("operation_id","state") WHERE operation_id is not null;--> statement-breakpoint
+CREATE INDEX "operator_actions_by_target" ON "operator_actions" USING btree ("target","id");--> statement-breakpoint
+CREATE INDEX "operator_actions_of_persons" ON "operator_actions" USING btree ("id") WHERE operation_id is null;

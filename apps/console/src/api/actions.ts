@@ -1,0 +1,42 @@
+import { listActions } from '@sluice/shared/operations'
+import * as z from 'zod'
+import type { App, ConsoleDeps } from '../context.ts'
+import { apiPageQuery } from '../schemas.ts'
+import { nextPath, time } from './replies.ts'
+
+const list = z.object({
+  items: z.array(
+    z.object({
+      id: z.number(),
+      at: time,
+      actor: z.string(),
+      action: z.string(),
+      target: z.string(),
+      reason: z.string().nullable(),
+      operationId: z.number().nullable(),
+      operation: z.object({ kind: z.string(), words: z.string(), expected: z.number() }).nullable(),
+    }),
+  ),
+  next: z.string().nullable(),
+})
+const text = z
+  .string()
+  .max(200)
+  .regex(/^[^\0]*$/)
+  .optional()
+
+export function addActionsApi(api: App, { stores: { db } }: ConsoleDeps): void {
+  const querystring = apiPageQuery.extend({
+    actor: text,
+    target: text.describe('For example `dead_letter 42` or `operation 7`.'),
+  })
+  api.get(
+    '/actions',
+    { schema: { summary: 'Acts of people, newest first', querystring, response: { 200: list } } },
+    async ({ query: { limit, before, actor, target }, url }) => {
+      const found = await listActions(db, { actor, target }, { limit: limit + 1, before })
+      const items = found.slice(0, limit).map((action) => ({ ...action, at: action.at.toISOString() }))
+      return { items, next: found.length > limit ? nextPath(url, items.at(-1)?.id) : null }
+    },
+  )
+}

@@ -1,0 +1,129 @@
+import {
+  countDeadLetters,
+  type DeadLetterSummary,
+  findGroups,
+  getDeadLetter,
+  listDeadLetters,
+} from '@sluice/shared/operations'
+import * as z from 'zod'
+import type { App, ConsoleDeps } from '../context.ts'
+import { Problem } from '../errors.ts'
+import { letterQuery, readFilter, readState } from '../letter-query.ts'
+import { apiPageQuery, idParams } from '../schemas.ts'
+import { operationReply, toOperation } from './operation-reply.ts'
+import { isoOrNull, nextPath, time } from './replies.ts'
+
+const text = z.string().nullable()
+
+const letterReply = z.object({
+  id: z.number(),
+  state: z.string(),
+  environment: text,
+  event: text,
+  eventKey: text.describe('hex'),
+  eventId: text,
+  journeyId: text,
+  referenceNo: text,
+  reason: z.string(),
+  errorClass: z.string(),
+  errorMessage: z.string(),
+  fingerprint: z.string(),
+  attempts: z.number(),
+  replays: z.number(),
+  operationId: z.number().nullable(),
+  receivedAt: time.nullable(),
+  firstFailedAt: time,
+  lastFailedAt: time,
+})
+
+function toLetter(letter: DeadLetterSummary): z.input<typeof letterReply> {
+  const { eventKey, receivedAt, firstFailedAt, lastFailedAt } = letter
+  return {
+    ...letter,
+    eventKey: eventKey?.toString('hex') ?? null,
+    receivedAt: isoOrNull(receivedAt),
+    firstFailedAt: firstFailedAt.toISOString(),
+    lastFailedAt: lastFailedAt.toISOString(),
+  }
+}
+
+const list = z.object({
+  items: z.array(letterReply),
+  next: text,
+  total: z.number(),
+  isAtLeast: z.boolean().describe('There are more than `total`.'),
+})
+
+const groups = z.object({
+  items: z.array(
+    z.object({
+      fingerprint: z.string(),
+      count: z.number(),
+      journeys: z.number(),
+      firstFailedAt: time,
+      lastFailedAt: time,
+      hours: z
+        .array(z.number())
+        .describe('How many failed in each of the last 24 hours, the current one last.'),
+      example: z.object({
+        id: z.number(),
+        environment: text,
+        event: text,
+        reason: z.string(),
+        errorClass: z.string(),
+        errorMessage: z.string(),
+      }),
+      runbook: text,
+      past: z.array(operationReply),
+    }),
+  ),
+  next: z.null(),
+  total: z.number().describe('Groups.'),
+  letters: z.number(),
+  isAtLeast: z.boolean().describe('There are more letters than were counted.'),
+})
+
+export function addDeadLettersApi(api: App, { stores: { db } }: ConsoleDeps): void {
+  const querystring = letterQuery.extend(apiPageQuery.shape)
+  api.get(
+    '/dead-letters',
+    { schema: { summary: 'Dead letters, newest first', querystring, response: { 200: list } } },
+    async ({ query: { limit, before, ...query }, url }) => {
+      const which = { state: readState(query), filter: readFilter(query) }
+      const [found, { count, isAtLeast }] = await Promise.all([
+        listDeadLetters(db, { ...which, limit: limit + 1, before }),
+        countDeadLetters(db, which),
+      ])
+      const items = found.slice(0, limit)
+      const next = found.length > limit ? nextPath(url, items.at(-1)?.id) : null
+      return { items: items.map(toLetter), next, total: count, isAtLeast }
+    },
+  )
+
+  const one = letterReply.extend({ raw: z.string().describe('The body, as base64.') })
+  api.get(
+    '/dead-letters/:id',
+    { schema: { summary: 'A dead letter with its body', params: idParams, response: { 200: one } } },
+    async ({ params: { id } }) => {
+      const letter = await getDeadLetter(db, id)
+      if (!letter) throw new Problem(404, `There is no dead letter ${id}.`)
+      return { ...toLetter(letter), raw: letter.raw.toString('base64') }
+    },
+  )
+
+  api.get(
+    '/dead-letter-groups',
+    { schema: { summary: 'Open dead letters by what they failed with', response: { 200: groups } } },
+    async () => {
+      const { groups: found, ...sums } = await findGroups(db)
+      const items = found.map((group) => ({
+        ...group,
+        hours: [...group.hours],
+        firstFailedAt: group.firstFailedAt.toISOString(),
+        lastFailedAt: group.lastFailedAt.toISOString(),
+        past: group.past.map(toOperation),
+      }))
+      return { items, next: null, ...sums }
+    },
+  )
+}

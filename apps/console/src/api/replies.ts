@@ -1,0 +1,16 @@
+import * as z from 'zod'
+
+/** A time in a reply. */
+export const time = z.string().describe('ISO 8601, UTC')
+
+export function isoOrNull(at: Date | null): string | null {
+  return at?.toISOString() ?? null
+}
+
+/** The address of the next page: that of this one, from another cursor. */
+export function nextPath(url: string, before: number | undefined): string {
+  const [path = '', given = ''] = url.split('?', 2)
+  const query = new URLSearchParams(given)
+  query.set('before', String(before))
+  return `${path}?${query}`
+}

@@ -1,0 +1,82 @@
+import type { DeadLetterGroup, DeadLetterGroups, Operation } from '@sluice/shared/operations'
+import { type Html, html } from '../html.ts'
+import { bars } from '../parts/bars.ts'
+import { actPath, listPath } from '../parts/letter-paths.ts'
+import { reasonOf } from '../parts/reason.ts'
+import { counted, nothingYet } from '../parts/states.ts'
+import { ago } from '../parts/time.ts'
+import { letterTabs } from './dead-letters.ts'
+
+/** @param shown.mayAct the person is an operator */
+export function deadLetterGroupsPage(
+  { groups, total, letters, isAtLeast }: DeadLetterGroups,
+  { mayAct }: { mayAct: boolean },
+): Html {
+  if (groups.length === 0) {
+    return html`<h1>No dead letters are open.</h1>
+${letterTabs('groups')}
+${nothingYet('Nothing to mend', html`An event that cannot be landed appears here, with what it failed with. Those that have ended are in the <a href="${listPath('all', {})}">list</a>.`)}`
+  }
+  const headline = `${isAtLeast ? 'At least ' : ''}${letters.toLocaleString('en')} open in ${counted(total, 'group')}`
+  return html`<h1>${headline}</h1>
+<p class="soft">A group is what failed alike. Discarded letters can be opened again until retention deletes them.</p>
+${letterTabs('groups')}
+<div class="split">
+<div class="card"><table class="stacked">
+<thead><tr><th>What failed</th><th class="number">Letters</th><th class="number">Journeys</th><th>Last 24 hours</th><th>Failed</th></tr></thead>
+<tbody>${groups.map((group) => row(group, mayAct))}</tbody>
+</table></div>
+<aside id="beside"></aside>
+</div>
+${groups.length < total && html`<p class="soft">The ${groups.length} largest groups are shown.</p>`}`
+}
+
+const LONG_MS = 120_000
+
+function row(group: DeadLetterGroup, mayAct: boolean): Html {
+  const { fingerprint, count, journeys, firstFailedAt, lastFailedAt, example } = group
+  const { id, event, errorClass, errorMessage, reason } = example
+  const filter = { fingerprint }
+  const isLong = lastFailedAt.getTime() - firstFailedAt.getTime() > LONG_MS
+  return html`<tr>
+<td class="wide">${reasonOf(reason)} <span class="soft">· ${event ?? 'no event name'}</span><br>
+<a href="/dead-letters/${id}" title="The newest one">${errorMessage.slice(0, 300)}</a> <code>${errorClass}</code>
+${group.past.map((operation) => html`<br><span class="soft">${past(operation)}</span>`)}
+${group.runbook && html`<br><span class="soft">${group.runbook}</span>`}
+${mayAct && html`<span class="row acts">${dialogLink('replay', 'Replay…', filter)} ${dialogLink('discard', 'Discard…', filter)}</span>`}</td>
+<td class="number" data-label="letters"><a href="${listPath('open', filter)}">${count.toLocaleString('en')}</a></td>
+<td class="number" data-label="journeys">${journeys.toLocaleString('en')}</td>
+<td>${hours(group)}</td>
+<td class="soft">${ago(lastFailedAt)}${isLong && html`<br>first ${ago(firstFailedAt)}`}</td>
+</tr>`
+}
+
+function dialogLink(kind: string, text: string, filter: { fingerprint: string }): Html {
+  const path = actPath(kind, filter)
+  return html`<a class="button" href="${path}" hx-get="${path}" hx-target="#beside" hx-swap="innerHTML show:top">${text}</a>`
+}
+
+function hours({ hours: counts }: DeadLetterGroup): Html {
+  const drawn = counts.map((value, index) => ({
+    value,
+    title: `${value}, ${counts.length - 1 - index} h ago`,
+  }))
+  const sum = counts.reduce((total, count) => total + count, 0)
+  return bars(drawn, { label: `${sum} in the last 24 hours, hour by hour`, small: true })
+}
+
+const DONE = { replay: 'replayed', discard: 'discarded', undo: 'opened again' } as const
+
+/** For example: seen on 3 Nov 2026, replayed by Ada: “raised the column limit”, 412 landed */
+function past({ id, kind, actor, reason, createdAt, endedAt, landed, taken }: Operation): Html {
+  const on = createdAt.toLocaleDateString('en-GB', {
+    day: 'numeric',
+    month: 'short',
+    year: 'numeric',
+    timeZone: 'UTC',
+  })
+  const result = kind === 'replay' ? `${landed.toLocaleString('en')} landed` : taken.toLocaleString('en')
+  if (endedAt === null)
+    return html`<a href="/operations/${id}">Operation ${id}</a> of ${actor} is under way: “${reason}”`
+  return html`<a href="/operations/${id}">Seen on ${on}</a>, ${DONE[kind]} by ${actor}: “${reason}”, ${result}`
+}

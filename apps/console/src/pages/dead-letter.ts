@@ -1,0 +1,99 @@
+import { decodeBody } from '@sluice/shared/idwise'
+import type { DeadLetter, RecordedAction } from '@sluice/shared/operations'
+import { type Html, html, type Part } from '../html.ts'
+import { environmentBadge } from '../parts/badge.ts'
+import { actPath } from '../parts/letter-paths.ts'
+import { stateOf } from '../parts/letter-state.ts'
+import { reasonName } from '../parts/reason.ts'
+import { counted } from '../parts/states.ts'
+import { moment } from '../parts/time.ts'
+import { actionList } from './audit.ts'
+
+/** Longer bodies are cut; the download has all of them. */
+const SHOWN = 100_000
+
+export function deadLetterPage(
+  letter: DeadLetter,
+  shown: { actions: readonly RecordedAction[]; runbook: string | null; mayAct: boolean },
+): Html {
+  const { id, event, environment, state, reason, errorClass, errorMessage } = letter
+  return html`<h1>${event ?? 'An event without a name'} ${sentence(state)}</h1>
+<p>${environmentBadge(environment)} dead letter ${id} · ${stateOf(state)} · ${reasonName(reason)}</p>
+<div class="note bad"><code>${errorClass}</code> ${errorMessage}</div>
+${shown.runbook && html`<p class="soft">${shown.runbook}</p>`}
+${shown.mayAct && acts(letter)}
+<div class="split">
+<div>
+<h2>Body, ${counted(letter.raw.length, 'byte')}</h2>
+${body(letter)}
+</div>
+<div>
+<h2>History</h2>
+<div class="card pane"><ol class="timeline">${history(letter)}</ol></div>
+<h2>Facts</h2>
+<div class="card pane"><dl>${facts(letter)}</dl></div>
+<h2>Acts</h2>
+${shown.actions.length === 0 ? html`<p class="soft">Nobody has acted on it yet.</p>` : actionList(shown.actions)}
+</div>
+</div>`
+}
+
+function sentence(state: string): string {
+  switch (state) {
+    case 'open':
+      return 'could not be landed'
+    case 'replaying':
+      return 'is on its way again'
+    case 'resolved':
+      return 'has landed by a replay'
+    default:
+      return `could not be landed, and was ${state}`
+  }
+}
+
+function acts({ id, state }: DeadLetter): Html | null {
+  const filter = { ids: [id] }
+  if (state === 'discarded') {
+    return html`<div class="row"><a class="button" href="${actPath('undo', filter)}">Open again…</a></div>`
+  }
+  if (state === 'resolved') return null
+  return html`<div class="row"><a class="button primary" href="${actPath('replay', filter)}" data-key="r">Replay…</a><a class="button" href="${actPath('discard', filter)}">Discard…</a></div>`
+}
+
+function body({ raw }: DeadLetter): Html {
+  const text = (decodeBody(raw) ?? raw).toString('utf8')
+  return html`<div class="card" hx-ignore><pre tabindex="0">${text.slice(0, SHOWN)}</pre></div>
+${text.length > SHOWN && html`<p class="soft">The first ${SHOWN.toLocaleString('en')} characters are shown.</p>`}`
+}
+
+function history({ receivedAt, firstFailedAt, lastFailedAt, attempts, replays, state }: DeadLetter): Html[] {
+  const failedAgain = lastFailedAt > firstFailedAt
+  return [
+    ...(receivedAt ? [html`<li>received ${moment(receivedAt)}</li>`] : []),
+    html`<li class="failed">failed ${moment(firstFailedAt)} after ${counted(attempts, 'try', 'tries')}</li>`,
+    ...(failedAgain ? [html`<li class="failed">failed again ${moment(lastFailedAt)}</li>`] : []),
+    ...(replays > 0 ? [html`<li class="lost">replayed ${counted(replays, 'time')}</li>`] : []),
+    html`<li class="${state === 'resolved' ? '' : 'missing'}">${stateOf(state)}</li>`,
+  ]
+}
+
+function facts(letter: DeadLetter): Html[] {
+  const { environment, journeyId, eventKey, eventId, referenceNo, operationId, fingerprint } = letter
+  const journey: Part =
+    journeyId && environment
+      ? html`<a href="/journeys/${environment}/${encodeURIComponent(journeyId)}">${journeyId}</a>`
+      : journeyId
+  const key = eventKey?.toString('hex')
+  const entries: [name: string, value: Part][] = [
+    ['Journey', journey],
+    ['Reference', referenceNo],
+    ['Event id', eventId],
+    ['Event', key && html`<a class="mono" href="/events/${key}">${key.slice(0, 16)}…</a>`],
+    [
+      'Group',
+      html`<a class="mono" href="/dead-letters?view=list&fingerprint=${fingerprint}">${fingerprint}</a>`,
+    ],
+    ['Operation', operationId !== null && html`<a href="/operations/${operationId}">${operationId}</a>`],
+  ]
+  return entries.filter(([, value]) => value).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)
+}

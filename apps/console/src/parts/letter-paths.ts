@@ -1,0 +1,18 @@
+import type { LetterFilter } from '@sluice/shared/operations'
+
+/** The filter as the pairs of an address or a form. */
+export function filterPairs(filter: LetterFilter): [name: string, value: string][] {
+  return Object.entries(filter).flatMap(([name, value]) =>
+    [value ?? []].flat().map((each): [string, string] => [name, String(each)]),
+  )
+}
+
+/** The address of the page that asks before an act. */
+export function actPath(kind: string, filter: LetterFilter): string {
+  return `/dead-letters/act?${new URLSearchParams([['kind', kind], ...filterPairs(filter)])}`
+}
+
+export function listPath(state: string, filter: LetterFilter, further: Record<string, string> = {}): string {
+  const pairs = [['view', 'list'], ['state', state], ...filterPairs(filter), ...Object.entries(further)]
+  return `/dead-letters?${new URLSearchParams(pairs as [string, string][])}`
+}

@@ -1,0 +1,20 @@
+import { type Html, html } from '../html.ts'
+
+const COLOURS: Readonly<Record<string, string>> = {
+  open: 'bad',
+  replaying: 'wait',
+  resolved: 'good',
+  discarded: 'soft',
+  sampling: 'wait',
+  waiting_for_go: 'wait',
+  running: 'wait',
+  paused: 'wait',
+  done: 'good',
+  stopped: 'bad',
+  cancelled: 'soft',
+}
+
+/** The state of a dead letter or an operation. */
+export function stateOf(state: string): Html {
+  return html`<span class="nowrap ${COLOURS[state] ?? ''}">${state.replaceAll('_', ' ')}</span>`
+}

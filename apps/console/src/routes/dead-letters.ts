@@ -1,0 +1,168 @@
+import {
+  actOnDeadLetters,
+  countDeadLetters,
+  describeIssues,
+  findGroups,
+  getDeadLetter,
+  type LetterFilter,
+  listActions,
+  listDeadLetters,
+  newOperation,
+  type OperationKind,
+  type Preview,
+  planOperation,
+  previewLetters,
+  runbookOf,
+  startOperation,
+} from '@sluice/shared/operations'
+import * as z from 'zod'
+import type { App, ConsoleDeps } from '../context.ts'
+import { Problem } from '../errors.ts'
+import { letterQuery, readFilter, readState } from '../letter-query.ts'
+import { type ActForm, actDialog, actPage, EMPTY_FORM, KIND_NAMES } from '../pages/act.ts'
+import { deadLetterPage } from '../pages/dead-letter.ts'
+import { deadLetterGroupsPage } from '../pages/dead-letter-groups.ts'
+import { deadLettersPage } from '../pages/dead-letters.ts'
+import { mayAct, requireOperator } from '../roles.ts'
+import { idParams, pageQuery } from '../schemas.ts'
+import { sendPage } from './reply.ts'
+
+const hidden = { hide: true }
+const PAGE = 50
+const PREVIEWED = 5
+
+const kind = z.enum(['replay', 'discard', 'undo'])
+const actQuery = letterQuery.extend({ kind })
+const actForm = actQuery.extend({
+  expected: z.coerce.number().int().min(0),
+  mode: z.string().optional(),
+  sample: z.string().optional(),
+  rate: z.string().optional(),
+  stopAfter: z.string().optional(),
+  /** The reason of the person; `reason` is that of the letters. */
+  why: z.string().optional(),
+})
+
+export function addDeadLetters(app: App, { stores, actStores }: ConsoleDeps): void {
+  const { db } = stores
+
+  const listQuery = letterQuery.extend({ view: z.string().optional(), ...pageQuery.shape })
+  app.get('/dead-letters', { schema: { ...hidden, querystring: listQuery } }, async (request, reply) => {
+    const { view, before, ...query } = request.query
+    if (view !== 'list') {
+      const body = deadLetterGroupsPage(await findGroups(db), { mayAct: mayAct(request) })
+      return sendPage(request, reply, { title: 'Dead letters', body })
+    }
+    const which = { state: readState(query), filter: readFilter(query) }
+    const [found, total] = await Promise.all([
+      listDeadLetters(db, { ...which, limit: PAGE + 1, before }),
+      countDeadLetters(db, which),
+    ])
+    const letters = found.slice(0, PAGE)
+    const older = found.length > PAGE ? letters.at(-1)?.id : undefined
+    const body = deadLettersPage({ letters, total, ...which, before, older, mayAct: mayAct(request) })
+    return sendPage(request, reply, { title: 'Dead letters', body })
+  })
+
+  app.get('/dead-letters/:id', { schema: { ...hidden, params: idParams } }, async (request, reply) => {
+    const { id } = request.params
+    const [letter, actions] = await Promise.all([
+      getDeadLetter(db, id),
+      listActions(db, { target: `dead_letter ${id}` }, { limit: PAGE }),
+    ])
+    if (!letter) throw new Problem(404, `There is no dead letter ${id}. Retention may have deleted it.`)
+    const shown = { actions, runbook: runbookOf(letter.reason), mayAct: mayAct(request) }
+    return sendPage(request, reply, { title: `Dead letter ${id}`, body: deadLetterPage(letter, shown) })
+  })
+
+  async function ask(asked: { kind: OperationKind; filter: LetterFilter }) {
+    const plan = await planOperation(actStores.db, asked)
+    if (!plan) throw new Problem(422, 'Choose dead letters first: this would be about all of them.')
+    const preview = await previewLetters(actStores.db, { ...asked, sample: PREVIEWED }).catch(
+      (): Preview | undefined => undefined,
+    )
+    return { ...asked, plan, preview }
+  }
+
+  app.get('/dead-letters/act', { schema: { ...hidden, querystring: actQuery } }, async (request, reply) => {
+    requireOperator(request)
+    const { kind, ...query } = request.query
+    const shown = { ...(await ask({ kind, filter: readFilter(query) })), form: EMPTY_FORM }
+    return sendPage(request, reply, {
+      title: `${KIND_NAMES[kind]} dead letters`,
+      body: actPage(shown),
+      part: { id: 'beside', body: actDialog(shown) },
+    })
+  })
+
+  app.post('/dead-letters/act', { schema: { ...hidden, body: actForm } }, async (request, reply) => {
+    const actor = requireOperator(request)
+    const { kind, expected, ...fields } = request.body
+    const { filter, form } = readForm(fields)
+    const again = async (status: number, problem: string) => {
+      const body = actPage({ ...(await ask({ kind, filter })), form, problem })
+      return sendPage(request, reply, { title: `${KIND_NAMES[kind]} dead letters`, body, status })
+    }
+    const read = newOperation.safeParse({ kind, filter, expected, ...numbersOf(form, kind, expected) })
+    if (!read.success) return again(400, `${describeIssues(read.error).join('; ')}. Nothing was done.`)
+    const [id, second] = filter.ids ?? []
+    if (id !== undefined && second === undefined && Object.keys(filter).length === 1) {
+      for await (const result of actOnDeadLetters(actStores.db, kind, {
+        ids: [id],
+        actor,
+        reason: read.data.reason,
+      })) {
+        if (result.kind === 'not_found') throw new Problem(404, `There is no dead letter ${id}.`)
+        if (result.kind !== 'done') {
+          throw new Problem(409, `Dead letter ${id} is ${result.state}: somebody was faster.`)
+        }
+      }
+      return reply.redirect(`/dead-letters/${id}`, 303)
+    }
+    const outcome = await startOperation(actStores.db, { ...read.data, actor })
+    switch (outcome.kind) {
+      case 'started':
+        return reply.redirect(`/operations/${outcome.id}`, 303)
+      case 'count_changed':
+        return again(
+          409,
+          `There are ${outcome.count} now, and you have seen ${expected}. Nothing was done: look again, then confirm.`,
+        )
+      case 'under_way':
+        throw new Problem(409, `Operation ${outcome.id} does this already.`)
+      case 'nothing_to_do':
+        return again(409, 'None is left: somebody was faster.')
+      case 'empty_filter':
+        throw new Problem(422, 'Choose dead letters first: this would be about all of them.')
+      default:
+        return outcome satisfies never
+    }
+  })
+}
+
+type Fields = Omit<z.infer<typeof actForm>, 'kind' | 'expected'>
+
+function readForm({ mode, sample, rate, stopAfter, why, ...query }: Fields): {
+  filter: LetterFilter
+  form: ActForm
+} {
+  const form = {
+    mode: mode ?? 'all',
+    sample: sample ?? '',
+    rate: rate ?? '',
+    stopAfter: stopAfter ?? '',
+    why: why ?? '',
+  }
+  return { filter: readFilter(query), form }
+}
+
+function numbersOf(form: ActForm, kind: OperationKind, expected: number) {
+  const numberOf = (text: string) => (text.trim() === '' ? null : Number(text))
+  const isReplay = kind === 'replay' && expected > 1
+  return {
+    sample: isReplay && form.mode === 'sample' ? numberOf(form.sample) : null,
+    rate: expected > 1 ? numberOf(form.rate) : null,
+    stopAfter: isReplay ? numberOf(form.stopAfter) : null,
+    reason: form.why,
+  }
+}

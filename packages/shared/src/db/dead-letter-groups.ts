@@ -1,0 +1,94 @@
+import type { Db } from './pool.ts'
+
+/** Open dead letters that failed alike. */
+export type LetterGroup = {
+  readonly fingerprint: string
+  readonly count: number
+  /** Different journeys that they belong to. */
+  readonly journeys: number
+  readonly firstFailedAt: Date
+  readonly lastFailedAt: Date
+  /** How many failed last in each of the last 24 hours, the current one last. */
+  readonly hours: readonly number[]
+  /** Of the newest one. */
+  readonly example: {
+    readonly id: number
+    readonly environment: string | null
+    readonly event: string | null
+    readonly reason: string
+    readonly errorClass: string
+    readonly errorMessage: string
+  }
+}
+
+export type LetterGroups = {
+  /** The largest first. */
+  readonly groups: readonly LetterGroup[]
+  /** How many groups there are. */
+  readonly total: number
+  readonly letters: number
+  /** There are more open letters than are counted: each count is of the newest ones. */
+  readonly isAtLeast: boolean
+}
+
+const MOST_COUNTED = 200_000
+const HOURS = 24
+
+// Journeys are counted by two plain groupings: `count(distinct …)` sorts.
+const GROUPS = `
+with open as materialized (
+  select id, fingerprint, environment, journey_id, first_failed_at, last_failed_at from dead_letters
+  where state = 'open' order by id desc limit $1),
+of_journey as (
+  select fingerprint, journey_id is not null as named, count(*) as letters, max(id) as newest,
+    min(first_failed_at) as first, max(last_failed_at) as last
+  from open group by fingerprint, environment, journey_id),
+groups as (
+  select fingerprint, sum(letters)::float8 as count, count(*) filter (where named)::float8 as journeys,
+    max(newest) as newest, min(first) as first, max(last) as last
+  from of_journey group by fingerprint),
+hours as (
+  select fingerprint, array_agg(hour) as hours, array_agg(letters) as letters from (
+    select fingerprint, floor(extract(epoch from now() - last_failed_at) / 3600)::int as hour, count(*)::int as letters
+    from open where last_failed_at > now() - interval '${HOURS} hours' group by 1, 2) as each
+  group by fingerprint)
+select g.fingerprint, g.count, g.journeys, g.first as "firstFailedAt", g.last as "lastFailedAt",
+  h.hours as ago, h.letters, g.newest::float8 as newest, (select count(*)::float8 from groups) as total,
+  (select count(*)::float8 from open) as open,
+  d.environment, d.event, d.reason, d.error_class as "errorClass", d.error_message as "errorMessage"
+from groups g join dead_letters d on d.id = g.newest left join hours h on h.fingerprint = g.fingerprint
+order by g.count desc, g.fingerprint limit $2`
+
+/** Groups open dead letters by their fingerprints. @param options.limit groups at most */
+export async function groupDeadLetters(
+  { pool }: Pick<Db, 'pool'>,
+  { limit, most = MOST_COUNTED }: { limit: number; most?: number },
+): Promise<LetterGroups> {
+  const { rows } = await pool.query(GROUPS, [most + 1, limit])
+  return {
+    groups: rows.map(groupOf),
+    total: rows[0]?.total ?? 0,
+    letters: Math.min(rows[0]?.open ?? 0, most),
+    isAtLeast: (rows[0]?.open ?? 0) > most,
+  }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a row as the statement makes it.
+function groupOf(row: any): LetterGroup {
+  const { fingerprint, count, journeys, firstFailedAt, lastFailedAt } = row
+  const hours = Array.from({ length: HOURS }, () => 0)
+  for (const [index, ago] of (row.ago ?? []).entries()) {
+    // The clock of another server may have been ahead.
+    hours[HOURS - 1 - Math.max(0, ago)] = row.letters[index]
+  }
+  const { newest: id, environment, event, reason, errorClass, errorMessage } = row
+  return {
+    fingerprint,
+    count,
+    journeys,
+    firstFailedAt,
+    lastFailedAt,
+    hours,
+    example: { id, environment, event, reason, errorClass, errorMessage },
+  }
+}

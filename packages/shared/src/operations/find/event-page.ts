@@ -1,0 +1,144 @@
+import {
+  type GoneEvent,
+  type LetterAct,
+  type LetterSummary,
+  type RefusedEvent,
+  readEvent,
+  readLetterActs,
+  readLettersOf,
+  readPreviousEvent,
+  readRefusal,
+  type WholeEvent,
+} from '../../db/index.ts'
+import {
+  decodeBody,
+  type JsonChange,
+  jsonChanges,
+  parseExact,
+  sha256,
+  textOf,
+  writeExact,
+} from '../../idwise/index.ts'
+import type { Stores } from '../stores.ts'
+import { curlLine } from './curl-line.ts'
+import { eventTimeline, type Moment } from './event-timeline.ts'
+import { readWaiting, type WaitingEvent } from './waiting.ts'
+
+/** Everything that is known of one event. */
+export type EventPage = {
+  readonly kind: 'event'
+  /** Hex: of a gone event only the first 32 digits. */
+  readonly eventKey: string
+  /** Null if it has not landed, or is not stored any more. */
+  readonly event: WholeEvent | null
+  readonly gone: GoneEvent | null
+  /** Only looked for if it has not landed. */
+  readonly waiting: WaitingEvent | null
+  readonly refusal: RefusedEvent | null
+  /** Newest first. */
+  readonly letters: readonly LetterSummary[]
+  readonly acts: readonly LetterAct[]
+  readonly timeline: readonly Moment[]
+  readonly body: EventBody | null
+  readonly previous: PreviousEvent | null
+}
+
+export type EventBody = {
+  /** In lines, with every digit and key as sent; null if it is no JSON. */
+  readonly pretty: string | null
+  /** As text, decoded if it was gzip; null if it is none. */
+  readonly text: string | null
+  readonly isCompressed: boolean
+  /** Of the stored bytes, hex. */
+  readonly sha256: string
+  /** The bytes still have the hash that was stored with them. */
+  readonly isIntact: boolean
+  /** A line for a shell that sends the bytes again. */
+  readonly curl: string
+}
+
+/** The event of the same journey that was received before this one, and what differs in the body. */
+export type PreviousEvent = {
+  readonly eventKey: string
+  readonly event: string | null
+  readonly receivedAt: Date
+  /** Null if one of both is no JSON. */
+  readonly changes: readonly JsonChange[] | null
+  readonly isCut: boolean
+}
+
+export type EventPageRead = EventPage | { readonly kind: 'no_key' } | { readonly kind: 'not_here' }
+
+/** The events in the inbox, and in each shard of the queue, that are looked through for one that has not landed. */
+const WAITING_READ = 1_000
+
+/** @param key an event key in hex, or at least its first 32 digits */
+export async function readEventPage(
+  stores: Pick<Stores, 'db' | 'queue'>,
+  key: string,
+): Promise<EventPageRead> {
+  if (!/^(?:[0-9a-f]{32}){1,2}$/i.test(key)) return { kind: 'no_key' }
+  const { db } = stores
+  const given = Buffer.from(key, 'hex')
+  const { event, gone } = await readEvent(db, given)
+  const whole = event ? Buffer.from(event.eventKey, 'hex') : given
+  // A key of 64 digits that only begins like the stored one is another event.
+  if (event && given.length === whole.length && !given.equals(whole)) return { kind: 'not_here' }
+  const [letters, refusal, previous] = await Promise.all([
+    readLettersOf(db, whole),
+    readRefusal(db, whole),
+    event && readPreviousEvent(db, event),
+  ])
+  const [acts, waiting] = await Promise.all([
+    readLetterActs(
+      db,
+      letters.map(({ id }) => id),
+    ),
+    event || gone ? null : findWaitingEvent(stores, key.toLowerCase()),
+  ])
+  if (!event && !gone && !waiting && !refusal && letters.length === 0) return { kind: 'not_here' }
+  return {
+    kind: 'event',
+    eventKey: event?.eventKey ?? key.toLowerCase(),
+    event,
+    gone,
+    waiting,
+    refusal,
+    letters,
+    acts,
+    timeline: eventTimeline({ event, gone, waiting, refusal, letters, acts }),
+    body: event && bodyOf(event),
+    previous: event && previous && compared(previous, event),
+  }
+}
+
+async function findWaitingEvent(
+  stores: Pick<Stores, 'db' | 'queue'>,
+  key: string,
+): Promise<WaitingEvent | null> {
+  const { events } = await readWaiting(stores, WAITING_READ)
+  return events.find(({ eventKey }) => eventKey === key) ?? null
+}
+
+function bodyOf({ raw, bodySha256, environment, request }: WholeEvent): EventBody {
+  const hash = sha256(raw)
+  const json = parseExact(raw)
+  const decoded = decodeBody(raw)
+  return {
+    pretty: json ? writeExact(json, '  ') : null,
+    text: textOf(raw) ?? null,
+    isCompressed: decoded !== raw,
+    sha256: hash.toString('hex'),
+    isIntact: hash.equals(bodySha256),
+    curl: curlLine(raw, environment, request?.contentType),
+  }
+}
+
+function compared(
+  { raw, ...previous }: NonNullable<Awaited<ReturnType<typeof readPreviousEvent>>>,
+  event: WholeEvent,
+): PreviousEvent {
+  const [before, after] = [parseExact(raw), parseExact(event.raw)]
+  if (!before || !after) return { ...previous, changes: null, isCut: false }
+  return { ...previous, ...jsonChanges(before, after) }
+}

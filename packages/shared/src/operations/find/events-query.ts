@@ -1,0 +1,67 @@
+import * as z from 'zod'
+
+export const EVENT_VIEWS = [
+  'all',
+  'waiting',
+  'failed',
+  'duplicates',
+  'unrecognised',
+  'conflicts',
+  'replayed',
+] as const
+export type EventView = (typeof EVENT_VIEWS)[number]
+
+/** A form sends its empty fields too. */
+const given = <Schema extends z.ZodType>(schema: Schema) =>
+  z.preprocess((value) => (value === '' ? undefined : value), schema.optional())
+const text = given(z.string().max(500, 'is longer than 500 characters'))
+/** A time, UTC unless it says otherwise: `2026-11-03`, `2026-11-03T14:05`, `2026-11-03T14:05:00.000Z`. */
+const time = given(
+  z
+    .string()
+    .regex(
+      /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?)?$/,
+      'is no time such as 2026-11-03T14:05',
+    )
+    .transform(
+      (value) =>
+        new Date(/T.*(?:Z|[+-]\d\d:\d\d)$/.test(value) || !value.includes('T') ? value : `${value}Z`),
+    )
+    .refine((date) => !Number.isNaN(date.getTime()), 'is no time such as 2026-11-03T14:05'),
+)
+
+/** What the list of events can be asked, as the parameters of a link. */
+export const eventsQuery = z.object({
+  view: given(z.enum(EVENT_VIEWS, `is none of ${EVENT_VIEWS.join(', ')}`)),
+  environment: given(z.string().regex(/^[a-z0-9-]{1,32}$/, 'is no environment such as live')),
+  kind: given(z.string().max(100, 'is longer than 100 characters')),
+  decision: text,
+  journey: text,
+  reference: text,
+  via: given(z.enum(['redis', 'inbox', 'replay'], 'is none of redis, inbox, replay')),
+  duplicates: given(z.enum(['yes'], 'is not yes')),
+  /** When they landed. */
+  from: time,
+  to: time,
+  /** A part of the body, as JSON. */
+  contains: given(z.string().max(5_000, 'is longer than 5,000 characters')),
+  before: given(z.string().max(200, 'is no place in this list')),
+  limit: given(
+    z.coerce
+      .number('is no number')
+      .int('is no whole number')
+      .min(1, 'is less than 1')
+      .max(100, 'is more than 100'),
+  ),
+})
+
+export type EventsQuery = z.infer<typeof eventsQuery>
+
+/** The parameters as a link has them, without those that are not given. */
+export function writeEventsQuery(query: EventsQuery): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(query).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, value instanceof Date ? value.toISOString() : String(value)]],
+    ),
+  )
+}

@@ -1,0 +1,127 @@
+import {
+  type JourneyName,
+  type JourneyStoryEvent,
+  type JourneySummary,
+  type LetterSummary,
+  type RefusedEvent,
+  readJourney,
+  readJourneyStory,
+  readJourneysBeside,
+  readLettersOfJourney,
+  readRefusalsOfJourney,
+  readUsualGap,
+  type StoredJourney,
+} from '../../db/index.ts'
+import { storedId } from '../../idwise/index.ts'
+import { foldJourney, type Journey, type TimelineEntry } from '../../journey/index.ts'
+import { timelineOf } from '../journeys.ts'
+import type { Stores } from '../stores.ts'
+import { isZone, paragraphForCustomer } from './for-customer.ts'
+import { type Missing, missingIn } from './missing.ts'
+
+/** Everything that is known of one journey, now or as of one of its events. */
+export type JourneyPage = {
+  readonly kind: 'journey'
+  readonly journey: StoredJourney
+  /** The fold of the events up to `at`, null if there were none; the journey as it is now if none is given. */
+  readonly state: JourneyState | null
+  /** The event as of which the journey is shown, in hex. */
+  readonly at: string | null
+  /** In order of receipt, up to `at`. What did not win is said as of then. */
+  readonly timeline: readonly TimelineEntry<JourneyStoryEvent>[]
+  /** The events after `at`. */
+  readonly later: readonly JourneyStoryEvent[]
+  /** How many events the journey has, and how many of them are not stored any more. */
+  readonly total: number
+  readonly dropped: number
+  /** What it waits for; null as of an earlier event. */
+  readonly missing: Missing | null
+  readonly paragraph: string
+  readonly beside: readonly JourneySummary[]
+  readonly letters: readonly LetterSummary[]
+  readonly refused: readonly RefusedEvent[]
+}
+
+type JourneyState = Omit<Journey, 'firstEventAt' | 'lastEventAt'> & {
+  readonly firstEventAt: Date
+  readonly lastEventAt: Date
+}
+
+export type JourneyPageRead =
+  | JourneyPage
+  /** Nothing of it has landed, but there is a dead letter or a refused delivery. */
+  | ({ readonly kind: 'not_landed' } & Pick<JourneyPage, 'letters' | 'refused'>)
+  | { readonly kind: 'not_here' }
+  /** `words` says what is wrong with `at` or `zone`. */
+  | { readonly kind: 'refused'; readonly words: string }
+
+export type JourneyAsked = {
+  /** The key of an event, in hex: the journey as of it. */
+  readonly at?: string | undefined
+  /** The time zone of the paragraph for the customer. */
+  readonly zone?: string | undefined
+}
+
+export async function readJourneyPage(
+  { db }: Pick<Stores, 'db'>,
+  asked: JourneyName,
+  { at, zone = 'UTC' }: JourneyAsked = {},
+): Promise<JourneyPageRead> {
+  if (!isZone(zone))
+    return { kind: 'refused', words: 'The parameter "zone" is no time zone such as Europe/Berlin.' }
+  const name = { environment: asked.environment, journeyId: storedId(asked.journeyId) }
+  const [journey, letters, refused] = await Promise.all([
+    readJourney(db, name),
+    readLettersOfJourney(db, name),
+    readRefusalsOfJourney(db, name),
+  ])
+  if (!journey) {
+    return letters.length + refused.length > 0
+      ? { kind: 'not_landed', letters, refused }
+      : { kind: 'not_here' }
+  }
+  const [story, beside] = await Promise.all([readJourneyStory(db, journey), readJourneysBeside(db, journey)])
+  const until =
+    at === undefined ? story.events.length : 1 + story.events.findIndex(({ eventKey }) => eventKey === at)
+  if (until === 0) {
+    return {
+      kind: 'refused',
+      words: 'The parameter "at" is no event of this journey that is shown. Choose one of its list.',
+    }
+  }
+  const events = story.events.slice(0, until)
+  const own = events.filter(({ attachedByReference }) => !attachedByReference)
+  const isNow = until === story.events.length
+  const timeline = timelineOf({ ...story, events })
+  const state = isNow ? stateOf(journey) : foldedState([...story.earlier, ...own])
+  const gap =
+    isNow && state?.stage === 'submitted'
+      ? await readUsualGap(db, 'finished_user_steps', 'finished_journey')
+      : null
+  return {
+    kind: 'journey',
+    journey,
+    state,
+    at: at ?? null,
+    timeline,
+    later: story.events.slice(until),
+    total: story.total,
+    dropped: story.dropped,
+    missing: isNow && state ? missingIn(state, own, new Date(), gap) : null,
+    paragraph: paragraphForCustomer(timeline, zone),
+    beside,
+    letters,
+    refused,
+  }
+}
+
+function foldedState(events: Parameters<typeof foldJourney>[0]): JourneyState | null {
+  if (events.length === 0) return null
+  const { firstEventAt, lastEventAt, ...state } = foldJourney(events)
+  return { ...state, firstEventAt: new Date(firstEventAt), lastEventAt: new Date(lastEventAt) }
+}
+
+function stateOf(journey: StoredJourney): JourneyState {
+  const { environment: _, journeyId: __, baseUntil: ___, updatedAt: ____, ...state } = journey
+  return state
+}

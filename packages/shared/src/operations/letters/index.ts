@@ -1,0 +1,12 @@
+export { type DeadLetterGroup, type DeadLetterGroups, findGroups } from './groups.ts'
+export { describeIssues } from './issues.ts'
+export { runbookOf } from './runbook.ts'
+export {
+  type NewOperationRequest,
+  newOperation,
+  type OperationPlan,
+  planOperation,
+  type StartOutcome,
+  startOperation,
+} from './start.ts'
+export { describeConditions } from './words.ts'
