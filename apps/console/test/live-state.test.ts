@@ -35,7 +35,7 @@ describe.skipIf(!chromium)('the overview while it is open', () => {
     await fillState(world)
     await says('Events flow')
     await eventually(async () => (await page.locator('rect.bad').count()) === 3)
-    expect(await page.locator('a[href^="/dead-letters?group="]').count()).toBe(3)
+    expect(await page.locator('a[href*="fingerprint="]').count()).toBe(3)
     for (const [path, width] of [
       ['/', 1440],
       ['/', 390],

@@ -1,6 +1,8 @@
 import type { AwaitedRefusal, State } from '@sluice/shared/operations'
 import { type Html, html } from '../html.ts'
 import { environmentBadge } from './badge.ts'
+import { journeyPath } from './links.ts'
+import { shown } from './text.ts'
 import { ago, clock, until } from './time.ts'
 
 const DOTS = { ok: '', warn: 'wait', fail: 'bad' } as const
@@ -45,7 +47,7 @@ export function refusalTable(refusals: readonly AwaitedRefusal[], now: Date): Ht
     }) => html`<tr>
 <td data-label="Refused">${ago(lastRefusedAt, now.getTime())}</td>
 <td>${environmentBadge(environment)}</td>
-<td class="wide" hx-ignore>${event ?? 'no event name'} <span class="mono">${eventId}</span>${journeyId !== null && html` <a class="mono" href="/journeys/${encodeURIComponent(environment)}/${encodeURIComponent(journeyId)}">${journeyId}</a>`}</td>
+<td class="wide" hx-ignore>${shown(event ?? 'no event name')} <span class="mono">${shown(eventId ?? '')}</span>${journeyId !== null && html` <a class="mono" href="${journeyPath({ environment, journeyId })}">${shown(journeyId)}</a>`}</td>
 <td class="number" data-label="Tries seen">${deliveries}</td>
 <td data-label="Next try">${nextTryAt ? until(nextTryAt, now.getTime()) : 'none'}</td>
 <td data-label="Gives up">${isLost ? html`<span class="bad">gave up</span> ${ago(givesUpAt, now.getTime())}` : until(givesUpAt, now.getTime())}</td>

@@ -86,7 +86,7 @@ export const CAUSES = {
 export type CauseKind = keyof typeof CAUSES
 
 /** Twice the time between two signs of life, and a little. */
-export const ALIVE_MS = 12_000
+const ALIVE_MS = 12_000
 const BEHIND_MS = 120_000
 /** A quiet hour is no cause unless it is far from usual. */
 const QUIET_TIMES = 8
