@@ -35,7 +35,7 @@ const validator = new HtmlValidate({
   rules: {
     'no-unknown-attributes': 'off',
     // A list of checkboxes, and a filter that names several letters.
-    'form-dup-name': ['error', { shared: ['radio', 'button', 'submit', 'checkbox', 'hidden'] }],
+    'form-dup-name': ['error', { shared: ['radio', 'button', 'submit', 'checkbox'] }],
   },
 })
 
