@@ -23,6 +23,16 @@ export async function startConsole(
   const readDb = stack.use(
     createDb(config.readUrl, { max: 4, statementMs: READ_LIMIT_MS, log, name: 'console', readOnly: true }),
   )
+  // Of its own: pages that read much must not look like a database that is away. And a standby may lag.
+  const stateDb = stack.use(
+    createDb(config.databaseUrl, {
+      max: 2,
+      statementMs: READ_LIMIT_MS,
+      log,
+      name: 'console',
+      readOnly: true,
+    }),
+  )
   const actDb = stack.use(
     createDb(config.databaseUrl, { max: 2, statementMs: ACT_LIMIT_MS, log, name: 'console' }),
   )
@@ -35,8 +45,7 @@ export async function startConsole(
     stores: { ...common, db: readDb },
     actStores: { ...common, db: actDb },
     live,
-    // A standby may lag, or be away while all is well.
-    readNow: createReadNow({ queue, db: config.readUrl === config.databaseUrl ? readDb : actDb }),
+    readNow: createReadNow({ queue, db: stateDb }),
     log,
     health,
   })
