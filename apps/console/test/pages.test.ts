@@ -33,8 +33,8 @@ const validator = new HtmlValidate({
   elements: ['html5', { 'sluice-ago': { phrasing: true }, 'sluice-until': { phrasing: true } }],
   rules: {
     'no-unknown-attributes': 'off',
-    // A list of checkboxes, and a filter that names several letters.
-    'form-dup-name': ['error', { shared: ['radio', 'button', 'submit', 'checkbox', 'hidden'] }],
+    // A list of checkboxes.
+    'form-dup-name': ['error', { shared: ['radio', 'button', 'submit', 'checkbox'] }],
   },
 })
 

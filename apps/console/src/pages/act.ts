@@ -20,7 +20,11 @@ export const KIND_NAMES: Readonly<Record<OperationKind, string>> = {
   undo: 'Open again:',
 }
 
-const SUBMIT: Readonly<Record<OperationKind, string>> = { replay: 'Replay', discard: 'Discard', undo: 'Open again' }
+const SUBMIT: Readonly<Record<OperationKind, string>> = {
+  replay: 'Replay',
+  discard: 'Discard',
+  undo: 'Open again',
+}
 
 export type ActShown = {
   readonly kind: OperationKind

@@ -76,6 +76,7 @@ function past({ id, kind, actor, reason, createdAt, endedAt, landed, taken }: Op
     timeZone: 'UTC',
   })
   const result = kind === 'replay' ? `${landed.toLocaleString('en')} landed` : taken.toLocaleString('en')
-  if (endedAt === null) return html`<a href="/operations/${id}">Operation ${id}</a> of ${actor} is under way: “${reason}”`
+  if (endedAt === null)
+    return html`<a href="/operations/${id}">Operation ${id}</a> of ${actor} is under way: “${reason}”`
   return html`<a href="/operations/${id}">Seen on ${on}</a>, ${DONE[kind]} by ${actor}: “${reason}”, ${result}`
 }
