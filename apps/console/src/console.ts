@@ -5,6 +5,7 @@ import { type Health, type Log, listenError } from '@sluice/shared/runtime'
 import { createApp } from './app.ts'
 import type { ConsoleConfig } from './config.ts'
 import { createLive } from './live.ts'
+import { createReadNow } from './now.ts'
 
 const READ_LIMIT_MS = 2_000
 const ACT_LIMIT_MS = 10_000
@@ -34,6 +35,8 @@ export async function startConsole(
     stores: { ...common, db: readDb },
     actStores: { ...common, db: actDb },
     live,
+    // A standby may lag, or be away while all is well.
+    readNow: createReadNow({ queue, db: config.readUrl === config.databaseUrl ? readDb : actDb }),
     log,
     health,
   })

@@ -4,6 +4,7 @@ import Fastify from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { ConsoleConfig } from './config.ts'
 import type { Live } from './live.ts'
+import type { Now } from './now.ts'
 
 /** A Fastify whose routes take their types from zod schemas. */
 export type App = ReturnType<typeof createFastify>
@@ -16,6 +17,8 @@ export type ConsoleDeps = {
   /** For the acts of operators. */
   readonly actStores: Stores
   readonly live: Live
+  /** At most once a second, however many ask. */
+  readonly readNow: () => Promise<Now>
   readonly log: Log
   readonly health: () => Health
 }

@@ -40,10 +40,25 @@ ${user && signOut(user)}
 <main id="main">
 ${body}
 </main>
-<footer class="soft">Sluice ${release()}${user && html` · all times are UTC`}</footer>
+<footer class="soft">Sluice ${release()}${user && html` · all times are UTC · <button type="button" class="plain" popovertarget="keys">Keys</button>`}</footer>
+${user && KEYS}
 </body>
 </html>`
 }
+
+const KEYS = html`<div id="keys" popover>
+<h2>Keys</h2>
+<dl>
+<dt><kbd>/</kbd></dt><dd>search</dd>
+<dt><kbd>j</kbd> <kbd>k</kbd></dt><dd>next and previous row</dd>
+<dt><kbd>Enter</kbd></dt><dd>open the row</dd>
+<dt><kbd>x</kbd></dt><dd>select the row</dd>
+<dt><kbd>r</kbd></dt><dd>replay</dd>
+<dt><kbd>c</kbd></dt><dd>copy the id</dd>
+<dt><kbd>Esc</kbd></dt><dd>leave a field, close this</dd>
+<dt><kbd>?</kbd></dt><dd>these keys</dd>
+</dl>
+</div>`
 
 function navigation(path: string): Html {
   const links = NAVIGATION.map(([href, name]) => {

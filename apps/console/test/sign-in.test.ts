@@ -39,7 +39,7 @@ describe('signing in', () => {
       303,
       '/sign-in?next=%2Fevents%3Fenvironment%3Dlive',
     ])
-    expect((await ask('/api/v1/backlog')).status).toBe(401)
+    expect((await ask('/api/v1/state')).status).toBe(401)
     const back = await ask('/sign-in', form({ ...OPERATOR, next: '/events?environment=live' } as never))
     expect([back.status, back.headers.get('location')]).toEqual([303, '/events?environment=live'])
   })
@@ -103,7 +103,7 @@ describe('signing in', () => {
       const wrong = { user: OPERATOR.user, secret: 'a-wrong-secret-x' }
       for (let n = 0; n < 5; n++) expect((await signIn(wrong, {}, console)).status).toBe(401)
       expect((await signIn(wrong, {}, console)).status).toBe(429)
-      expect((await console.get('/api/v1/backlog')).status).toBe(429)
+      expect((await console.get('/api/v1/state')).status).toBe(429)
     })
 
     it('says the same of a user that does not exist', async () => {
@@ -147,9 +147,9 @@ describe('signing in', () => {
     const away = { 'x-forwarded-host': 'sluice.example', 'x-forwarded-proto': 'http', host: 'sluice.example' }
     const page = await ask('/sign-in', { headers: away }, console)
     expect(await page.text()).toContain('needs HTTPS')
-    expect((await console.get('/api/v1/backlog', { headers: away })).status).toBe(400)
+    expect((await console.get('/api/v1/state', { headers: away })).status).toBe(400)
     const overTls = { ...away, 'x-forwarded-proto': 'https' }
-    expect((await console.get('/api/v1/backlog', { headers: overTls })).status).toBe(200)
+    expect((await console.get('/api/v1/state', { headers: overTls })).status).toBe(200)
   })
 
   it('without credentials answers 503 and says how to set them', async () => {

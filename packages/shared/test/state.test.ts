@@ -118,7 +118,7 @@ describe('the state', () => {
     expect(cause?.since).toEqual(state.at)
     redis.signal('SIGSTOP')
     const later = await readState(stores, {
-      before: { ...state, since: new Map([['redis_down', began]]) },
+      before: { ...state, since: new Map([['redis_down', { at: began, isExact: true }]]) },
       redisMs: 200,
     })
     redis.signal('SIGCONT')

@@ -3,11 +3,25 @@ import { release } from '@sluice/shared/runtime'
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
 import type { App, ConsoleDeps } from '../context.ts'
 import { addActionsApi } from './actions.ts'
-import { addBacklogApi } from './backlog.ts'
 import { addDeadLettersApi } from './dead-letters.ts'
+import { addEventsApi } from './events.ts'
+import { addJourneysApi } from './journeys.ts'
 import { addOperationsApi } from './operations.ts'
+import { addSearchApi } from './search.ts'
+import { addStateApi } from './state.ts'
 
-/** Everything below /api/v1, with its description in OpenAPI. A new part is added here. */
+/** A new part of the API is added here. */
+const PARTS = [
+  addStateApi,
+  addSearchApi,
+  addEventsApi,
+  addJourneysApi,
+  addDeadLettersApi,
+  addOperationsApi,
+  addActionsApi,
+]
+
+/** Everything below /api/v1, with its description in OpenAPI. */
 export async function addApi(app: App, deps: ConsoleDeps): Promise<void> {
   await app.register(swagger, {
     openapi: {
@@ -19,8 +33,7 @@ export async function addApi(app: App, deps: ConsoleDeps): Promise<void> {
   })
   await app.register(
     async (api) => {
-      for (const add of [addBacklogApi, addDeadLettersApi, addOperationsApi, addActionsApi])
-        add(api as App, deps)
+      for (const add of PARTS) add(api as App, deps)
       api.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
     },
     { prefix: '/api/v1' },

@@ -1,11 +1,165 @@
-import type { Backlog } from '@sluice/shared/operations'
-import { type Html, html } from '../html.ts'
+import {
+  allWaiting,
+  amountOf,
+  isAlive,
+  perMinute,
+  REFUSED,
+  type Recorded,
+  type State,
+} from '@sluice/shared/operations'
+import { type Html, html, type Part } from '../html.ts'
+import type { Now } from '../now.ts'
+import { bars } from '../parts/bars.ts'
+import { causeNotes, refusalTable, saying } from '../parts/saying.ts'
+import { counted } from '../parts/states.ts'
+import { ago, clock, span } from '../parts/time.ts'
 
 /** The page; its region is replaced while it is open. */
 export function overviewPage(region: Html): Html {
   return html`<div hx-sse:connect="/live/overview" hx-swap="innerMorph">${region}</div>`
 }
 
-export function overviewRegion({ inbox, queue }: Backlog): Html {
-  return html`<h1>${inbox + (queue ?? 0)} events wait.</h1>`
+export function overviewRegion({ state, refusals }: Now): Html {
+  const { recorded } = state.figures
+  return html`${saying(state)}
+${causeNotes(state)}
+${tiles(state)}
+${recorded && chart(recorded)}
+${recorded && needsPerson(recorded)}
+${refusalTable(refusals, state.at)}`
+}
+
+function tiles(state: State): Html {
+  const { stores, waiting, recorded } = state.figures
+  const all = allWaiting(waiting)
+  const isKnown = waiting.inbox !== null || waiting.queue !== null
+  const where = [
+    ...(waiting.inbox ? [`${amountOf(waiting.inbox)} in the inbox`] : []),
+    ...(waiting.queue === null ? [] : [`${waiting.queue.toLocaleString('en')} in Redis`]),
+  ].join(', ')
+  return html`<div class="tiles">
+${recorded && tile({ name: 'Events a minute', value: perMinute(recorded).toLocaleString('en'), more: `${recorded.flow.lastHour.accepted.toLocaleString('en')} in the last hour, ${counted(recorded.flow.lastHour.duplicates, 'duplicate')}` })}
+${tile({
+  name: 'Waiting',
+  value: isKnown ? amountOf(all) : 'unknown',
+  colour: all.count > 0 && (waiting.oldestMs ?? 0) > SLOW_MS ? 'wait' : undefined,
+  more:
+    waiting.oldestMs === null
+      ? where || 'no store answers'
+      : `${where}; the oldest for ${span(waiting.oldestMs)}`,
+})}
+${recorded && processingTile(recorded)}
+${recorded && refusedTile(recorded)}
+${recorded && lettersTile(recorded, state.at)}
+${recorded && workersTile(recorded, stores.postgres === 'up')}
+</div>`
+}
+
+const SLOW_MS = 10_000
+
+type Tile = {
+  name: string
+  value: string
+  more: Part
+  colour?: 'good' | 'wait' | 'bad' | undefined
+  href?: string
+}
+
+function tile({ name, value, more, colour, href }: Tile): Html {
+  const inner = html`<span>${name}</span><strong class="${colour}">${value}</strong><small>${more}</small>`
+  return href ? html`<a class="tile" href="${href}">${inner}</a>` : html`<div class="tile">${inner}</div>`
+}
+
+function processingTile({ flow: { processing } }: Recorded): Html {
+  const name = 'Receipt to row, p95'
+  if (!processing) return tile({ name, value: '–', more: 'nothing landed in the last ten minutes' })
+  const shown = (ms: number | null) => (ms === null ? '> 5 min' : `≤ ${span(ms)}`)
+  const { p50Ms, p95Ms, p99Ms } = processing
+  return tile({ name, value: shown(p95Ms), more: `p50 ${shown(p50Ms)}, p99 ${shown(p99Ms)}` })
+}
+
+function refusedTile({ flow }: Recorded): Html {
+  const { refused } = flow.lastHour
+  const again = flow.perMinute.reduce((sum, minute) => sum + minute.refused, 0)
+  const all = Object.values(refused).reduce((sum, n) => sum + n, 0)
+  const texts = Object.entries(refused).map(
+    ([outcome, n]) => `${REFUSED[outcome] ?? outcome} ${n.toLocaleString('en')}`,
+  )
+  return tile({
+    name: 'Refused, last hour',
+    value: all.toLocaleString('en'),
+    colour: again > 0 ? 'bad' : undefined,
+    more: texts.join(', ') || 'none',
+    href: '/now#refusals',
+  })
+}
+
+function lettersTile({ deadLetters: { open, groups, newestAt } }: Recorded, now: Date): Html {
+  return tile({
+    name: 'Dead letters open',
+    value: amountOf(open),
+    colour: open.count > 0 ? 'bad' : undefined,
+    more: newestAt ? html`${counted(groups, 'group')}, newest ${ago(newestAt, now.getTime())}` : 'none',
+    href: '/dead-letters',
+  })
+}
+
+function workersTile({ workers, ingests }: Recorded, isKnown: boolean): Html {
+  const living = workers.filter(isAlive)
+  const receiving = ingests.filter(isAlive).length
+  const releases = [...new Set(living.map(({ release }) => release))].sort().join(', ')
+  const [newest] = living
+  return tile({
+    name: 'Workers',
+    value: isKnown ? String(living.length) : 'unknown',
+    colour: isKnown && living.length === 0 ? 'bad' : undefined,
+    more: newest
+      ? `${releases}, seen ${span(newest.silentMs)} ago; ${counted(receiving, 'ingest')}`
+      : `no sign of life; ${counted(receiving, 'ingest')}`,
+  })
+}
+
+function chart({ flow: { perMinute: minutes, lastHour } }: Recorded): Html {
+  const shown = minutes.map(({ minute, accepted, landed, refused }) => ({
+    value: accepted + refused,
+    title: `${minute.toISOString().slice(11, 16)}: ${accepted} accepted, ${landed} landed${refused > 0 ? `, ${refused} refused` : ''}`,
+    colour: refused > 0 ? ('bad' as const) : undefined,
+  }))
+  const most = Math.max(...minutes.map(({ accepted }) => accepted))
+  const label = `Events of each of the last 60 minutes: ${lastHour.accepted} in all, at most ${most} in one`
+  const [first] = minutes
+  return html`<h2>Events a minute, last hour</h2>
+<div class="card pane">${bars(shown, { label })}<p class="axis soft"><span>${first && clock(first.minute)}</span><span>at most ${most.toLocaleString('en')}</span><span>now</span></p></div>`
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  rejected_by_database: 'Rejected by the database',
+  conflict: 'Another body under a known event id',
+  unreadable: 'Cannot be read',
+  attempts_exhausted: 'Failed eight times',
+  worker_crashed: 'Crashed its worker',
+}
+
+function needsPerson({ deadLetters, refusals }: Recorded): Html {
+  const rows = deadLetters.newest.map(
+    ({ fingerprint, letters, newestAt, environment, event, reason, errorMessage }) => html`<tr>
+<td data-label="Newest">${ago(newestAt)}</td>
+<td class="wide"><span class="bad">${REASONS[reason] ?? reason}</span> · ${event ?? 'no event name'} <span class="soft">${environment}</span><br><span class="soft">${errorMessage.slice(0, 160)}</span></td>
+<td class="number" data-label="Events">${amountOf(letters)}</td>
+<td><a href="/dead-letters?group=${encodeURIComponent(fingerprint)}">Look at the group</a></td>
+</tr>`,
+  )
+  if (refusals.lost > 0) {
+    rows.unshift(html`<tr>
+<td data-label="Since">today</td>
+<td class="wide"><span class="bad">IDWise has given up</span> on events that were refused. Fetch them with its API.</td>
+<td class="number" data-label="Events">${refusals.lost.toLocaleString('en')}</td>
+<td><a href="/now#refusals">See which</a></td>
+</tr>`)
+  }
+  if (rows.length === 0)
+    return html`<h2>What needs a person</h2><div class="card empty"><p>Nothing.</p></div>`
+  return html`<h2>What needs a person</h2>
+<div class="card"><table class="stacked"><thead><tr><th>Newest</th><th>What</th><th class="number">Events</th><th>Next step</th></tr></thead>
+<tbody>${rows}</tbody></table></div>`
 }

@@ -1,11 +1,27 @@
 import type { App, ConsoleDeps } from '../context.ts'
 import { addAudit } from './audit.ts'
 import { addDeadLetters } from './dead-letters.ts'
+import { addEvents } from './events.ts'
+import { addJourneys } from './journeys.ts'
+import { addNow } from './now.ts'
 import { addOperations } from './operations.ts'
 import { addOverview } from './overview.ts'
 import { addQueues } from './queues.ts'
+import { addSearch } from './search.ts'
 
-/** Every page. A new one is added here. */
+/** A new page is added here. */
+const PAGES = [
+  addOverview,
+  addNow,
+  addSearch,
+  addEvents,
+  addJourneys,
+  addDeadLetters,
+  addOperations,
+  addAudit,
+  addQueues,
+]
+
 export function addPages(app: App, deps: ConsoleDeps): void {
-  for (const add of [addOverview, addDeadLetters, addOperations, addAudit, addQueues]) add(app, deps)
+  for (const add of PAGES) add(app, deps)
 }

@@ -1,11 +1,10 @@
-import { countBacklog } from '@sluice/shared/operations'
 import type { App, ConsoleDeps } from '../context.ts'
 import { Problem } from '../errors.ts'
 import { overviewPage, overviewRegion } from '../pages/overview.ts'
 import { sendPage } from './reply.ts'
 
-export function addOverview(app: App, { stores, live }: ConsoleDeps): void {
-  const region = async () => overviewRegion(await countBacklog(stores, 1_000))
+export function addOverview(app: App, { readNow, live }: ConsoleDeps): void {
+  const region = async () => overviewRegion(await readNow())
 
   app.get('/', { schema: { hide: true } }, async (request, reply) =>
     sendPage(request, reply, { title: 'Overview', body: overviewPage(await region()) }),

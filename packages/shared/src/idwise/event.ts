@@ -21,6 +21,7 @@ export const KNOWN_NAMES: readonly string[] = [...KINDS.keys()]
 
 type KnownKind = typeof KINDS extends Map<string, infer Kind> ? Kind : never
 export type EventKind = KnownKind | 'unrecognised'
+export const EVENT_KINDS: readonly EventKind[] = [...KINDS.values(), 'unrecognised']
 
 /** The page of `AML Monitor Update` itself spells it this way. */
 const MISSPELT = new Map([['aml monior update', 'aml monitor update']])

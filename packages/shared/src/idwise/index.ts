@@ -1,5 +1,6 @@
 export { decodeBody, textOf } from './decode.ts'
 export {
+  EVENT_KINDS,
   parseEvent,
   parseNames,
   storedId,

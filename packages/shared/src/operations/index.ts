@@ -62,7 +62,13 @@ export {
   writeEventReceipt,
 } from './find/event-receipt.ts'
 export type { Moment } from './find/event-timeline.ts'
-export { countNewer, type EventsListed, type EventsPage, listEvents } from './find/events-list.ts'
+export {
+  countNewer,
+  type EventsListed,
+  type EventsPage,
+  listEvents,
+  NEWER_COUNTED,
+} from './find/events-list.ts'
 export {
   EVENT_VIEWS,
   type EventsQuery,
@@ -95,10 +101,15 @@ export { retainOnce } from './retention-round.ts'
 export { checkTerms, type RetentionPolicy, retentionPolicy, retentionSettings } from './retention-settings.ts'
 export {
   type AwaitedRefusal,
-  CAUSES,
-  type Cause,
+  allWaiting,
+  amountOf,
   describeState,
+  figureTexts,
+  isAlive,
   listRefusals,
+  perMinute,
+  REFUSED,
+  type Recorded,
   readState,
   type State,
 } from './state/index.ts'

@@ -79,7 +79,7 @@ export function createMetrics() {
   }
 }
 
-/** Sums since the start of the process, by the name of the metric and the values of its labels: `answers live accepted`. */
+/** Sums since the start of the process, by name and labels of the metric: `answers live accepted`. */
 export type Totals = Readonly<Record<string, number>>
 
 /** Of a histogram the counts of its buckets, each with all smaller ones: `landSeconds 0.05`. */

@@ -8,7 +8,7 @@ export type Cause = {
   readonly kind: CauseKind
   readonly level: 'warn' | 'fail'
   readonly text: string
-  /** Since when this process has seen it; null if it was there before. */
+  /** Since when it has been there, if this process saw it begin. */
   readonly since: Date | null
   readonly next: {
     readonly text: string
@@ -91,15 +91,18 @@ const BEHIND_MS = 120_000
 const QUIET_TIMES = 8
 const QUIET_MS = 15 * 60_000
 
-/** The text of each cause that there is. `since` tells how long it has been there. */
-type Texts = Partial<Record<CauseKind, string | ((since: Date | null) => string)>>
+/** Since when a cause is known to be there. If it is not exact, it was there when this process first looked. */
+export type Since = { readonly at: Date; readonly isExact: boolean }
+
+/** The text of each cause that there is. */
+type Texts = Partial<Record<CauseKind, string | ((since: Since) => string)>>
 
 export function findTexts({ stores, waiting, recorded }: Figures, now: Date): Texts {
-  const isForgotten = (since: Date | null) => since !== null && now.getTime() - since.getTime() >= 60_000
-  const lasting = (store: string) => (since: Date | null) =>
-    since && isForgotten(since)
-      ? `${store} has not answered for ${span(now.getTime() - since.getTime())}`
-      : `${store} does not answer`
+  const lasting = (store: string) => (since: Since) => {
+    const ms = now.getTime() - since.at.getTime()
+    if (ms < 60_000) return `${store} does not answer`
+    return `${store} has not answered for ${since.isExact ? '' : 'at least '}${span(ms)}`
+  }
   if (stores.postgres === 'not_migrated') {
     return { not_migrated: 'The database is not migrated: events wait, and nothing can be shown.' }
   }
@@ -120,16 +123,16 @@ export function findTexts({ stores, waiting, recorded }: Figures, now: Date): Te
   const inbox = waiting.inbox ?? { count: 0, isMore: false }
   return {
     ...(stores.redis === 'down' && {
-      redis_down: (since: Date | null) =>
+      redis_down: (since: Since) =>
         `${lasting('Redis')(since)}: events go to the inbox (${amountOf(inbox)} wait there).`,
     }),
     ...(recorded && findRecorded(recorded, allWaiting(waiting), waiting.oldestMs, now)),
   }
 }
 
-function patience(since: Date | null, now: Date): string {
-  if (since === null) return 'IDWise gives up on an event half an hour after its first try.'
-  const end = new Date(since.getTime() + REDELIVERY_SPAN_MS)
+function patience({ at, isExact }: Since, now: Date): string {
+  if (!isExact) return 'IDWise gives up on an event half an hour after its first try.'
+  const end = new Date(at.getTime() + REDELIVERY_SPAN_MS)
   const verb = end > now ? 'gives' : 'has given'
   return `IDWise ${verb} up on the first of them at ${timeOfDay(end, now)}.`
 }

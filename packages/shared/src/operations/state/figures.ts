@@ -56,7 +56,7 @@ export type Flow = {
   readonly lastEvents: Readonly<Record<string, Date | null>>
 }
 
-export type MinuteFigures = {
+type MinuteFigures = {
   readonly minute: Date
   readonly accepted: number
   readonly landed: number

@@ -15,7 +15,7 @@ type Clock = {
 }
 
 /** What IDWise does next with an event that it was refused. */
-export function senderClock({ first, last }: { first: Date; last: Date }, now: Date): Clock {
+function senderClock({ first, last }: { first: Date; last: Date }, now: Date): Clock {
   const tries = nextTries({ first: first.getTime(), last: last.getTime() })
   const final = tries.at(-1) ?? last.getTime()
   const next = tries.find((at) => at > now.getTime() - LATE_MS)

@@ -12,7 +12,7 @@ import {
 } from '../../db/index.ts'
 import { errorCode, withDeadline } from '../../runtime/index.ts'
 import type { Stores } from '../stores.ts'
-import { CAUSES, type Cause, type CauseKind, findTexts, isAlive } from './causes.ts'
+import { CAUSES, type Cause, type CauseKind, findTexts, isAlive, type Since } from './causes.ts'
 import type { Figures, Recorded } from './figures.ts'
 import { flowOf, shownSince, usualGaps } from './flow.ts'
 import { LOST_SHOWN_MS, sumRefusals } from './refusals.ts'
@@ -28,10 +28,13 @@ export type State = {
   readonly causes: readonly Cause[]
   readonly figures: Figures
   /** All causes that there are, and since when, for the next state. */
-  readonly since: ReadonlyMap<CauseKind, Date | null>
+  readonly since: ReadonlyMap<CauseKind, Since>
 }
 
 const MOST_CAUSES = 3
+/** If the state before is older, a cause may have ended and begun again; and it may have begun any time since. */
+const CONTINUES_MS = 60_000
+const EXACT_MS = 10_000
 const POSTGRES_MS = 2_000
 const REDIS_MS = 1_000
 const SHOWN_PROCESSES_MS = 600_000
@@ -81,11 +84,13 @@ function findCauses(
   before: State | undefined,
 ): { causes: Cause[]; since: State['since'] } {
   const texts = findTexts(figures, at)
-  const since = new Map<CauseKind, Date | null>()
+  const since = new Map<CauseKind, Since>()
+  const pastMs = before ? at.getTime() - before.at.getTime() : Number.POSITIVE_INFINITY
   const causes = (Object.keys(CAUSES) as CauseKind[]).flatMap((kind): Cause[] => {
     const text = texts[kind]
     if (text === undefined) return []
-    const began = before ? (before.since.has(kind) ? (before.since.get(kind) ?? null) : at) : null
+    const known = pastMs < CONTINUES_MS ? before?.since.get(kind) : undefined
+    const began = known ?? { at, isExact: pastMs < EXACT_MS }
     since.set(kind, began)
     const { level, next, anchor } = CAUSES[kind]
     return [
@@ -93,7 +98,7 @@ function findCauses(
         kind,
         level,
         text: typeof text === 'string' ? text : text(began),
-        since: began,
+        since: began.isExact ? began.at : null,
         next: { ...next, runbook: `docs/operations.md#${anchor}` },
       },
     ]

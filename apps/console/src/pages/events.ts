@@ -1,0 +1,125 @@
+import { EVENT_KINDS } from '@sluice/shared/idwise'
+import {
+  EVENT_VIEWS,
+  type EventsPage,
+  type EventsQuery,
+  type EventView,
+  writeEventsQuery,
+} from '@sluice/shared/operations'
+import { type Html, html } from '../html.ts'
+import { decision, environmentBadge } from '../parts/badge.ts'
+import { eventRow, journeyLinks } from '../parts/hits.ts'
+import { noMatch, nothingYet, pager, query } from '../parts/states.ts'
+import { shown } from '../parts/text.ts'
+import { ago } from '../parts/time.ts'
+
+const VIEWS: Readonly<Record<EventView, string>> = {
+  all: 'All',
+  waiting: 'Waiting',
+  failed: 'Failed',
+  duplicates: 'Duplicates',
+  unrecognised: 'Unrecognised',
+  conflicts: 'Conflicts',
+  replayed: 'Replayed',
+}
+
+/** The list, with room beside it for the event that is chosen. */
+export function eventsPage(asked: EventsQuery, list: EventsPage): Html {
+  const view = asked.view ?? 'all'
+  const path = (changed: Record<string, string | undefined>) =>
+    `/events${query({ ...writeEventsQuery(asked), before: undefined, ...changed })}`
+  return html`<h1>${view === 'all' ? 'Events' : `Events: ${VIEWS[view].toLowerCase()}`}</h1>
+<div class="tabs" role="navigation" aria-label="Views">${EVENT_VIEWS.map((each) => {
+    const href = path({ view: each === 'all' ? undefined : each })
+    return each === view
+      ? html`<a href="${href}" aria-current="page">${VIEWS[each]}</a>`
+      : html`<a href="${href}">${VIEWS[each]}</a>`
+  })}</div>
+${filters(asked)}
+${list.top !== null && html`<div aria-live="polite" hx-sse:connect="/live/events${query({ ...writeEventsQuery(asked), top: list.top })}" hx-swap="innerMorph"></div>`}
+<div class="split"><div>
+${rows(asked, list)}
+${list.looked && html`<p class="soft">${list.looked}${list.next && ' Go on with Older.'}</p>`}
+${pager({ newest: asked.before === undefined ? undefined : path({}), older: list.next === null ? undefined : path({ before: list.next }) })}
+</div><aside id="detail" aria-label="The chosen event"></aside></div>`
+}
+
+/** How many have landed since the list was read; they show when the person asks for them. */
+export function newerRegion(asked: EventsQuery, count: number, most: number): Html {
+  if (count === 0) return html`<span></span>`
+  const more = count >= most ? `${most} or more` : String(count)
+  return html`<p><a class="button" href="/events${query(writeEventsQuery(asked))}">${more} newer: show</a></p>`
+}
+
+function rows(asked: EventsQuery, { items, next }: EventsPage): Html {
+  if (items.length === 0) return empty(asked, next !== null)
+  return html`<div class="card"><table class="stacked"><thead><tr><th>Received</th><th>State</th><th>Event</th><th>Decision</th><th>Journey</th><th>Reference</th><th>Note</th></tr></thead>
+<tbody>${items.map((item) => (item.what === 'journey' || item.what === 'gone' ? null : tableRow(eventRow(item))))}</tbody></table></div>`
+}
+
+function tableRow(row: ReturnType<typeof eventRow>): Html {
+  const [journey, reference] = journeyLinks(row)
+  const name = shown(row.name ?? '(no event name)', 80)
+  const isEvent = row.href?.startsWith('/events/')
+  const link =
+    row.href === null
+      ? name
+      : isEvent
+        ? html`<a href="${row.href}" hx-get="${row.href}" hx-target="#detail" hx-swap="innerHTML" hx-push-url="true">${name}</a>`
+        : html`<a href="${row.href}">${name}</a>`
+  return html`<tr><td class="nowrap">${row.at && ago(row.at)}</td><td class="nowrap">${row.status}</td>
+<td>${link} ${environmentBadge(row.environment)}</td><td>${decision(row.decision)}</td>
+<td data-label="journey">${journey}</td><td data-label="reference">${reference}</td><td class="soft">${row.note && shown(row.note, 120)}</td></tr>`
+}
+
+/** Nothing at all yet, or nothing that matches, or nothing among those that were looked through. */
+function empty(asked: EventsQuery, hasMore: boolean): Html {
+  const { view: _view, limit: _limit, ...given } = asked
+  const isFiltered = Object.values(given).some((value) => value !== undefined)
+  if (hasMore)
+    return noMatch('None among the events that were looked through. Older ones follow below.', '/events')
+  if (isFiltered) return noMatch('No event has all of this.', `/events${query({ view: asked.view })}`)
+  if (asked.view === undefined || asked.view === 'all') {
+    return nothingYet(
+      'No event has landed yet',
+      html`Send one: <code>npx sluice simulate --journeys 1</code>, or give IDWise the address of the ingest, <code>/webhooks/idwise/live</code> (docs/going-live.md).`,
+    )
+  }
+  return nothingYet(EMPTY[asked.view], 'That is good news.')
+}
+
+const EMPTY: Readonly<Record<EventView, string>> = {
+  all: 'No event has landed yet',
+  waiting: 'No event waits',
+  failed: 'No event has failed',
+  duplicates: 'No event came twice',
+  unrecognised: 'Every event is of a known kind',
+  conflicts: 'No two bodies came under one id',
+  replayed: 'Nothing has been replayed',
+}
+
+const MORE = ['kind', 'via', 'from', 'to', 'contains'] as const
+
+function filters(asked: EventsQuery): Html {
+  const value = writeEventsQuery(asked)
+  const isOpen = MORE.some((name) => value[name] !== undefined)
+  const field = (name: string, label: string, type = 'text') =>
+    html`<label>${label} <input type="${type}" name="${name}" value="${value[name] ?? ''}" maxlength="${name === 'contains' ? 5000 : 500}" autocomplete="off" spellcheck="false"></label>`
+  const moment = (name: 'from' | 'to', label: string) =>
+    html`<label>${label} <input type="datetime-local" name="${name}" value="${asked[name]?.toISOString().slice(0, 16) ?? ''}"></label>`
+  const choice = (name: string, label: string, options: readonly string[]) =>
+    html`<label>${label} <select name="${name}"><option value="">any</option>${options.map((each) =>
+      value[name] === each
+        ? html`<option selected value="${each}">${each.replaceAll('_', ' ')}</option>`
+        : html`<option value="${each}">${each.replaceAll('_', ' ')}</option>`,
+    )}</select></label>`
+  const more = html`<summary>More filters</summary><div class="filters">${choice('kind', 'Kind', EVENT_KINDS)}
+${choice('via', 'Came by', ['redis', 'inbox', 'replay'])}${moment('from', 'Landed from (UTC)')}${moment('to', 'to')}
+${field('contains', 'Body has (JSON)')}</div>`
+  return html`<form action="/events" class="filters">
+${asked.view && html`<input type="hidden" name="view" value="${asked.view}">`}
+${choice('environment', 'Environment', ['live', 'sandbox'])}${field('decision', 'Decision')}${field('journey', 'Journey')}${field('reference', 'Reference')}
+<button type="submit">Filter</button> <a href="/events">Clear</a>
+${isOpen ? html`<details open>${more}</details>` : html`<details>${more}</details>`}
+</form>`
+}

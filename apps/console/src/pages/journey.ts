@@ -1,0 +1,147 @@
+import type { JourneyPage, JourneyPageRead } from '@sluice/shared/operations'
+import { type Html, html } from '../html.ts'
+import { decision, environmentBadge } from '../parts/badge.ts'
+import { hitLine } from '../parts/hits.ts'
+import { lettersList } from '../parts/letters.ts'
+import { eventPath, journeyPath, searchPath } from '../parts/links.ts'
+import { counted } from '../parts/states.ts'
+import { shown } from '../parts/text.ts'
+import { ago, moment, span } from '../parts/time.ts'
+import { type Point, timeline } from '../parts/timeline.ts'
+
+type Entry = JourneyPage['timeline'][number]
+
+/** One journey, now or as of one of its events. */
+export function journeyPage(page: JourneyPage): Html {
+  const { journey, state, at, missing, beside, letters, refused, dropped, total, later } = page
+  const name = { environment: journey.environment, journeyId: journey.journeyId }
+  const earlier = total - dropped - page.timeline.length - later.length
+  return html`<p class="soft">Journey <code>${shown(journey.journeyId)}</code>${journey.referenceNo !== null && html` · reference <a href="${searchPath(journey.referenceNo)}">${shown(journey.referenceNo)}</a>`} ${environmentBadge(journey.environment)}</p>
+<h1>${sentence(page)}</h1>
+${at !== null && html`<p class="note">This is what was known after the marked event. <a href="${journeyPath(name)}">Show it as it is now</a></p>`}
+${missing && html`<p class="note">${missing.words}</p>`}
+${state?.needsAttention && html`<p class="note bad">${shown(state.needsAttention, 1_000)}</p>`}
+<p class="soft">${counted(total, 'event')}${total > 1 && `, over ${span(journey.lastEventAt.getTime() - journey.firstEventAt.getTime())}`}; the last ${ago(journey.lastEventAt)}.</p>
+<div class="split"><div>
+${dropped > 0 && html`<p class="soft">${counted(dropped, 'event')} before ${journey.baseUntil && moment(journey.baseUntil)} ${dropped === 1 ? 'is' : 'are'} no longer stored.</p>`}
+${earlier > 0 && html`<p class="soft">${counted(earlier, 'earlier event')} not shown.</p>`}
+<div class="card pane">${timeline([
+    ...page.timeline.map((entry, index) =>
+      point(entry, page.timeline[index - 1], { name, isAt: entry.event.eventKey === at }),
+    ),
+    ...(missing
+      ? [
+          {
+            gap: null,
+            heading: html`<b>missing</b>`,
+            text: html`<span class="soft">${missing.words}</span>`,
+            look: 'missing' as const,
+          },
+        ]
+      : []),
+  ])}</div>
+${later.length > 0 && html`<p class="soft">${counted(later.length, 'event')} came after that.</p>`}
+</div><div>
+${state && html`<div class="card pane"><dl>${facts(state)}</dl></div>`}
+<h2>For the customer</h2>
+<div class="card pane"><p id="paragraph">${shown(page.paragraph, 5_000)}</p><button type="button" hidden data-copy="#paragraph">Copy</button></div>
+${beside.length > 0 && html`<h2>Other journeys of ${shown(journey.referenceNo ?? '')}</h2><div class="card pane"><ul>${beside.map((other) => html`<li>${hitLine({ what: 'journey', ...other })}</li>`)}</ul></div>`}
+${lettersList(letters)}
+${refusals(refused)}
+</div></div>`
+}
+
+/** A journey of which nothing has landed. */
+export function journeyNotLandedPage(
+  name: { environment: string; journeyId: string },
+  { letters, refused }: Extract<JourneyPageRead, { kind: 'not_landed' }>,
+): Html {
+  return html`<p class="soft">Journey <code>${shown(name.journeyId)}</code> ${environmentBadge(name.environment)}</p>
+<h1>Nothing of this journey has landed.</h1>
+${lettersList(letters)}${refusals(refused)}`
+}
+
+function refusals(refused: JourneyPage['refused']): Html | null {
+  if (refused.length === 0) return null
+  return html`<h2>Refused, and not delivered since</h2><ul>${refused.map((event) => html`<li>${hitLine({ what: 'refused', ...event })}</li>`)}</ul>`
+}
+
+const STAGES: Readonly<Record<string, string>> = {
+  unknown: 'No known event has come yet.',
+  in_progress: 'The user is doing the steps.',
+  submitted: 'All steps are submitted; no decision has come yet.',
+  finished: 'The check has finished.',
+  reviewed: 'A reviewer has decided.',
+  update_required: 'Steps were asked for again.',
+  renewal_overdue: 'The deadline of the renewal has passed.',
+}
+
+function sentence({ state, timeline: entries, at }: JourneyPage): Html {
+  if (!state) return html`Nothing of this journey was known yet.`
+  const { finalDecision, manualDecision, systemDecision, stage } = state
+  const when = entries.findLast(({ changed }) => changed.some(({ field }) => field === 'finalDecision'))
+    ?.event.lastAt
+  const time = when === undefined ? null : html` on ${moment(new Date(when))}`
+  const isOpen =
+    stage === 'in_progress' ||
+    stage === 'submitted' ||
+    stage === 'update_required' ||
+    stage === 'renewal_overdue'
+  if (finalDecision === null || isOpen) return html`${STAGES[stage] ?? ''}`
+  if (manualDecision === finalDecision) {
+    return html`${shown(finalDecision)} by a reviewer${time}${systemDecision !== null && html`, after the system said ${shown(systemDecision)}`}.`
+  }
+  return html`${shown(finalDecision)}, ${at === null ? 'says' : 'said'} the system${time}.`
+}
+
+function point(
+  { event, changed, supersededBecause }: Entry,
+  before: Entry | undefined,
+  shownAs: { name: { environment: string; journeyId: string }; isAt: boolean },
+): Point {
+  const action = event.action ?? event.trigger
+  const again = event.duplicates > 0 ? `, delivered ${counted(event.duplicates + 1, 'time')}` : ''
+  const changes = changed.map(
+    ({ field, from, to }, index) =>
+      html`${index > 0 && ' · '}${WORDS[field] ?? field} <span class="soft">${shown(String(from ?? '–'))} →</span> ${decision(shown(String(to ?? '–')))}`,
+  )
+  const asOf = event.attachedByReference
+    ? null
+    : html` <a class="soft" href="${journeyPath(shownAs.name, { at: event.eventKey })}">as of then</a>`
+  return {
+    gap: before ? span(event.lastAt - before.event.lastAt) : null,
+    heading: html`<a href="${eventPath(event.eventKey)}"><b>${shown(event.event ?? '(no event name)', 80)}</b></a>${action && html` · ${shown(action, 80)}`} <span class="soft">${moment(new Date(event.lastAt))}${again}</span>${asOf}${shownAs.isAt && html` <span class="badge wait">shown as of this</span>`}`,
+    text:
+      changed.length > 0 || supersededBecause
+        ? html`${changes}${supersededBecause && html`<div class="soft">${changed.length === 0 && 'changed nothing: '}${shown(supersededBecause)}</div>`}`
+        : html`<span class="soft">changed nothing</span>`,
+    look: changed.length === 0 ? 'lost' : undefined,
+  }
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  referenceNo: 'reference',
+  stage: 'stage',
+  systemDecision: 'system decision',
+  manualDecision: 'manual decision',
+  finalDecision: 'final decision',
+  amlVersion: 'AML version',
+  resubmission: 'resubmission',
+  renewal: 'renewal',
+  needsAttention: 'needs attention',
+}
+
+function facts(state: NonNullable<JourneyPage['state']>): (Html | false)[] {
+  const rows = [
+    ['Stage', state.stage.replaceAll('_', ' ')],
+    ['System', decision(state.systemDecision && shown(state.systemDecision))],
+    ['Reviewer', decision(state.manualDecision && shown(state.manualDecision))],
+    ['Final', decision(state.finalDecision && shown(state.finalDecision))],
+    ['AML version', state.amlVersion],
+    ['Resubmission', state.resubmission],
+    ['Renewal', state.renewal],
+    ['First event', moment(state.firstEventAt)],
+    ['Last event', moment(state.lastEventAt)],
+  ] as const
+  return rows.map(([name, value]) => value !== null && html`<dt>${name}</dt><dd>${value}</dd>`)
+}

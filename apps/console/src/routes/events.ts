@@ -1,0 +1,74 @@
+import {
+  countNewer,
+  eventsQuery,
+  listEvents,
+  NEWER_COUNTED,
+  readEventPage,
+  writeEventReceipt,
+  writeEventsQuery,
+} from '@sluice/shared/operations'
+import * as z from 'zod'
+import type { App, ConsoleDeps } from '../context.ts'
+import { Problem } from '../errors.ts'
+import { eventPage } from '../pages/event.ts'
+import { eventsPage, newerRegion } from '../pages/events.ts'
+import { sendPage } from './reply.ts'
+
+const params = z.object({ key: z.string() })
+const liveQuery = eventsQuery.extend({ top: z.string().max(200) })
+
+export function addEvents(app: App, { stores, live }: ConsoleDeps): void {
+  app.get('/events', { schema: { hide: true, querystring: eventsQuery } }, async (request, reply) => {
+    const list = await listEvents(stores, request.query)
+    if (list.kind === 'refused') throw new Problem(400, list.words)
+    return sendPage(request, reply, { title: 'Events', body: eventsPage(request.query, list) })
+  })
+
+  app.get('/live/events', { schema: { hide: true, querystring: liveQuery } }, async (request, reply) => {
+    const { top, ...query } = request.query
+    if ((await countNewer(stores, query, top)) === undefined)
+      throw new Problem(400, 'The parameter "top" is no place in this list.')
+    const region = async () => newerRegion(query, (await countNewer(stores, query, top)) ?? 0, NEWER_COUNTED)
+    const topic = `events ${new URLSearchParams({ ...writeEventsQuery(query), top })}`
+    if (!live.stream(topic, region, reply)) throw new Problem(503, 'There are 50 live pages already.')
+    return reply
+  })
+
+  app.get('/events/:key', { schema: { hide: true, params } }, async (request, reply) => {
+    const body = eventPage(await eventOf(request.params.key))
+    return sendPage(request, reply, { title: 'Event', body, part: { id: 'detail', body } })
+  })
+
+  app.get('/events/:key/raw', { schema: { hide: true, params } }, async (request, reply) => {
+    const event = await storedOf(request.params.key)
+    return reply
+      .type('application/octet-stream')
+      .header('x-content-type-options', 'nosniff')
+      .header('content-disposition', `attachment; filename="event-${event.eventKey.slice(0, 16)}.bin"`)
+      .send(event.raw)
+  })
+
+  app.get('/events/:key/receipt', { schema: { hide: true, params } }, async (request, reply) => {
+    const event = await storedOf(request.params.key)
+    return reply
+      .type('application/json; charset=utf-8')
+      .header('content-disposition', `attachment; filename="receipt-${event.eventKey.slice(0, 16)}.json"`)
+      .serializer(String)
+      .send(`${JSON.stringify(writeEventReceipt(event), null, 2)}\n`)
+  })
+
+  async function eventOf(key: string) {
+    const read = await readEventPage(stores, key)
+    if (read.kind === 'no_key')
+      throw new Problem(400, 'An event key has 64 hex digits. Search for other ids.')
+    if (read.kind === 'not_here') throw new Problem(404, 'No event with this key has been received.')
+    return read
+  }
+
+  async function storedOf(key: string) {
+    const { event } = await eventOf(key)
+    if (!event)
+      throw new Problem(404, 'The bytes of this event are not stored: it has not landed, or is gone.')
+    return event
+  }
+}

@@ -1,0 +1,94 @@
+import { announceProcess, describeProcess } from '@sluice/shared/db'
+import { createLog } from '@sluice/shared/runtime'
+import { type OpenedConsole, openConsole, VIEWER } from '@sluice/testkit/console'
+import { createWorld, eventually, type World } from '@sluice/testkit/world'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { fillState } from './fill-state.ts'
+
+const log = createLog('test', 'silent')
+const BROWSER = { accept: 'text/html' }
+
+describe('overview and /now', () => {
+  const stack = new AsyncDisposableStack()
+  let world: World
+  let console: OpenedConsole
+  beforeAll(async () => {
+    world = stack.use(await createWorld('inbox'))
+    console = stack.use(await openConsole(world))
+    for (const app of ['ingest', 'worker'] as const) {
+      stack.use(announceProcess(world.db, describeProcess(app, undefined), log))
+    }
+    await fillState(world)
+    await eventually(async () => (await console.json('/api/v1/state')).level === 'warn')
+  })
+  afterAll(() => stack.disposeAsync())
+
+  const textOf = async (path: string, headers: Record<string, string> = {}) => {
+    const response = await console.get(path, { headers, as: VIEWER })
+    return { type: response.headers.get('content-type') ?? '', text: await response.text() }
+  }
+
+  it('say the same to a browser, to curl, and to a monitor', async () => {
+    const { sentence, level, causes, figures, refusals } = await console.json('/api/v1/state')
+    expect(level).toBe('warn')
+    expect(causes.map(({ kind }: { kind: string }) => kind)).toEqual(['refused', 'lost', 'dead_letters'])
+    expect(figures.recorded.flow.perMinute).toHaveLength(60)
+    expect(refusals).toHaveLength(3)
+    const part = /^\d+ refused events? ha(?:s|ve) not come again/.exec(sentence)?.[0] as string
+    for (const path of ['/', '/now']) {
+      const page = await textOf(path, BROWSER)
+      expect(page.type).toMatch(/^text\/html/)
+      expect(page.text).toContain(part)
+    }
+    const plain = await textOf('/now')
+    expect(plain.type).toMatch(/^text\/plain/)
+    expect(plain.text).toContain(`WARN  ${part}`)
+    expect(plain.text.trimEnd().split('\n').length).toBeLessThanOrEqual(25)
+    const json = await textOf('/now?format=json', BROWSER)
+    expect(JSON.parse(json.text)).toMatchObject({ level, refusals: [{}, {}, {}] })
+    expect((await console.get('/now?format=xml')).status).toBe(400)
+  })
+
+  it('show what strangers wrote as text', async () => {
+    const { text } = await textOf('/', BROWSER)
+    expect(text).not.toContain('<img')
+    expect(text).toContain('&lt;img src=x onerror=alert(1)&gt;')
+  })
+
+  it('draw a bar for each of the last 60 minutes, with its numbers in words', async () => {
+    const { text } = await textOf('/', BROWSER)
+    expect(text.match(/<rect /g)).toHaveLength(60)
+    expect(text).toMatch(
+      /<svg class="bars"[^>]* role="img" aria-label="Events of each of the last 60 minutes: /,
+    )
+    expect(text).toMatch(/<title>\d\d:\d\d: \d+ accepted, \d+ landed, 4 refused<\/title>/)
+  })
+
+  it('compute the state once for all who ask at once', async () => {
+    const before = await statements(world)
+    await Promise.all(Array.from({ length: 20 }, () => console.get('/api/v1/state')))
+    expect((await statements(world)) - before).toBeLessThan(20)
+  })
+
+  it('answer while the database is away', async () => {
+    await using away = await openConsole(world, {
+      databaseUrl: 'postgres://sluice:x@127.0.0.1:1/sluice',
+      readUrl: 'postgres://sluice:x@127.0.0.1:1/sluice',
+    })
+    const response = await away.get('/', { headers: BROWSER })
+    expect(response.status).toBe(200)
+    expect(await response.text()).toContain('Postgres does not answer: events are refused.')
+    expect((await away.json('/api/v1/state')).figures).toMatchObject({
+      recorded: null,
+      stores: { postgres: 'down' },
+    })
+  })
+})
+
+/** How many transactions the database has had. */
+async function statements({ rows }: World): Promise<number> {
+  const [row] = await rows<{ n: number }>(
+    `select pg_stat_force_next_flush(), xact_commit::float8 as n from pg_stat_database where datname = current_database()`,
+  )
+  return row?.n ?? 0
+}
