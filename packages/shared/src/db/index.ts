@@ -119,7 +119,7 @@ export { toJsonb } from './jsonb.ts'
 export { type LandingOutcome, type LandOptions, landJobs } from './landing.ts'
 export { withLease } from './lease.ts'
 export { isEmptyFilter, type LetterFilter, letterFilter } from './letter-filter.ts'
-export { type JourneyEffect, type LetterTrial, type Preview, previewLetters } from './letter-preview.ts'
+export { type Preview, previewLetters } from './letter-preview.ts'
 export { type LetterView, readLettersPage } from './letters-page.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export { recordMinutes } from './minute-recorder.ts'
@@ -137,13 +137,11 @@ export {
   readOperation,
   STEERING_NAMES,
   type SteeringName,
-  type SteeringOutcome,
   steeringOf,
   steerOperation,
 } from './operation-rows.ts'
 export { nextStepMs, stepOperation } from './operation-steps.ts'
 export {
-  type ActionFilter,
   listActions,
   type RecordedAction,
   recordAction,
