@@ -36,7 +36,8 @@ function withZone(text: string | undefined): string | undefined {
 
 /** @throws Problem that says what is wrong with it */
 export function readFilter(query: LetterQuery): LetterFilter {
-  const ids = [query.ids ?? []].flat().filter((id) => id !== '')
+  // Checkboxes repeat the field; a link has them as one list.
+  const ids = [query.ids ?? []].flat().flatMap((each) => each.split(',').filter((id) => id !== ''))
   const { failedSince, failedBefore, operation } = query
   const given = {
     ids: ids.length > 0 ? ids.map(Number) : undefined,

@@ -99,7 +99,7 @@ function steerCommand(name: SteeringName): Command {
     })
 }
 
-/** What was done to a group before: for example `2026-11-03: replay by Ada (done): raised the limit, 412 of 412 landed` */
+/** What was done to a group before: `2026-11-03: replay by Ada (done): raised the limit; 412 of 412 landed` */
 export function describePast({
   createdAt,
   kind,

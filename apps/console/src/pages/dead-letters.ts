@@ -104,7 +104,7 @@ function table({ letters, total, state, filter, mayAct }: LettersShown): Html {
         ]
   const canAct = mayAct && (state === 'open' || state === 'discarded')
   const list = html`<div class="card"><table class="stacked">
-<thead><tr>${canAct && html`<th><input type="checkbox" data-all="ids" aria-label="Select all of this page"></th>`}<th>Letter</th><th>State</th><th>What failed</th><th>Journey</th><th>Reference</th><th class="number">Tries</th><th>Failed</th></tr></thead>
+<thead><tr>${canAct && html`<th><input type="checkbox" data-all="ids" aria-label="Select all of this page"></th>`}<th>Letter</th><th><span class="unseen">Environment</span></th><th>State</th><th>What failed</th><th>Journey</th><th>Reference</th><th class="number">Tries</th><th>Failed</th></tr></thead>
 <tbody>${letters.map((letter) => row(letter, canAct))}</tbody>
 </table></div>`
   if (!canAct) return list
@@ -129,7 +129,8 @@ function row(letter: DeadLetterSummary, canAct: boolean): Html {
       : null
   return html`<tr>
 ${canAct && html`<td><input type="checkbox" name="ids" value="${id}" aria-label="Select ${id}"></td>`}
-<td class="nowrap"><a href="/dead-letters/${id}">${id}</a> ${environmentBadge(environment)}</td>
+<td class="nowrap"><a href="/dead-letters/${id}">${id}</a></td>
+<td>${environmentBadge(environment)}</td>
 <td>${stateOf(letter.state)}</td>
 <td class="wide">${reasonOf(reason)} <span class="soft">· ${event ?? 'no event name'}</span><br>${errorMessage.slice(0, 160)}</td>
 <td>${journey}</td>

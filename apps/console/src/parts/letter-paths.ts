@@ -2,8 +2,8 @@ import type { LetterFilter } from '@sluice/shared/operations'
 
 /** The filter as the pairs of an address or a form. */
 export function filterPairs(filter: LetterFilter): [name: string, value: string][] {
-  return Object.entries(filter).flatMap(([name, value]) =>
-    [value ?? []].flat().map((each): [string, string] => [name, String(each)]),
+  return Object.entries(filter).flatMap(([name, value]): [string, string][] =>
+    value === undefined ? [] : [[name, String(value)]],
   )
 }
 

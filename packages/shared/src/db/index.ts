@@ -77,7 +77,6 @@ export {
   type EventPlace,
   type EventSource,
   type EventsRead,
-  type PlacedEvent,
   readClock,
   readEventsPage,
   SLICE,
@@ -96,7 +95,7 @@ export {
 export { countCrashes, dropClaim, noteClaim } from './inbox-claims.ts'
 export { insertInbox, notifyInbox, relandInbox } from './inbox-insert.ts'
 export { listenInbox } from './inbox-listener.ts'
-export { findInboxRows, sampleInbox, type WaitingRow } from './inbox-sample.ts'
+export { findInboxRows, sampleInbox } from './inbox-sample.ts'
 export {
   readJourney,
   readJourneysBeside,
@@ -119,7 +118,7 @@ export { toJsonb } from './jsonb.ts'
 export { type LandingOutcome, type LandOptions, landJobs } from './landing.ts'
 export { withLease } from './lease.ts'
 export { isEmptyFilter, type LetterFilter, letterFilter } from './letter-filter.ts'
-export { type JourneyEffect, type LetterTrial, type Preview, previewLetters } from './letter-preview.ts'
+export { type Preview, previewLetters } from './letter-preview.ts'
 export { type LetterView, readLettersPage } from './letters-page.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export { recordMinutes } from './minute-recorder.ts'
@@ -137,13 +136,11 @@ export {
   readOperation,
   STEERING_NAMES,
   type SteeringName,
-  type SteeringOutcome,
   steeringOf,
   steerOperation,
 } from './operation-rows.ts'
 export { nextStepMs, stepOperation } from './operation-steps.ts'
 export {
-  type ActionFilter,
   listActions,
   type RecordedAction,
   recordAction,

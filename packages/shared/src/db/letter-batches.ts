@@ -45,7 +45,9 @@ export async function recountLetters(connection: Connection, id: number, ageMs =
 
 type Range = Pick<Operation, 'id' | 'kind' | 'lastId' | 'maxId' | 'filter'>
 
-/** SQL about the letters that an operation has not reached yet. A letter that failed since its start is not among them. */
+/**
+ * SQL about the letters that an operation has not reached yet. A letter that failed since its start is not among them.
+ */
 function whereAhead({ id, kind, lastId, maxId, filter }: Range, values: unknown[]): string {
   const value = (given: unknown) => `$${values.push(given)}`
   if (!filter) return 'false'

@@ -14,7 +14,7 @@ import type { Connection, Db } from './pool.ts'
  * What an act would do to one letter. `fails`: it would be a dead letter again. `busy`: others work on its event or
  * journey just now, so that nothing can be said.
  */
-export type LetterTrial = {
+type LetterTrial = {
   readonly id: number
   readonly environment: string | null
   readonly event: string | null
@@ -25,7 +25,7 @@ export type LetterTrial = {
   readonly error: string | null
 }
 
-export type JourneyEffect = JourneyName & {
+type JourneyEffect = JourneyName & {
   /** The row would be new. */
   readonly isNew: boolean
   readonly changes: readonly {

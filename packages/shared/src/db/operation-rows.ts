@@ -14,16 +14,14 @@ export const ACTED_ON: Readonly<Record<OperationKind, DeadLetterState>> = {
   undo: 'discarded',
 }
 
-export const OPERATION_STATES = [
-  'sampling',
-  'waiting_for_go',
-  'running',
-  'paused',
-  'done',
-  'stopped',
-  'cancelled',
-] as const
-export type OperationState = (typeof OPERATION_STATES)[number]
+export type OperationState =
+  | 'sampling'
+  | 'waiting_for_go'
+  | 'running'
+  | 'paused'
+  | 'done'
+  | 'stopped'
+  | 'cancelled'
 
 export type Operation = Omit<typeof operations.$inferSelect, 'kind' | 'state' | 'filter'> & {
   readonly kind: OperationKind
@@ -157,7 +155,7 @@ export type SteeringName = keyof typeof STEERING
 export const STEERING_NAMES = Object.keys(STEERING) as SteeringName[]
 
 /** `not_possible`: in the state that it is in. */
-export type SteeringOutcome =
+type SteeringOutcome =
   | { readonly kind: 'done' }
   | { readonly kind: 'not_possible'; readonly state: OperationState }
   | { readonly kind: 'not_found' }

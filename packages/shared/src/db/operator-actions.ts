@@ -5,7 +5,7 @@ import type { operatorActions } from './schema.ts'
  * The acts that `operator_actions` records: on dead letters, on operations (from `start` to `cancel`), and on what is
  * stored.
  */
-export type OperatorActionName =
+type OperatorActionName =
   | 'replay'
   | 'discard'
   | 'undo'
@@ -42,7 +42,7 @@ export type RecordedAction = typeof operatorActions.$inferSelect & {
 }
 
 /** The letters of a journey also stand for it. */
-export type ActionFilter = {
+type ActionFilter = {
   readonly actor?: string | undefined
   /** For example `dead_letter 42` or `operation 7`. */
   readonly target?: string | undefined

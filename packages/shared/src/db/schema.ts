@@ -253,7 +253,16 @@ export const deadLetters = pgTable(
   },
   (table) => [
     index('dead_letters_by_state').on(table.state, table.id),
-    index('dead_letters_by_group').on(table.state, table.fingerprint, table.lastFailedAt),
+    // Has all that the groups of dead letters show, so that they are counted without reading the table.
+    index('dead_letters_by_group').on(
+      table.state,
+      table.fingerprint,
+      table.journeyId,
+      table.environment,
+      table.id,
+      table.firstFailedAt,
+      table.lastFailedAt,
+    ),
     index('dead_letters_by_operation')
       .on(table.operationId, table.state)
       .where(sql`operation_id is not null`),
@@ -375,8 +384,8 @@ export const refusals = pgTable(
 
 /**
  * Replays and discards of many dead letters, which the scheduler carries out piece by piece. Which letters it is about
- * is fixed when it is made: those that are open, match the filter, have an id up to `max_id`, and have not failed since.
- * An undo is about discarded ones.
+ * is fixed when it is made: those that are open, match the filter, have an id up to `max_id`, and have not failed
+ * since. An undo is about discarded ones.
  *
  * State: `sampling` → `waiting_for_go` (only with a sample) → `running` ⇄ `paused` → `done`; from each of these
  * → `cancelled` by a person, → `stopped` by `stop_after` failures. It has ended when none of its letters is under way.

@@ -9,4 +9,3 @@ export {
   type StartOutcome,
   startOperation,
 } from './start.ts'
-export { describeConditions } from './words.ts'

@@ -8,7 +8,7 @@ export function describeFilter(filter: LetterFilter, kind: OperationKind): strin
 }
 
 /** @returns for example ` of live, failed since 2026-11-03T09:00:00Z`; empty if there is no condition */
-export function describeConditions(filter: LetterFilter): string {
+function describeConditions(filter: LetterFilter): string {
   const {
     ids,
     fingerprint,
