@@ -16,7 +16,7 @@ type Import = { readonly from: string; readonly specifier: string; readonly to: 
 
 const rooms = [
   ...globSync('{apps,packages}/*', { cwd: ROOT }).map(readRoom),
-  ...['bench', 'chaos', 'test'].map(harness),
+  ...['bench', 'chaos', 'deploy', 'test'].map(harness),
 ]
 const doors = new Map(rooms.flatMap((room) => [...room.doors]))
 const texts = new Map(

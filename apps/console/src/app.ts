@@ -40,7 +40,7 @@ export async function createApp(deps: ConsoleDeps): Promise<App> {
   })
   addProbes(app, deps.health)
   addAssets(app)
-  await addGuard(app, deps.config)
+  await addGuard(app, deps)
   await addApi(app, deps)
   addPages(app, deps)
   return app

@@ -7,17 +7,20 @@ const { resolve } = createRequire(import.meta.url)
 const own = (name: string) => new URL(`./public/${name}`, import.meta.url)
 
 const FILES = {
-  'console.css': { file: own('console.css'), type: 'text/css; charset=utf-8' },
-  'console.js': { file: own('console.js'), type: 'text/javascript; charset=utf-8' },
-  'icon.svg': { file: own('icon.svg'), type: 'image/svg+xml' },
-  'htmx.js': { file: resolve('htmx.org/dist/htmx.min.js'), type: 'text/javascript; charset=utf-8' },
-  'hx-sse.js': { file: resolve('htmx.org/dist/ext/hx-sse.min.js'), type: 'text/javascript; charset=utf-8' },
+  'console.css': { files: [own('console.css')], type: 'text/css; charset=utf-8' },
+  'console.js': { files: [own('console.js')], type: 'text/javascript; charset=utf-8' },
+  'icon.svg': { files: [own('icon.svg')], type: 'image/svg+xml' },
+  // In one file: htmx looks for what it has to do as soon as it may, and would miss an extension that is loaded later.
+  'htmx.js': {
+    files: [resolve('htmx.org/dist/htmx.min.js'), resolve('htmx.org/dist/ext/hx-sse.min.js')],
+    type: 'text/javascript; charset=utf-8',
+  },
 } as const
 
 /** Serves the style sheet and the scripts, which are read once. They need no sign-in. */
 export function addAssets(app: FastifyInstance): void {
-  for (const [name, { file, type }] of Object.entries(FILES)) {
-    const bytes = readFileSync(file)
+  for (const [name, { files, type }] of Object.entries(FILES)) {
+    const bytes = Buffer.from(files.map((file) => readFileSync(file, 'utf8')).join('\n'))
     const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`
     app.get(
       `/assets/${name}`,

@@ -58,6 +58,9 @@ export function readConsoleConfig(env: Env): ConsoleConfig {
 
 const OIDC = ['CONSOLE_OIDC_ISSUER', 'CONSOLE_OIDC_CLIENT_ID', 'CONSOLE_OIDC_CLIENT_SECRET'] as const
 
+/** What may change while a console runs. */
+export const changeableSettings = z.object({ CONSOLE_CREDENTIALS: consoleCredentials.optional() })
+
 export const consoleSettings = z
   .object({
     ...processSettings,
@@ -66,7 +69,7 @@ export const consoleSettings = z
     DATABASE_REPLICA_URL: databaseUrl.optional(),
     CONSOLE_HOST: z.string().default('127.0.0.1'),
     CONSOLE_PORT: port(3001),
-    CONSOLE_CREDENTIALS: consoleCredentials.optional(),
+    ...changeableSettings.shape,
     CONSOLE_USER_HEADER: z
       .string()
       .regex(/^[A-Za-z0-9-]{1,100}$/, 'is not the name of a header')

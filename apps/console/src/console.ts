@@ -6,6 +6,7 @@ import { createApp } from './app.ts'
 import type { ConsoleConfig } from './config.ts'
 import { createLive } from './live.ts'
 import { createReadNow } from './now.ts'
+import { createPeople } from './sign-in/credentials.ts'
 
 const READ_LIMIT_MS = 2_000
 const ACT_LIMIT_MS = 10_000
@@ -18,10 +19,27 @@ const ACT_LIMIT_MS = 10_000
 export async function startConsole(
   config: ConsoleConfig,
   { log }: { log: Log },
-): Promise<AsyncDisposable & { port: number; health(): Health }> {
+): Promise<
+  AsyncDisposable & {
+    port: number
+    health(): Health
+    /** Who may sign in from now on. Sessions and remembered credentials of entries that are gone end. */
+    useCredentials(credentials: ConsoleConfig['credentials']): void
+  }
+> {
   await using stack = new AsyncDisposableStack()
   const readDb = stack.use(
     createDb(config.readUrl, { max: 4, statementMs: READ_LIMIT_MS, log, name: 'console', readOnly: true }),
+  )
+  // Of its own: pages that read much must not look like a database that is away. And a standby may lag.
+  const stateDb = stack.use(
+    createDb(config.databaseUrl, {
+      max: 2,
+      statementMs: READ_LIMIT_MS,
+      log,
+      name: 'console',
+      readOnly: true,
+    }),
   )
   const actDb = stack.use(
     createDb(config.databaseUrl, { max: 2, statementMs: ACT_LIMIT_MS, log, name: 'console' }),
@@ -30,13 +48,14 @@ export async function startConsole(
   const common = { queue, location: config.queue }
   const live = createLive(log)
   const health = (): Health => ({ ready: true })
+  const people = createPeople(config.credentials)
   const app = await createApp({
     config,
+    people,
     stores: { ...common, db: readDb },
     actStores: { ...common, db: actDb },
     live,
-    // A standby may lag, or be away while all is well.
-    readNow: createReadNow({ queue, db: config.readUrl === config.databaseUrl ? readDb : actDb }),
+    readNow: createReadNow({ queue, db: stateDb }),
     log,
     health,
   })
@@ -50,5 +69,5 @@ export async function startConsole(
   const { port } = app.server.address() as AddressInfo
   log.info({ host: config.host, port }, 'console listens')
   const running = stack.move()
-  return { port, health, [Symbol.asyncDispose]: () => running.disposeAsync() }
+  return { port, health, useCredentials: people.use, [Symbol.asyncDispose]: () => running.disposeAsync() }
 }

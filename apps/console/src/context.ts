@@ -5,6 +5,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { ConsoleConfig } from './config.ts'
 import type { Live } from './live.ts'
 import type { Now } from './now.ts'
+import type { People } from './sign-in/credentials.ts'
 
 /** A Fastify whose routes take their types from zod schemas. */
 export type App = ReturnType<typeof createFastify>
@@ -12,6 +13,8 @@ export type App = ReturnType<typeof createFastify>
 /** What pages and API use. */
 export type ConsoleDeps = {
   readonly config: ConsoleConfig
+  /** Who may sign in with user and secret. */
+  readonly people: People
   /** For reading: statements end after 2 s, and cannot write. */
   readonly stores: Stores
   /** For the acts of operators. */

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ConsoleConfig } from './config.ts'
 import { Problem } from './errors.ts'
 import { isFromHere } from './same-origin.ts'
-import { createPeople, sessionKey } from './sign-in/credentials.ts'
+import { type People, sessionKey } from './sign-in/credentials.ts'
 import { createIdentify, type User } from './sign-in/identify.ts'
 import { addSignIn } from './sign-in/routes.ts'
 import { createSessions } from './sign-in/session.ts'
@@ -23,8 +23,10 @@ declare module 'fastify' {
 }
 
 /** Lets a request pass only if it comes from here, from somebody who has signed in, with the role that it needs. */
-export async function addGuard(app: FastifyInstance, config: ConsoleConfig): Promise<void> {
-  const people = createPeople(config.credentials)
+export async function addGuard(
+  app: FastifyInstance,
+  { config, people }: { config: ConsoleConfig; people: People },
+): Promise<void> {
   const throttle = createThrottle(() => performance.now())
   const sessions = createSessions({ named: people.named, keyElsewhere: keyOf(config.oidc), now: Date.now })
   const identify = createIdentify({ config, people, sessions, throttle })

@@ -26,7 +26,6 @@ export function page(request: FastifyRequest, { title, body }: { title: string; 
 <link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/assets/console.css">
 <script defer src="/assets/htmx.js"></script>
-<script defer src="/assets/hx-sse.js"></script>
 <script defer src="/assets/console.js"></script>
 </head>
 <body>

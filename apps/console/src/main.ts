@@ -5,8 +5,9 @@ import {
   lowerPriority,
   runUntilSignal,
   serveMetrics,
+  watchSettings,
 } from '@sluice/shared/runtime'
-import { readConsoleConfig } from './config.ts'
+import { changeableSettings, readConsoleConfig } from './config.ts'
 import { startConsole } from './console.ts'
 
 // Pages can wait; the answers of an ingest on the same machine cannot.
@@ -19,6 +20,12 @@ await runUntilSignal(
     const config = readConsoleConfig(process.env)
     await using stack = new AsyncDisposableStack()
     const console = stack.use(await startConsole(config, { log }))
+    stack.use(
+      watchSettings(process.env, changeableSettings, {
+        changed: ({ CONSOLE_CREDENTIALS: credentials = [] }) => console.useCredentials(credentials),
+        log,
+      }),
+    )
     const { probesHost: host, metricsPort: port } = config
     stack.use(await serveMetrics({ host, port }, createMetrics(), console.health))
     return stack.move()

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { startOperation } from '@sluice/shared/operations'
 import { type Browser, type Page, screenshot, startBrowser } from '@sluice/testkit/browser'
 import { type OpenedConsole, openConsole } from '@sluice/testkit/console'
@@ -7,15 +5,10 @@ import { bury } from '@sluice/testkit/dead-letter'
 import { finishedJourney } from '@sluice/testkit/event'
 import { program } from '@sluice/testkit/programs'
 import { createWorld, type World } from '@sluice/testkit/world'
-import { HtmlValidate } from 'html-validate'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { invalidIn, problemsOf } from './look.ts'
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const chromium = program('chromium')
-/** What keeps somebody out of the page, with the first element that does. */
-const GRAVE = `axe.run().then(({ violations }) => violations
-  .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-  .map(({ id, nodes }) => id + ': ' + nodes[0].html))`
 /** Every page that a person can open. A new one is added here. */
 const PAGES: readonly (readonly [name: string, path: string])[] = [
   ['overview', '/'],
@@ -27,17 +20,9 @@ const PAGES: readonly (readonly [name: string, path: string])[] = [
   ['operations', '/operations'],
   ['operation', '/operations/1'],
   ['audit', '/audit'],
+  ['events-empty', '/events'],
+  ['search-miss', '/search?q=none'],
 ]
-
-const validator = new HtmlValidate({
-  extends: ['html-validate:recommended'],
-  elements: ['html5', { 'sluice-ago': { phrasing: true }, 'sluice-until': { phrasing: true } }],
-  rules: {
-    'no-unknown-attributes': 'off',
-    // A list of checkboxes, and a filter that names several letters.
-    'form-dup-name': ['error', { shared: ['radio', 'button', 'submit', 'checkbox'] }],
-  },
-})
 
 describe.skipIf(!chromium)('the pages in a browser', () => {
   const stack = new AsyncDisposableStack()
@@ -64,18 +49,10 @@ describe.skipIf(!chromium)('the pages in a browser', () => {
     '%s: nobody is kept out, in both themes and on a phone, and it is valid HTML',
     async (name, path) => {
       const response = await console.get(path, { headers: { accept: 'text/html' } })
-      const text = await response.text()
-      const report = await validator.validateString(text)
-      expect(
-        report.results.flatMap(({ messages }) => messages.map((each) => `${each.ruleId}: ${each.message}`)),
-      ).toEqual([])
+      expect(await invalidIn(await response.text())).toEqual([])
       for (const [look, page] of looks) {
         await page.goto(console.url + path)
-        expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(
-          page.viewportSize()?.width ?? 0,
-        )
-        await page.evaluate(AXE)
-        expect(await page.evaluate(GRAVE)).toEqual([])
+        expect(await problemsOf(page)).toEqual([])
         await screenshot(page, `${name}-${look}`)
       }
       expect(browser.complaints).toEqual([])

@@ -48,18 +48,24 @@ export function readIngestConfig(env: Env): IngestConfig {
     strict: settings.SLUICE_DURABILITY === 'strict',
     databaseUrl: settings.DATABASE_URL,
     queue: queueLocation(settings),
-    credentials: perEnvironment((environment) => settings[credentialsSetting(environment)]),
+    credentials: credentialsFrom(settings),
     trustedProxies: settings.TRUSTED_PROXIES,
     allowedIps: settings.IDWISE_ALLOWED_IPS,
     shutdownDelayMs: settings.SHUTDOWN_DELAY_SECONDS * 1000,
   }
 }
 
+/** What may change while an ingest runs. */
+export const ingestCredentials = z.object(credentialSettings(ENVIRONMENTS, credentials))
+
+export const credentialsFrom = (settings: z.output<typeof ingestCredentials>): IngestConfig['credentials'] =>
+  perEnvironment((environment) => settings[credentialsSetting(environment)])
+
 export const ingestSettings = z.object({
   ...processSettings,
   ...durabilitySettings,
   ...queueSettings,
-  ...credentialSettings(ENVIRONMENTS, credentials),
+  ...ingestCredentials.shape,
   LISTEN_HOST: z.string().default('127.0.0.1'),
   INGEST_PORT: port(3000),
   DATABASE_URL: databaseUrl,

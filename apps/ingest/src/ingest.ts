@@ -8,7 +8,7 @@ import {
   describeProcess,
   recordMinutes,
 } from '@sluice/shared/db'
-import { ENVIRONMENTS, perEnvironment } from '@sluice/shared/envelope'
+import { ENVIRONMENTS, type Environment, perEnvironment } from '@sluice/shared/envelope'
 import { createQueueProducer, createRedisCheck } from '@sluice/shared/queue'
 import {
   describeError,
@@ -22,7 +22,7 @@ import {
 } from '@sluice/shared/runtime'
 import type { FastifyInstance } from 'fastify'
 import { createAccept } from './accept.ts'
-import { createAuthenticate } from './authenticate.ts'
+import { type Authenticate, createAuthenticate } from './authenticate.ts'
 import { createClock } from './clock.ts'
 import type { IngestConfig } from './config.ts'
 import { createEnqueue } from './enqueue.ts'
@@ -44,7 +44,14 @@ const CLOSE_LIMIT_MS = 10_000
 export async function startIngest(
   config: IngestConfig,
   { log, metrics, checkEveryMs }: { log: Log; metrics: Metrics; checkEveryMs?: number },
-): Promise<AsyncDisposable & { port: number; health(): Health }> {
+): Promise<
+  AsyncDisposable & {
+    port: number
+    health(): Health
+    /** From the next request on, these are accepted instead of those before. */
+    useCredentials(credentials: IngestConfig['credentials']): void
+  }
+> {
   await using stack = new AsyncDisposableStack()
   const db = stack.use(
     createDb(config.databaseUrl, { max: 5, statementMs: 1_200, connectMs: 1_200, log, name: 'ingest' }),
@@ -69,11 +76,16 @@ export async function startIngest(
   )
   const refused = stack.use(rememberRefused(db, log))
   const counts = stack.use(createIngestMetrics(log, metrics, clock.now))
-  for (const environment of ENVIRONMENTS) {
-    if (config.credentials[environment].some(({ kind }) => kind === 'none')) {
-      log.warn({ environment }, 'no credentials are required: anybody who finds the address may post')
+  let authenticate: Readonly<Record<Environment, Authenticate>>
+  function useCredentials(credentials: IngestConfig['credentials']): void {
+    authenticate = perEnvironment((environment) => createAuthenticate(credentials[environment]))
+    for (const environment of ENVIRONMENTS) {
+      if (credentials[environment].some(({ kind }) => kind === 'none')) {
+        log.warn({ environment }, 'no credentials are required: anybody who finds the address may post')
+      }
     }
   }
+  useCredentials(config.credentials)
 
   const starting = startStoreChecks({
     looks: {
@@ -123,7 +135,7 @@ export async function startIngest(
         log.debug({ error: describeError(error) }, 'no store has acknowledged an event')
       },
     }),
-    authenticate: perEnvironment((environment) => createAuthenticate(config.credentials[environment])),
+    authenticate: perEnvironment((environment) => (request) => authenticate[environment](request)),
     allowedIps: config.allowedIps,
     trustedProxies: config.trustedProxies,
     health,
@@ -144,7 +156,7 @@ export async function startIngest(
   const { port } = app.server.address() as AddressInfo
   log.info({ host: config.host, port, queue: config.queue ? 'redis' : 'inbox' }, 'ingest listens')
   const running = stack.move()
-  return { port, health, [Symbol.asyncDispose]: () => running.disposeAsync() }
+  return { port, health, useCredentials, [Symbol.asyncDispose]: () => running.disposeAsync() }
 }
 
 /** Answers the requests under way, with `Connection: close`, and closes connections as soon as they are idle. */

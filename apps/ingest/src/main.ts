@@ -5,8 +5,9 @@ import {
   createMetrics,
   runUntilSignal,
   serveMetrics,
+  watchSettings,
 } from '@sluice/shared/runtime'
-import { readIngestConfig } from './config.ts'
+import { credentialsFrom, ingestCredentials, readIngestConfig } from './config.ts'
 import { startIngest } from './ingest.ts'
 
 allocateYoung()
@@ -21,7 +22,11 @@ await runUntilSignal(
     let health = () => ({ ready: false })
     const { probesHost: host, metricsPort: port } = config
     stack.use(await serveMetrics({ host, port }, metrics, () => health()))
-    health = stack.use(await startIngest(config, { log, metrics })).health
+    const ingest = stack.use(await startIngest(config, { log, metrics }))
+    health = ingest.health
+    const changed = (settings: Parameters<typeof credentialsFrom>[0]) =>
+      ingest.useCredentials(credentialsFrom(settings))
+    stack.use(watchSettings(process.env, ingestCredentials, { changed, log }))
     return stack.move()
   },
   { log, graceMs: 150_000 },

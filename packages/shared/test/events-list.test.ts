@@ -117,7 +117,7 @@ describe('the list of events', () => {
   })
 
   it('reads a fragment as ids and columns first, and looks for the rest in bodies', async () => {
-    const contains = (fragment: unknown, limit = '3') => list({ contains: JSON.stringify(fragment), limit })
+    const contains = (fragment: unknown, limit = '3') => list({ body: JSON.stringify(fragment), limit })
     expect(idsOf(await contains({ journeyId: 'journey-4', risk: 23 }))).toEqual(['id-23'])
     expect(idsOf(await contains({ event: 'finished  step', body: { eventId: 'id-77' } }))).toEqual(['id-77'])
     expect(idsOf(await contains({ risk: 7 }))).toEqual(['id-20957', 'id-20907', 'id-20857'])
@@ -125,8 +125,8 @@ describe('the list of events', () => {
     expect(idsOf(await contains({ systemDecision: 'Refer', risk: 0, sentBy: 1_000 }))).toEqual([])
     const far = await contains({ sentBy: 10 })
     expect([far.items, far.looked]).toEqual([[], expect.stringContaining('20,000')])
-    expect(idsOf(await list({ contains: '{"sentBy":10}', before: far.next as string }))).toEqual(['id-10'])
-    expect(idsOf(await list({ contains: '{"journeyId":"journey-4"}', journey: 'journey-5' }))).toEqual([])
+    expect(idsOf(await list({ body: '{"sentBy":10}', before: far.next as string }))).toEqual(['id-10'])
+    expect(idsOf(await list({ body: '{"journeyId":"journey-4"}', journey: 'journey-5' }))).toEqual([])
   })
 
   it('has views of dead letters, page by page', async () => {
@@ -151,8 +151,7 @@ describe('the list of events', () => {
     expect(await words({ before: place })).toBeUndefined()
     for (const before of ['x', `${place}=`, `${place}AA`, '99'])
       expect(await words({ before })).toContain('before')
-    for (const contains of ['[1]', '{', '"x"', '1'])
-      expect(await words({ contains })).toContain('JSON object')
+    for (const body of ['[1]', '{', '"x"', '1']) expect(await words({ body })).toContain('JSON object')
     for (const asked of [
       { limit: '101' },
       { limit: '0' },

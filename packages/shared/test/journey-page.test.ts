@@ -101,7 +101,7 @@ describe('the page of a journey', () => {
 
   it('has a paragraph for the customer, in a zone that it names', async () => {
     const { paragraph } = await pageOf('J-1', undefined, 'Asia/Kolkata')
-    expect(paragraph).toMatch(/^On \d+ \w+ \d{4} at \d\d:\d\d the identity check was begun\. On /)
+    expect(paragraph).toMatch(/^On \d+ \w+ \d{4} at \d\d:\d\d the identity check was begun\. (At|On) /)
     expect(paragraph).toContain('the identity check ended: for a reviewer to decide (“Refer”).')
     expect(paragraph).toContain('a reviewer decided: approved (“Approved”).')
     expect(paragraph).toMatch(/\(Times: Asia\/Kolkata\.\)$/)

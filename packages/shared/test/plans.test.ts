@@ -5,6 +5,7 @@ import { countRedeliveries, type Db, findEvent, findJourneys, readJourneyStory }
 import { readEvents } from '../src/db/journey-events.ts'
 import { lockEvents } from '../src/db/known-events.ts'
 import { eventKey, sha256 } from '../src/idwise/identity.ts'
+import { eventsQuery, listEvents, readEventPage, search } from '../src/operations/index.ts'
 
 const WEEKS = 37
 const EVENTS_A_WEEK = 2_000
@@ -155,4 +156,68 @@ describe('with the events of 37 weeks', () => {
     expect(way.indexes).toEqual(['processed_at_n_idx'])
     expect(way.pages).toBeLessThan(200)
   })
+
+  it('the box finds a name of each kind through indexes, and reads few pages', async () => {
+    const stores = (db: Db) => ({ db, queue: undefined })
+    const last = `journey-${(WEEKS * EVENTS_A_WEEK) / 5 - 1}`
+    for (const name of ['id-40000', key('id-40000').toString('hex'), last, `ref-${last}`]) {
+      expect(await search(stores(world.db), name)).toMatchObject({ kind: 'name', status: 'landed' })
+      const way = await wayTo((db) => search(stores(db), name))
+      expect([name, way.indexes.filter((index) => index === 'Seq Scan')]).toEqual([name, []])
+      expect(way.pages).toBeLessThan(1_000)
+    }
+    const plans = await plansOf((db) => search(stores(db), 'ref-journey-1479'))
+    expect(plans.flatMap(nodesOf).map((node) => node['Index Name'])).toContain('journeys_by_reference')
+  })
+
+  it('a pasted text with 200 names costs little more than their look-ups', async () => {
+    const names = Array.from({ length: 200 }, (_, n) => `eventId: id-${40_000 + 5 * n}`).join('\n')
+    const way = await wayTo((db) => search({ db, queue: undefined }, names))
+    expect(way.indexes.filter((index) => /Seq Scan/.test(index))).toEqual([])
+    expect(way.pages).toBeLessThan(200 * 250)
+  })
+
+  it('a page of events is read from its place on, without a sort of more than a tie', async () => {
+    const list = (asked: object) =>
+      wayTo((db) => listEvents({ db, queue: undefined }, eventsQuery.parse(asked)))
+    const first = await list({})
+    expect(first.indexes).toEqual(['processed_at_n_idx'])
+    expect(first.pages).toBeLessThan(200)
+    const far = await listEvents(
+      { db: world.db, queue: undefined },
+      { to: await timeOf('id-40000'), limit: 1 },
+    )
+    const page = await list({ before: far.kind === 'page' && far.next })
+    expect(page).toMatchObject({ indexes: ['processed_at_n_idx'], partitions: 1 })
+    expect(page.pages).toBeLessThan(200)
+  })
+
+  it('a filter looks at 20,000 events, and those of a journey are found by it', async () => {
+    const list = (asked: object) =>
+      wayTo((db) => listEvents({ db, queue: undefined }, eventsQuery.parse(asked)))
+    const sliced = await list({ decision: 'none' })
+    expect(sliced.indexes.filter((index) => index !== 'Seq Scan')).toEqual(['processed_at_n_idx'])
+    expect(sliced.partitions).toBeLessThanOrEqual(14)
+    const journey = await list({ journey: 'journey-8000' })
+    expect(journey.indexes.filter((index) => index !== 'Bitmap Heap Scan')).toEqual(['journey_id_idx'])
+    expect(journey.pages).toBeLessThan(300)
+  })
+
+  it('the page of an event reads its partition, and the index on its journey', async () => {
+    const [row] = await world.rows<{ key: string }>(
+      `select encode(event_key, 'hex') as key from events where event_id = 'id-40000'`,
+    )
+    const way = await wayTo((db) => readEventPage({ db, queue: undefined }, row?.key as string))
+    expect(way.indexes).toEqual(expect.arrayContaining(['journey_id_idx', 'processed_at_n_idx']))
+    expect(way.indexes).not.toContain('Seq Scan')
+    expect(way.pages).toBeLessThan(300)
+  })
+
+  async function timeOf(eventId: string): Promise<Date> {
+    const [row] = await world.rows<{ at: Date }>(
+      'select processed_at as at from events where event_id = $1',
+      [eventId],
+    )
+    return row?.at as Date
+  }
 })

@@ -122,7 +122,7 @@ describe('the box finds', () => {
   it('an event that waits by a bounded look, and says how far it looked', async () => {
     const answer = await found('WAIT-9')
     expect(answer).toMatchObject({ status: 'waiting', place: { page: 'event', eventKey: ids.waiting } })
-    expect(answer.tried).toContain('all 1 events that wait')
+    expect(answer.tried).toContain('the events that wait (all 1)')
   })
 
   it('an event that was refused and has not come again', async () => {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { finishedJourney } from '@sluice/testkit/event'
 import { runWorker } from '@sluice/testkit/process'
@@ -8,6 +9,7 @@ import { createWorld, eventually, openDoor, openWorker, type World } from '@slui
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { announceProcess, describeProcess } from '../src/db/index.ts'
 import { describeState, readState, type State, type Stores } from '../src/operations/index.ts'
+import { CAUSES } from '../src/operations/state/causes.ts'
 import { createQueueAdmin } from '../src/queue/index.ts'
 import { createLog } from '../src/runtime/index.ts'
 
@@ -205,4 +207,13 @@ describe('the state', () => {
     expect(kinds(await readState(stores))).toEqual(['not_migrated'])
     await world.rows('alter table away rename to minutes')
   })
+})
+
+it('each cause leads to a heading of the operations page', () => {
+  const page = readFileSync(new URL('../../../docs/operations.md', import.meta.url), 'utf8')
+  const headings = [...page.matchAll(/^#+ (.+)$/gm)].map(([, text = '']) =>
+    text.toLowerCase().replaceAll(' ', '-'),
+  )
+  const missing = Object.values(CAUSES).filter(({ anchor }) => !headings.includes(anchor))
+  expect(missing).toEqual([])
 })

@@ -11,6 +11,7 @@ export const PROGRAMS = {
   ingest: 'apps/ingest/src/main.ts',
   worker: 'apps/worker/src/main.ts',
   scheduler: 'apps/scheduler/src/main.ts',
+  console: 'apps/console/src/main.ts',
   cli: 'apps/cli/src/main.ts',
 } as const
 

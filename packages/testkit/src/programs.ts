@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { inject } from 'vitest'
+import { findHelm } from './helm.ts'
 import { pathOf, postgresFolder } from './path-of.ts'
 
 declare module 'vitest' {
@@ -14,11 +15,14 @@ declare module 'vitest' {
 /** What only some tests need: each Debian package, and where it is once it is installed. */
 const PROGRAMS = {
   pgbouncer: () => pathOf('pgbouncer'),
+  haproxy: () => pathOf('haproxy'),
   'valkey-server': () => pathOf('valkey-server'),
   /** For the tests of the console's pages; TEST_CHROMIUM names another one. */
   chromium: () => process.env.TEST_CHROMIUM ?? pathOf('chromium'),
   /** A folder of programs. The embedded Postgres has no `pg_dump`. */
   postgresql: postgresFolder,
+  /** Debian has none: it comes in an npm package. */
+  helm: findHelm,
 }
 export type Program = keyof typeof PROGRAMS
 const NAMES = Object.keys(PROGRAMS) as Program[]

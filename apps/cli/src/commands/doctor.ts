@@ -1,5 +1,5 @@
 import { readIngestConfig } from '@sluice/ingest'
-import { examine } from '@sluice/shared/operations'
+import { examine, readState } from '@sluice/shared/operations'
 import { UserError } from '@sluice/shared/runtime'
 import { readWorkerConfig } from '@sluice/worker'
 import { Command } from 'commander'
@@ -15,11 +15,14 @@ export function doctorCommand(): Command {
     .action(async ({ json }: { json?: true }) => {
       const env = await settingsOfStart()
       if (!hasDatabase(env)) throw new UserError(NO_DATABASE)
+      const { level: now, sentence } = await withStores((stores) => readState(stores, { redisMs: 2_000 }))
       const checks = await examine(env, [readIngestConfig, readWorkerConfig], withStores)
       const failed = checks.filter(({ level }) => level === 'fail').length
       const warned = checks.filter(({ level }) => level === 'warn').length
       if (failed > 0) process.exitCode = 1
-      if (json) return printJson({ ok: failed === 0, checks })
+      if (json) return printJson({ ok: failed === 0, now: { level: now, sentence }, checks })
+      print(sentence)
+      print()
       const width = Math.max(...checks.map(({ name }) => name.length))
       for (const { name, level, text, advice } of checks) {
         print(`${MARKS[level]}  ${name.padEnd(width)}  ${text}`)

@@ -18,7 +18,7 @@ export function tailCommand(): Command {
     .option('--journey <id>', 'only events of a journey')
     .option('--reference <number>', 'only events of a reference number')
     .option('--via <way>', 'only those that came by redis, inbox or replay')
-    .option('--contains <json>', 'only events whose body has this, such as \'{"stepType":"Selfie"}\'')
+    .option('--body <json>', 'only events whose body has this, such as \'{"stepType":"Selfie"}\'')
     .option('--json', 'print one JSON document a line')
     .addHelpText('after', '\n  sluice tail --follow --environment live --decision Refer')
     .action(async ({ follow, lines, json, ...filters }: TailOptions) => {

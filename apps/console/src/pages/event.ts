@@ -7,7 +7,7 @@ import { eventPath, letterPath } from '../parts/links.ts'
 import { counted } from '../parts/states.ts'
 import { shown, shownLines } from '../parts/text.ts'
 import { ago, moment, span } from '../parts/time.ts'
-import { timeline } from '../parts/timeline.ts'
+import { type Point, timeline } from '../parts/timeline.ts'
 
 /** A page shows no more characters of a body than this; the file has all of it. */
 const BODY_SHOWN = 60_000
@@ -57,21 +57,22 @@ function sentence({ event, gone, waiting, refusal, letters }: EventPage): string
   return `${name} was refused, and IDWise has not delivered it since.`
 }
 
-function point({ what, at, words, sinceMs, letter }: Moment) {
-  const name = letter === null ? shown(words) : html`<a href="${letterPath(letter)}">${shown(words)}</a>`
-  const isBad = what === 'failed' || what === 'refused'
+function point({ what, at, words, sinceMs, letter }: Moment): Point {
+  const text = html`<b>${shown(words)}</b>`
   return {
     gap: sinceMs === null ? null : span(sinceMs),
-    heading: html`<b>${what === 'act' ? 'by a person' : what}</b> ${at && html`<span class="soft">${moment(at)}</span>`}`,
-    text: words === what ? null : html`<span class="soft">${name}</span>`,
-    look: isBad
-      ? ('failed' as const)
-      : what === 'waiting'
-        ? ('missing' as const)
-        : what === 'duplicates' || what === 'gone'
-          ? ('lost' as const)
-          : undefined,
+    heading: html`${letter === null ? text : html`<a href="${letterPath(letter)}">${text}</a>`} ${at && html`<span class="soft">${moment(at)}</span>`}`,
+    text: null,
+    look: LOOKS[what],
   }
+}
+
+const LOOKS: Partial<Record<Moment['what'], Point['look']>> = {
+  failed: 'failed',
+  refused: 'failed',
+  waiting: 'missing',
+  duplicates: 'lost',
+  gone: 'lost',
 }
 
 function body({ event, body }: EventPage): Html | null {
@@ -97,7 +98,7 @@ function previous(before: PreviousEvent | null): Html | null {
   const heading = html`<h2>Since the journey's event before</h2><p class="soft">${link}, received ${ago(before.receivedAt)}</p>`
   if (before.changes === null) return html`${heading}<p>One of both is no JSON, so they are not compared.</p>`
   if (before.changes.length === 0) return html`${heading}<p>Both bodies say the same.</p>`
-  return html`${heading}<div class="card" hx-ignore><table><thead><tr><th>Where</th><th>Before</th><th>Now</th></tr></thead>
+  return html`${heading}<div class="card" hx-ignore tabindex="0"><table class="stacked"><thead><tr><th>Where</th><th>Before</th><th>Now</th></tr></thead>
 <tbody>${before.changes.map(
     ({ path, before: old, after: now }) =>
       html`<tr><td><code>${shown(path || '(all)', 200)}</code></td><td class="wide">${old === null ? html`<span class="soft">–</span>` : html`<del><code>${shown(old)}</code></del>`}</td><td class="wide">${now === null ? html`<span class="soft">–</span>` : html`<ins><code>${shown(now)}</code></ins>`}</td></tr>`,
@@ -121,7 +122,7 @@ function columns(event: NonNullable<EventPage['event']>): Html {
     ['Final decision', event.finalDecision],
   ] as const
   return html`<h2>What was read, and what is kept of the request</h2><div class="card pane" hx-ignore><dl>
-${decisions.map(([name, value]) => value !== null && html`<dt>${name}</dt><dd>${decision(shown(value))}</dd>`)}
+${decisions.map(([name, value]) => value !== null && html`<dt>${name}</dt><dd>${decision(value)}</dd>`)}
 ${rows.map(([name, value]) => value !== null && html`<dt>${name}</dt><dd>${plain(value)}</dd>`)}</dl></div>`
 }
 

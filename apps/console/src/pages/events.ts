@@ -29,7 +29,7 @@ export function eventsPage(asked: EventsQuery, list: EventsPage): Html {
   const path = (changed: Record<string, string | undefined>) =>
     `/events${query({ ...writeEventsQuery(asked), before: undefined, ...changed })}`
   return html`<h1>${view === 'all' ? 'Events' : `Events: ${VIEWS[view].toLowerCase()}`}</h1>
-<div class="tabs" role="navigation" aria-label="Views">${EVENT_VIEWS.map((each) => {
+<div class="tabs">${EVENT_VIEWS.map((each) => {
     const href = path({ view: each === 'all' ? undefined : each })
     return each === view
       ? html`<a href="${href}" aria-current="page">${VIEWS[each]}</a>`
@@ -53,7 +53,7 @@ export function newerRegion(asked: EventsQuery, count: number, most: number): Ht
 
 function rows(asked: EventsQuery, { items, next }: EventsPage): Html {
   if (items.length === 0) return empty(asked, next !== null)
-  return html`<div class="card"><table class="stacked"><thead><tr><th>Received</th><th>State</th><th>Event</th><th>Decision</th><th>Journey</th><th>Reference</th><th>Note</th></tr></thead>
+  return html`<div class="card"><table class="stacked"><thead><tr><th>Received</th><th>State</th><th>Event</th><th>Decision</th><th class="minor">Journey</th><th class="minor">Reference</th><th class="minor">Note</th></tr></thead>
 <tbody>${items.map((item) => (item.what === 'journey' || item.what === 'gone' ? null : tableRow(eventRow(item))))}</tbody></table></div>`
 }
 
@@ -68,8 +68,8 @@ function tableRow(row: ReturnType<typeof eventRow>): Html {
         ? html`<a href="${row.href}" hx-get="${row.href}" hx-target="#detail" hx-swap="innerHTML" hx-push-url="true">${name}</a>`
         : html`<a href="${row.href}">${name}</a>`
   return html`<tr><td class="nowrap">${row.at && ago(row.at)}</td><td class="nowrap">${row.status}</td>
-<td>${link} ${environmentBadge(row.environment)}</td><td>${decision(row.decision)}</td>
-<td data-label="journey">${journey}</td><td data-label="reference">${reference}</td><td class="soft">${row.note && shown(row.note, 120)}</td></tr>`
+<td class="cut">${environmentBadge(row.environment)} ${link}</td><td class="cut">${decision(row.decision)}</td>
+<td class="cut minor" data-label="journey">${journey}</td><td class="cut minor" data-label="reference">${reference}</td><td class="soft minor wide">${row.note && shown(row.note, 120)}</td></tr>`
 }
 
 /** Nothing at all yet, or nothing that matches, or nothing among those that were looked through. */
@@ -98,13 +98,13 @@ const EMPTY: Readonly<Record<EventView, string>> = {
   replayed: 'Nothing has been replayed',
 }
 
-const MORE = ['kind', 'via', 'from', 'to', 'contains'] as const
+const MORE = ['kind', 'via', 'from', 'to', 'body'] as const
 
 function filters(asked: EventsQuery): Html {
   const value = writeEventsQuery(asked)
   const isOpen = MORE.some((name) => value[name] !== undefined)
   const field = (name: string, label: string, type = 'text') =>
-    html`<label>${label} <input type="${type}" name="${name}" value="${value[name] ?? ''}" maxlength="${name === 'contains' ? 5000 : 500}" autocomplete="off" spellcheck="false"></label>`
+    html`<label>${label} <input type="${type}" name="${name}" value="${value[name] ?? ''}" maxlength="${name === 'body' ? 5000 : 500}" autocomplete="off" spellcheck="false"></label>`
   const moment = (name: 'from' | 'to', label: string) =>
     html`<label>${label} <input type="datetime-local" name="${name}" value="${asked[name]?.toISOString().slice(0, 16) ?? ''}"></label>`
   const choice = (name: string, label: string, options: readonly string[]) =>
@@ -115,7 +115,7 @@ function filters(asked: EventsQuery): Html {
     )}</select></label>`
   const more = html`<summary>More filters</summary><div class="filters">${choice('kind', 'Kind', EVENT_KINDS)}
 ${choice('via', 'Came by', ['redis', 'inbox', 'replay'])}${moment('from', 'Landed from (UTC)')}${moment('to', 'to')}
-${field('contains', 'Body has (JSON)')}</div>`
+${field('body', 'Body has (JSON)')}</div>`
   return html`<form action="/events" class="filters">
 ${asked.view && html`<input type="hidden" name="view" value="${asked.view}">`}
 ${choice('environment', 'Environment', ['live', 'sandbox'])}${field('decision', 'Decision')}${field('journey', 'Journey')}${field('reference', 'Reference')}

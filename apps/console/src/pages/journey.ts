@@ -6,7 +6,7 @@ import { lettersList } from '../parts/letters.ts'
 import { eventPath, journeyPath, searchPath } from '../parts/links.ts'
 import { counted } from '../parts/states.ts'
 import { shown } from '../parts/text.ts'
-import { ago, moment, span } from '../parts/time.ts'
+import { ago, minute, moment, span } from '../parts/time.ts'
 import { type Point, timeline } from '../parts/timeline.ts'
 
 type Entry = JourneyPage['timeline'][number]
@@ -45,7 +45,7 @@ ${later.length > 0 && html`<p class="soft">${counted(later.length, 'event')} cam
 ${state && html`<div class="card pane"><dl>${facts(state)}</dl></div>`}
 <h2>For the customer</h2>
 <div class="card pane"><p id="paragraph">${shown(page.paragraph, 5_000)}</p><button type="button" hidden data-copy="#paragraph">Copy</button></div>
-${beside.length > 0 && html`<h2>Other journeys of ${shown(journey.referenceNo ?? '')}</h2><div class="card pane"><ul>${beside.map((other) => html`<li>${hitLine({ what: 'journey', ...other })}</li>`)}</ul></div>`}
+${beside.length > 0 && html`<h2>Other journeys of ${shown(journey.referenceNo ?? '')}</h2><div class="card pane"><ul class="list">${beside.map((other) => html`<li>${hitLine({ what: 'journey', ...other })}</li>`)}</ul></div>`}
 ${lettersList(letters)}
 ${refusals(refused)}
 </div></div>`
@@ -63,7 +63,7 @@ ${lettersList(letters)}${refusals(refused)}`
 
 function refusals(refused: JourneyPage['refused']): Html | null {
   if (refused.length === 0) return null
-  return html`<h2>Refused, and not delivered since</h2><ul>${refused.map((event) => html`<li>${hitLine({ what: 'refused', ...event })}</li>`)}</ul>`
+  return html`<h2>Refused, and not delivered since</h2><ul class="list">${refused.map((event) => html`<li>${hitLine({ what: 'refused', ...event })}</li>`)}</ul>`
 }
 
 const STAGES: Readonly<Record<string, string>> = {
@@ -81,7 +81,7 @@ function sentence({ state, timeline: entries, at }: JourneyPage): Html {
   const { finalDecision, manualDecision, systemDecision, stage } = state
   const when = entries.findLast(({ changed }) => changed.some(({ field }) => field === 'finalDecision'))
     ?.event.lastAt
-  const time = when === undefined ? null : html` on ${moment(new Date(when))}`
+  const time = when === undefined ? null : html` on ${minute(new Date(when))}`
   const isOpen =
     stage === 'in_progress' ||
     stage === 'submitted' ||
@@ -103,7 +103,7 @@ function point(
   const again = event.duplicates > 0 ? `, delivered ${counted(event.duplicates + 1, 'time')}` : ''
   const changes = changed.map(
     ({ field, from, to }, index) =>
-      html`${index > 0 && ' · '}${WORDS[field] ?? field} <span class="soft">${shown(String(from ?? '–'))} →</span> ${decision(shown(String(to ?? '–')))}`,
+      html`${index > 0 && ' · '}${WORDS[field] ?? field} <span class="soft">${worded(from)} →</span> ${decision(worded(to))}`,
   )
   const asOf = event.attachedByReference
     ? null
@@ -117,6 +117,12 @@ function point(
         : html`<span class="soft">changed nothing</span>`,
     look: changed.length === 0 ? 'lost' : undefined,
   }
+}
+
+/** A stage has underscores. */
+function worded(value: unknown): string {
+  const text = String(value ?? '–')
+  return Object.hasOwn(STAGES, text) ? text.replaceAll('_', ' ') : shown(text)
 }
 
 const WORDS: Readonly<Record<string, string>> = {
@@ -134,9 +140,9 @@ const WORDS: Readonly<Record<string, string>> = {
 function facts(state: NonNullable<JourneyPage['state']>): (Html | false)[] {
   const rows = [
     ['Stage', state.stage.replaceAll('_', ' ')],
-    ['System', decision(state.systemDecision && shown(state.systemDecision))],
-    ['Reviewer', decision(state.manualDecision && shown(state.manualDecision))],
-    ['Final', decision(state.finalDecision && shown(state.finalDecision))],
+    ['System', decision(state.systemDecision)],
+    ['Reviewer', decision(state.manualDecision)],
+    ['Final', decision(state.finalDecision)],
     ['AML version', state.amlVersion],
     ['Resubmission', state.resubmission],
     ['Renewal', state.renewal],

@@ -6,7 +6,7 @@ import { causeNotes, refusalTable, saying } from '../parts/saying.ts'
 /** The whole state in words: small enough for a phone with a bad connection. */
 export function nowPage(region: Html): Html {
   return html`<div hx-sse:connect="/live/now" hx-swap="innerMorph">${region}</div>
-<p class="soft">The same as text: <code>curl -u USER /now</code>; as JSON: <a href="/now?format=json">/now?format=json</a></p>`
+<p class="soft pages"><span>The same as text for <code>curl</code>, and as JSON: <a href="/now?format=json">/now?format=json</a></span></p>`
 }
 
 export function nowRegion({ state, refusals }: Now): Html {

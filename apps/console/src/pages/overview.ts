@@ -9,10 +9,14 @@ import {
 } from '@sluice/shared/operations'
 import { type Html, html, type Part } from '../html.ts'
 import type { Now } from '../now.ts'
+import { environmentBadge } from '../parts/badge.ts'
 import { bars } from '../parts/bars.ts'
+import { listPath } from '../parts/letter-paths.ts'
+import { reasonOf } from '../parts/reason.ts'
 import { causeNotes, refusalTable, saying } from '../parts/saying.ts'
 import { counted } from '../parts/states.ts'
-import { ago, clock, span } from '../parts/time.ts'
+import { shown } from '../parts/text.ts'
+import { ago, span } from '../parts/time.ts'
 
 /** The page; its region is replaced while it is open. */
 export function overviewPage(region: Html): Html {
@@ -73,9 +77,9 @@ function tile({ name, value, more, colour, href }: Tile): Html {
 function processingTile({ flow: { processing } }: Recorded): Html {
   const name = 'Receipt to row, p95'
   if (!processing) return tile({ name, value: '–', more: 'nothing landed in the last ten minutes' })
-  const shown = (ms: number | null) => (ms === null ? '> 5 min' : `≤ ${span(ms)}`)
+  const within = (ms: number | null) => (ms === null ? '> 5 min' : `≤ ${span(ms)}`)
   const { p50Ms, p95Ms, p99Ms } = processing
-  return tile({ name, value: shown(p95Ms), more: `p50 ${shown(p50Ms)}, p99 ${shown(p99Ms)}` })
+  return tile({ name, value: within(p95Ms), more: `p50 ${within(p50Ms)}, p99 ${within(p99Ms)}` })
 }
 
 function refusedTile({ flow }: Recorded): Html {
@@ -120,7 +124,7 @@ function workersTile({ workers, ingests }: Recorded, isKnown: boolean): Html {
 }
 
 function chart({ flow: { perMinute: minutes, lastHour } }: Recorded): Html {
-  const shown = minutes.map(({ minute, accepted, landed, refused }) => ({
+  const values = minutes.map(({ minute, accepted, landed, refused }) => ({
     value: accepted + refused,
     title: `${minute.toISOString().slice(11, 16)}: ${accepted} accepted, ${landed} landed${refused > 0 ? `, ${refused} refused` : ''}`,
     colour: refused > 0 ? ('bad' as const) : undefined,
@@ -129,24 +133,16 @@ function chart({ flow: { perMinute: minutes, lastHour } }: Recorded): Html {
   const label = `Events of each of the last 60 minutes: ${lastHour.accepted} in all, at most ${most} in one`
   const [first] = minutes
   return html`<h2>Events a minute, last hour</h2>
-<div class="card pane">${bars(shown, { label })}<p class="axis soft"><span>${first && clock(first.minute)}</span><span>at most ${most.toLocaleString('en')}</span><span>now</span></p></div>`
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  rejected_by_database: 'Rejected by the database',
-  conflict: 'Another body under a known event id',
-  unreadable: 'Cannot be read',
-  attempts_exhausted: 'Failed eight times',
-  worker_crashed: 'Crashed its worker',
+<div class="card pane">${bars(values, { label })}<p class="axis soft"><span>${first?.minute.toISOString().slice(11, 16)}</span><span>at most ${most.toLocaleString('en')}</span><span>now</span></p></div>`
 }
 
 function needsPerson({ deadLetters, refusals }: Recorded): Html {
   const rows = deadLetters.newest.map(
     ({ fingerprint, letters, newestAt, environment, event, reason, errorMessage }) => html`<tr>
 <td data-label="Newest">${ago(newestAt)}</td>
-<td class="wide"><span class="bad">${REASONS[reason] ?? reason}</span> · ${event ?? 'no event name'} <span class="soft">${environment}</span><br><span class="soft">${errorMessage.slice(0, 160)}</span></td>
+<td class="wide" hx-ignore>${reasonOf(reason)} · ${shown(event ?? 'no event name')} ${environmentBadge(environment)}<br><span class="soft">${shown(errorMessage, 160)}</span></td>
 <td class="number" data-label="Events">${amountOf(letters)}</td>
-<td><a href="/dead-letters?group=${encodeURIComponent(fingerprint)}">Look at the group</a></td>
+<td><a href="${listPath('open', { fingerprint })}">Look at the group</a></td>
 </tr>`,
   )
   if (refusals.lost > 0) {

@@ -53,7 +53,7 @@ ${
 }
 
 const list = (hits: FoundName['hits']) =>
-  html`<div class="card pane"><ul>${hits.map((hit) => html`<li>${hitLine(hit)}</li>`)}</ul></div>`
+  html`<div class="card pane"><ul class="list">${hits.map((hit) => html`<li>${hitLine(hit)}</li>`)}</ul></div>`
 
 function manyNames({ names, isCut, tried }: Extract<SearchAnswer, { kind: 'text' }>): Html {
   if (names.length === 0) {
@@ -72,5 +72,5 @@ function row({ name, form, status, hits, place }: FoundName): Html {
   const first = hits.slice(0, 3)
   return html`<tr><td class="wide">${place ? html`<a href="${pathOf(place)}">${text}</a>` : text}</td>
 <td class="soft">${form === 'any' ? '' : form}</td><td>${statusBadge(status)}</td>
-<td class="wide">${first.map((hit) => html`<div>${hitLine(hit)}</div>`)}${hits.length > first.length && html`<div class="soft">and ${hits.length - first.length} more</div>`}</td></tr>`
+<td class="wide">${first.map((hit) => html`<p>${hitLine(hit)}</p>`)}${hits.length > first.length && html`<p class="soft">and ${hits.length - first.length} more</p>`}</td></tr>`
 }

@@ -1,4 +1,5 @@
 import { type Html, html } from '../html.ts'
+import { shown } from './text.ts'
 
 /** Tells live and sandbox apart, and names any other environment. */
 export function environmentBadge(environment: string | null): Html {
@@ -19,5 +20,5 @@ const DECISIONS: Readonly<Record<string, 'good' | 'wait' | 'bad'>> = {
 export function decision(text: string | null): Html | null {
   if (text === null) return null
   const colour = Object.hasOwn(DECISIONS, text.toLowerCase()) ? DECISIONS[text.toLowerCase()] : ''
-  return html`<span class="${colour}">${text}</span>`
+  return html`<span class="${colour}">${shown(text, 60)}</span>`
 }

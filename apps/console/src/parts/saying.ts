@@ -1,23 +1,30 @@
 import type { AwaitedRefusal, State } from '@sluice/shared/operations'
 import { type Html, html } from '../html.ts'
 import { environmentBadge } from './badge.ts'
+import { journeyPath } from './links.ts'
+import { shown } from './text.ts'
 import { ago, clock, until } from './time.ts'
 
-const COLOURS = { ok: '', warn: 'wait', fail: 'bad' } as const
+const DOTS = { ok: '', warn: 'wait', fail: 'bad' } as const
+const NOTES = { warn: '', fail: 'bad' } as const
 
-/** The sentence of the state, in the largest type. */
+/** The sentence of the state, in the largest type, and the last event of each environment. */
 export function saying({ level, sentence, at, figures }: State): Html {
   const { recorded, stores } = figures
   const isOld = recorded !== null && stores.postgres !== 'up'
-  return html`<div class="say"><span class="dot ${COLOURS[level]}"></span><h1>${sentence}</h1></div>
-<p class="soft">as of ${clock(at)}${isOld && html`; figures of Postgres are from ${ago(recorded.asOf, at.getTime())}`}</p>`
+  const last = Object.entries(recorded?.flow.lastEvents ?? {}).map(
+    ([environment, time]) =>
+      html`${environmentBadge(environment)} ${time ? html`last event ${ago(time, at.getTime())}` : 'no event yet'}`,
+  )
+  return html`<div class="say"><span class="dot ${DOTS[level]}"></span><h1>${sentence}</h1></div>
+<p class="row soft">${last.map((each) => html`<span>${each}</span>`)}<span>as of ${clock(at)}${isOld && html`; figures of Postgres are from ${ago(recorded.asOf, at.getTime())}`}</span></p>`
 }
 
 /** What to do next about each cause. The first one is in the sentence already. */
 export function causeNotes({ causes, sentence }: State): Html[] {
   return causes.map(
     ({ level, text, next }) =>
-      html`<div class="note ${COLOURS[level]}">${!sentence.includes(text) && html`<strong>${text}</strong> `}${next.text} ${next.link ? html`<a href="${next.link}">${LINKS[next.link] ?? next.link}</a>` : next.command && html`<code>${next.command}</code>`} <span class="soft">${next.runbook}</span></div>`,
+      html`<div class="note ${NOTES[level]}">${!sentence.includes(text) && html`<strong>${text}</strong> `}${next.text} ${next.link ? html`<a href="${next.link}">${LINKS[next.link] ?? next.link}</a>` : next.command && html`<code>${next.command}</code>`} <small class="soft">${next.runbook}</small></div>`,
   )
 }
 
@@ -40,7 +47,7 @@ export function refusalTable(refusals: readonly AwaitedRefusal[], now: Date): Ht
     }) => html`<tr>
 <td data-label="Refused">${ago(lastRefusedAt, now.getTime())}</td>
 <td>${environmentBadge(environment)}</td>
-<td class="wide" hx-ignore>${event ?? 'no event name'} <span class="mono">${eventId}</span>${journeyId !== null && html` <a class="mono" href="/journeys/${encodeURIComponent(environment)}/${encodeURIComponent(journeyId)}">${journeyId}</a>`}</td>
+<td class="wide" hx-ignore>${shown(event ?? 'no event name')} <span class="mono">${shown(eventId ?? '')}</span>${journeyId !== null && html` <a class="mono" href="${journeyPath({ environment, journeyId })}">${shown(journeyId)}</a>`}</td>
 <td class="number" data-label="Tries seen">${deliveries}</td>
 <td data-label="Next try">${nextTryAt ? until(nextTryAt, now.getTime()) : 'none'}</td>
 <td data-label="Gives up">${isLost ? html`<span class="bad">gave up</span> ${ago(givesUpAt, now.getTime())}` : until(givesUpAt, now.getTime())}</td>

@@ -16,6 +16,11 @@ export function moment(at: Date): Html {
   return html`<time datetime="${at.toISOString()}" title="${at.toISOString()}">${utc(at)}</time>`
 }
 
+/** The time to the minute, such as `28 Nov 2026, 14:07 UTC`. */
+export function minute(at: Date): Html {
+  return html`<time datetime="${at.toISOString()}" title="${utc(at)}">${utc(at).replace(/:\d\d\.\d+/, '')}</time>`
+}
+
 /** A time of day, for a list whose day is known. */
 export function clock(at: Date): Html {
   return html`<time datetime="${at.toISOString()}" title="${utc(at)}">${at.toISOString().slice(11, 19)}</time>`

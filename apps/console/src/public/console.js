@@ -51,9 +51,13 @@ function move(by) {
   if (all.length === 0) return
   const before = current()
   const next = before < 0 ? 0 : Math.min(all.length - 1, Math.max(0, before + by))
-  for (const row of all) row.removeAttribute('aria-selected')
-  all[next].setAttribute('aria-selected', 'true')
+  choose(all[next])
   all[next].scrollIntoView({ block: 'nearest' })
+}
+
+function choose(row) {
+  for (const each of rows()) each.removeAttribute('aria-selected')
+  row.setAttribute('aria-selected', 'true')
 }
 
 async function copy(text, button) {
@@ -100,6 +104,8 @@ document.addEventListener('keydown', (event) => {
 
 // A link with `hx-get` opens its part here; with a modifier it opens as usual. Copy buttons are hidden without script.
 document.addEventListener('click', (event) => {
+  const row = event.target instanceof Element && event.target.closest('a[hx-get]')?.closest('tbody tr')
+  if (row) choose(row)
   const button = event.target instanceof Element ? event.target.closest('[data-copy]') : null
   if (!button) return
   const { copy: what } = button.dataset
@@ -108,6 +114,16 @@ document.addEventListener('click', (event) => {
 for (const button of document.querySelectorAll('[data-copy][hidden]')) button.hidden = false
 document.addEventListener('htmx:after:swap', () => {
   for (const button of document.querySelectorAll('[data-copy][hidden]')) button.hidden = false
+})
+
+// A field of one line would join the lines of a pasted text without a blank. A long one does not fit into an address.
+document.addEventListener('paste', (event) => {
+  const field = event.target
+  const text = event.clipboardData?.getData('text/plain') ?? ''
+  if (!(field instanceof HTMLInputElement) || !field.matches('.box input') || !/\n/.test(text)) return
+  event.preventDefault()
+  field.setRangeText(text.replace(/\s+/g, ' ').trim(), field.selectionStart, field.selectionEnd, 'end')
+  if (field.value.length > 2000) field.form.method = 'post'
 })
 
 // A checkbox that ticks all of its table.

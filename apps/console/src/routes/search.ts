@@ -14,9 +14,7 @@ export function addSearch(app: App, { stores }: ConsoleDeps): void {
     const found = await search(stores, text)
     const path = onlyPath(found)
     if (path) return reply.redirect(path, 303)
-    const status =
-      found.kind === 'name' && found.status === 'not_here' && found.starts.length === 0 ? 404 : 200
-    return sendPage(request, reply, { title: 'Search', body: searchPage(text, found), status })
+    return sendPage(request, reply, { title: 'Search', body: searchPage(text, found) })
   }
 
   app.get('/search', { schema: { hide: true, querystring: asked } }, (request, reply) =>

@@ -109,11 +109,18 @@ export type People = {
   verify(user: string, secret: string): Promise<Person | undefined>
   /** The entries of a user: several while a secret is replaced. */
   named(user: string): readonly Person[]
+  /** Takes other entries instead. */
+  use(credentials: readonly Credential[]): void
 }
 
 export function createPeople(credentials: readonly Credential[]): People {
-  const people = credentials.map((credential) => ({ credential, person: personOf(credential) }))
+  const entriesOf = (list: readonly Credential[]) =>
+    list.map((credential) => ({ credential, person: personOf(credential) }))
+  let people = entriesOf(credentials)
   return {
+    use(list) {
+      people = entriesOf(list)
+    },
     async verify(user, secret) {
       const entries = people.filter(({ person }) => person.name === user)
       const [first] = people

@@ -37,7 +37,8 @@ export function createIdentify(deps: {
       return { kind: 'refused', status: 400, because: 'Secrets are taken over HTTPS only.' }
     const given = credentialsIn(header)
     const before = known.get(header)
-    if (before) return { kind: 'user', user: userOf(before, 'basic') }
+    if (before && people.named(before.name).some(({ key }) => key === before.key))
+      return { kind: 'user', user: userOf(before, 'basic') }
     const user = given?.user ?? ''
     if (throttle.isOver(user, request.ip)) {
       return { kind: 'refused', status: 429, because: 'Too many wrong secrets. Try again in 15 minutes.' }

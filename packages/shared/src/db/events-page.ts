@@ -42,7 +42,7 @@ export type EventFilters = {
   readonly body?: readonly string[] | undefined
 }
 
-export type PlacedEvent = EventSummary & { readonly place: EventPlace }
+type PlacedEvent = EventSummary & { readonly place: EventPlace }
 
 export type EventsRead = {
   readonly events: PlacedEvent[]

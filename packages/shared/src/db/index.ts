@@ -77,7 +77,6 @@ export {
   type EventPlace,
   type EventSource,
   type EventsRead,
-  type PlacedEvent,
   readClock,
   readEventsPage,
   SLICE,
@@ -96,7 +95,7 @@ export {
 export { countCrashes, dropClaim, noteClaim } from './inbox-claims.ts'
 export { insertInbox, notifyInbox, relandInbox } from './inbox-insert.ts'
 export { listenInbox } from './inbox-listener.ts'
-export { findInboxRows, sampleInbox, type WaitingRow } from './inbox-sample.ts'
+export { findInboxRows, sampleInbox } from './inbox-sample.ts'
 export {
   readJourney,
   readJourneysBeside,

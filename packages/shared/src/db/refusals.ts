@@ -77,7 +77,7 @@ export async function readOpenRefusals(connection: Connection, since: Date): Pro
     `select min(first_refused_at) as first, min(last_refused_at) as last, count(*)::float8 as events
       from (select first_refused_at, last_refused_at from refusals
         where made_up_at is null and last_refused_at > $1 order by last_refused_at desc limit ${MOST_COUNTED}) as open
-      group by date_trunc('minute', first_refused_at), date_trunc('minute', last_refused_at) order by 1, 2`,
+      group by floor(date_part('epoch', first_refused_at) / 60), floor(date_part('epoch', last_refused_at) / 60) order by 1, 2`,
     [since],
   )
   return rows

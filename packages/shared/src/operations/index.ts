@@ -49,22 +49,17 @@ export {
 } from './erasure/index.ts'
 export { lookUpEvent } from './events.ts'
 export {
-  type EventBody,
   type EventPage,
-  type EventPageRead,
   type PreviousEvent,
   readEventPage,
 } from './find/event-page.ts'
 export {
   checkEventReceipt,
-  type EventReceipt,
-  type ReceiptCheck,
   writeEventReceipt,
 } from './find/event-receipt.ts'
 export type { Moment } from './find/event-timeline.ts'
 export {
   countNewer,
-  type EventsListed,
   type EventsPage,
   listEvents,
   NEWER_COUNTED,
@@ -79,8 +74,7 @@ export {
 export { type Place, placeOf, type SearchHit, type SearchStatus } from './find/hits.ts'
 export { type JourneyPage, type JourneyPageRead, readJourneyPage } from './find/journey-page.ts'
 export { type FoundName, SEARCH_CHARACTERS, type SearchAnswer, search } from './find/search.ts'
-export { type Followed, followEvents } from './find/tail.ts'
-export type { WaitingEvent } from './find/waiting.ts'
+export { followEvents } from './find/tail.ts'
 export { type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'
 export {
   type DeadLetterGroup,

@@ -35,3 +35,4 @@ export {
   wholeNumber,
 } from './settings.ts'
 export { startStoreChecks } from './store-checks.ts'
+export { watchSettings } from './watch-settings.ts'

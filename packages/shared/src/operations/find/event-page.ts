@@ -43,7 +43,7 @@ export type EventPage = {
   readonly previous: PreviousEvent | null
 }
 
-export type EventBody = {
+type EventBody = {
   /** In lines, with every digit and key as sent; null if it is no JSON. */
   readonly pretty: string | null
   /** As text, decoded if it was gzip; null if it is none. */

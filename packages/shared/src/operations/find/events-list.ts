@@ -104,11 +104,11 @@ export async function readQuery(
   { db }: Pick<Stores, 'db'>,
   query: EventsQuery,
 ): Promise<AskedEvents | Refused> {
-  const fragment = query.contains === undefined ? {} : readFragment(query.contains)
+  const fragment = query.body === undefined ? {} : readFragment(query.body)
   if (!fragment) {
     return {
       kind: 'refused',
-      words: 'The parameter "contains" is no JSON object such as {"referenceNo":"A-1"}.',
+      words: 'The parameter "body" is no JSON object such as {"referenceNo":"A-1"}.',
     }
   }
   const { eventId, journeyId, referenceNo, body, ...columns } = fragment

@@ -44,7 +44,7 @@ export const eventsQuery = z.object({
   from: time,
   to: time,
   /** A part of the body, as JSON. */
-  contains: given(z.string().max(5_000, 'is longer than 5,000 characters')),
+  body: given(z.string().max(5_000, 'is longer than 5,000 characters')),
   before: given(z.string().max(200, 'is no place in this list')),
   limit: given(
     z.coerce

@@ -31,10 +31,15 @@ export function paragraphForCustomer(
   timeline: readonly Pick<TimelineEntry<JourneyEvent>, 'event' | 'changed'>[],
   zone = 'UTC',
 ): string {
-  const say = timeWords(zone)
+  const words = timeWords(zone)
+  let before: string | undefined
   const sentences = timeline.flatMap((entry, index) => {
     const what = index === 0 ? `the identity check was begun${andThen(entry)}` : sentenceOf(entry)
-    return what === undefined ? [] : [`On ${say(entry.event.lastAt)} ${what}.`]
+    if (what === undefined) return []
+    const { day, time } = words(entry.event.lastAt)
+    const when = day === before ? `At ${time}` : `On ${day} at ${time}`
+    before = day
+    return [`${when} ${what}.`]
   })
   if (sentences.length === 0) return 'Nothing is known of this identity check yet.'
   const left =
@@ -69,16 +74,10 @@ function worded(decision: string): string {
   return known ? `${known} (“${decision}”)` : `“${decision}”`
 }
 
-function timeWords(zone: string): (ms: number) => string {
-  const format = new Intl.DateTimeFormat('en-GB', {
-    timeZone: zone,
-    day: 'numeric',
-    month: 'long',
-    year: 'numeric',
-    hour: '2-digit',
-    minute: '2-digit',
-  })
-  return (ms) => format.format(ms)
+function timeWords(timeZone: string): (ms: number) => { day: string; time: string } {
+  const day = new Intl.DateTimeFormat('en-GB', { timeZone, day: 'numeric', month: 'long', year: 'numeric' })
+  const time = new Intl.DateTimeFormat('en-GB', { timeZone, hour: '2-digit', minute: '2-digit' })
+  return (ms) => ({ day: day.format(ms), time: time.format(ms) })
 }
 
 export function isZone(zone: string): boolean {

@@ -161,10 +161,10 @@ async function lookThroughWaiting(stores: Pick<Stores, 'db' | 'queue'>, names: r
       byName.set(name, [...(byName.get(name) ?? []), { what: 'waiting', ...event }])
     }
   }
-  const looked =
-    isAll || queueIsAway
-      ? `all ${events.length} events that wait`
-      : `${events.length} of the events that wait, the oldest first`
+  const isPartial = !isAll && !queueIsAway
+  const looked = isPartial
+    ? `${events.length} of the events that wait, the oldest first`
+    : `the events that wait (${events.length === 0 ? 'none does' : `all ${events.length}`})`
   return {
     of: (name: string) => byName.get(storedId(name)) ?? [],
     words: [looked, ...(queueIsAway ? ['not in the queue: Redis does not answer'] : [])],

@@ -53,6 +53,7 @@ export const CAUSES = {
   redis_down: { level: 'warn', next: LOOK, anchor: 'redis-does-not-answer' },
   refused: {
     level: 'warn',
+    flows: true,
     next: { text: 'Keep the ingests up until then. See which:', link: '/now' },
     anchor: 'events-are-refused',
   },
@@ -85,7 +86,7 @@ export const CAUSES = {
 export type CauseKind = keyof typeof CAUSES
 
 /** Twice the time between two signs of life, and a little. */
-export const ALIVE_MS = 12_000
+const ALIVE_MS = 12_000
 const BEHIND_MS = 120_000
 /** A quiet hour is no cause unless it is far from usual. */
 const QUIET_TIMES = 8

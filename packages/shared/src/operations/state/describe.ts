@@ -101,7 +101,7 @@ function describeProcessing({ p50Ms, p95Ms, p99Ms }: Processing): string {
 }
 
 /** Those that live; or when the last one was seen. */
-export function describeProcesses(seen: readonly SeenProcess[]): string {
+function describeProcesses(seen: readonly SeenProcess[]): string {
   const living = seen.filter(isAlive)
   const [newest] = living
   if (!newest) return seen[0] ? `none; the last one was seen ${span(seen[0].silentMs)} ago` : 'none'

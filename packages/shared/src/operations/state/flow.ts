@@ -3,7 +3,7 @@ import { ENVIRONMENTS } from '../../envelope.ts'
 import type { Flow, Processing } from './figures.ts'
 
 const MINUTE_MS = 60_000
-export const SHOWN_MINUTES = 60
+const SHOWN_MINUTES = 60
 const PROCESSING_MINUTES = 10
 /** IDWise sends these again; the others are what strangers sent. */
 const SENT_AGAIN = ['too_many', 'failed', 'unavailable']

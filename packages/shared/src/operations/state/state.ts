@@ -35,7 +35,8 @@ const MOST_CAUSES = 3
 /** If the state before is older, a cause may have ended and begun again; and it may have begun any time since. */
 const CONTINUES_MS = 60_000
 const EXACT_MS = 10_000
-const POSTGRES_MS = 2_000
+/** A machine that is busy may need seconds; a server that is away is known earlier. */
+const POSTGRES_MS = 4_000
 const REDIS_MS = 1_000
 const SHOWN_PROCESSES_MS = 600_000
 const HOUR_MS = 3_600_000

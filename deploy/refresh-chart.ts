@@ -1,0 +1,15 @@
+// npm run chart: writes what the chart has from elsewhere (names of settings, rules, dashboard), then renders it.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { chartFiles, RENDERED_FILE, ROOT, renderManifests } from '@sluice/testkit/chart'
+import { findHelm } from '@sluice/testkit/helm'
+
+for (const [file, text] of Object.entries(chartFiles())) writeFileSync(join(ROOT, file), text)
+const helm = findHelm()
+if (helm) writeFileSync(join(ROOT, RENDERED_FILE), renderManifests(helm))
+else {
+  process.stderr.write(
+    `There is no helm for this machine: install helm 4, then run this again for ${RENDERED_FILE}.\n`,
+  )
+  process.exitCode = 1
+}
