@@ -102,6 +102,15 @@ describe('dead letters on the console', () => {
       expect([done.status, done.headers.get('location')]).toEqual([303, `/dead-letters/${id}`])
       expect((await console.json(`/api/v1/dead-letters/${id}`)).state).toBe(state)
       expect((await page(`/dead-letters/${id}`)).text).toContain(`${kind} it`)
+      const { eventKey, journeyId } = await console.json(`/api/v1/dead-letters/${id}`)
+      for (const query of [`eventKey=${eventKey}`, `journeyId=${journeyId}`]) {
+        const acts = await console.json(`/api/v1/actions?${query}`)
+        expect(acts.items[0]).toMatchObject({
+          action: kind,
+          target: `dead_letter ${id}`,
+          reason: `${kind} it`,
+        })
+      }
       expect((await post('/dead-letters/act', formOf(dialog.text, { why: 'again' }))).status).toBe(409)
     }
   })
