@@ -86,7 +86,7 @@ spec:
         httpGet: { path: /livez, port: {{ . }} }
         periodSeconds: 1
         timeoutSeconds: 2
-        failureThreshold: 60
+        failureThreshold: 120
       livenessProbe:
         httpGet: { path: /livez, port: {{ . }} }
         periodSeconds: 10
