@@ -112,7 +112,7 @@ spec:
     - name: secrets
       secret:
         secretName: {{ include "sluice.secretName" .root }}
-        defaultMode: 0440
+        defaultMode: 288 # 0440, which YAML 1.2 would read as 440
         items:
           {{- range fromJsonArray (include "sluice.keys" .) }}
           - key: {{ . }}
