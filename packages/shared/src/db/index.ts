@@ -61,6 +61,7 @@ export {
   requestAgain,
   requestErasure,
 } from './erasures.ts'
+export type { GoneEvent } from './event-keys.ts'
 export {
   type LetterAct,
   readEvent,
@@ -70,7 +71,7 @@ export {
   readRefusal,
   type WholeEvent,
 } from './event-page.ts'
-export { findEvent, type GoneEvent, type StoredEvent } from './event-queries.ts'
+export { findEvent, type StoredEvent } from './event-queries.ts'
 export type { Job } from './event-row.ts'
 export {
   type EventFilters,
