@@ -27,5 +27,5 @@ function rollingRestarts(id: string, restarts: number, times: number): Fault {
 
 export const rolloutFaults: readonly Fault[] = [
   rollingRestarts('R01', 10, 3),
-  rollingRestarts('R01-short', 2, 0.5),
+  rollingRestarts('R01-two', 2, 0.5),
 ]

@@ -1,4 +1,3 @@
-import { program } from '@sluice/testkit/programs'
 import { describe, expect, it } from 'vitest'
 import { FAULTS } from '../faults/index.ts'
 import { fault, LOAD, problems } from './problems.ts'
@@ -18,14 +17,6 @@ describe('under faults, Sluice', () => {
     120_000,
   )
 })
-
-it.skipIf(!program('haproxy'))(
-  'R01-short: refuses and loses nothing in two rolling restarts as the chart does them',
-  async () => {
-    expect(await problems(fault('R01-short'), { ...LOAD, seed: 1 })).toEqual([])
-  },
-  240_000,
-)
 
 it('every fault has its own id and counts that show its effect', () => {
   expect(new Set(FAULTS.map(({ id }) => id)).size).toBe(FAULTS.length)
