@@ -124,6 +124,7 @@ export { type LetterView, readLettersPage } from './letters-page.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export { recordMinutes } from './minute-recorder.ts'
 export { type MinuteRow, readMinutes, readSameHours } from './minutes.ts'
+export { type OpenWork, readOpenWork } from './open-work.ts'
 export {
   ACTED_ON,
   findSameOperation,

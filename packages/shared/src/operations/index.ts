@@ -104,7 +104,9 @@ export {
   perMinute,
   REFUSED,
   type Recorded,
+  readGauges,
   readState,
   type State,
+  type StoreGauges,
 } from './state/index.ts'
 export type { Stores } from './stores.ts'
