@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ConsoleConfig } from './config.ts'
 import { Problem } from './errors.ts'
+import { requireOperator } from './roles.ts'
 import { isFromHere } from './same-origin.ts'
 import { type People, sessionKey } from './sign-in/credentials.ts'
 import { createIdentify, type User } from './sign-in/identify.ts'
@@ -53,9 +54,7 @@ export async function addGuard(
     const { name, by } = identity.user
     if (by === 'session') request.mayStay = () => sessions.isValid(request)
     if (by === 'basic') request.mayStay = () => people.named(name).length > 0
-    if (!isRead && access !== 'viewer' && identity.user.role !== 'operator') {
-      throw new Problem(403, 'Only an operator may do this; you are a viewer.')
-    }
+    if (!isRead && access !== 'viewer') requireOperator(request)
   })
   app.addHook('preValidation', async ({ url, body }) => {
     const given = typeof body === 'object' && body !== null ? Object.values(body) : []

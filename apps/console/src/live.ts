@@ -1,5 +1,6 @@
 import { describeError, every, type Log } from '@sluice/shared/runtime'
 import type { FastifyReply } from 'fastify'
+import { Problem } from './errors.ts'
 import type { Html } from './html.ts'
 
 const EVERY_MS = 1_000
@@ -19,9 +20,9 @@ export type Live = AsyncDisposable & {
    * Answers with a stream of what `compute` returns, each time that it has changed. It ends with the person's session.
    *
    * @param topic the same for all pages that show the same
-   * @returns false if there are 50 streams already
+   * @throws Problem if there are 50 streams already
    */
-  stream(topic: string, compute: () => Promise<Html>, reply: FastifyReply): boolean
+  stream(topic: string, compute: () => Promise<Html>, reply: FastifyReply): void
 }
 
 type Topic = {
@@ -64,9 +65,9 @@ export function createLive(log: Log): Live {
       // Somebody who has gone already would keep the place for ever.
       if (request.method === 'HEAD' || request.socket.destroyed || raw.destroyed) {
         reply.send()
-        return true
+        return
       }
-      if (streams.size >= MOST_STREAMS) return false
+      if (streams.size >= MOST_STREAMS) throw new Problem(503, `There are ${MOST_STREAMS} live pages already.`)
       reply.hijack()
       // Fastify does not send the headers of a reply that it has given away.
       for (const [header, value] of Object.entries(reply.getHeaders())) {
@@ -88,7 +89,6 @@ export function createLive(log: Log): Live {
         void topic.loop?.[Symbol.asyncDispose]()
       })
       write(reply, topic.last === '' ? ': welcome\n\n' : topic.last)
-      return true
     },
     async [Symbol.asyncDispose]() {
       clearInterval(heartbeat)

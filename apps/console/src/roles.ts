@@ -8,7 +8,8 @@ export function mayAct({ user }: FastifyRequest): boolean {
 
 /** @returns the name for the audit */
 export function requireOperator(request: FastifyRequest): string {
-  if (!request.user || !mayAct(request))
+  if (!request.user || !mayAct(request)) {
     throw new Problem(403, 'Only an operator may do this; you are a viewer.')
+  }
   return request.user.name
 }

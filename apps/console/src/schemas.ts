@@ -12,3 +12,19 @@ export const pageQuery = z.object({ before: id.optional() })
 export const apiPageQuery = pageQuery.extend({
   limit: z.coerce.number<string>().int().min(1).max(100).default(50),
 })
+
+/** What a filter may hold. */
+export const shortText = z.string().max(200).optional()
+
+/**
+ * A page of a list of which one more than `limit` was asked for.
+ *
+ * @returns its items, and the number with which the next page begins if there is one
+ */
+export function pageOf<Item extends { readonly id: number }>(
+  found: readonly Item[],
+  limit: number,
+): { items: Item[]; next: number | undefined } {
+  const items = found.slice(0, limit)
+  return { items, next: found.length > limit ? items.at(-1)?.id : undefined }
+}

@@ -1,7 +1,7 @@
 import { listActions } from '@sluice/shared/operations'
 import * as z from 'zod'
 import type { App, ConsoleDeps } from '../context.ts'
-import { apiPageQuery } from '../schemas.ts'
+import { apiPageQuery, pageOf, shortText } from '../schemas.ts'
 import { nextPath, time } from './replies.ts'
 
 const list = z.object({
@@ -19,23 +19,18 @@ const list = z.object({
   ),
   next: z.string().nullable(),
 })
-const text = z
-  .string()
-  .max(200)
-  .regex(/^[^\0]*$/)
-  .optional()
 
 export function addActionsApi(api: App, { stores: { db } }: ConsoleDeps): void {
   const querystring = apiPageQuery.extend({
-    actor: text,
-    target: text.describe('For example `dead_letter 42` or `operation 7`.'),
+    actor: shortText,
+    target: shortText.describe('For example `dead_letter 42` or `operation 7`.'),
     eventKey: z
       .string()
       .regex(/^([0-9a-f]{2}){1,64}$/)
       .optional()
       .describe('Hex: acts on the dead letters of this event.'),
-    journeyId: text.describe('Acts on the dead letters of this journey; `environment` is live unless given.'),
-    environment: text,
+    journeyId: shortText.describe('Acts on the dead letters of this journey; `environment` is live unless given.'),
+    environment: shortText,
   })
   api.get(
     '/actions',
@@ -48,8 +43,11 @@ export function addActionsApi(api: App, { stores: { db } }: ConsoleDeps): void {
         journey: journeyId === undefined ? undefined : { environment, journeyId },
       }
       const found = await listActions(db, filter, { limit: limit + 1, before })
-      const items = found.slice(0, limit).map((action) => ({ ...action, at: action.at.toISOString() }))
-      return { items, next: found.length > limit ? nextPath(url, items.at(-1)?.id) : null }
+      const { items, next } = pageOf(found, limit)
+      return {
+        items: items.map((action) => ({ ...action, at: action.at.toISOString() })),
+        next: nextPath(url, next),
+      }
     },
   )
 }

@@ -9,7 +9,7 @@ import * as z from 'zod'
 import type { App, ConsoleDeps } from '../context.ts'
 import { Problem } from '../errors.ts'
 import { letterQuery, readFilter, readState } from '../letter-query.ts'
-import { apiPageQuery, idParams } from '../schemas.ts'
+import { apiPageQuery, idParams, pageOf } from '../schemas.ts'
 import { operationReply, toOperation } from './operation-reply.ts'
 import { isoOrNull, nextPath, time } from './replies.ts'
 
@@ -94,9 +94,8 @@ export function addDeadLettersApi(api: App, { stores: { db } }: ConsoleDeps): vo
         listDeadLetters(db, { ...which, limit: limit + 1, before }),
         countDeadLetters(db, which),
       ])
-      const items = found.slice(0, limit)
-      const next = found.length > limit ? nextPath(url, items.at(-1)?.id) : null
-      return { items: items.map(toLetter), next, total: count, isAtLeast }
+      const { items, next } = pageOf(found, limit)
+      return { items: items.map(toLetter), next: nextPath(url, next), total: count, isAtLeast }
     },
   )
 

@@ -10,7 +10,7 @@ import * as z from 'zod'
 import type { App, ConsoleDeps } from '../context.ts'
 import { Problem } from '../errors.ts'
 import { requireOperator } from '../roles.ts'
-import { apiPageQuery, idParams } from '../schemas.ts'
+import { apiPageQuery, idParams, pageOf } from '../schemas.ts'
 import { operationReply, toOperation } from './operation-reply.ts'
 import { nextPath } from './replies.ts'
 
@@ -32,10 +32,8 @@ export function addOperationsApi(api: App, { stores, actStores }: ConsoleDeps): 
     '/operations',
     { schema: { summary: 'Operations, newest first', querystring: apiPageQuery, response: { 200: list } } },
     async ({ query: { limit, before }, url }) => {
-      const found = await listOperations(stores.db, { limit: limit + 1, before })
-      const items = found.slice(0, limit)
-      const next = found.length > limit ? nextPath(url, items.at(-1)?.id) : null
-      return { items: items.map(toOperation), next }
+      const { items, next } = pageOf(await listOperations(stores.db, { limit: limit + 1, before }), limit)
+      return { items: items.map(toOperation), next: nextPath(url, next) }
     },
   )
 

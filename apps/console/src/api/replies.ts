@@ -8,7 +8,8 @@ export function isoOrNull(at: Date | null): string | null {
 }
 
 /** The address of the next page: that of this one, from another cursor. */
-export function nextPath(url: string, before: number | undefined): string {
+export function nextPath(url: string, before: number | undefined): string | null {
+  if (before === undefined) return null
   const [path = '', ...given] = url.split('?')
   const query = new URLSearchParams(given.join('?'))
   query.set('before', String(before))

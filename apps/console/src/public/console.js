@@ -1,7 +1,7 @@
 // What plain HTML cannot do: times that tick, keys, copying. Every page works without it.
 
-/** `<sluice-ago at="ms since 1970">`: the server's text, then the age as it grows. */
-class Ago extends HTMLElement {
+/** A time that ticks: the server's text, then what a subclass makes of it each second. */
+class Ticking extends HTMLElement {
   #timer
   connectedCallback() {
     this.#show()
@@ -11,27 +11,23 @@ class Ago extends HTMLElement {
     clearInterval(this.#timer)
   }
   #show() {
-    const seconds = Math.max(0, Math.round((Date.now() - Number(this.getAttribute('at'))) / 1000))
-    const text = `${age(seconds)} ago`
+    const text = this.text(Math.round((Date.now() - Number(this.getAttribute('at'))) / 1000))
     if (this.textContent !== text) this.textContent = text
+  }
+}
+
+/** `<sluice-ago at="ms since 1970">`: its age as it grows. */
+class Ago extends Ticking {
+  text(seconds) {
+    return `${age(Math.max(0, seconds))} ago`
   }
 }
 customElements.define('sluice-ago', Ago)
 
 /** `<sluice-until at="…">`: what is left until then. */
-class Until extends HTMLElement {
-  #timer
-  connectedCallback() {
-    this.#show()
-    this.#timer = setInterval(() => this.#show(), 1000)
-  }
-  disconnectedCallback() {
-    clearInterval(this.#timer)
-  }
-  #show() {
-    const seconds = Math.round((Number(this.getAttribute('at')) - Date.now()) / 1000)
-    const text = seconds > 0 ? `in ${age(seconds)}` : 'now'
-    if (this.textContent !== text) this.textContent = text
+class Until extends Ticking {
+  text(seconds) {
+    return seconds < 0 ? `in ${age(-seconds)}` : 'now'
   }
 }
 customElements.define('sluice-until', Until)

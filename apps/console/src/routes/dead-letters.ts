@@ -24,7 +24,7 @@ import { deadLetterPage } from '../pages/dead-letter.ts'
 import { deadLetterGroupsPage } from '../pages/dead-letter-groups.ts'
 import { deadLettersPage } from '../pages/dead-letters.ts'
 import { mayAct, requireOperator } from '../roles.ts'
-import { idParams, pageQuery } from '../schemas.ts'
+import { idParams, pageOf, pageQuery } from '../schemas.ts'
 import { sendPage } from './reply.ts'
 
 const hidden = { hide: true }
@@ -58,8 +58,7 @@ export function addDeadLetters(app: App, { stores, actStores }: ConsoleDeps): vo
       listDeadLetters(db, { ...which, limit: PAGE + 1, before }),
       countDeadLetters(db, which),
     ])
-    const letters = found.slice(0, PAGE)
-    const older = found.length > PAGE ? letters.at(-1)?.id : undefined
+    const { items: letters, next: older } = pageOf(found, PAGE)
     const body = deadLettersPage({ letters, total, ...which, before, older, mayAct: mayAct(request) })
     return sendPage(request, reply, { title: 'Dead letters', body })
   })

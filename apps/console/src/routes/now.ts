@@ -2,7 +2,6 @@ import { describeState } from '@sluice/shared/operations'
 import * as z from 'zod'
 import { stateReply } from '../api/state.ts'
 import type { App, ConsoleDeps } from '../context.ts'
-import { Problem } from '../errors.ts'
 import { nowPage, nowRegion } from '../pages/now.ts'
 import { sendPage } from './reply.ts'
 
@@ -29,6 +28,6 @@ export function addNow(app: App, { readNow, live }: ConsoleDeps): void {
   })
 
   app.get('/live/now', { schema: { hide: true } }, (_request, reply) => {
-    if (!live.stream('now', region, reply)) throw new Problem(503, 'There are 50 live pages already.')
+    live.stream('now', region, reply)
   })
 }

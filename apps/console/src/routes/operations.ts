@@ -12,7 +12,7 @@ import { Problem } from '../errors.ts'
 import { operationPage, operationRegion } from '../pages/operation.ts'
 import { operationsPage } from '../pages/operations.ts'
 import { mayAct, requireOperator } from '../roles.ts'
-import { idParams, pageQuery } from '../schemas.ts'
+import { idParams, pageOf, pageQuery } from '../schemas.ts'
 import { sendPage } from './reply.ts'
 
 const hidden = { hide: true }
@@ -23,10 +23,9 @@ export function addOperations(app: App, { stores, actStores, live }: ConsoleDeps
 
   app.get('/operations', { schema: { ...hidden, querystring: pageQuery } }, async (request, reply) => {
     const { before } = request.query
-    const found = await listOperations(db, { limit: PAGE + 1, before })
-    const shown = found.slice(0, PAGE)
-    const older = found.length > PAGE ? shown.at(-1)?.id : undefined
-    return sendPage(request, reply, { title: 'Operations', body: operationsPage(shown, { before, older }) })
+    const { items, next } = pageOf(await listOperations(db, { limit: PAGE + 1, before }), PAGE)
+    const body = operationsPage(items, { before, older: next })
+    return sendPage(request, reply, { title: 'Operations', body })
   })
 
   async function read(id: number, isOperator: boolean) {
@@ -50,9 +49,7 @@ export function addOperations(app: App, { stores, actStores, live }: ConsoleDeps
     const { id } = request.params
     const isOperator = mayAct(request)
     const region = async () => operationRegion(await read(id, isOperator))
-    if (!live.stream(`operation ${id} ${isOperator}`, region, reply)) {
-      throw new Problem(503, 'There are 50 live pages already.')
-    }
+    live.stream(`operation ${id} ${isOperator}`, region, reply)
   })
 
   const steering = idParams.extend({ act: z.enum(STEERING_NAMES) })

@@ -1,5 +1,4 @@
 import type { App, ConsoleDeps } from '../context.ts'
-import { Problem } from '../errors.ts'
 import { overviewPage, overviewRegion } from '../pages/overview.ts'
 import { sendPage } from './reply.ts'
 
@@ -11,6 +10,6 @@ export function addOverview(app: App, { readNow, live }: ConsoleDeps): void {
   )
 
   app.get('/live/overview', { schema: { hide: true } }, (_request, reply) => {
-    if (!live.stream('overview', region, reply)) throw new Problem(503, 'There are 50 live pages already.')
+    live.stream('overview', region, reply)
   })
 }

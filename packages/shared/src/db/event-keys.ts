@@ -11,6 +11,10 @@ export type GoneEvent = {
 export const OF_KEY =
   'e.processed_at = k.landed_at and e.n = k.n and substring(e.event_key for 16) = uuid_send(k.key)'
 
+/** SQL: why the event of a row `k` of `event_keys` is not stored, where `r` is the row of `retention`. */
+export const GONE_BECAUSE =
+  "case when k.n is null then 'erased' when k.landed_at < r.dropped_before then 'dropped' else 'missing' end"
+
 /** The part of an event key that `event_keys` has, as a UUID. */
 export function keyStart(eventKey: Buffer): string {
   return eventKey.toString('hex', 0, 16)

@@ -1,4 +1,4 @@
-import { type GoneEvent, keyStart, OF_KEY } from './event-keys.ts'
+import { GONE_BECAUSE, type GoneEvent, keyStart, OF_KEY } from './event-keys.ts'
 import type { Db } from './pool.ts'
 import { EVENT_SUMMARY, type EventSummary } from './search-events.ts'
 import { LETTER_SUMMARY, type LetterSummary, REFUSED, type RefusedEvent } from './search-others.ts'
@@ -24,8 +24,7 @@ export async function readEvent(
   key: Buffer,
 ): Promise<{ event: WholeEvent | null; gone: GoneEvent | null }> {
   const { rows } = await pool.query<WholeEvent & Pick<GoneEvent, 'landedAt' | 'because'>>(
-    `select e.*, k.landed_at as "landedAt", case when k.n is null then 'erased'
-        when k.landed_at < r.dropped_before then 'dropped' else 'missing' end as because
+    `select e.*, k.landed_at as "landedAt", ${GONE_BECAUSE} as because
       from event_keys k left join retention r on true
       left join lateral (select ${WHOLE} from events e where ${OF_KEY} offset 0) as e on true where k.key = $1::uuid`,
     [keyStart(key)],

@@ -1,6 +1,6 @@
 import { and, desc, eq, isNull, or, sql } from 'drizzle-orm'
 import type { DeadLetter } from './dead-letter-queries.ts'
-import { type GoneEvent, keyStart, OF_KEY } from './event-keys.ts'
+import { GONE_BECAUSE, type GoneEvent, keyStart, OF_KEY } from './event-keys.ts'
 import type { Db } from './pool.ts'
 import { deadLetters, events } from './schema.ts'
 import { keysOfId, readEnvironments } from './search-events.ts'
@@ -79,8 +79,7 @@ type FoundPlace = {
 async function findPlaces({ pool }: Db, keys: readonly Buffer[]): Promise<FoundPlace[]> {
   const { rows } = await pool.query<Omit<FoundPlace, 'key'> & { index: number }>(
     `select wanted.n::int - 1 as index, k.landed_at as "landedAt", k.landed_at::text as at, k.n,
-      case when e.found then null when k.n is null then 'erased'
-        when k.landed_at < r.dropped_before then 'dropped' else 'missing' end as because
+      case when e.found is null then ${GONE_BECAUSE} end as because
     from unnest($1::uuid[]) with ordinality as wanted(key, n) join event_keys k on k.key = wanted.key
     left join retention r on true left join lateral (select true as found from events e where ${OF_KEY} offset 0) as e on true`,
     [keys.map(keyStart)],

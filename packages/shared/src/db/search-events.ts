@@ -2,7 +2,7 @@ import { ENVIRONMENTS } from '../envelope.ts'
 import { KNOWN_NAMES } from '../idwise/event.ts'
 import { eventKey } from '../idwise/identity.ts'
 import { byteaArray, textArray, uuidArray } from './array.ts'
-import { type GoneEvent, OF_KEY } from './event-keys.ts'
+import { GONE_BECAUSE, type GoneEvent, OF_KEY } from './event-keys.ts'
 import type { Db } from './pool.ts'
 
 /** A stored event without its body. */
@@ -56,8 +56,7 @@ export function keysOfId(eventId: string, environments: readonly string[]): Buff
 }
 
 const BY_KEYS = `select wanted.n::int - 1 as index, e.*, k.landed_at as "landedAt",
-    case when e."eventKey" is not null then null when k.n is null then 'erased'
-      when k.landed_at < r.dropped_before then 'dropped' else 'missing' end as because
+    case when e."eventKey" is null then ${GONE_BECAUSE} end as because
   from unnest($1::uuid[]) with ordinality as wanted(key, n) join event_keys k on k.key = wanted.key
   left join retention r on true
   left join lateral (select ${EVENT_SUMMARY} from events e where ${OF_KEY} offset 0) as e on true`
