@@ -39,7 +39,6 @@ export async function addGuard(
   app.decorateRequest('user', null)
   app.decorateRequest('mayStay', () => true)
   app.addHook('onRequest', async (request, reply) => {
-    if (request.is404 && request.headers.accept === undefined) return
     const { access } = request.routeOptions.config
     const isRead = request.method === 'GET' || request.method === 'HEAD'
     if (!isRead && !isFromHere(request)) {

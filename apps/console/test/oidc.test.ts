@@ -76,7 +76,7 @@ describe('signing in through OpenID Connect', () => {
     provider.claims = claims
     await using console = await openConsole(world, {
       credentials: [],
-      operators: ['olga@example.com', 'groups=sluice-operators'],
+      operators: ['olga@example.com', 'email=otto@example.com', 'groups=sluice-operators'],
       oidc: { issuer: provider.issuer, clientId: 'sluice', clientSecret: 'a-client-secret' },
     })
     const manual = { redirect: 'manual', headers: { accept: 'text/html' } } as const
@@ -107,6 +107,13 @@ describe('signing in through OpenID Connect', () => {
       { sub: 'x', email: 'olga@example.com', email_verified: false },
       'viewer',
     ],
+    ['named by an address of which nothing is said', { sub: 'x', email: 'olga@example.com' }, 'viewer'],
+    [
+      'named by a claim that is a verified address',
+      { sub: 'x', email: 'otto@example.com', email_verified: true },
+      'operator',
+    ],
+    ['named by a claim that is an address', { sub: 'x', email: 'otto@example.com' }, 'viewer'],
     ['anybody else', { sub: 'x', email: 'vera@example.com', email_verified: true }, 'viewer'],
   ])('%s is what CONSOLE_OPERATORS says', async (_who, claims, role) => {
     const { status, text, home } = await signIn(claims)

@@ -84,10 +84,11 @@ export async function addOidc(
       .catch(() => undefined)
     if (!claims)
       throw new Problem(401, 'The OpenID Connect provider did not confirm this sign-in. Try again.')
-    const verified =
-      claims.email_verified !== false && typeof claims.email === 'string' ? claims.email : undefined
-    const name = (verified ?? claims.sub).slice(0, 100)
-    sessions.beginElsewhere(reply, { name, role: roleOf({ ...claims, name }, config.operators) })
+    // Anybody may write any address into a profile: only one that the provider has verified says who this is.
+    const email =
+      claims.email_verified === true && typeof claims.email === 'string' ? claims.email : undefined
+    const name = (email ?? claims.sub).slice(0, 100)
+    sessions.beginElsewhere(reply, { name, role: roleOf({ ...claims, email, name }, config.operators) })
     return leadOn(request, reply, pathOf(pending.next))
   })
 }
