@@ -1,5 +1,5 @@
 import { type Envelope, type Environment, encodeRaw } from '@sluice/shared/envelope'
-import { identify, parseNames } from '@sluice/shared/idwise'
+import { type EventKind, identify, parseNames } from '@sluice/shared/idwise'
 import type { NewJob } from '@sluice/shared/queue'
 import type { RefusedEvent } from './refused-events.ts'
 
@@ -18,7 +18,9 @@ type WebhookRequest = {
  * `accepted`: a store has acknowledged the event. `id` is the event key in hex, or the body's SHA-256 if the body has
  * no event id. `unavailable`: no store has acknowledged it.
  */
-type Outcome = { readonly kind: 'accepted'; readonly id: string } | { readonly kind: 'unavailable' }
+type Outcome =
+  | { readonly kind: 'accepted'; readonly id: string; readonly eventKind: EventKind }
+  | { readonly kind: 'unavailable' }
 
 export type Accept = (request: WebhookRequest) => Promise<Outcome>
 
@@ -48,7 +50,7 @@ export function createAccept(deps: {
       deps.onRefused({ environment, raw: encoded.raw ?? raw, id, at }, error)
       return { kind: 'unavailable' }
     }
-    return { kind: 'accepted', id }
+    return { kind: 'accepted', id, eventKind: event.kind }
   }
 }
 

@@ -56,7 +56,15 @@ export async function startIngest(
   const db = stack.use(
     createDb(config.databaseUrl, { max: 5, statementMs: 1_200, connectMs: 1_200, log, name: 'ingest' }),
   )
-  const queue = config.queue && stack.use(createQueueProducer(config.queue, log))
+  const queue =
+    config.queue &&
+    stack.use(
+      createQueueProducer(config.queue, log, { redelivered: (events) => metrics.collapsed.inc(events) }),
+    )
+  metrics.watchPool(db.pool)
+  metrics.watchCircuits(() =>
+    (queue?.isUp ?? []).map((isUp, shard) => ({ store: 'redis', shard, isOpen: !isUp })),
+  )
   const clock = createClock()
   const schema = stack.use(watchSchema(db, log))
   const self = describeProcess('ingest', config.queue)
@@ -143,6 +151,7 @@ export async function startIngest(
       log.warn({ source }, 'many requests with wrong credentials: further ones are answered 429'),
     isClosing: () => closing,
     answered: counts.answered,
+    received: counts.received,
   })
   await app.listen({ host: config.host, port: config.port }).catch((error: unknown) => {
     throw listenError(error, config.port, 'INGEST_PORT', 'LISTEN_HOST')

@@ -1,3 +1,4 @@
+import type { EventKind } from '@sluice/shared/idwise'
 import type { Log, Metrics } from '@sluice/shared/runtime'
 import type { CountAnswer } from './refusals.ts'
 
@@ -7,6 +8,7 @@ const LOG_EVERY = 10
 type IngestMetrics = AsyncDisposable & {
   answered: CountAnswer
   enqueued(via: 'redis' | 'inbox'): void
+  received(environment: string, kind: EventKind): void
   /** When each environment had its last accepted event, to a second; ms since 1970. */
   readonly lastAccepted: Readonly<Record<string, number>>
   /** When no store took an event for the last time; null if one always did. */
@@ -20,6 +22,7 @@ type IngestMetrics = AsyncDisposable & {
 export function createIngestMetrics(log: Log, metrics: Metrics, now: () => number): IngestMetrics {
   const answers = new Map<string, number>()
   const enqueued = new Map<'redis' | 'inbox', number>()
+  const events = new Map<string, Map<EventKind, number>>()
   let unlogged: Record<string, number> = {}
   let ticks = 0
   const lastAccepted: Record<string, number> = {}
@@ -34,6 +37,10 @@ export function createIngestMetrics(log: Log, metrics: Metrics, now: () => numbe
       unlogged[outcome] = (unlogged[outcome] ?? 0) + n
     }
     for (const [via, n] of enqueued) metrics.enqueued.inc({ via }, n)
+    for (const [environment, kinds] of events) {
+      for (const [kind, n] of kinds) metrics.events.inc({ environment, kind }, n)
+      kinds.clear()
+    }
     answers.clear()
     enqueued.clear()
   }
@@ -61,6 +68,11 @@ export function createIngestMetrics(log: Log, metrics: Metrics, now: () => numbe
       if (milliseconds !== undefined) metrics.answerSeconds.observe(milliseconds / 1000)
     },
     enqueued: (via) => void enqueued.set(via, (enqueued.get(via) ?? 0) + 1),
+    received(environment, kind) {
+      const kinds = events.get(environment) ?? new Map<EventKind, number>()
+      events.set(environment, kinds)
+      kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
+    },
     async [Symbol.asyncDispose]() {
       clearInterval(timer)
       count()

@@ -1,4 +1,5 @@
 import { ENVIRONMENTS, type Environment } from '@sluice/shared/envelope'
+import type { EventKind } from '@sluice/shared/idwise'
 import { addressMatcher, type Health, probes } from '@sluice/shared/runtime'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Accept } from './accept.ts'
@@ -24,6 +25,7 @@ type ServerDeps = {
   /** True: every answer closes its connection. */
   isClosing(): boolean
   answered: CountAnswer
+  received(environment: Environment, kind: EventKind): void
 }
 
 /** The ingest's HTTP server: its limits, and what is the same for every route. */

@@ -1,4 +1,5 @@
 import { ENVIRONMENTS, type Environment } from '@sluice/shared/envelope'
+import type { EventKind } from '@sluice/shared/idwise'
 import { addressIn, failpoint } from '@sluice/shared/runtime'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Accept } from './accept.ts'
@@ -42,6 +43,7 @@ export function addWebhook(
     credentialThrottle: CredentialThrottle
     refuse: Refuse
     answered: CountAnswer
+    received(environment: Environment, kind: EventKind): void
   },
 ): void {
   const { refuse, answered } = deps
@@ -96,6 +98,7 @@ export function addWebhook(
     switch (outcome.kind) {
       case 'accepted':
         answered(environment, 'accepted', performance.now() - began)
+        deps.received(environment, outcome.eventKind)
         return reply.code(200).send({ id: outcome.id })
       case 'unavailable':
         return refuse(reply, environment, 'unavailable')

@@ -1,8 +1,12 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { announceProcess, describeProcess } from '@sluice/shared/db'
 import { createQueueAdmin } from '@sluice/shared/queue'
 import { createLog, createMetrics, release } from '@sluice/shared/runtime'
 import { bury } from '@sluice/testkit/dead-letter'
 import { finishedJourney } from '@sluice/testkit/event'
+import { createRedisServer } from '@sluice/testkit/redis-server'
 import { createWorld, eventually, openDoor, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { gauges } from '../src/duties/gauges.ts'
@@ -15,6 +19,31 @@ describe('the gauges of the stores', () => {
     world = stack.use(await createWorld('redis'))
   })
   afterEach(() => stack.disposeAsync())
+
+  it('tell of each shard, of replicas, and of the memory that is left', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'sluice-gauges-'))
+    stack.defer(() => rm(dir, { recursive: true }))
+    const redis = stack.use(
+      await createRedisServer({
+        dir: join(dir, 'a'),
+        settings: { maxmemory: '64mb', 'maxmemory-policy': 'noeviction' },
+      }),
+    )
+    const replica = stack.use(await createRedisServer({ dir: join(dir, 'b') }))
+    await replica.command('REPLICAOF', '127.0.0.1', redis.port)
+    await eventually(async () =>
+      /connected_slaves:1/.test(String(await redis.command('INFO', 'replication'))),
+    )
+    const [log, metrics] = [createLog('test', 'silent'), createMetrics()]
+    const admin = stack.use(createQueueAdmin({ url: redis.url, prefix: 'sluice', shards: 2 }, log))
+    await gauges({ db: world.db, log, metrics, admin }).run(new AbortController().signal)
+    const text = await metrics.text()
+    expect(text).toContain('sluice_queue_jobs{shard="1",state="waiting"} 0')
+    expect(text).toContain('sluice_replicas{store="redis",kind="replica"} 1')
+    const ratio = Number(/^sluice_redis_memory_ratio (\S+)$/m.exec(text)?.[1])
+    const used = Number(/used_memory:(\d+)/.exec(String(await redis.command('INFO', 'memory')))?.[1])
+    expect(ratio).toBeCloseTo(used / (64 * 2 ** 20), 2)
+  })
 
   it('tell what waits, what is open and who runs, and nothing old once a store does not tell', async () => {
     const [log, metrics] = [createLog('test', 'silent'), createMetrics()]
@@ -50,13 +79,16 @@ describe('the gauges of the stores', () => {
 
     const found = await read()
     expect(found).toMatchObject({
-      'sluice_queue_jobs{state="waiting"}': 3,
-      'sluice_queue_jobs{state="failed"}': 0,
+      'sluice_queue_jobs{shard="0",state="waiting"}': 3,
+      'sluice_queue_jobs{shard="0",state="failed"}': 0,
+      'sluice_replicas{store="postgres",kind="synchronous"}': 0,
+      'sluice_replicas{store="redis",kind="replica"}': 0,
       'sluice_oldest_waiting_seconds{via="inbox"}': 0,
       sluice_inbox_rows: 0,
       'sluice_dead_letters{reason="rejected_by_database",state="open"}': 2,
       sluice_journeys_needing_attention: 0,
       sluice_erasures_pending: 0,
+      'sluice_refusing_since_seconds{environment="sandbox"}': 0,
       'sluice_sender_patience_seconds{environment="sandbox"}': 900,
       'sluice_last_event_timestamp_seconds{environment="live"}': lastEvent / 1_000,
       [`sluice_workers{release="${release()}"}`]: 1,
@@ -76,7 +108,7 @@ describe('the gauges of the stores', () => {
     expect(without).toMatchObject({
       'sluice_store_up{store="postgres"}': 0,
       'sluice_store_up{store="redis"}': 1,
-      'sluice_queue_jobs{state="waiting"}': 3,
+      'sluice_queue_jobs{shard="0",state="waiting"}': 3,
     })
     expect(Object.keys(without).join()).not.toMatch(/inbox_rows|dead_letters|patience|workers|via="inbox"/)
   })

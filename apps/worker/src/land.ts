@@ -73,12 +73,15 @@ export function land(
   options: LandOptions = {},
 ): Promise<LandingOutcome[]> {
   const onRead = noteLongJourneys(deps)
-  return deps.announcing((announced) =>
+  deps.metrics.batchSize.observe(jobs.length)
+  const took = deps.metrics.batchSeconds.startTimer()
+  const landed = deps.announcing((announced) =>
     deps.db.landingTransaction(async (connection, now, erasures) => {
       const erased = await deps.erased.asOf(connection, erasures)
       return landJobs(connection, jobs, { ...options, announced, onRead, now, erased })
     }, limits),
   )
+  return landed.finally(took)
 }
 
 /**

@@ -86,6 +86,8 @@ export async function startWorker(
       log,
     }),
   )
+  metrics.watchPool(db.pool)
+  metrics.watchCircuits(() => [{ store: 'postgres', isOpen: circuit.state !== 'closed' }])
   await lookAtSchema().catch((error) => circuit.trip(error))
   // Before the consumer, so that it ends later: it does some duties once more for the last jobs.
   if (config.scheduler) stack.use(startScheduler({ ...config, db, metrics, log }))

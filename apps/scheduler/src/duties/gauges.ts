@@ -21,6 +21,10 @@ export const gauges = ({ db, metrics, admin }: GaugeDutyDeps): Duty => ({
 function setPostgres(metrics: Metrics, found: StoreGauges['postgres']): void {
   metrics.storeUp.set({ store: 'postgres' }, found ? 1 : 0)
   for (const name of BY_LABEL) metrics[name].reset()
+  for (const kind of ['synchronous', 'asynchronous', 'unknown'] as const) {
+    if (found) metrics.replicas.set({ store: 'postgres', kind }, found.standbys[kind])
+    else metrics.replicas.remove({ store: 'postgres', kind })
+  }
   if (!found) {
     metrics.oldestWaiting.remove('inbox')
     for (const name of ALONE) metrics[name].remove()
@@ -33,6 +37,7 @@ function setPostgres(metrics: Metrics, found: StoreGauges['postgres']): void {
   for (const { state, reason, count } of found.letters) metrics.deadLetters.set({ reason, state }, count)
   for (const environment of ENVIRONMENTS) {
     const seconds = (found.refusedForMs[environment] ?? 0) / 1_000
+    metrics.refusingSince.set({ environment }, seconds)
     metrics.senderPatience.set({ environment }, PATIENCE_SECONDS - seconds)
     const last = found.lastEvents[environment]
     if (last) metrics.lastEvent.set({ environment }, last.getTime() / 1_000)
@@ -43,7 +48,14 @@ function setPostgres(metrics: Metrics, found: StoreGauges['postgres']): void {
   }
 }
 
-const BY_LABEL = ['deadLetters', 'senderPatience', 'lastEvent', 'workers', 'ingests'] as const
+const BY_LABEL = [
+  'deadLetters',
+  'refusingSince',
+  'senderPatience',
+  'lastEvent',
+  'workers',
+  'ingests',
+] as const
 const ALONE = ['inboxRows', 'journeysNeedingAttention', 'erasuresPending'] as const
 
 function setRedis(metrics: Metrics, found: NonNullable<StoreGauges['redis']> | null): void {
@@ -51,8 +63,15 @@ function setRedis(metrics: Metrics, found: NonNullable<StoreGauges['redis']> | n
   metrics.queueJobs.reset()
   if (!found) {
     metrics.oldestWaiting.remove('redis')
+    metrics.redisMemory.remove()
+    metrics.replicas.remove({ store: 'redis', kind: 'replica' })
     return
   }
   metrics.oldestWaiting.set({ via: 'redis' }, found.oldestMs / 1_000)
-  for (const [state, count] of Object.entries(found.jobs)) metrics.queueJobs.set({ state }, count)
+  for (const [shard, counts] of found.jobs.entries()) {
+    for (const [state, count] of Object.entries(counts)) metrics.queueJobs.set({ shard, state }, count)
+  }
+  metrics.replicas.set({ store: 'redis', kind: 'replica' }, found.replicas)
+  if (found.memoryRatio === undefined) metrics.redisMemory.remove()
+  else metrics.redisMemory.set(found.memoryRatio)
 }

@@ -5,6 +5,7 @@ import { networkCause } from '../runtime/unreachable.ts'
 import { schemaState } from './migrate.ts'
 import { createDb, type Db } from './pool.ts'
 import { checkPartitions } from './retention-check.ts'
+import { STANDBYS } from './standbys.ts'
 
 const NAME = 'Postgres'
 const MIN_VERSION = 140_000
@@ -49,18 +50,11 @@ export async function checkPostgres(db: Db): Promise<Check[]> {
   }
 }
 
-/**
- * Counts the standbys that can take over. Subscribers to single tables cannot, nor can a running backup. A role without
- * rights sees the other columns of pg_stat_replication as null, but it sees every row.
- */
-const STANDBYS = `select count(*)::int from pg_stat_replication where state is distinct from 'backup' and pid not in (
-  select active_pid from pg_replication_slots where slot_type = 'logical' and active_pid is not null)`
-
 const ASK = `select current_setting('server_version') as version,
   current_setting('server_version_num')::int as number, pg_is_in_recovery() as standby,
   current_setting('default_transaction_read_only') as readonly, current_setting('fsync') as fsync,
   current_setting('synchronous_commit') as commit, current_setting('full_page_writes') as pages,
-  current_setting('synchronous_standby_names') as synchronous, (${STANDBYS}) as standbys,
+  current_setting('synchronous_standby_names') as synchronous, (select count(*)::int ${STANDBYS}) as standbys,
   current_setting('max_connections')::int as max, current_setting('server_encoding') as encoding,
   (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as used`
 

@@ -217,3 +217,4 @@ export {
   type Neighbour,
   type RefusedEvent,
 } from './search-others.ts'
+export { readStandbys, STANDBYS, type Standbys } from './standbys.ts'

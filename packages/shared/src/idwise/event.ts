@@ -70,7 +70,7 @@ const HASH_DIGITS = 64
 const MAX_NAME = 200
 
 /** The part of an event that the ingest needs. */
-type EventNames = Pick<IdwiseEvent, 'normalisedEvent' | 'eventId' | 'journeyId'>
+type EventNames = Pick<IdwiseEvent, 'kind' | 'normalisedEvent' | 'eventId' | 'journeyId'>
 
 /** Reads only the names and ids of an event. Never throws. */
 export function parseNames(raw: Buffer | string): EventNames {
@@ -89,7 +89,6 @@ export function parseEvent(raw: Buffer | string): IdwiseEvent {
   const finalDecision = body?.text('finalDecision') ?? null
   return {
     ...names,
-    kind: (body && (KINDS as Map<string, KnownKind>).get(names.normalisedEvent)) ?? 'unrecognised',
     event: typeof name === 'string' ? cleanText(name.slice(0, MAX_NAME)) : null,
     referenceNo: body?.id('referenceNo') ?? null,
     systemDecision: body?.text('systemDecision') ?? null,
@@ -110,6 +109,7 @@ function namesIn(document: Document, body: Body | undefined): EventNames {
   const name = property(document.value, 'event')
   const normalisedEvent = typeof name === 'string' ? normaliseName(name) : ''
   return {
+    kind: (body && (KINDS as Map<string, KnownKind>).get(normalisedEvent)) ?? 'unrecognised',
     normalisedEvent,
     eventId: body && normalisedEvent ? eventIdOf(body) : null,
     journeyId: body?.id('journeyId') ?? null,

@@ -1,6 +1,7 @@
 export { decodeBody, textOf } from './decode.ts'
 export {
   EVENT_KINDS,
+  type EventKind,
   parseEvent,
   parseNames,
   storedId,

@@ -11,12 +11,17 @@ import { createRescue, type Rescued } from './bullmq/rescue.ts'
 import { createSomeJobs, type QueuedJob } from './bullmq/some-jobs.ts'
 import { connectRedis, readyWithin } from './connection.ts'
 import type { QueueLocation } from './producer.ts'
+import { readServers, type ServerFigures } from './servers.ts'
 
 /** Maintains the shards outside of the flow of jobs. Its commands fail fast. */
 export type QueueAdmin = {
   /** Resolves with true once Redis can be used, with false after `ms`. */
   ready(ms: number): Promise<boolean>
   counts(): Promise<QueueCounts>
+  /** The same for each shard. */
+  countsOfShards(): Promise<QueueCounts[]>
+  /** What each master tells of its memory and its replicas. */
+  servers(): Promise<ServerFigures[]>
   /** When the job was added that has waited longest, ms since 1970; undefined if none waits. */
   oldest(): Promise<number | undefined>
   /** The queue of each shard, for a board that shows them as BullMQ does. */
@@ -64,10 +69,12 @@ export function createQueueAdmin({ url, prefix, shards: count }: QueueLocation, 
     if (errors.length > 0) throw errors[0]
   }
 
+  const countsOfShards = () => Promise.all(shards.map(({ queue }) => countJobs(queue)))
+
   return {
     ready: (ms) => readyWithin(client, ms),
     async counts() {
-      const all = await Promise.all(shards.map(({ queue }) => countJobs(queue)))
+      const all = await countsOfShards()
       const sum = (name: keyof QueueCounts) => all.reduce((total, counts) => total + counts[name], 0)
       return {
         waiting: sum('waiting'),
@@ -77,6 +84,8 @@ export function createQueueAdmin({ url, prefix, shards: count }: QueueLocation, 
         completed: sum('completed'),
       }
     },
+    countsOfShards,
+    servers: () => readServers(client),
     async oldest() {
       const times = await Promise.all(shards.map(({ prefix }) => oldestJob(client, prefix)))
       const known = times.filter((time) => time !== undefined)

@@ -37,6 +37,8 @@ export type QueueProducer = {
   readonly isReady: boolean
   /** `up`, `down`, or such as `2 of 8 shards down`. */
   readonly health: string
+  /** By the number of the shard. */
+  readonly isUp: readonly boolean[]
 } & AsyncDisposable
 
 export type QueueLocation = { url: string; prefix: string; shards: number; acks?: Acks }
@@ -45,13 +47,17 @@ const ADD_DEADLINE_MS = 700
 const COUNT_LIMIT_MS = 1_000
 
 /** Fails fast, and adds events that come at the same time in one round trip. */
-export function createQueueProducer(location: QueueLocation, log: Log): QueueProducer {
+export function createQueueProducer(
+  location: QueueLocation,
+  log: Log,
+  { redelivered }: { redelivered?(events: number): void } = {},
+): QueueProducer {
   const { prefix, shards } = location
   const links = createLinks(location, log)
   const producers = Array.from({ length: shards }, (_, shard) => {
     const ofShard = shards === 1 ? {} : { shard }
     const prefixOfShard = shardPrefix(prefix, shard)
-    return createShardProducer(links.create(prefixOfShard), prefixOfShard, { log, ofShard })
+    return createShardProducer(links.create(prefixOfShard), prefixOfShard, { log, ofShard, redelivered })
   })
   return {
     add(event) {
@@ -65,6 +71,9 @@ export function createQueueProducer(location: QueueLocation, log: Log): QueuePro
     },
     get isReady() {
       return producers.some(({ isUsable }) => isUsable)
+    },
+    get isUp() {
+      return producers.map(({ isUp }) => isUp)
     },
     get health() {
       const down = producers.filter(({ isUp }) => !isUp).length
@@ -102,7 +111,11 @@ const BATCHES = 4
 function createShardProducer(
   link: Link,
   prefix: string,
-  { log, ofShard }: { log: Log; ofShard: { shard?: number } },
+  {
+    log,
+    ofShard,
+    redelivered,
+  }: { log: Log; ofShard: { shard?: number }; redelivered: ((events: number) => void) | undefined },
 ): ShardProducer {
   const confirmedAdd = createConfirmedAdd(prefix)
   const circuit = createCircuit({
@@ -120,10 +133,11 @@ function createShardProducer(
   const isOpen = new Error('Redis has failed, and is not tried again yet')
   const counting = new Set<Promise<void>>()
   /** The events are stored, so neither a failure nor a delay here may hold up their answers. */
-  function count(redelivered: readonly NewJob[]): void {
+  function count(collapsed: readonly NewJob[]): void {
+    redelivered?.(collapsed.length)
     const work = link
-      .use((client) => noteRedeliveries(client, prefix, redelivered))
-      .catch((error) => log.warn({ err: error, events: redelivered.length }, 'redeliveries were not counted'))
+      .use((client) => noteRedeliveries(client, prefix, collapsed))
+      .catch((error) => log.warn({ err: error, events: collapsed.length }, 'redeliveries were not counted'))
       .finally(() => counting.delete(work))
     counting.add(work)
   }
@@ -143,9 +157,9 @@ function createShardProducer(
     async run(jobs) {
       try {
         // If this rejects, all of the jobs or none may be stored.
-        const redelivered = await link.use((client, acks) => confirmedAdd(client, acks, jobs))
+        const collapsed = await link.use((client, acks) => confirmedAdd(client, acks, jobs))
         circuit.succeeded()
-        if (redelivered.length > 0) count(redelivered.map((index) => (jobs[index] as PendingJob).event))
+        if (collapsed.length > 0) count(collapsed.map((index) => (jobs[index] as PendingJob).event))
       } catch (error) {
         circuit.failed(error, jobs.length)
         throw error

@@ -18,6 +18,38 @@ export function createMetrics() {
     registers,
   })
   buildInfo.set({ release: release() }, 1)
+  const pools: Pool[] = []
+  new Gauge({
+    name: 'sluice_pool_connections',
+    help: 'Connections to Postgres that are used or idle, and what is waiting for one',
+    labelNames: ['state'] as const,
+    registers,
+    collect() {
+      const sum = (of: (pool: Pool) => number) => pools.reduce((total, pool) => total + of(pool), 0)
+      this.set(
+        { state: 'used' },
+        sum(({ totalCount, idleCount }) => totalCount - idleCount),
+      )
+      this.set(
+        { state: 'idle' },
+        sum(({ idleCount }) => idleCount),
+      )
+      this.set(
+        { state: 'waiting' },
+        sum(({ waitingCount }) => waitingCount),
+      )
+    },
+  })
+  const circuits: LookAtCircuits[] = []
+  new Gauge({
+    name: 'sluice_circuit_open',
+    help: '1 while calls are kept away from a store that fails, else 0',
+    labelNames: ['store', 'shard'] as const,
+    registers,
+    collect() {
+      for (const { isOpen, ...labels } of circuits.flatMap((look) => look())) this.set(labels, isOpen ? 1 : 0)
+    },
+  })
   return {
     text: () => registry.metrics(),
     contentType: registry.contentType,
@@ -35,6 +67,10 @@ export function createMetrics() {
       help: 'Settings of the stores that let acknowledged events be lost',
       registers,
     }),
+
+    /** `npm start` has several pools in one process: the metric is their sum. */
+    watchPool: (pool: Pool) => void pools.push(pool),
+    watchCircuits: (look: LookAtCircuits) => void circuits.push(look),
 
     // Ingest
     /** outcome: accepted, test, or the label of a refusal (`apps/ingest/src/refusals.ts`) */
@@ -58,6 +94,19 @@ export function createMetrics() {
       registers,
     }),
 
+    /** kind: those of `idwise/event.ts` */
+    events: new Counter({
+      name: 'sluice_events_total',
+      help: 'Accepted events by environment and kind, redeliveries included',
+      labelNames: ['environment', 'kind'] as const,
+      registers,
+    }),
+    collapsed: new Counter({
+      name: 'sluice_collapsed_total',
+      help: 'Accepted events whose job was in the queue already',
+      registers,
+    }),
+
     // Worker
     /** outcome: landed, duplicate, late_duplicate, conflict, erased, dead_letter, retried, delayed */
     handled: new Counter({
@@ -70,6 +119,19 @@ export function createMetrics() {
       name: 'sluice_land_seconds',
       help: 'Time from receipt to landed',
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300],
+      registers,
+    }),
+
+    batchSize: new Histogram({
+      name: 'sluice_batch_size',
+      help: 'Events that land in one transaction',
+      buckets: [1, 2, 5, 10, 25, 50, 100, 200, 400],
+      registers,
+    }),
+    batchSeconds: new Histogram({
+      name: 'sluice_batch_seconds',
+      help: 'Time of a transaction that lands events, with the wait for its connection',
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
       registers,
     }),
 
@@ -89,8 +151,8 @@ export function createMetrics() {
     /** state: waiting, active, delayed, failed */
     queueJobs: new Gauge({
       name: 'sluice_queue_jobs',
-      help: 'Jobs of Redis by state',
-      labelNames: ['state'] as const,
+      help: 'Jobs of Redis by shard and state',
+      labelNames: ['shard', 'state'] as const,
       registers,
     }),
     /** via: redis, inbox */
@@ -115,6 +177,12 @@ export function createMetrics() {
     journeysNeedingAttention: new Gauge({
       name: 'sluice_journeys_needing_attention',
       help: 'Journeys that need attention, counted up to 10,000',
+      registers,
+    }),
+    refusingSince: new Gauge({
+      name: 'sluice_refusing_since_seconds',
+      help: 'The age of the first refused event that IDWise still tries; 0 without one',
+      labelNames: ['environment'] as const,
       registers,
     }),
     senderPatience: new Gauge({
@@ -148,6 +216,18 @@ export function createMetrics() {
       labelNames: ['store'] as const,
       registers,
     }),
+    /** store: postgres, redis. kind: synchronous, asynchronous, unknown (the role may not see it), replica (of Redis) */
+    replicas: new Gauge({
+      name: 'sluice_replicas',
+      help: 'Connected standbys of Postgres and replicas of all masters of Redis',
+      labelNames: ['store', 'kind'] as const,
+      registers,
+    }),
+    redisMemory: new Gauge({
+      name: 'sluice_redis_memory_ratio',
+      help: 'The used part of the memory limit, of the fullest master; missing without a limit',
+      registers,
+    }),
     erasuresPending: new Gauge({
       name: 'sluice_erasures_pending',
       help: 'Erasures that have no receipt yet',
@@ -155,6 +235,13 @@ export function createMetrics() {
     }),
   }
 }
+
+type Pool = { readonly totalCount: number; readonly idleCount: number; readonly waitingCount: number }
+/** Postgres has one circuit, and Redis one for each shard. */
+type LookAtCircuits = () => readonly ({ isOpen: boolean } & (
+  | { store: 'postgres' }
+  | { store: 'redis'; shard: number }
+))[]
 
 /** Sums since the start of the process, by name and labels of the metric: `answers live accepted`. */
 export type Totals = Readonly<Record<string, number>>

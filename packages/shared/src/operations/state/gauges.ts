@@ -1,4 +1,12 @@
-import { type OpenWork, readInboxDepth, readMinutes, readOpenWork, seenProcesses } from '../../db/index.ts'
+import {
+  type OpenWork,
+  readInboxDepth,
+  readMinutes,
+  readOpenWork,
+  readStandbys,
+  type Standbys,
+  seenProcesses,
+} from '../../db/index.ts'
 import { REDELIVERY_SPAN_MS } from '../../idwise/index.ts'
 import { withDeadline } from '../../runtime/index.ts'
 import type { Stores } from '../stores.ts'
@@ -21,11 +29,17 @@ type PostgresGauges = Pick<OpenWork, 'letters' | 'journeys' | 'erasures'> & {
   /** The release of each process that gave a sign of life. */
   readonly workers: readonly string[]
   readonly ingests: readonly string[]
+  readonly standbys: Standbys
 }
 
 type RedisGauges = {
-  readonly jobs: Readonly<Record<'waiting' | 'active' | 'delayed' | 'failed', number>>
+  /** Of each shard. */
+  readonly jobs: readonly Readonly<Record<'waiting' | 'active' | 'delayed' | 'failed', number>>[]
   readonly oldestMs: number
+  /** Of all masters. */
+  readonly replicas: number
+  /** Of the fullest master; undefined without a limit. */
+  readonly memoryRatio: number | undefined
 }
 
 const READ_MS = 4_000
@@ -56,12 +70,20 @@ async function readPostgres({ pool }: Stores['db']): Promise<PostgresGauges> {
     refusedForMs: Object.fromEntries(refusals.map(({ environment, ageMs }) => [environment, ageMs])),
     workers: releases('worker'),
     ingests: releases('ingest'),
+    standbys: await readStandbys(pool),
   }
 }
 
 async function readRedis(queue: NonNullable<Stores['queue']>): Promise<RedisGauges> {
   if (!(await queue.ready(READY_MS))) throw new Error('Redis does not answer')
-  const { completed: _, ...jobs } = await queue.counts()
+  const jobs = await queue.countsOfShards()
   const oldest = await queue.oldest()
-  return { jobs, oldestMs: oldest === undefined ? 0 : Math.max(0, Date.now() - oldest) }
+  const servers = await queue.servers()
+  const ratios = servers.flatMap(({ memoryRatio }) => memoryRatio ?? [])
+  return {
+    jobs: jobs.map(({ completed: _, ...open }) => open),
+    oldestMs: oldest === undefined ? 0 : Math.max(0, Date.now() - oldest),
+    replicas: servers.reduce((sum, { replicas }) => sum + replicas, 0),
+    memoryRatio: ratios.length > 0 ? Math.max(...ratios) : undefined,
+  }
 }
