@@ -97,6 +97,15 @@ export { insertInbox, notifyInbox, relandInbox } from './inbox-insert.ts'
 export { listenInbox } from './inbox-listener.ts'
 export { findInboxRows, sampleInbox } from './inbox-sample.ts'
 export {
+  type Condition,
+  claimMessage,
+  type DueMessage,
+  type Incident,
+  resolveUnseen,
+  seeCondition,
+  settleMessage,
+} from './incidents.ts'
+export {
   readJourney,
   readJourneysBeside,
   readLettersOfJourney,
