@@ -8,8 +8,8 @@ export default defineConfig({
     pool: 'forks',
     // More than two cores: half of the tests wait for something most of the time.
     maxWorkers: 3,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     teardownTimeout: 20_000,
   },
 })

@@ -8,8 +8,8 @@ const BATCH = 400
 // As landing writes them: five events of about 200 bytes in a journey, and the key of each.
 const EVENTS = `
 with bodies as (
-  select n, sha256(('key' || n)::bytea) as key, $3::timestamptz + (n / ${BATCH}) * ${BATCH}
-      * (now() - interval '2 days' - $3::timestamptz) / $4::int as landed_at,
+  select n, sha256(('key' || n)::bytea) as key, $3::timestamptz + (n / ${BATCH} * ${BATCH})::float8 / $4::int
+      * (now() - interval '2 days' - $3::timestamptz) as landed_at,
     format('{"event":"Finished Step","body":{"eventId":"%s","journeyId":"%s","referenceNo":"CUST-%s",'
       '"systemDecision":"Incomplete"}}', 'grown-bf41-4c09-9d27-4ef1-' || n, 'grown-' || n / 5, n / 5) as body
   from generate_series($1::int, $2::int) as n),
@@ -27,8 +27,8 @@ const JOURNEYS = `
 insert into journeys (environment, journey_id, reference_no, stage, system_decision, final_decision, events,
   first_event_at, last_event_at)
 select 'live', 'grown-' || n, 'CUST-' || n, 'in_progress', 'Incomplete', 'Incomplete', 5, at, at
-from generate_series($1::int, $2::int) as n, lateral (select $3::timestamptz + n
-  * (now() - interval '2 days' - $3::timestamptz) / ($4::int / 5) as at) as times`
+from generate_series($1::int, $2::int) as n, lateral (select $3::timestamptz + n * 5::float8 / $4::int
+  * (now() - interval '2 days' - $3::timestamptz) as at) as times`
 
 const INDEXES = `select indexname as name, replace(indexdef, ' ON ONLY ', ' ON ') as definition from pg_indexes
   where tablename in ('events', 'journeys') and indexname not like '%\\_pk%' and indexname <> 'events_pkey'`

@@ -3,12 +3,13 @@ import { migrateSchema } from '@sluice/shared/db'
 import { createQueueAdmin, type QueueAdmin, queueKeys, shardPrefix } from '@sluice/shared/queue'
 import { createLog } from '@sluice/shared/runtime'
 import { createRandom, type Random } from '@sluice/simulator'
-import { type Fleet, startFleet } from '@sluice/testkit/fleet'
+import { type Fleet, type Role, startFleet } from '@sluice/testkit/fleet'
 import { pathOf } from '@sluice/testkit/path-of'
 import { type PoolMode, startPgBouncer } from '@sluice/testkit/pgbouncer'
 import { startProxy, type TcpProxy } from '@sluice/testkit/proxy'
 import { createRedisCluster, type RedisCluster } from '@sluice/testkit/redis-cluster'
 import { createRedisServer, type RedisServer } from '@sluice/testkit/redis-server'
+import { type Rollout, startRollout } from '@sluice/testkit/rollout'
 import { settingsOf } from '@sluice/testkit/settings'
 import { createStores, type Stores } from '@sluice/testkit/stores'
 import { createBalancer } from './balancer.ts'
@@ -33,6 +34,8 @@ export type WorldOptions = {
   readonly env?: (dir: string) => Record<string, string>
   /** The host of the stores in the settings of Sluice. */
   readonly host?: string
+  /** So many processes run behind HAProxy, as the chart says, instead of the usual ones. */
+  readonly rollout?: Readonly<Record<Role, number>>
   /** Another worker than Sluice's, for the tests of the check. */
   readonly workerFile?: string
   /** The schema is missing at the start. */
@@ -49,6 +52,8 @@ export type World = Stores & {
   readonly door: TcpProxy & { readonly url: string }
   readonly admin: QueueAdmin
   readonly fleet: Fleet
+  /** Only if `rollout` was asked for; `fleet` is then the same. */
+  readonly rollout: Rollout
   readonly random: Random
   /** From now on the proxy of Redis leads to another Redis. */
   moveRedis(to: RedisServer): void
@@ -97,8 +102,9 @@ export async function createWorld(options: WorldOptions, seed: number): Promise<
     ...options.env?.(dir),
   }
   let fleet: Fleet | undefined
+  let rollout: Rollout | undefined
   const balancer = stack.use(createBalancer(() => fleet?.ingests().flatMap(({ port }) => port ?? []) ?? []))
-  const door = stack.use(await startProxy(balancer.next))
+  const door = stack.use(await startProxy(() => rollout?.port ?? balancer.next()))
   const traces: Partial<Record<Trace, number>> = {}
   const held = stack.move()
 
@@ -115,6 +121,10 @@ export async function createWorld(options: WorldOptions, seed: number): Promise<
     get fleet() {
       if (!fleet) throw new Error('the processes have not been started')
       return fleet
+    },
+    get rollout() {
+      if (!rollout) throw new Error('this world has no rollout')
+      return rollout
     },
     random: createRandom(String(seed)),
     moveRedis(to) {
@@ -134,6 +144,12 @@ export async function createWorld(options: WorldOptions, seed: number): Promise<
       traces[name] = (traces[name] ?? 0) + count
     },
     async startProcesses() {
+      if (options.rollout) {
+        const started = await startRollout(pathOf('haproxy') ?? '', env, options.rollout)
+        rollout = held.use(started)
+        fleet = rollout
+        return
+      }
       const files = options.workerFile === undefined ? {} : { worker: options.workerFile }
       fleet = held.use(startFleet(['ingest', 'ingest', 'worker', 'worker'], env, files))
       await Promise.all(fleet.members.map((member) => member.up()))

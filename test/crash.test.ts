@@ -32,7 +32,7 @@ describe.each(WAYS)('processes that are killed or stopped, by the %s', (way) => 
   it('workers killed with SIGKILL in the middle lose nothing and land nothing twice', async () => {
     const door = stack.use(await openDoor(world))
     // More than three workers land before they are seen to have begun.
-    const events = Array.from({ length: 8_000 }, () => finishedJourney())
+    const events = Array.from({ length: 5_000 }, () => finishedJourney())
     await inParallel(events, 32, async ({ bytes }) => expect((await door.post(bytes)).status).toBe(200))
 
     for (let kills = 0; kills < 3; kills++) {

@@ -12,6 +12,7 @@ import { powerCut } from './power-cut.ts'
 import { pressureFaults } from './pressure.ts'
 import { processFaults } from './processes.ts'
 import { redisFaults } from './redis.ts'
+import { rolloutFaults } from './rollouts.ts'
 
 export type { Fault } from './fault.ts'
 
@@ -28,6 +29,7 @@ export const FAULTS: readonly Fault[] = [
   ...failpointFaults,
   ...networkFaults,
   ...pressureFaults,
+  ...rolloutFaults,
 ]
 
 /**

@@ -5,7 +5,6 @@ import { fault, LOAD, problems } from './problems.ts'
 describe('under faults, Sluice', () => {
   it.each([
     ['F01', 1, 'loses nothing while Redis is killed'],
-    ['F04', 2, 'loses nothing while Redis hangs'],
     ['F20', 3, 'loses nothing while Postgres is killed'],
     ['F32', 1, 'refuses what it cannot keep while both stores are away'],
     ['F34', 2, 'loses nothing while its workers are killed'],

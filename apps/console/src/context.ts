@@ -1,6 +1,6 @@
 import type { Stores } from '@sluice/shared/operations'
 import type { Health, Log } from '@sluice/shared/runtime'
-import Fastify from 'fastify'
+import Fastify, { type FastifyReply } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { ConsoleConfig } from './config.ts'
 import type { Live } from './live.ts'
@@ -39,5 +39,11 @@ export function createFastify(trustedProxies: readonly string[]) {
     requestTimeout: 10_000,
     http: { maxHeaderSize: URL_LIMIT },
     forceCloseConnections: true,
+    // An address that cannot be read reaches no hook.
+    frameworkErrors: ({ statusCode = 400 }, _request, answer) => {
+      const reply = answer as unknown as FastifyReply
+      reply.header('content-security-policy', "default-src 'none'").header('cache-control', 'no-store')
+      return reply.code(statusCode).type('text/plain; charset=utf-8').send('This address cannot be read.\n')
+    },
   }).withTypeProvider<ZodTypeProvider>()
 }

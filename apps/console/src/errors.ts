@@ -60,6 +60,9 @@ export function describeProblem(error: unknown): { status: number; words: string
   ) {
     return { status: 503, words: 'The database does not answer.' }
   }
+  if (/\b(Redis|Connection is closed|Command timed out|writeable|max retries)\b/i.test(String(error))) {
+    return { status: 503, words: 'Redis does not answer.' }
+  }
   const { statusCode } = error as { statusCode?: number }
   if (statusCode !== undefined && statusCode < 500)
     return { status: statusCode, words: 'The request is not valid.' }

@@ -19,6 +19,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who asks; null before that is known, and on routes for anybody. */
     user: User | null
+    /** Whether the person may still see what was asked for: a live page outlasts its request. */
+    mayStay(): boolean
   }
 }
 
@@ -34,6 +36,7 @@ export async function addGuard(
     config.credentials.length > 0 || config.oidc !== undefined || config.userHeader !== undefined
 
   app.decorateRequest('user', null)
+  app.decorateRequest('mayStay', () => true)
   app.addHook('onRequest', async (request, reply) => {
     if (request.is404 && request.headers.accept === undefined) return
     const { access } = request.routeOptions.config
@@ -47,8 +50,17 @@ export async function addGuard(
     if (identity.kind === 'refused') throw new Problem(identity.status, identity.because)
     if (identity.kind === 'nobody') return askToSignIn(request, reply)
     request.user = identity.user
+    const { name, by } = identity.user
+    if (by === 'session') request.mayStay = () => sessions.isValid(request)
+    if (by === 'basic') request.mayStay = () => people.named(name).length > 0
     if (!isRead && access !== 'viewer' && identity.user.role !== 'operator') {
       throw new Problem(403, 'Only an operator may do this; you are a viewer.')
+    }
+  })
+  app.addHook('preValidation', async ({ url, body }) => {
+    const given = typeof body === 'object' && body !== null ? Object.values(body) : []
+    if (url.includes('%00') || given.some((value) => typeof value === 'string' && value.includes('\0'))) {
+      throw new Problem(400, 'A NUL cannot be searched for: no text in the database has one.')
     }
   })
   await addSignIn(app, { config, people, sessions, throttle, identify })

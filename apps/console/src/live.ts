@@ -4,7 +4,11 @@ import type { Html } from './html.ts'
 
 const EVERY_MS = 1_000
 const HEARTBEAT_MS = 15_000
+/** How often it is looked whether a person may still see the page. */
+const LOOK_MS = 2_000
 const MOST_STREAMS = 50
+/** A client that has so much to read does not read. */
+const MOST_UNREAD_BYTES = 1 << 20
 
 /**
  * Server-sent events. What a topic shows is computed once a second for all of its streams, and only while there is
@@ -12,7 +16,7 @@ const MOST_STREAMS = 50
  */
 export type Live = AsyncDisposable & {
   /**
-   * Answers with a stream of what `compute` returns, each time that it has changed.
+   * Answers with a stream of what `compute` returns, each time that it has changed. It ends with the person's session.
    *
    * @param topic the same for all pages that show the same
    * @returns false if there are 50 streams already
@@ -21,49 +25,54 @@ export type Live = AsyncDisposable & {
 }
 
 type Topic = {
-  readonly compute: () => Promise<Html>
   readonly replies: Set<FastifyReply>
   last: string
-  readonly loop: AsyncDisposable
+  loop?: AsyncDisposable
 }
 
 export function createLive(log: Log): Live {
   const topics = new Map<string, Topic>()
   const streams = new Set<FastifyReply>()
   const heartbeat = setInterval(() => {
-    for (const reply of streams) reply.raw.write(': still here\n\n')
+    for (const reply of streams) write(reply, ': still here\n\n')
   }, HEARTBEAT_MS).unref()
+  const look = setInterval(() => {
+    for (const reply of streams) if (!reply.request.mayStay()) reply.raw.end()
+  }, LOOK_MS).unref()
 
-  function begin(name: string, compute: Topic['compute']): Topic {
-    const replies = new Set<FastifyReply>()
-    const loop = every(
+  function begin(name: string, compute: () => Promise<Html>): Topic {
+    const topic: Topic = { replies: new Set(), last: '' }
+    topics.set(name, topic)
+    topic.loop = every(
       () => EVERY_MS,
-      () => tell(topic),
+      async () => {
+        const message = messageOf(await compute())
+        if (message === topic.last) return
+        topic.last = message
+        for (const reply of topic.replies) write(reply, message)
+      },
       {
         onError: (error) => log.debug({ error: describeError(error) }, 'a live page has nothing new'),
       },
     )
-    const topic: Topic = { compute, replies, loop, last: '' }
-    topics.set(name, topic)
     return topic
-  }
-
-  async function tell(topic: Topic): Promise<void> {
-    const message = messageOf(await topic.compute())
-    if (message === topic.last) return
-    topic.last = message
-    for (const reply of topic.replies) reply.raw.write(message)
   }
 
   return {
     stream(name, compute, reply) {
+      const { request, raw } = reply
+      // Somebody who has gone already would keep the place for ever.
+      if (request.method === 'HEAD' || request.socket.destroyed || raw.destroyed) {
+        reply.send()
+        return true
+      }
       if (streams.size >= MOST_STREAMS) return false
       reply.hijack()
       // Fastify does not send the headers of a reply that it has given away.
       for (const [header, value] of Object.entries(reply.getHeaders())) {
-        if (value !== undefined) reply.raw.setHeader(header, value)
+        if (value !== undefined) raw.setHeader(header, value)
       }
-      reply.raw.writeHead(200, {
+      raw.writeHead(200, {
         'content-type': 'text/event-stream; charset=utf-8',
         'cache-control': 'no-store',
         'x-accel-buffering': 'no',
@@ -71,22 +80,28 @@ export function createLive(log: Log): Live {
       const topic = topics.get(name) ?? begin(name, compute)
       topic.replies.add(reply)
       streams.add(reply)
-      reply.raw.write(topic.last === '' ? ': welcome\n\n' : topic.last)
-      reply.raw.once('close', () => {
+      raw.once('close', () => {
         streams.delete(reply)
         topic.replies.delete(reply)
         if (topic.replies.size > 0 || topics.get(name) !== topic) return
         topics.delete(name)
-        void topic.loop[Symbol.asyncDispose]()
+        void topic.loop?.[Symbol.asyncDispose]()
       })
+      write(reply, topic.last === '' ? ': welcome\n\n' : topic.last)
       return true
     },
     async [Symbol.asyncDispose]() {
       clearInterval(heartbeat)
+      clearInterval(look)
       for (const reply of streams) reply.raw.end()
-      await Promise.all([...topics.values()].map(({ loop }) => loop[Symbol.asyncDispose]()))
+      await Promise.all([...topics.values()].map(({ loop }) => loop?.[Symbol.asyncDispose]()))
     },
   }
+}
+
+function write({ raw }: FastifyReply, message: string): void {
+  if (raw.writableLength > MOST_UNREAD_BYTES) raw.destroy()
+  else raw.write(message)
 }
 
 function messageOf(html: Html): string {

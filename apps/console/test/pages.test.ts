@@ -64,6 +64,34 @@ describe.skipIf(!chromium)('the pages in a browser', () => {
     expect(await page.textContent('h1')).toContain('No ingest runs')
     await page.context().close()
   })
+
+  it('a group is discarded beside its list, in three clicks and with a reason', async () => {
+    const page = await browser.signIn(console.url)
+    await page.click('nav a[href="/dead-letters"]')
+    await page.click('a[href*="kind=discard"] >> nth=1')
+    await page.waitForSelector('#beside .dialog')
+    expect(page.url()).toBe(`${console.url}/dead-letters`)
+    expect(await page.textContent('#beside h1')).toBe('Discard 9 dead letters')
+    await screenshot(page, 'dead-letter-beside')
+    await page.fill('#why', 'the first ones are right')
+    await page.click('#beside button[type=submit]')
+    await page.waitForURL(/\/operations\/2$/)
+    await page.click('text=Pause')
+    await page.waitForSelector('text=Paused at 0 of 9')
+    expect(browser.complaints).toEqual([])
+    await page.context().close()
+  })
+
+  it('works without script: a person can replay one letter', async () => {
+    const page = await browser.signIn(console.url, { javaScriptEnabled: false })
+    await page.goto(`${console.url}/dead-letters/41`)
+    await page.click('text=Replay…')
+    await page.fill('#why', 'mended')
+    await page.click('button[type=submit] >> text=Replay')
+    await page.waitForURL(/\/dead-letters\/41$/)
+    expect(await page.textContent('h1')).toBe('Finished Journey is on its way again')
+    await page.context().close()
+  })
 })
 
 /** Letters of three groups, and an operation on one of them that has failed in part. */

@@ -1,6 +1,6 @@
 import { hashSecret } from '@sluice/console'
 import { OPERATOR, type OpenedConsole, openConsole, VIEWER } from '@sluice/testkit/console'
-import { createWorld, type World } from '@sluice/testkit/world'
+import { createWorld, eventually, type World } from '@sluice/testkit/world'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
 describe('signing in', () => {
@@ -44,14 +44,19 @@ describe('signing in', () => {
     expect([back.status, back.headers.get('location')]).toEqual([303, '/events?environment=live'])
   })
 
-  it.each(['//evil.example', '/\\evil.example', 'https://evil.example', 'javascript:alert(1)', '/ //x'])(
-    'leads nobody elsewhere: %s',
-    async (next) => {
-      const { user, secret } = OPERATOR
-      const response = await ask('/sign-in', form({ user, secret, next }))
-      expect(response.headers.get('location')).toBe('/')
-    },
-  )
+  it.each([
+    '/\u20ac',
+    '/\u0001',
+    '//evil.example',
+    '/\\evil.example',
+    'https://evil.example',
+    'javascript:alert(1)',
+    '/ //x',
+  ])('leads nobody elsewhere: %s', async (next) => {
+    const { user, secret } = OPERATOR
+    const response = await ask('/sign-in', form({ user, secret, next }))
+    expect(response.headers.get('location')).toBe('/')
+  })
 
   it('gives a cookie that only this host gets, over HTTPS, and no script', async () => {
     const response = await signIn()
@@ -106,12 +111,61 @@ describe('signing in', () => {
       expect((await console.get('/api/v1/state')).status).toBe(429)
     })
 
+    it('lets no more pass when they come at once, also where a hash takes its time', async () => {
+      const entry = `operator:hans:${await hashSecret('a-secret-of-hans')}`
+      await using hashed = await openConsole(world, { env: { CONSOLE_CREDENTIALS: entry } })
+      const tries = Array.from({ length: 12 }, (_, n) => {
+        const authorization = `Basic ${btoa(`hans:a-wrong-secret-${n}`)}`
+        return fetch(`${hashed.url}/api/v1/state`, { headers: { authorization } })
+      })
+      const statuses = (await Promise.all(tries)).map(({ status }) => status)
+      expect(statuses.filter((status) => status === 401)).toHaveLength(5)
+      expect(statuses.filter((status) => status === 429)).toHaveLength(7)
+    })
+
     it('says the same of a user that does not exist', async () => {
       const known = await signIn({ user: OPERATOR.user, secret: 'a-wrong-secret-x' }, {}, console)
       const unknown = await signIn({ user: 'nobody', secret: 'a-wrong-secret-x' }, {}, console)
       const text = async (response: Response, user: string) => (await response.text()).replaceAll(user, '')
       expect(unknown.status).toBe(known.status)
       expect(await text(unknown, 'nobody')).toBe(await text(known, OPERATOR.user))
+    })
+  })
+
+  describe('a live page', () => {
+    const stream = (headers: Record<string, string>, init: RequestInit = {}) =>
+      ask('/live/now', { ...init, headers: { ...headers, accept: 'text/event-stream' } })
+
+    it('ends with the session', async () => {
+      const cookie = cookieOf(await signIn())
+      const live = await stream({ cookie })
+      expect(live.status).toBe(200)
+      await ask('/sign-out', { method: 'POST', headers: { cookie } })
+      const read = async () => {
+        for await (const _ of live.body ?? []);
+        return 'ended'
+      }
+      expect(await read()).toBe('ended')
+    })
+
+    it('takes no place for those who have gone, or who ask for its headers', async () => {
+      const cookie = cookieOf(await signIn())
+      for (let n = 0; n < 60; n++) {
+        const stop = new AbortController()
+        const going = stream({ cookie }, { signal: stop.signal }).catch(() => {})
+        setTimeout(() => stop.abort(), n % 10)
+        await going
+      }
+      const heads = Array.from({ length: 60 }, () =>
+        ask('/live/now', { method: 'HEAD', headers: { cookie } }),
+      )
+      expect(new Set((await Promise.all(heads)).map(({ status }) => status))).toEqual(new Set([200]))
+      await eventually(async () => {
+        const stop = new AbortController()
+        const { status } = await stream({ cookie }, { signal: stop.signal })
+        stop.abort()
+        return status === 200
+      })
     })
   })
 

@@ -89,7 +89,9 @@ describe('overview and /now', () => {
     })
     const response = await away.get('/', { headers: BROWSER })
     expect(response.status).toBe(200)
-    expect(await response.text()).toContain('Postgres does not answer: events are refused.')
+    expect(await response.text()).toContain(
+      'Postgres does not answer, and there is no Redis: events are refused.',
+    )
     expect((await away.json('/api/v1/state')).figures).toMatchObject({
       recorded: null,
       stores: { postgres: 'down' },

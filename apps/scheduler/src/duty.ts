@@ -26,3 +26,6 @@ export type RetentionDutyDeps = DutyDeps & { readonly metrics: Metrics; readonly
 
 /** For duties of the queue. */
 export type QueueDutyDeps = DutyDeps & { readonly admin: QueueAdmin }
+
+/** For the gauges of the stores; `admin` is undefined without Redis. */
+export type GaugeDutyDeps = DutyDeps & { readonly metrics: Metrics; readonly admin: QueueAdmin | undefined }

@@ -5,6 +5,7 @@ import { describeError, every, type Health, type Log, type Metrics } from '@slui
 import { completedBodies } from './duties/completed-bodies.ts'
 import { crashes } from './duties/crashes.ts'
 import { failedJobs } from './duties/failed-jobs.ts'
+import { gauges } from './duties/gauges.ts'
 import { lostJobs } from './duties/lost-jobs.ts'
 import { oldJobs } from './duties/old-jobs.ts'
 import { oldRecords } from './duties/old-records.ts'
@@ -41,6 +42,7 @@ export function startScheduler(deps: {
   const duties = [
     ...DUTIES.map((create) => create({ db, log })),
     partitions(deps),
+    gauges({ db, log, metrics: deps.metrics, admin }),
     ...(deps.retention.terms ? [retention(deps)] : []),
     ...(admin ? QUEUE_DUTIES.map((create) => create({ db, log, admin })) : []),
   ]

@@ -86,7 +86,7 @@ spec:
         httpGet: { path: /livez, port: {{ . }} }
         periodSeconds: 1
         timeoutSeconds: 2
-        failureThreshold: 60
+        failureThreshold: 120
       livenessProbe:
         httpGet: { path: /livez, port: {{ . }} }
         periodSeconds: 10
@@ -112,7 +112,7 @@ spec:
     - name: secrets
       secret:
         secretName: {{ include "sluice.secretName" .root }}
-        defaultMode: 0440
+        defaultMode: 288 # 0440, which YAML 1.2 would read as 440
         items:
           {{- range fromJsonArray (include "sluice.keys" .) }}
           - key: {{ . }}

@@ -11,7 +11,7 @@ import type * as z from 'zod'
 
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const CHART = join(ROOT, 'deploy/chart')
-export const SCHEMA_FILE = 'deploy/chart/values.schema.json'
+const SCHEMA_FILE = 'deploy/chart/values.schema.json'
 export const RENDERED_FILE = 'deploy/kubernetes/rendered.yaml'
 const HEAD = `# The chart in deploy/chart with its defaults and the Secret \`sluice\`, in the namespace sluice. Made by \`npm run chart\`.
 `
@@ -20,7 +20,7 @@ const HEAD = `# The chart in deploy/chart with its defaults and the Secret \`slu
 const BY_THE_CHART = /^(.+_PORT|(LISTEN|PROBES|CONSOLE)_HOST|SHUTDOWN_DELAY_SECONDS|SCHEDULER|ARCHIVE_DIR)$/
 
 /** The names of all settings of processes: those that may come from a file, and those that the chart leaves to you. */
-export function settingNames(): { secrets: string[]; settings: string[] } {
+function settingNames(): { secrets: string[]; settings: string[] } {
   const shapes = [ingestSettings, workerSettings, schedulerSettings, consoleSettings].map(
     ({ shape }) => shape,
   )

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 /** Waits until the check returns something, and returns it. The error shows the check that never did. */
 export async function eventually<T>(
   check: () => Promise<T | false | undefined> | T | false | undefined,
-  limitMs = 20_000,
+  limitMs = 45_000,
 ): Promise<T> {
   for (const limit = Date.now() + limitMs; ; await pause(25)) {
     const result = await check()

@@ -67,7 +67,8 @@ const POLICIES: Readonly<Record<string, Policy>> = {
     const volume = pod(manifest).volumes.find(({ name }: { name: string }) => name === 'secrets')
     const files = volume.secret.items.map(({ path }: { path: string }) => `${mount.mountPath}/${path}`)
     const named = only(manifest).env.filter(({ name }: { name: string }) => name.endsWith('_FILE'))
-    return mount.subPath === undefined && named.every(({ value }: { value: string }) => files.includes(value))
+    if (mount.subPath !== undefined || volume.secret.defaultMode !== 0o440) return false
+    return named.every(({ value }: { value: string }) => files.includes(value))
   },
   'has at least as long to end as it serves on': (manifest) => {
     const delay = only(manifest).env.find(({ name }: { name: string }) => name === 'SHUTDOWN_DELAY_SECONDS')

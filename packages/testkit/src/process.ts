@@ -44,6 +44,10 @@ export type RunOptions = {
   channel?: boolean
 }
 
+/** So that Node.js does not compile the same files for each process. */
+const { NODE_COMPILE_CACHE } = process.env
+const COMPILED = NODE_COMPILE_CACHE ? { NODE_COMPILE_CACHE } : {}
+
 const alive = new Set<ChildProcess>()
 
 function killAll(): void {
@@ -51,7 +55,7 @@ function killAll(): void {
 }
 
 /**
- * Runs a file on this Node.js. Its environment has PATH and `env`, nothing else. A relative path starts at the root.
+ * Runs a file on this Node.js. Its environment has `env`, PATH and the cache of compiled code, nothing else. A relative path starts at the root.
  */
 export function run(
   file: string,
@@ -61,7 +65,7 @@ export function run(
 ): Running {
   const child = spawn(process.execPath, [resolve(ROOT, file), ...args], {
     cwd,
-    env: { PATH: process.env.PATH ?? '', ...env },
+    env: { PATH: process.env.PATH ?? '', ...COMPILED, ...env },
     stdio: ['ignore', 'pipe', 'pipe', ...(channel ? (['ipc'] as const) : [])],
   })
   let output = ''

@@ -16,6 +16,8 @@ declare module 'vitest' {
 const PROGRAMS = {
   pgbouncer: () => pathOf('pgbouncer'),
   haproxy: () => pathOf('haproxy'),
+  /** For `promtool`. */
+  prometheus: () => pathOf('promtool'),
   'valkey-server': () => pathOf('valkey-server'),
   /** For the tests of the console's pages; TEST_CHROMIUM names another one. */
   chromium: () => process.env.TEST_CHROMIUM ?? pathOf('chromium'),

@@ -29,12 +29,25 @@ export function addActionsApi(api: App, { stores: { db } }: ConsoleDeps): void {
   const querystring = apiPageQuery.extend({
     actor: text,
     target: text.describe('For example `dead_letter 42` or `operation 7`.'),
+    eventKey: z
+      .string()
+      .regex(/^([0-9a-f]{2}){1,64}$/)
+      .optional()
+      .describe('Hex: acts on the dead letters of this event.'),
+    journeyId: text.describe('Acts on the dead letters of this journey; `environment` is live unless given.'),
+    environment: text,
   })
   api.get(
     '/actions',
     { schema: { summary: 'Acts of people, newest first', querystring, response: { 200: list } } },
-    async ({ query: { limit, before, actor, target }, url }) => {
-      const found = await listActions(db, { actor, target }, { limit: limit + 1, before })
+    async ({ query: { limit, before, actor, target, eventKey, journeyId, environment = 'live' }, url }) => {
+      const filter = {
+        actor,
+        target,
+        eventKey: eventKey === undefined ? undefined : Buffer.from(eventKey, 'hex'),
+        journey: journeyId === undefined ? undefined : { environment, journeyId },
+      }
+      const found = await listActions(db, filter, { limit: limit + 1, before })
       const items = found.slice(0, limit).map((action) => ({ ...action, at: action.at.toISOString() }))
       return { items, next: found.length > limit ? nextPath(url, items.at(-1)?.id) : null }
     },

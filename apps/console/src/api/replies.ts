@@ -9,8 +9,8 @@ export function isoOrNull(at: Date | null): string | null {
 
 /** The address of the next page: that of this one, from another cursor. */
 export function nextPath(url: string, before: number | undefined): string {
-  const [path = '', given = ''] = url.split('?', 2)
-  const query = new URLSearchParams(given)
+  const [path = '', ...given] = url.split('?')
+  const query = new URLSearchParams(given.join('?'))
   query.set('before', String(before))
   return `${path}?${query}`
 }

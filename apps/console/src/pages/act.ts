@@ -1,7 +1,9 @@
 import type { LetterFilter, OperationKind, OperationPlan, Preview } from '@sluice/shared/operations'
 import { type Html, html } from '../html.ts'
 import { filterPairs } from '../parts/letter-paths.ts'
+import { journeyPath } from '../parts/links.ts'
 import { counted } from '../parts/states.ts'
+import { shown } from '../parts/text.ts'
 
 /** What a person has filled in, as text. */
 export type ActForm = {
@@ -38,15 +40,15 @@ export type ActShown = {
 }
 
 /** Asks before an act on one letter or many: says to how many, what would become of the first, and wants a reason. */
-export function actPage(shown: ActShown): Html {
-  return html`<section class="asking">${actDialog(shown)}</section>`
+export function actPage(asked: ActShown): Html {
+  return html`<section class="asking">${actDialog(asked)}</section>`
 }
 
 export function actDialog({ kind, filter, plan, preview, form, problem }: ActShown): Html {
   const many = plan.count > 1
   return html`<div class="dialog" role="group" aria-labelledby="act-title">
 <h1 id="act-title">${KIND_NAMES[kind]} ${counted(plan.count, 'dead letter')}</h1>
-<p class="soft">${plan.words} · ${counted(plan.journeys, 'journey')}</p>
+<p class="soft">${shown(plan.words, 1_000)} · ${counted(plan.journeys, 'journey')}</p>
 ${problem && html`<p class="note bad" role="alert">${problem}</p>`}
 ${preview && previewNote(preview, plan.count)}
 ${
@@ -105,14 +107,14 @@ function previewNote({ letters, journeys }: Preview, count: number): Html | null
     decisions.length > 0 &&
     html`, <strong>${counted(decisions.length, 'final decision')}</strong> (${decisions
       .slice(0, 3)
-      .map(({ from, to }) => `${from} → ${to ?? 'none'}`)
+      .map(({ from, to }) => `${shown(String(from), 40)} → ${shown(String(to ?? 'none'), 40)}`)
       .join(', ')})`
   }.
-${letters.some(({ error }) => error) && html`<ul>${letters.filter(({ error }) => error).map(({ id, error }) => html`<li><a href="/dead-letters/${id}">${id}</a>: ${error}</li>`)}</ul>`}
+${letters.some(({ error }) => error) && html`<ul>${letters.filter(({ error }) => error).map(({ id, error }) => html`<li><a href="/dead-letters/${id}">${id}</a>: ${error && shown(error)}</li>`)}</ul>`}
 ${journeys.length > 0 && html`<details><summary>Show rows</summary>${journeys.map(journeyRows)}</details>`}</div>`
 }
 
 function journeyRows({ environment, journeyId, isNew, changes }: Preview['journeys'][number]): Html {
-  return html`<p><a href="/journeys/${environment}/${encodeURIComponent(journeyId)}">${journeyId}</a> ${isNew && '(new)'}</p>
-<ul>${changes.map(({ field, from, to }) => html`<li>${field}: <del>${from ?? '–'}</del> → <ins>${to ?? '–'}</ins></li>`)}</ul>`
+  return html`<p><a href="${journeyPath({ environment, journeyId })}">${shown(journeyId)}</a> ${isNew && '(new)'}</p>
+<ul>${changes.map(({ field, from, to }) => html`<li>${field}: <del>${shown(String(from ?? '–'))}</del> → <ins>${shown(String(to ?? '–'))}</ins></li>`)}</ul>`
 }

@@ -1,6 +1,7 @@
 import type { RecordedAction } from '@sluice/shared/operations'
 import { type Html, html, type Part } from '../html.ts'
 import { noMatch, nothingYet, pager, query } from '../parts/states.ts'
+import { shown } from '../parts/text.ts'
 import { ago } from '../parts/time.ts'
 
 export function auditPage(
@@ -32,9 +33,9 @@ export function actionList(actions: readonly RecordedAction[]): Html {
 <thead><tr><th>When</th><th>Who</th><th>What</th><th>Why</th></tr></thead>
 <tbody>${actions.map(
     ({ at, actor, action, target, reason, operation, operationId }) => html`<tr>
-<td class="soft">${ago(at)}</td><td>${actor}</td>
-<td class="wide">${action.replaceAll('_', ' ')} ${linked(target)}${operationId !== null && html` <span class="soft">by <a href="/operations/${operationId}">operation ${operationId}</a></span>`}${operation && operationId === null && html`<br><span class="soft">${operation.kind}: ${operation.expected.toLocaleString('en')} ${operation.words}</span>`}</td>
-<td>${reason}</td></tr>`,
+<td class="soft">${ago(at)}</td><td>${shown(actor, 80)}</td>
+<td class="wide">${action.replaceAll('_', ' ')} ${linked(target)}${operationId !== null && html` <span class="soft">by <a href="/operations/${operationId}">operation ${operationId}</a></span>`}${operation && operationId === null && html`<br><span class="soft">${operation.kind}: ${operation.expected.toLocaleString('en')} ${shown(operation.words)}</span>`}</td>
+<td>${reason && shown(reason, 1_000)}</td></tr>`,
   )}</tbody></table></div>`
 }
 
@@ -43,5 +44,5 @@ const PLACES: Readonly<Record<string, string>> = { dead_letter: '/dead-letters',
 function linked(target: string): Part {
   const [, kind = '', id] = /^(\w+) (\d{1,15})$/.exec(target) ?? []
   const place = Object.hasOwn(PLACES, kind) ? PLACES[kind] : undefined
-  return place ? html`<a href="${place}/${id}">${kind.replace('_', ' ')} ${id}</a>` : target
+  return place ? html`<a href="${place}/${id}">${kind.replace('_', ' ')} ${id}</a>` : shown(target)
 }

@@ -2,8 +2,10 @@ import type { DeadLetterGroup, DeadLetterGroups, Operation } from '@sluice/share
 import { type Html, html } from '../html.ts'
 import { bars } from '../parts/bars.ts'
 import { actPath, listPath } from '../parts/letter-paths.ts'
+import { letterPath } from '../parts/links.ts'
 import { reasonOf } from '../parts/reason.ts'
 import { counted, nothingYet } from '../parts/states.ts'
+import { shown } from '../parts/text.ts'
 import { ago } from '../parts/time.ts'
 import { letterTabs } from './dead-letters.ts'
 
@@ -39,8 +41,8 @@ function row(group: DeadLetterGroup, mayAct: boolean): Html {
   const filter = { fingerprint }
   const isLong = lastFailedAt.getTime() - firstFailedAt.getTime() > LONG_MS
   return html`<tr>
-<td class="wide">${reasonOf(reason)} <span class="soft">· ${event ?? 'no event name'}</span><br>
-<a href="/dead-letters/${id}" title="The newest one">${errorMessage.slice(0, 300)}</a> <code>${errorClass}</code>
+<td class="wide">${reasonOf(reason)} <span class="soft">· ${shown(event ?? 'no event name', 80)}</span><br>
+<a href="${letterPath(id)}" title="The newest one">${shown(errorMessage)}</a> <code>${shown(errorClass)}</code>
 ${group.past.map((operation) => html`<br><span class="soft">${past(operation)}</span>`)}
 ${group.runbook && html`<br><span class="soft">${group.runbook}</span>`}
 ${mayAct && html`<span class="row acts">${dialogLink('replay', 'Replay…', filter)} ${dialogLink('discard', 'Discard…', filter)}</span>`}</td>
@@ -77,6 +79,6 @@ function past({ id, kind, actor, reason, createdAt, endedAt, landed, taken }: Op
   })
   const result = kind === 'replay' ? `${landed.toLocaleString('en')} landed` : taken.toLocaleString('en')
   if (endedAt === null)
-    return html`<a href="/operations/${id}">Operation ${id}</a> of ${actor} is under way: “${reason}”`
-  return html`<a href="/operations/${id}">Seen on ${on}</a>, ${DONE[kind]} by ${actor}: “${reason}”, ${result}`
+    return html`<a href="/operations/${id}">Operation ${id}</a> of ${shown(actor, 80)} is under way: “${shown(reason)}”`
+  return html`<a href="/operations/${id}">Seen on ${on}</a>, ${DONE[kind]} by ${shown(actor, 80)}: “${shown(reason)}”, ${result}`
 }

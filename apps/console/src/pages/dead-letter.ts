@@ -1,11 +1,13 @@
-import { decodeBody } from '@sluice/shared/idwise'
+import { decodeBody, parseExact, writeExact } from '@sluice/shared/idwise'
 import type { DeadLetter, RecordedAction } from '@sluice/shared/operations'
 import { type Html, html, type Part } from '../html.ts'
 import { environmentBadge } from '../parts/badge.ts'
-import { actPath } from '../parts/letter-paths.ts'
+import { actPath, listPath } from '../parts/letter-paths.ts'
 import { stateOf } from '../parts/letter-state.ts'
+import { eventPath, journeyPath } from '../parts/links.ts'
 import { reasonName } from '../parts/reason.ts'
 import { counted } from '../parts/states.ts'
+import { shown, shownLines } from '../parts/text.ts'
 import { moment } from '../parts/time.ts'
 import { actionList } from './audit.ts'
 
@@ -14,14 +16,14 @@ const SHOWN = 100_000
 
 export function deadLetterPage(
   letter: DeadLetter,
-  shown: { actions: readonly RecordedAction[]; runbook: string | null; mayAct: boolean },
+  given: { actions: readonly RecordedAction[]; runbook: string | null; mayAct: boolean },
 ): Html {
   const { id, event, environment, state, reason, errorClass, errorMessage } = letter
-  return html`<h1>${event ?? 'An event without a name'} ${sentence(state)}</h1>
+  return html`<h1>${event === null ? 'An event without a name' : shown(event, 100)} ${sentence(state)}</h1>
 <p>${environmentBadge(environment)} dead letter ${id} · ${stateOf(state)} · ${reasonName(reason)}</p>
-<div class="note bad"><code>${errorClass}</code> ${errorMessage}</div>
-${shown.runbook && html`<p class="soft">${shown.runbook}</p>`}
-${shown.mayAct && acts(letter)}
+<div class="note bad"><code>${shown(errorClass)}</code> ${shown(errorMessage, 2_000)}</div>
+${given.runbook && html`<p class="soft">${given.runbook}</p>`}
+${given.mayAct && acts(letter)}
 <div class="split">
 <div>
 <h2>Body, ${counted(letter.raw.length, 'byte')}</h2>
@@ -33,7 +35,7 @@ ${body(letter)}
 <h2>Facts</h2>
 <div class="card pane"><dl>${facts(letter)}</dl></div>
 <h2>Acts</h2>
-${shown.actions.length === 0 ? html`<p class="soft">Nobody has acted on it yet.</p>` : actionList(shown.actions)}
+${given.actions.length === 0 ? html`<p class="soft">Nobody has acted on it yet.</p>` : actionList(given.actions)}
 </div>
 </div>`
 }
@@ -61,9 +63,11 @@ function acts({ id, state }: DeadLetter): Html | null {
 }
 
 function body({ raw }: DeadLetter): Html {
-  const text = (decodeBody(raw) ?? raw).toString('utf8')
-  return html`<div class="card" hx-ignore><pre tabindex="0">${text.slice(0, SHOWN)}</pre></div>
-${text.length > SHOWN && html`<p class="soft">The first ${SHOWN.toLocaleString('en')} characters are shown.</p>`}`
+  const bytes = decodeBody(raw) ?? raw
+  const json = parseExact(bytes)
+  const { text, isCut } = shownLines(json ? writeExact(json, '  ') : bytes.toString('utf8'), SHOWN)
+  return html`<div class="card" hx-ignore><pre tabindex="0">${text}</pre></div>
+${isCut && html`<p class="soft">The first ${SHOWN.toLocaleString('en')} characters are shown.</p>`}`
 }
 
 function history({ receivedAt, firstFailedAt, lastFailedAt, attempts, replays, state }: DeadLetter): Html[] {
@@ -81,18 +85,15 @@ function facts(letter: DeadLetter): Html[] {
   const { environment, journeyId, eventKey, eventId, referenceNo, operationId, fingerprint } = letter
   const journey: Part =
     journeyId && environment
-      ? html`<a href="/journeys/${environment}/${encodeURIComponent(journeyId)}">${journeyId}</a>`
-      : journeyId
+      ? html`<a href="${journeyPath({ environment, journeyId })}">${shown(journeyId)}</a>`
+      : journeyId && shown(journeyId)
   const key = eventKey?.toString('hex')
   const entries: [name: string, value: Part][] = [
     ['Journey', journey],
-    ['Reference', referenceNo],
-    ['Event id', eventId],
-    ['Event', key && html`<a class="mono" href="/events/${key}">${key.slice(0, 16)}…</a>`],
-    [
-      'Group',
-      html`<a class="mono" href="/dead-letters?view=list&fingerprint=${fingerprint}">${fingerprint}</a>`,
-    ],
+    ['Reference', referenceNo && shown(referenceNo)],
+    ['Event id', eventId && shown(eventId)],
+    ['Event', key && html`<a class="mono" href="${eventPath(key)}">${key.slice(0, 16)}…</a>`],
+    ['Group', html`<a class="mono" href="${listPath('open', { fingerprint })}">${fingerprint}</a>`],
     ['Operation', operationId !== null && html`<a href="/operations/${operationId}">${operationId}</a>`],
   ]
   return entries.filter(([, value]) => value).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)

@@ -11,8 +11,10 @@ import { type Html, html, type Part } from '../html.ts'
 import { environmentBadge } from '../parts/badge.ts'
 import { actPath, filterPairs, listPath } from '../parts/letter-paths.ts'
 import { stateOf } from '../parts/letter-state.ts'
+import { journeyPath, letterPath } from '../parts/links.ts'
 import { reasonName, reasonOf } from '../parts/reason.ts'
 import { counted, noMatch, nothingYet, pager } from '../parts/states.ts'
+import { shown } from '../parts/text.ts'
 import { ago } from '../parts/time.ts'
 
 export type LettersShown = {
@@ -35,17 +37,17 @@ export function letterTabs(here: 'groups' | 'list'): Html {
   return html`<div class="tabs">${tab('groups', '/dead-letters', 'Groups')}${tab('list', '/dead-letters?view=list', 'List')}</div>`
 }
 
-export function deadLettersPage(shown: LettersShown): Html {
-  const { letters, total, state, filter } = shown
+export function deadLettersPage(given: LettersShown): Html {
+  const { letters, total, state, filter } = given
   const name = state ?? 'all'
   const count = `${total.isAtLeast ? 'At least ' : ''}${counted(total.count, 'dead letter')}`
   return html`<h1>${count}${state && ` ${state}`}</h1>
 ${letterTabs('list')}
-${filterForm(shown)}
-${letters.length === 0 ? empty(shown) : table(shown)}
+${filterForm(given)}
+${letters.length === 0 ? empty(given) : table(given)}
 ${pager({
-  newest: shown.before === undefined ? undefined : listPath(name, filter),
-  older: shown.older === undefined ? undefined : listPath(name, filter, { before: String(shown.older) }),
+  newest: given.before === undefined ? undefined : listPath(name, filter),
+  older: given.older === undefined ? undefined : listPath(name, filter, { before: String(given.older) }),
 })}`
 }
 
@@ -125,16 +127,16 @@ function row(letter: DeadLetterSummary, canAct: boolean): Html {
   const { id, environment, journeyId, referenceNo, event, errorMessage, reason } = letter
   const journey: Part =
     journeyId && environment
-      ? html`<a class="mono" href="/journeys/${environment}/${encodeURIComponent(journeyId)}">${journeyId}</a>`
+      ? html`<a class="mono" href="${journeyPath({ environment, journeyId })}">${shown(journeyId, 80)}</a>`
       : null
   return html`<tr>
 ${canAct && html`<td><input type="checkbox" name="ids" value="${id}" aria-label="Select ${id}"></td>`}
-<td class="nowrap"><a href="/dead-letters/${id}">${id}</a></td>
+<td class="nowrap"><a href="${letterPath(id)}">${id}</a></td>
 <td>${environmentBadge(environment)}</td>
 <td>${stateOf(letter.state)}</td>
-<td class="wide">${reasonOf(reason)} <span class="soft">· ${event ?? 'no event name'}</span><br>${errorMessage.slice(0, 160)}</td>
+<td class="wide">${reasonOf(reason)} <span class="soft">· ${shown(event ?? 'no event name', 80)}</span><br>${shown(errorMessage, 160)}</td>
 <td>${journey}</td>
-<td>${referenceNo}</td>
+<td>${referenceNo && shown(referenceNo, 80)}</td>
 <td class="number" data-label="tries">${letter.attempts}</td>
 <td class="soft">${ago(letter.lastFailedAt)}</td>
 </tr>`

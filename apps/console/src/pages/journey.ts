@@ -20,7 +20,7 @@ export function journeyPage(page: JourneyPage): Html {
 <h1>${sentence(page)}</h1>
 ${at !== null && html`<p class="note">This is what was known after the marked event. <a href="${journeyPath(name)}">Show it as it is now</a></p>`}
 ${missing && html`<p class="note">${missing.words}</p>`}
-${state?.needsAttention && html`<p class="note bad">${shown(state.needsAttention, 1_000)}</p>`}
+${state?.needsAttention && html`<p class="note bad">Needs attention: ${shown(state.needsAttention, 1_000)}.</p>`}
 <p class="soft">${counted(total, 'event')}${total > 1 && `, over ${span(journey.lastEventAt.getTime() - journey.firstEventAt.getTime())}`}; the last ${ago(journey.lastEventAt)}.</p>
 <div class="split"><div>
 ${dropped > 0 && html`<p class="soft">${counted(dropped, 'event')} before ${journey.baseUntil && moment(journey.baseUntil)} ${dropped === 1 ? 'is' : 'are'} no longer stored.</p>`}
@@ -33,8 +33,8 @@ ${earlier > 0 && html`<p class="soft">${counted(earlier, 'earlier event')} not s
       ? [
           {
             gap: null,
-            heading: html`<b>missing</b>`,
-            text: html`<span class="soft">${missing.words}</span>`,
+            heading: html`<b>not here yet: ${NOT_YET[missing.what]}</b>`,
+            text: null,
             look: 'missing' as const,
           },
         ]
@@ -50,6 +50,14 @@ ${lettersList(letters)}
 ${refusals(refused)}
 </div></div>`
 }
+
+const NOT_YET = {
+  decision: 'a decision',
+  steps: 'the other steps',
+  review: 'a decision of a reviewer',
+  resubmission: 'the steps that were asked for again',
+  renewal: 'the renewal',
+} as const
 
 /** A journey of which nothing has landed. */
 export function journeyNotLandedPage(

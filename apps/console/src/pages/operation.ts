@@ -9,6 +9,7 @@ import { type Html, html } from '../html.ts'
 import { actPath, listPath } from '../parts/letter-paths.ts'
 import { stateOf } from '../parts/letter-state.ts'
 import { counted } from '../parts/states.ts'
+import { shown } from '../parts/text.ts'
 import { ago, moment } from '../parts/time.ts'
 import { actionList } from './audit.ts'
 
@@ -57,8 +58,8 @@ export function operationRegion({ operation, failures, actions, mayAct }: Operat
   const { id, kind, state, words, reason, actor, createdAt, endedAt, taken, expected, rate } = operation
   const isReplay = kind === 'replay'
   return html`<h1 class="say"><span class="dot ${DOTS[state]}"></span><span>${TITLES[state](operation)}</span></h1>
-<p>Operation ${id} · ${stateOf(state)} · ${kind}: ${words}</p>
-<p class="soft">“${reason}” · ${actor}, ${moment(createdAt)}${endedAt && html` · ended ${moment(endedAt)}`}${rate !== null && ` · at most ${rate} a second`}</p>
+<p>Operation ${id} · ${stateOf(state)} · ${kind}: ${shown(words, 1_000)}</p>
+<p class="soft">“${shown(reason, 1_000)}” · ${shown(actor, 80)}, ${moment(createdAt)}${endedAt && html` · ended ${moment(endedAt)}`}${rate !== null && ` · at most ${rate} a second`}</p>
 <meter min="0" max="${expected}" value="${Math.min(taken, expected)}" aria-label="Letters that were acted on">${taken} of ${expected}</meter>
 ${mayAct && steering(operation)}
 <div class="tiles">
@@ -99,8 +100,8 @@ function failureList({ id, failed }: Operation, failures: readonly DeadLetterSum
 <div class="card"><table class="stacked"><thead><tr><th>Letter</th><th>Error</th><th>Journey</th><th>Failed</th></tr></thead>
 <tbody>${failures.map(
     (letter) => html`<tr><td><a href="/dead-letters/${letter.id}">${letter.id}</a></td>
-<td class="wide">${letter.errorMessage.slice(0, 300)} <code>${letter.errorClass}</code></td>
-<td class="mono">${letter.journeyId}</td><td class="soft">${ago(letter.lastFailedAt)}</td></tr>`,
+<td class="wide">${shown(letter.errorMessage)} <code>${shown(letter.errorClass)}</code></td>
+<td class="mono">${letter.journeyId && shown(letter.journeyId, 80)}</td><td class="soft">${ago(letter.lastFailedAt)}</td></tr>`,
   )}</tbody></table></div>
 ${failed > failures.length && html`<p><a href="${listPath('open', { operation: id })}">All ${grouped(failed)}</a></p>`}`
 }

@@ -2,6 +2,7 @@ import type { Operation } from '@sluice/shared/operations'
 import { type Html, html } from '../html.ts'
 import { stateOf } from '../parts/letter-state.ts'
 import { nothingYet, pager, query } from '../parts/states.ts'
+import { shown } from '../parts/text.ts'
 import { ago } from '../parts/time.ts'
 
 export function operationsPage(
@@ -35,10 +36,10 @@ function row(operation: Operation): Html {
   return html`<tr>
 <td class="nowrap"><a href="/operations/${id}">${id}</a></td>
 <td>${stateOf(state)}</td>
-<td class="wide">${kind}: ${words}<br><span class="soft">“${reason}”</span></td>
+<td class="wide">${kind}: ${shown(words)}<br><span class="soft">“${shown(reason)}”</span></td>
 <td class="number" data-label="done">${taken.toLocaleString('en')} of ${expected.toLocaleString('en')}</td>
 <td class="number" data-label="landed">${isReplay && landed.toLocaleString('en')}</td>
 <td class="number ${isReplay && failed > 0 ? 'bad' : ''}" data-label="failed">${isReplay && failed.toLocaleString('en')}</td>
-<td class="soft">${actor}<br>${ago(createdAt)}</td>
+<td class="soft">${shown(actor, 80)}<br>${ago(createdAt)}</td>
 </tr>`
 }

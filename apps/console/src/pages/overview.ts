@@ -28,8 +28,7 @@ export function overviewRegion({ state, refusals }: Now): Html {
   return html`${saying(state)}
 ${causeNotes(state)}
 ${tiles(state)}
-${recorded && chart(recorded)}
-${recorded && needsPerson(recorded)}
+${recorded ? html`${isNew(recorded) ? firstSteps() : chart(recorded)}${needsPerson(recorded)}` : html`<p class="soft">Everything else is in Postgres, and shows as soon as that answers.</p>`}
 ${refusalTable(refusals, state.at)}`
 }
 
@@ -118,7 +117,7 @@ function workersTile({ workers, ingests }: Recorded, isKnown: boolean): Html {
     value: isKnown ? String(living.length) : 'unknown',
     colour: isKnown && living.length === 0 ? 'bad' : undefined,
     more: newest
-      ? `${releases}, seen ${span(newest.silentMs)} ago; ${counted(receiving, 'ingest')}`
+      ? `${releases}, seen ${span(Math.max(1_000, newest.silentMs))} ago; ${counted(receiving, 'ingest')}`
       : `no sign of life; ${counted(receiving, 'ingest')}`,
   })
 }
@@ -135,6 +134,20 @@ function chart({ flow: { perMinute: minutes, lastHour } }: Recorded): Html {
   return html`<h2>Events a minute, last hour</h2>
 <div class="card pane">${bars(values, { label })}<p class="axis soft"><span>${first?.minute.toISOString().slice(11, 16)}</span><span>at most ${most.toLocaleString('en')}</span><span>now</span></p></div>`
 }
+
+function isNew({ flow: { lastEvents } }: Recorded): boolean {
+  return Object.values(lastEvents).every((time) => time === null)
+}
+
+function firstSteps(): Html {
+  return html`<h2>Send the first event</h2>
+<div class="card pane"><p>IDWise posts to <code>/webhooks/idwise/live</code> and <code>/webhooks/idwise/sandbox</code> of the ingest, with a credential of
+<code>IDWISE_LIVE_CREDENTIALS</code> or <code>IDWISE_SANDBOX_CREDENTIALS</code>. To try it on the machine of the ingest:</p>
+<pre>${TRY}</pre></div>`
+}
+
+const TRY = `curl -sS http://127.0.0.1:3000/webhooks/idwise/sandbox -H 'Authorization: Bearer TOKEN' \\
+  -d '{"event":"Finished Journey","body":{"eventId":"try-1","journeyId":"try","systemDecision":"Complete"}}'`
 
 function needsPerson({ deadLetters, refusals }: Recorded): Html {
   const rows = deadLetters.newest.map(
@@ -154,7 +167,7 @@ function needsPerson({ deadLetters, refusals }: Recorded): Html {
 </tr>`)
   }
   if (rows.length === 0)
-    return html`<h2>What needs a person</h2><div class="card empty"><p>Nothing.</p></div>`
+    return html`<h2>What needs a person</h2><p class="soft">Nothing: no dead letter is open, and IDWise has given up on no event of the last day.</p>`
   return html`<h2>What needs a person</h2>
 <div class="card"><table class="stacked"><thead><tr><th>Newest</th><th>What</th><th class="number">Events</th><th>Next step</th></tr></thead>
 <tbody>${rows}</tbody></table></div>`

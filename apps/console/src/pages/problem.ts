@@ -18,5 +18,5 @@ const ADVICE: Readonly<Record<number, string>> = {
   409: 'Nothing was changed.',
   429: 'Each user and each address has five tries in 15 minutes.',
   500: 'Nothing was changed.',
-  503: 'Events are still received: the ingest does not need this page.',
+  503: 'The overview says whether events are still received.',
 }

@@ -20,13 +20,13 @@ export function signInPage(shown: {
 ${problem && html`<p class="note bad" role="alert">${problem}</p>`}
 <form method="post" action="/sign-in" class="stack">
 <label for="user">User</label>
-<input id="user" name="user" required maxlength="200" autocomplete="username" autocapitalize="none" spellcheck="false" value="${user ?? ''}">
+<input id="user" name="user" autofocus required maxlength="200" autocomplete="username" autocapitalize="none" spellcheck="false" value="${user ?? ''}">
 <label for="secret">Secret</label>
 <input id="secret" name="secret" type="password" required maxlength="1000" autocomplete="current-password">
 ${next && html`<input type="hidden" name="next" value="${next}">`}
 <button type="submit" class="primary">Sign in</button>
 </form>
 ${withOidc && html`<p><a class="button" href="/sign-in/oidc${next ? `?next=${encodeURIComponent(next)}` : ''}">Sign in with your organisation</a></p>`}
-<p class="soft">User and secret are an entry of <code>CONSOLE_CREDENTIALS</code>. <code>npm start</code> makes one, and shows it in its terminal.</p>
+<p class="soft">User and secret are an entry of <code>CONSOLE_CREDENTIALS</code>. <code>npm start</code> makes one, shows it in its terminal, and keeps it in <code>.sluice/env</code>.</p>
 </section>`
 }

@@ -1,6 +1,7 @@
 import { createBullBoard } from '@bull-board/api'
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import { FastifyAdapter } from '@bull-board/fastify'
+import { describeError } from '@sluice/shared/runtime'
 import type { App, ConsoleDeps } from '../context.ts'
 import { describeProblem, Problem } from '../errors.ts'
 import { html } from '../html.ts'
@@ -22,7 +23,7 @@ const CONTENT_SECURITY_POLICY = [
 ].join('; ')
 
 /** The queues as BullMQ knows them, by bull-board. Nothing can be changed there. */
-export function addQueues(app: App, { stores }: ConsoleDeps): void {
+export function addQueues(app: App, { stores, log }: ConsoleDeps): void {
   if (!stores.queue) {
     app.get(PREFIX, { schema: { hide: true } }, async (request, reply) =>
       sendPage(request, reply, {
@@ -41,6 +42,7 @@ export function addQueues(app: App, { stores }: ConsoleDeps): void {
   board.setBasePath(PREFIX)
   board.setErrorHandler((error) => {
     const { status, words } = describeProblem(error)
+    if (status >= 500) log.warn({ error: describeError(error) }, 'the board of the queues failed')
     return { status: status as 500, body: { error: words } }
   })
   app.register(async (scope) => {

@@ -40,18 +40,18 @@ export function createIdentify(deps: {
     if (before && people.named(before.name).some(({ key }) => key === before.key))
       return { kind: 'user', user: userOf(before, 'basic') }
     const user = given?.user ?? ''
-    if (throttle.isOver(user, request.ip)) {
+    if (!throttle.begin(user, request.ip)) {
       return { kind: 'refused', status: 429, because: 'Too many wrong secrets. Try again in 15 minutes.' }
     }
     const person = given && (await people.verify(given.user, given.secret))
     if (!person) {
-      throttle.addFailure(user, request.ip)
       return {
         kind: 'refused',
         status: 401,
         because: 'No entry of CONSOLE_CREDENTIALS has this user and secret.',
       }
     }
+    throttle.forgive(user, request.ip)
     known.add(header, person)
     return { kind: 'user', user: userOf(person, 'basic') }
   }

@@ -97,7 +97,8 @@ export async function addOidc(
  * the session's strict cookie.
  */
 function leadOn(request: FastifyRequest, reply: FastifyReply, path: string): FastifyReply {
-  const body = html`<meta http-equiv="refresh" content="0; url=${path}"><p><a href="${path}">Go on</a></p>`
+  const refresh = `0; url=${path}`
+  const body = html`<meta http-equiv="refresh" content="${refresh}"><p><a href="${path}">Go on</a></p>`
   return reply.type('text/html; charset=utf-8').send(String(page(request, { title: 'Signed in', body })))
 }
 

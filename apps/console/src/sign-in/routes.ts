@@ -56,15 +56,16 @@ export async function addSignIn(
   app.post('/sign-in', { ...forAnybody, schema: { hide: true, body: form } }, async (request, reply) => {
     const { user, secret, next } = request.body
     if (!isPrivate(request)) return answer(request, reply, { status: 400, next, user })
-    if (throttle.isOver(user, request.ip)) {
+    if (!throttle.begin(user, request.ip)) {
+      reply.header('retry-after', '900')
       const problem = 'Too many wrong secrets. Try again in 15 minutes.'
       return answer(request, reply, { status: 429, next, user, problem })
     }
     const person = await people.verify(user, secret)
     if (!person) {
-      throttle.addFailure(user, request.ip)
       return answer(request, reply, { status: 401, next, user, problem: 'This user and secret do not fit.' })
     }
+    throttle.forgive(user, request.ip)
     sessions.begin(reply, person)
     return reply.redirect(pathOf(next), 303)
   })

@@ -30,6 +30,7 @@ export type Sessions = {
   beginElsewhere(reply: FastifyReply, person: Pick<Person, 'name' | 'role'>): void
   /** @returns the person of a valid session, and renews it */
   read(request: FastifyRequest, reply: FastifyReply): Person | undefined
+  isValid(request: FastifyRequest): boolean
   /** This console also refuses copies of the cookie from now on. */
   end(request: FastifyRequest, reply: FastifyReply): void
 }
@@ -90,6 +91,7 @@ export function createSessions(deps: {
       if (at - session.seen > RENEW_MS) write(reply, person, { ...session, seen: at })
       return person
     },
+    isValid: (request) => find(request) !== undefined,
     end(request, reply) {
       const found = find(request)
       if (found) {

@@ -40,6 +40,9 @@ export function replayJobId(jobId: string, replay: number): string {
   return `${jobId}-r${replay}`
 }
 
+/** SQL: the same for a row of `dead_letters`. */
+export const REPLAY_JOB_ID = `job_id || '-r' || replays`
+
 // A second run of the same delivery (its worker died before it could complete the job) leaves the state alone, or it
 // would reopen a letter that an operator has discarded meanwhile. A failed replay and a new delivery open it again.
 const DELIVERY_ID = deadLetters.deliveryId.name

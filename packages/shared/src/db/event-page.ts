@@ -1,5 +1,4 @@
-import { keyStart, OF_KEY } from './event-keys.ts'
-import type { GoneEvent } from './event-queries.ts'
+import { type GoneEvent, keyStart, OF_KEY } from './event-keys.ts'
 import type { Db } from './pool.ts'
 import { EVENT_SUMMARY, type EventSummary } from './search-events.ts'
 import { LETTER_SUMMARY, type LetterSummary, REFUSED, type RefusedEvent } from './search-others.ts'

@@ -1,20 +1,11 @@
 import { and, desc, eq, isNull, or, sql } from 'drizzle-orm'
 import type { DeadLetter } from './dead-letter-queries.ts'
-import { keyStart, OF_KEY } from './event-keys.ts'
+import { type GoneEvent, keyStart, OF_KEY } from './event-keys.ts'
 import type { Db } from './pool.ts'
 import { deadLetters, events } from './schema.ts'
 import { keysOfId, readEnvironments } from './search-events.ts'
 
 export type StoredEvent = typeof events.$inferSelect
-
-/** An event that has landed, and is not stored any more. */
-export type GoneEvent = {
-  /** The first 16 bytes of its key, in hex. */
-  readonly eventKey: string
-  readonly landedAt: Date
-  /** `missing`: the row was deleted by hand, and a new delivery lands. */
-  readonly because: 'dropped' | 'erased' | 'missing'
-}
 
 export type EventsFound = {
   readonly events: StoredEvent[]

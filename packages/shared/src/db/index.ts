@@ -61,6 +61,7 @@ export {
   requestAgain,
   requestErasure,
 } from './erasures.ts'
+export type { GoneEvent } from './event-keys.ts'
 export {
   type LetterAct,
   readEvent,
@@ -70,7 +71,7 @@ export {
   readRefusal,
   type WholeEvent,
 } from './event-page.ts'
-export { findEvent, type GoneEvent, type StoredEvent } from './event-queries.ts'
+export { findEvent, type StoredEvent } from './event-queries.ts'
 export type { Job } from './event-row.ts'
 export {
   type EventFilters,
@@ -132,6 +133,7 @@ export { type LetterView, readLettersPage } from './letters-page.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export { recordMinutes } from './minute-recorder.ts'
 export { type MinuteRow, readMinutes, readSameHours } from './minutes.ts'
+export { type OpenWork, readOpenWork } from './open-work.ts'
 export {
   ACTED_ON,
   findSameOperation,

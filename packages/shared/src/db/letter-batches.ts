@@ -1,11 +1,13 @@
+import { REPLAY_JOB_ID } from './dead-letters.ts'
 import { foldJourneys, journeysOfKeys } from './journeys.ts'
 import { whereLetter } from './letter-filter.ts'
 import { ACTED_ON, type Operation, type OperationKind } from './operation-rows.ts'
 import type { Connection } from './pool.ts'
 
-/** SQL about a row `d`: its replay is under way. A replay whose inbox row is gone has ended without a result. */
-const IS_UNDER_WAY = `d.state = 'replaying'
-  and exists (select from inbox where inbox.job_id = d.job_id || '-r' || d.replays)`
+/** SQL: the replays of an operation that are under way. One whose inbox row is gone has ended without a result. */
+const UNDER_WAY = `select from (
+    select ${REPLAY_JOB_ID} as row from dead_letters where operation_id = $1 and state = 'replaying') as sent
+  where exists (select from inbox where job_id = sent.row)`
 
 export type LettersOf = {
   readonly underWay: number
@@ -19,7 +21,7 @@ export async function countUnderWay(
   { id, stopAfter }: Pick<Operation, 'id' | 'stopAfter'>,
 ): Promise<LettersOf> {
   const { rows } = await connection.query<LettersOf>(
-    `select (select count(*)::int from dead_letters d where operation_id = $1 and ${IS_UNDER_WAY}) as "underWay",
+    `select (select count(*)::int from (${UNDER_WAY}) as letters) as "underWay",
       (select count(*)::int from (select from dead_letters where operation_id = $1 and state = 'open' limit $2) as open)
         as failed`,
     [id, stopAfter ?? 0],
@@ -110,7 +112,7 @@ const MOVES: Readonly<Record<OperationKind, { readonly to: string; readonly also
   replay: {
     to: `'replaying', replays = replays + 1`,
     also: `put as (insert into inbox (job_id, envelope, replay_of)
-      select job_id || '-r' || replays, envelope, id from moved on conflict (job_id) do nothing),`,
+      select ${REPLAY_JOB_ID}, envelope, id from moved on conflict (job_id) do nothing),`,
   },
   discard: { to: `'discarded'` },
   undo: { to: `'open'` },

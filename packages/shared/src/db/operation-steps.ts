@@ -49,11 +49,12 @@ export async function stepOperation(db: Db): Promise<boolean> {
     if (isReplaying) await notifyInbox(db.pool).catch(() => {})
     return locked !== undefined
   } catch (error) {
-    const isPassing = classifyFailure(error) === 'passing' || isTooSlow(error)
-    if (locked === undefined || !isPassing) throw error
-    // Somebody holds a letter of it. The others go on meanwhile.
+    if (locked === undefined) throw error
+    // The others go on meanwhile.
     await db.pool.query(`update operations set due_at = now() + interval '1 second' where id = $1`, [locked])
-    return true
+    // Somebody holds a letter of it.
+    if (classifyFailure(error) === 'passing' || isTooSlow(error)) return true
+    throw error
   }
 }
 

@@ -264,6 +264,7 @@ export const deadLetters = pgTable(
       table.firstFailedAt,
       table.lastFailedAt,
     ),
+    index('dead_letters_newest').on(table.state, table.fingerprint, table.lastFailedAt),
     index('dead_letters_by_operation')
       .on(table.operationId, table.state)
       .where(sql`operation_id is not null`),

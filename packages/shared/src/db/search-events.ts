@@ -2,8 +2,7 @@ import { ENVIRONMENTS } from '../envelope.ts'
 import { KNOWN_NAMES } from '../idwise/event.ts'
 import { eventKey } from '../idwise/identity.ts'
 import { byteaArray, textArray, uuidArray } from './array.ts'
-import { OF_KEY } from './event-keys.ts'
-import type { GoneEvent } from './event-queries.ts'
+import { type GoneEvent, OF_KEY } from './event-keys.ts'
 import type { Db } from './pool.ts'
 
 /** A stored event without its body. */

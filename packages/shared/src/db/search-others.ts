@@ -150,7 +150,8 @@ export const REFUSED = `encode(f.event_key, 'hex') as "eventKey", f.environment,
   f.last_refused_at as "lastRefusedAt", f.deliveries`
 
 /** SQL: the rows of `refusals` that are looked through: the table has no index on names. */
-export const REFUSALS_READ = '(select * from refusals order by last_refused_at desc limit 5000)'
+export const REFUSALS_READ =
+  '(select * from refusals where made_up_at is null order by last_refused_at desc limit 5000)'
 /** SQL: a row `f` of `refusals` has not come again. */
 export const NOT_DELIVERED = `not exists (
     select from event_keys k where k.key = encode(substring(f.event_key for 16), 'hex')::uuid)

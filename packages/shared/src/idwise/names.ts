@@ -1,7 +1,7 @@
 /** What a name in a text looks like. It may be another one: IDWise documents no form of its ids. */
 type NameForm = 'event id' | 'event key' | 'job' | 'journey' | 'reference number' | 'any'
 
-/** `isLikely`: the text itself says that it is a name, or its form does. Any other word is a name only if it is known. */
+/** `isLikely`: the text or the form says that it is a name. Any other word is a name only if something has it. */
 export type NamedInText = { readonly name: string; readonly form: NameForm; readonly isLikely: boolean }
 
 export type NamesInText = {

@@ -73,7 +73,7 @@ export {
 } from './find/events-query.ts'
 export { type Place, placeOf, type SearchHit, type SearchStatus } from './find/hits.ts'
 export { type JourneyPage, type JourneyPageRead, readJourneyPage } from './find/journey-page.ts'
-export { type FoundName, SEARCH_CHARACTERS, type SearchAnswer, search } from './find/search.ts'
+export { type FoundName, type SearchAnswer, search } from './find/search.ts'
 export { followEvents } from './find/tail.ts'
 export { type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'
 export {
@@ -104,7 +104,9 @@ export {
   perMinute,
   REFUSED,
   type Recorded,
+  readGauges,
   readState,
   type State,
+  type StoreGauges,
 } from './state/index.ts'
 export type { Stores } from './stores.ts'

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { release } from './release.ts'
 
 /**
  * All metrics of all processes: the one place for a new metric. They are in one list, since `npm start` runs ingest
@@ -10,6 +11,13 @@ export function createMetrics() {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'sluice_' })
   const registers = [registry]
+  const buildInfo = new Gauge({
+    name: 'sluice_build_info',
+    help: 'Always 1, with the release that runs',
+    labelNames: ['release'] as const,
+    registers,
+  })
+  buildInfo.set({ release: release() }, 1)
   return {
     text: () => registry.metrics(),
     contentType: registry.contentType,
@@ -74,6 +82,75 @@ export function createMetrics() {
     retentionBehind: new Gauge({
       name: 'sluice_retention_behind_seconds',
       help: 'For how long events are kept beyond the accepted term',
+      registers,
+    }),
+
+    // Scheduler: what each round of 10 s reads from the stores. What a store did not tell is missing.
+    /** state: waiting, active, delayed, failed */
+    queueJobs: new Gauge({
+      name: 'sluice_queue_jobs',
+      help: 'Jobs of Redis by state',
+      labelNames: ['state'] as const,
+      registers,
+    }),
+    /** via: redis, inbox */
+    oldestWaiting: new Gauge({
+      name: 'sluice_oldest_waiting_seconds',
+      help: 'For how long the event has waited that has waited longest',
+      labelNames: ['via'] as const,
+      registers,
+    }),
+    inboxRows: new Gauge({
+      name: 'sluice_inbox_rows',
+      help: 'Events in the inbox, counted up to 10,000',
+      registers,
+    }),
+    /** state: open, replaying */
+    deadLetters: new Gauge({
+      name: 'sluice_dead_letters',
+      help: 'Dead letters that are not settled, counted up to 10,000 of each state',
+      labelNames: ['reason', 'state'] as const,
+      registers,
+    }),
+    journeysNeedingAttention: new Gauge({
+      name: 'sluice_journeys_needing_attention',
+      help: 'Journeys that need attention, counted up to 10,000',
+      registers,
+    }),
+    senderPatience: new Gauge({
+      name: 'sluice_sender_patience_seconds',
+      help: '900 minus the age of the first refused event that IDWise still tries; 900 without one',
+      labelNames: ['environment'] as const,
+      registers,
+    }),
+    lastEvent: new Gauge({
+      name: 'sluice_last_event_timestamp_seconds',
+      help: 'When the last event was accepted',
+      labelNames: ['environment'] as const,
+      registers,
+    }),
+    workers: new Gauge({
+      name: 'sluice_workers',
+      help: 'Workers that gave a sign of life, by release',
+      labelNames: ['release'] as const,
+      registers,
+    }),
+    ingests: new Gauge({
+      name: 'sluice_ingests',
+      help: 'Ingests that gave a sign of life, by release',
+      labelNames: ['release'] as const,
+      registers,
+    }),
+    /** store: postgres, redis */
+    storeUp: new Gauge({
+      name: 'sluice_store_up',
+      help: '1 if the last round could read the store, else 0',
+      labelNames: ['store'] as const,
+      registers,
+    }),
+    erasuresPending: new Gauge({
+      name: 'sluice_erasures_pending',
+      help: 'Erasures that have no receipt yet',
       registers,
     }),
   }

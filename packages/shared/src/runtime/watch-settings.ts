@@ -26,25 +26,30 @@ export function watchSettings<Shape extends z.ZodObject>(
   if (names.length === 0) return { async [Symbol.asyncDispose]() {} }
   const paths = names.map((name) => env[`${name}_FILE`] as string)
   const read = () => paths.map(contentOf).join('\0')
-  let seen: string | undefined
-  let used: string | undefined
+  let seen = read()
+  let used = seen
 
+  function use(): boolean {
+    try {
+      changed(readSettings(env, shape))
+      return true
+    } catch (error) {
+      if (!(error instanceof SettingsError)) throw error
+      log.warn({ problems: error.problems }, 'a changed secret cannot be used; the one before stays in use')
+      return false
+    }
+  }
   function round(): void {
     const found = read()
     const isSettled = found === seen
     seen = found
     if (!isSettled || found === used) return
-    const isFirst = used === undefined
     used = found
-    try {
-      changed(readSettings(env, shape))
-      if (!isFirst) log.info({ settings: names }, 'secrets were read again')
-    } catch (error) {
-      if (!(error instanceof SettingsError)) throw error
-      log.warn({ problems: error.problems }, 'a changed secret cannot be used; the one before stays in use')
-    }
+    if (use()) log.info({ settings: names }, 'secrets were read again')
   }
+  use()
   return every(EVERY_MS, round, {
+    pauseFirst: true,
     onError: (error) => log.warn({ error: errorCode(error) }, 'secrets cannot be read again'),
   })
 }

@@ -50,6 +50,7 @@ CREATE INDEX "operations_under_way" ON "operations" USING btree ("id") WHERE end
 CREATE INDEX "refusals_by_time" ON "refusals" USING btree ("last_refused_at");--> statement-breakpoint
 CREATE INDEX "refusals_open" ON "refusals" USING btree ("last_refused_at") WHERE made_up_at is null;--> statement-breakpoint
 CREATE INDEX "dead_letters_by_group" ON "dead_letters" USING btree ("state","fingerprint","journey_id","environment","id","first_failed_at","last_failed_at");--> statement-breakpoint
+CREATE INDEX "dead_letters_newest" ON "dead_letters" USING btree ("state","fingerprint","last_failed_at");--> statement-breakpoint
 CREATE INDEX "dead_letters_by_operation" ON "dead_letters" USING btree ("operation_id","state") WHERE operation_id is not null;--> statement-breakpoint
 CREATE INDEX "operator_actions_by_target" ON "operator_actions" USING btree ("target","id");--> statement-breakpoint
 CREATE INDEX "operator_actions_of_persons" ON "operator_actions" USING btree ("id") WHERE operation_id is null;

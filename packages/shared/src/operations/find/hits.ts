@@ -54,7 +54,7 @@ function isOf(journey: JourneySummary, hit: SearchHit): boolean {
 }
 
 /** Where one hit is shown. */
-export function pageOf(hit: SearchHit): Place | null {
+function pageOf(hit: SearchHit): Place | null {
   if (hit.what === 'journey') {
     return { page: 'journey', environment: hit.environment, journeyId: hit.journeyId }
   }

@@ -78,7 +78,7 @@ const UNITS: readonly [name: string, ms: number][] = [
 ]
 
 /** A duration in its largest unit: `3 h`, `2 days`. */
-export function inWords(ms: number): string {
+function inWords(ms: number): string {
   const [name, size] = UNITS.find(([, size]) => ms >= size) ?? ['s', 1_000]
   const count = Math.max(0, Math.floor(ms / size))
   return `${count} ${name}${name === 'day' && count !== 1 ? 's' : ''}`

@@ -42,7 +42,7 @@ type Miss = {
 }
 
 /** The longest text that a page takes, in characters. */
-export const SEARCH_CHARACTERS = 10_000
+const SEARCH_CHARACTERS = 10_000
 const MAX_NAME = 500
 /** The waiting events that are looked through, in the inbox and in each shard: they have no index on names. */
 const WAITING_READ = 1_000

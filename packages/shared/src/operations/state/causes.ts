@@ -66,7 +66,7 @@ export const CAUSES = {
   lost: {
     level: 'warn',
     flows: true,
-    next: { text: "Fetch them with IDWise's API. See which:", link: '/now' },
+    next: { text: "Fetch the results with IDWise's API. See which:", link: '/now' },
     anchor: 'idwise-has-given-up',
   },
   dead_letters: {
@@ -107,11 +107,15 @@ export function findTexts({ stores, waiting, recorded }: Figures, now: Date): Te
   if (stores.postgres === 'not_migrated') {
     return { not_migrated: 'The database is not migrated: events wait, and nothing can be shown.' }
   }
-  if (stores.postgres === 'down' && stores.redis !== 'up') {
-    const names = stores.redis === 'down' ? 'Neither Postgres nor Redis answers' : undefined
+  if (stores.postgres === 'down' && stores.redis === 'down') {
+    return {
+      no_store: (since) => `Neither Postgres nor Redis answers: events are refused. ${patience(since, now)}`,
+    }
+  }
+  if (stores.postgres === 'down' && stores.redis === 'not_configured') {
     return {
       no_store: (since) =>
-        `${names ?? lasting('Postgres')(since)}: events are refused. ${patience(since, now)}`,
+        `${lasting('Postgres')(since)}, and there is no Redis: events are refused. ${patience(since, now)}`,
     }
   }
   if (stores.postgres === 'down') {

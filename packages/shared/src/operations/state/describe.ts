@@ -76,7 +76,7 @@ export function perMinute({ flow }: Recorded): number {
 export const REFUSED: Readonly<Record<string, string>> = {
   unauthorised: 'wrong credentials',
   too_large: 'too large',
-  bad_request: 'no HTTP',
+  bad_request: 'broken requests',
   too_many: 'too many at once',
   unavailable: 'no store',
   failed: 'failed',

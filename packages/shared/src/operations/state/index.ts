@@ -1,6 +1,7 @@
 export { allWaiting, isAlive } from './causes.ts'
 export { describeState, figureTexts, perMinute, REFUSED } from './describe.ts'
 export type { Recorded } from './figures.ts'
+export { readGauges, type StoreGauges } from './gauges.ts'
 export { type AwaitedRefusal, listRefusals } from './refusals.ts'
 export { readState, type State } from './state.ts'
 export { amountOf } from './words.ts'

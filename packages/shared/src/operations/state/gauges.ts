@@ -1,0 +1,67 @@
+import { type OpenWork, readInboxDepth, readMinutes, readOpenWork, seenProcesses } from '../../db/index.ts'
+import { REDELIVERY_SPAN_MS } from '../../idwise/index.ts'
+import { withDeadline } from '../../runtime/index.ts'
+import type { Stores } from '../stores.ts'
+import { isAlive } from './causes.ts'
+import { flowOf } from './flow.ts'
+
+/** What the stores tell for the metrics. */
+export type StoreGauges = {
+  /** Null if it could not be read. */
+  readonly postgres: PostgresGauges | null
+  /** Null if it could not be read, undefined without Redis. */
+  readonly redis: RedisGauges | null | undefined
+}
+
+type PostgresGauges = Pick<OpenWork, 'letters' | 'journeys' | 'erasures'> & {
+  readonly inbox: { readonly rows: number; readonly oldestMs: number }
+  readonly lastEvents: Readonly<Record<string, Date | null>>
+  /** The age of the first refused event of each environment that IDWise still tries, ms. */
+  readonly refusedForMs: Readonly<Record<string, number>>
+  /** The release of each process that gave a sign of life. */
+  readonly workers: readonly string[]
+  readonly ingests: readonly string[]
+}
+
+type RedisGauges = {
+  readonly jobs: Readonly<Record<'waiting' | 'active' | 'delayed' | 'failed', number>>
+  readonly oldestMs: number
+}
+
+const READ_MS = 4_000
+const READY_MS = 1_000
+const RECENT_MS = 120_000
+
+/** Reads both stores once, by the queries of `readState`. Nothing is counted in a table that grows. */
+export async function readGauges({ db, queue }: Pick<Stores, 'db' | 'queue'>): Promise<StoreGauges> {
+  const [postgres, redis] = await Promise.all([
+    withDeadline(readPostgres(db), READ_MS, 'reading the gauges of Postgres').catch(() => null),
+    queue && withDeadline(readRedis(queue), READ_MS, 'reading the gauges of Redis').catch(() => null),
+  ])
+  return { postgres, redis }
+}
+
+async function readPostgres({ pool }: Stores['db']): Promise<PostgresGauges> {
+  const at = new Date()
+  // One after the other: the round has time, and takes one connection.
+  const depth = await readInboxDepth(pool)
+  const minutes = await readMinutes(pool, new Date(at.getTime() - RECENT_MS))
+  const living = (await seenProcesses(pool, RECENT_MS)).filter(isAlive)
+  const { refusals, ...work } = await readOpenWork(pool, REDELIVERY_SPAN_MS)
+  const releases = (app: string) => living.filter((each) => each.app === app).map(({ release }) => release)
+  return {
+    ...work,
+    inbox: { rows: depth.waiting.count, oldestMs: depth.oldestMs ?? 0 },
+    lastEvents: flowOf(minutes, at).lastEvents,
+    refusedForMs: Object.fromEntries(refusals.map(({ environment, ageMs }) => [environment, ageMs])),
+    workers: releases('worker'),
+    ingests: releases('ingest'),
+  }
+}
+
+async function readRedis(queue: NonNullable<Stores['queue']>): Promise<RedisGauges> {
+  if (!(await queue.ready(READY_MS))) throw new Error('Redis does not answer')
+  const { completed: _, ...jobs } = await queue.counts()
+  const oldest = await queue.oldest()
+  return { jobs, oldestMs: oldest === undefined ? 0 : Math.max(0, Date.now() - oldest) }
+}
