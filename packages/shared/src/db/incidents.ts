@@ -15,33 +15,65 @@ export type DueMessage = Pick<
   readonly resolvedAt: Date | null
 }
 
+/** An incident of the same name and subject is told once in so long. */
+const QUIET = `interval '4 hours'`
+const LAST_MESSAGE = 'greatest(notified_at, recovery_notified_at)'
+
+// An incident that resolved within the quiet time opens again, so that a condition that comes and goes is told once.
+const REOPEN = `
+update incidents set resolved_at = null, notifying_at = null, claims = 0, last_seen_at = now(), text = $3
+where id = (
+  select id from incidents where name = $1 and subject = $2 and resolved_at is not null and ${LAST_MESSAGE} > now() - ${QUIET}
+  order by id desc limit 1)
+and not exists (select from incidents where name = $1 and subject = $2 and resolved_at is null)`
+
+const SEE = `
+insert into incidents (name, subject, severity, text, peak, muted_until)
+values ($1, $2, $3, $4, $5, (select max(muted_until) from incidents where name = $1 and muted_until > now()))
+on conflict (name, subject) where resolved_at is null do update set last_seen_at = now(), text = excluded.text,
+  peak = greatest(incidents.peak, excluded.peak)`
+
 /** Opens the incident of a condition, or notes that it is still there. Any number of processes may say so at once. */
 export async function seeCondition(connection: Connection, condition: Condition): Promise<void> {
   const { name, subject, severity, text, peak } = condition
+  try {
+    await connection.query(REOPEN, [name, subject, text])
+  } catch (error) {
+    // Another process has opened it at the same moment.
+    if ((error as { code?: unknown }).code !== '23505') throw error
+  }
+  await connection.query(SEE, [name, subject, severity, text, peak])
+}
+
+/** Keeps incidents as they are whose condition cannot be judged now. What has not been told waits anew. */
+export async function holdIncidents(connection: Connection, names: readonly string[]): Promise<void> {
   await connection.query(
-    `insert into incidents (name, subject, severity, text, peak) values ($1, $2, $3, $4, $5)
-      on conflict (name, subject) where resolved_at is null do update set last_seen_at = now(), text = excluded.text,
-        peak = greatest(incidents.peak, excluded.peak)`,
-    [name, subject, severity, text, peak],
+    `update incidents set last_seen_at = now(), opened_at = case when notified_at is null then now() else opened_at end
+      where resolved_at is null and name = any($1)`,
+    [names],
   )
 }
 
 /** Resolves the incidents whose condition nobody has seen for so long. */
 export async function resolveUnseen(connection: Connection, ms: number): Promise<void> {
+  // A message that was claimed may have been sent, so it needs its recovery.
   await connection.query(
-    `update incidents set resolved_at = now(), notifying_at = null
+    `update incidents set resolved_at = now(), notifying_at = null, claims = 0,
+        notified_at = coalesce(notified_at, case when claims > 0 then notifying_at end)
       where resolved_at is null and last_seen_at < now() - $1::float8 * interval '1 millisecond'`,
     [ms],
   )
 }
 
-// What nobody was told of needs no recovery. A process that claims a message and dies leaves it to another one.
+// What nobody was told of needs no recovery. A process that claims a message and dies leaves it to one other process.
 const CLAIM = `
-update incidents i set notifying_at = now() from (
+update incidents i set notifying_at = now(), claims = claims + 1 from (
   select id from incidents
   where (notifying_at is null or notifying_at < now() - $2::float8 * interval '1 millisecond')
+    and claims < 2
     and (muted_until is null or muted_until < now())
-    and ((resolved_at is null and notified_at is null and opened_at <= now() - $1::float8 * interval '1 millisecond')
+    and ((resolved_at is null and last_seen_at >= opened_at + $1::float8 * interval '1 millisecond'
+        and (notified_at is null or (recovery_notified_at is not null and ${LAST_MESSAGE} < now() - ${QUIET})))
       or (resolved_at is not null and notified_at is not null and recovery_notified_at is null))
   order by id limit 1 for update skip locked) due
 where i.id = due.id
@@ -51,7 +83,7 @@ returning i.id::float8 as id, name, subject, severity, text, peak, opened_at as 
 /**
  * Claims the message of one incident. Of several processes one gets it.
  *
- * @param graceMs nothing is said of an incident that is younger
+ * @param graceMs nothing is said of an incident that was not seen for so long
  * @param claimMs a claim that is older and was not settled counts no more
  */
 export async function claimMessage(
@@ -64,6 +96,24 @@ export async function claimMessage(
 
 /** Notes that a claimed message was sent. */
 export async function settleMessage(connection: Connection, { id, kind }: DueMessage): Promise<void> {
-  const column = kind === 'opened' ? 'notified_at' : 'recovery_notified_at'
-  await connection.query(`update incidents set ${column} = now(), notifying_at = null where id = $1`, [id])
+  const told =
+    kind === 'opened' ? 'notified_at = now(), recovery_notified_at = null' : 'recovery_notified_at = now()'
+  await connection.query(`update incidents set ${told}, notifying_at = null, claims = 0 where id = $1`, [id])
+}
+
+/** Notes that no channel took a claimed message. It is claimed again when its claim has expired. */
+export async function releaseMessage(connection: Connection, { id }: DueMessage): Promise<void> {
+  await connection.query('update incidents set claims = greatest(0, claims - 1) where id = $1', [id])
+}
+
+/** Writes an incident that was told while Postgres was away, and is over. */
+export async function recordPast(
+  connection: Connection,
+  { name, subject, severity, text, peak, openedAt }: Condition & { openedAt: Date },
+): Promise<void> {
+  await connection.query(
+    `insert into incidents (name, subject, severity, text, peak, opened_at, notified_at, resolved_at, recovery_notified_at)
+      values ($1, $2, $3, $4, $5, $6, $6, now(), now())`,
+    [name, subject, severity, text, peak, openedAt],
+  )
 }

@@ -98,10 +98,18 @@ export { insertInbox, notifyInbox, relandInbox } from './inbox-insert.ts'
 export { listenInbox } from './inbox-listener.ts'
 export { findInboxRows, sampleInbox } from './inbox-sample.ts'
 export {
+  acknowledgeIncident,
+  listIncidents,
+  muteIncidents,
+  type ShownIncident,
+} from './incident-acts.ts'
+export {
   type Condition,
   claimMessage,
   type DueMessage,
-  type Incident,
+  holdIncidents,
+  recordPast,
+  releaseMessage,
   resolveUnseen,
   seeCondition,
   settleMessage,

@@ -474,6 +474,8 @@ export const incidents = pgTable(
     notifiedAt: time('notified_at'),
     /** When a process began to send a message. Another one may try after a minute. */
     notifyingAt: time('notifying_at'),
+    /** How often the present message was claimed and not settled. After the second claim nobody tries again. */
+    claims: integer('claims').notNull().default(0),
     /** The most events at stake while it was open. */
     peak: integer('peak'),
     resolvedAt: time('resolved_at'),

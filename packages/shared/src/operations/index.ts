@@ -29,6 +29,30 @@ export {
   steeringOf,
   steerOperation,
 } from '../db/index.ts'
+export {
+  acknowledgeIncident,
+  listIncidents,
+  muteIncidents,
+  recordPast,
+  type ShownIncident,
+} from '../db/index.ts'
+export {
+  type AlertSettings,
+  alertSettings,
+  alertsOf,
+  alertText,
+  conditionsOf,
+  createVoice,
+  deliver,
+  type Message,
+  meaningOfRefusals,
+  noteConditions,
+  recoveryText,
+  type Spoken,
+  sendDue,
+  startHeartbeat,
+  storageConditions,
+} from './alerts/index.ts'
 export { listArchives, readArchive, removeUnfinished, rewriteArchive } from './archive-files.ts'
 export { auditOnceLanded } from './audit.ts'
 export { type Backlog, countBacklog } from './backlog.ts'

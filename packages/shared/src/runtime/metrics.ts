@@ -148,6 +148,13 @@ export function createMetrics() {
       labelNames: ['store'] as const,
       registers,
     }),
+    /** channel: slack, mail, pagerduty, webhook, heartbeat; outcome: sent, failed */
+    alertsSent: new Counter({
+      name: 'sluice_alerts_sent_total',
+      help: 'Messages of alerts, and heartbeats, by channel and by whether the channel took them',
+      labelNames: ['channel', 'outcome'] as const,
+      registers,
+    }),
     erasuresPending: new Gauge({
       name: 'sluice_erasures_pending',
       help: 'Erasures that have no receipt yet',

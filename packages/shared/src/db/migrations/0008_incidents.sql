@@ -8,6 +8,7 @@ CREATE TABLE "incidents" (
 	"last_seen_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"notified_at" timestamp with time zone,
 	"notifying_at" timestamp with time zone,
+	"claims" integer DEFAULT 0 NOT NULL,
 	"peak" integer,
 	"resolved_at" timestamp with time zone,
 	"recovery_notified_at" timestamp with time zone,
