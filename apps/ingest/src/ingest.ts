@@ -28,6 +28,7 @@ import type { IngestConfig } from './config.ts'
 import { createEnqueue } from './enqueue.ts'
 import { createInboxWriter } from './inbox-writer.ts'
 import { createIngestMetrics } from './metrics.ts'
+import { createRefusalVoice } from './refusal-voice.ts'
 import { rememberRefused } from './refused-events.ts'
 import { watchSchema } from './schema-watch.ts'
 import { createServer } from './server.ts'
@@ -75,6 +76,8 @@ export async function startIngest(
     }),
   )
   const refused = stack.use(rememberRefused(db, log))
+  const voice =
+    config.alerts && stack.use(createRefusalVoice(config.alerts, { db, now: clock.now, metrics, log }))
   const counts = stack.use(createIngestMetrics(log, metrics, clock.now))
   let authenticate: Readonly<Record<Environment, Authenticate>>
   function useCredentials(credentials: IngestConfig['credentials']): void {
@@ -130,8 +133,10 @@ export async function startIngest(
       enqueue,
       now: clock.now,
       nextDeliveryId: createDeliveryIds(),
+      ...(voice && { onAccepted: voice.accepted }),
       onRefused(event, error) {
         refused.add(event)
+        voice?.refused(event)
         log.debug({ error: describeError(error) }, 'no store has acknowledged an event')
       },
     }),

@@ -1,5 +1,6 @@
 export {
   acceptTerms,
+  acknowledgeIncident,
   countDeadLetters,
   DEAD_LETTER_STATES,
   type DeadLetter,
@@ -14,8 +15,10 @@ export {
   letterFilter,
   listActions,
   listDeadLetters,
+  listIncidents,
   listOperations,
   migrateSchema,
+  muteIncidents,
   type Operation,
   type OperationKind,
   type Preview,
@@ -23,18 +26,13 @@ export {
   type RecordedAction,
   readOperation,
   rebuildJourneys,
+  recordPast,
+  type ShownIncident,
   STEERING_NAMES,
   type SteeringName,
   type StoredEvent,
   steeringOf,
   steerOperation,
-} from '../db/index.ts'
-export {
-  acknowledgeIncident,
-  listIncidents,
-  muteIncidents,
-  recordPast,
-  type ShownIncident,
 } from '../db/index.ts'
 export {
   type AlertSettings,

@@ -1,6 +1,6 @@
 import { UserError } from '../../runtime/index.ts'
 import { sendMail } from './mail.ts'
-import { pagerDutyBody, type Message, signed, textOf } from './message.ts'
+import { type Message, pagerDutyBody, signed, textOf } from './message.ts'
 
 /** One way to tell people. Its address holds secrets: it is never logged. */
 export type Channel = {
@@ -89,7 +89,10 @@ function mail(text: string): Channel {
   if (!server || !/^smtps?:$/.test(server.protocol) || !server.hostname) {
     throw new UserError('needs a mail server: ?via=smtps://USER:PASSWORD@HOST')
   }
-  return { kind: 'mail', send: (message, stop) => sendMail({ to, server, isLocal: isLoopback(server) }, message, stop) }
+  return {
+    kind: 'mail',
+    send: (message, stop) => sendMail({ to, server, isLocal: isLoopback(server) }, message, stop),
+  }
 }
 
 /** What is wrong with an address, in words that do not show it. */

@@ -25,11 +25,7 @@ export function conditionsOf(state: State): Conditions {
   const { recorded, stores } = state.figures
   if (!recorded || stores.postgres !== 'up') return { found: [], held: [] }
   const isRedisDown = stores.redis === 'down'
-  const found = [
-    ...refusing(recorded, state.at),
-    ...causes(state),
-    ...deadLetters(recorded),
-  ]
+  const found = [...refusing(recorded, state.at), ...causes(state), ...deadLetters(recorded)]
   // While Redis is away, its jobs wait, and nobody knows how many.
   return isRedisDown
     ? { found: found.filter(({ name }) => !FOLLOWING.includes(name)), held: FOLLOWING }

@@ -26,7 +26,10 @@ export async function deliver(
       const problem = await sendTo(channel, message, { stop, tries })
       metrics?.alertsSent.inc({ channel: channel.kind, outcome: problem ? 'failed' : 'sent' })
       if (!problem) return [channel.kind]
-      log.warn({ channel: channel.kind, alert: message.name, error: problem }, 'a channel did not take an alert')
+      log.warn(
+        { channel: channel.kind, alert: message.name, error: problem },
+        'a channel did not take an alert',
+      )
       return []
     }),
   )

@@ -1,6 +1,6 @@
 import {
-  claimMessage,
   type Condition,
+  claimMessage,
   type Db,
   type DueMessage,
   holdIncidents,

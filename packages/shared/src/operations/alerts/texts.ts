@@ -48,7 +48,11 @@ const WORDS: Readonly<Record<string, Words>> = {
     command: 'npx sluice retention partitions',
     page: runbook('partitions-missing'),
   },
-  'retention-behind': { means: 'Nothing.', command: 'npx sluice retention', page: runbook('retention-behind') },
+  'retention-behind': {
+    means: 'Nothing.',
+    command: 'npx sluice retention',
+    page: runbook('retention-behind'),
+  },
   test: { means: 'Nothing.', command: 'npx sluice alerts list', page: 'docs/operations.md#alerts' },
 }
 
@@ -82,6 +86,9 @@ export function recoveryText(
   { openedAt, resolvedAt }: { openedAt: Date; resolvedAt: Date },
 ): string {
   const [what] = text.split('\n')
-  const came = name === 'refusing' && peak ? `\n${counted(peak, 'event')} had been refused; npx sluice now tells if one is lost.` : ''
+  const came =
+    name === 'refusing' && peak
+      ? `\n${counted(peak, 'event')} had been refused; npx sluice now tells if one is lost.`
+      : ''
   return `It is over after ${span(resolvedAt.getTime() - openedAt.getTime())}. It was: ${what}${came}`
 }

@@ -35,7 +35,11 @@ export function createVoice(
       goneSince = undefined
       if (told) told = found
       else if (now.getTime() - found.since.getTime() >= graceMs) {
-        const took = await deliver(deps, { ...base(found), kind: 'opened', text: found.text, at: found.since }, { stop })
+        const took = await deliver(
+          deps,
+          { ...base(found), kind: 'opened', text: found.text, at: found.since },
+          { stop },
+        )
         if (took.length > 0) told = found
       }
       return
