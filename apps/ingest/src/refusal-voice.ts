@@ -5,7 +5,7 @@ import {
   alertText,
   createVoice,
   meaningOfRefusals,
-  recordPast,
+  recordTold,
   type Spoken,
 } from '@sluice/shared/operations'
 import type { Log, Metrics } from '@sluice/shared/runtime'
@@ -54,10 +54,7 @@ export function createRefusalVoice(
         : `${again} came again so far, ${rest} are awaited until ${new Date((first ?? at.getTime()) + REDELIVERY_SPAN_MS).toISOString().slice(11, 16)} UTC`
     return `Events are accepted again, ${seconds} s after the first refusal. ${events} were refused: ${still}.`
   }
-  async function over(last: Spoken): Promise<void> {
-    reset()
-    await recordPast(db.pool, { ...last, openedAt: last.since })
-  }
+  const record = (last: Spoken) => recordTold(db.pool, { ...last, openedAt: last.since })
   function reset(): void {
     if (isRefusing) return
     awaited.clear()
@@ -67,7 +64,7 @@ export function createRefusalVoice(
   }
   const voice = createVoice(
     { channels, metrics, log },
-    { look, recovered, over, ...(graceMs !== undefined && { graceMs }) },
+    { look, recovered, record, over: reset, ...(graceMs !== undefined && { graceMs }) },
   )
   return {
     refused({ id, at }) {

@@ -5,7 +5,7 @@ import {
   createVoice,
   noteConditions,
   readState,
-  recordPast,
+  recordTold,
   recoveryText,
   type Spoken,
   type State,
@@ -44,7 +44,7 @@ export function startAlerts(
       createVoice(sending, {
         look: () => postgresDown(fresh()),
         recovered: (last, at) => recoveryText(last, { openedAt: last.since, resolvedAt: at }),
-        over: (last) => recordPast(db.pool, { ...last, openedAt: last.since }),
+        record: (last) => recordTold(db.pool, { ...last, openedAt: last.since }),
       }),
     )
   }

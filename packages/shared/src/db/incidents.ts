@@ -106,14 +106,19 @@ export async function releaseMessage(connection: Connection, { id }: DueMessage)
   await connection.query('update incidents set claims = greatest(0, claims - 1) where id = $1', [id])
 }
 
-/** Writes an incident that was told while Postgres was away, and is over. */
-export async function recordPast(
+/**
+ * Writes an incident that was told from memory while Postgres was away, as one of which all has been told. It stays open
+ * as long as its condition is seen.
+ */
+export async function recordTold(
   connection: Connection,
   { name, subject, severity, text, peak, openedAt }: Condition & { openedAt: Date },
 ): Promise<void> {
   await connection.query(
-    `insert into incidents (name, subject, severity, text, peak, opened_at, notified_at, resolved_at, recovery_notified_at)
-      values ($1, $2, $3, $4, $5, $6, $6, now(), now())`,
+    `insert into incidents (name, subject, severity, text, peak, opened_at, notified_at, recovery_notified_at)
+      values ($1, $2, $3, $4, $5, $6, $6, now())
+      on conflict (name, subject) where resolved_at is null
+      do update set notified_at = coalesce(incidents.notified_at, excluded.notified_at), recovery_notified_at = now()`,
     [name, subject, severity, text, peak, openedAt],
   )
 }

@@ -108,7 +108,7 @@ export {
   claimMessage,
   type DueMessage,
   holdIncidents,
-  recordPast,
+  recordTold,
   releaseMessage,
   resolveUnseen,
   seeCondition,

@@ -26,7 +26,7 @@ export {
   type RecordedAction,
   readOperation,
   rebuildJourneys,
-  recordPast,
+  recordTold,
   type ShownIncident,
   STEERING_NAMES,
   type SteeringName,

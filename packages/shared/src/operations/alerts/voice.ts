@@ -12,6 +12,7 @@ export type Spoken = Condition & { readonly since: Date }
  *
  * @param options.look what holds now; undefined if nothing does
  * @param options.recovered the text of the recovery
+ * @param options.record writes the incident into the table; it is tried until the store is back, or the recovery is told
  * @param options.over is called after the recovery was told
  */
 export function createVoice(
@@ -19,20 +20,23 @@ export function createVoice(
   options: {
     look(): Spoken | undefined | Promise<Spoken | undefined>
     recovered(last: Spoken, at: Date): string
-    over?(last: Spoken): Promise<void>
+    record(last: Spoken): Promise<void>
+    over?(): void
     graceMs?: number
     everyMs?: number
   },
 ): AsyncDisposable {
-  const { look, recovered, over, graceMs = GRACE_MS, everyMs = 1_000 } = options
+  const { look, recovered, record, over, graceMs = GRACE_MS, everyMs = 1_000 } = options
   let told: Spoken | undefined
   let goneSince: number | undefined
+  let isRecorded = false
 
   async function round(stop: AbortSignal): Promise<void> {
     const now = new Date()
     const found = await look()
     if (found) {
       goneSince = undefined
+      isRecorded = false
       if (told) told = found
       else if (now.getTime() - found.since.getTime() >= graceMs) {
         const took = await deliver(
@@ -46,12 +50,19 @@ export function createVoice(
     }
     if (!told) return
     goneSince ??= now.getTime()
-    if (now.getTime() - goneSince < graceMs) return
     const last = told
+    if (!isRecorded) {
+      isRecorded = await record(last).then(
+        () => true,
+        () => false,
+      )
+    }
+    if (now.getTime() - goneSince < graceMs) return
     told = undefined
     goneSince = undefined
+    isRecorded = false
     await deliver(deps, { ...base(last), kind: 'recovered', text: recovered(last, now), at: now }, { stop })
-    await over?.(last)
+    over?.()
   }
   return every(everyMs, round, {
     onError: (error) => deps.log.debug({ error: describeError(error) }, 'an alert is not told yet'),
