@@ -13,7 +13,7 @@ import { conditionsOf, storageConditions } from '../src/operations/alerts/index.
 import { noteConditions, sendDue } from '../src/operations/alerts/notify.ts'
 import { readState } from '../src/operations/index.ts'
 import { createLog, createMetrics } from '../src/runtime/index.ts'
-import { hearHttp, hearMail } from './alert-doubles.ts'
+import { type Heard, hearHttp, hearMail } from './alert-doubles.ts'
 
 const log = createLog('test', 'silent')
 /** A minute of the real times is too long for a test. */
@@ -174,7 +174,7 @@ describe('alerts', () => {
       dedup_key: 'sluice late',
       payload: { severity: 'critical' },
     })
-    const { headers, body } = of('/hook?a=1') ?? { headers: {}, body: '' }
+    const { headers, body } = of('/hook?a=1') as Heard
     const content = `${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`
     expect(headers['webhook-signature']).toBe(
       `v1,${createHmac('sha256', KEY).update(content).digest('base64')}`,

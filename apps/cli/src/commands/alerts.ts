@@ -4,6 +4,7 @@ import {
   alertText,
   deliver,
   listIncidents,
+  type Message,
   muteIncidents,
 } from '@sluice/shared/operations'
 import { createLog, readSettings, UserError } from '@sluice/shared/runtime'
@@ -28,7 +29,7 @@ function listCommand(): Command {
     .description('list open incidents, the gravest first')
     .option('--all', 'also the last ones that are over')
     .option('--json', 'print JSON')
-    .action(async ({ all = false, json }: { all?: true; json?: true }) => {
+    .action(async ({ all = false, json }: { all?: boolean; json?: true }) => {
       const incidents = await withStores(({ db }) => listIncidents(db.pool, { all }))
       if (json) return printJson(incidents)
       if (incidents.length === 0) return print(all ? 'No incidents.' : 'No open incidents.')
@@ -84,10 +85,14 @@ function testCommand(): Command {
       )
       if (channels.length === 0)
         throw new UserError('ALERTS names no channel. docs/operations.md describes it.')
-      const message = {
-        ...{ kind: 'opened', name: 'test', severity: 'notice', key: `sluice test ${Date.now()}` },
-        ...{ text: alertText('test', 'This is a test of the alerts.'), at: new Date() },
-      } as const
+      const message: Message = {
+        kind: 'opened',
+        name: 'test',
+        severity: 'notice',
+        key: `sluice test ${Date.now()}`,
+        text: alertText('test', 'This is a test of the alerts.'),
+        at: new Date(),
+      }
       const log = createLog('sluice', 'warn')
       const stop = AbortSignal.timeout(LIMIT_MS)
       const took = await deliver({ channels, metrics: undefined, log }, message, { stop, tries: 1 })
