@@ -45,11 +45,11 @@ export async function seeCondition(connection: Connection, condition: Condition)
   await connection.query(SEE, [name, subject, severity, text, peak])
 }
 
-/** Keeps incidents as they are whose condition cannot be judged now. What has not been told waits anew. */
+/** Keeps told incidents open whose condition cannot be judged now. */
 export async function holdIncidents(connection: Connection, names: readonly string[]): Promise<void> {
   await connection.query(
-    `update incidents set last_seen_at = now(), opened_at = case when notified_at is null then now() else opened_at end
-      where resolved_at is null and name = any($1)`,
+    `update incidents set last_seen_at = now()
+      where resolved_at is null and notified_at is not null and name = any($1)`,
     [names],
   )
 }

@@ -15,7 +15,7 @@ import { alertText, meaningOfRefusals } from './texts.ts'
 const DAY_MS = 86_400_000
 /** IDWise is about to give up: it is told once more. */
 const SOON_MS = 300_000
-const STEPS = [1_000, 100, 10] as const
+const STEPS = [10, 100, 1_000] as const
 
 /** What holds now, and the names whose conditions cannot be judged or follow from another one. */
 export type Conditions = { readonly found: readonly Condition[]; readonly held: readonly string[] }
@@ -26,10 +26,15 @@ export function conditionsOf(state: State): Conditions {
   if (!recorded || stores.postgres !== 'up') return { found: [], held: [] }
   const isRedisDown = stores.redis === 'down'
   const found = [...refusing(recorded, state.at), ...causes(state), ...deadLetters(recorded)]
+  const { newest, groups } = recorded.deadLetters
+  // The state names the newest groups alone: one that it does not name may be there all the same.
+  const unknown = groups > newest.length ? ['dead-letters'] : []
+  if (!isRedisDown) return { found, held: unknown }
   // While Redis is away, its jobs wait, and nobody knows how many.
-  return isRedisDown
-    ? { found: found.filter(({ name }) => !FOLLOWING.includes(name)), held: FOLLOWING }
-    : { found, held: [] }
+  return {
+    found: found.filter(({ name }) => !FOLLOWING.includes(name)),
+    held: [...unknown, ...FOLLOWING],
+  }
 }
 
 const FOLLOWING = ['late', 'store-unsafe']
@@ -85,8 +90,7 @@ function deadLetters({ deadLetters: { newest } }: Recorded): Condition[] {
     const are = letters.count === 1 ? 'event is a dead letter' : 'events are dead letters'
     const what = `${amountOf(letters)} ${are} for one reason (${reason.replaceAll('_', ' ')}, ${event ?? 'no event name'}).`
     const text = alertText('dead-letters', what)
-    const step = STEPS.find((least) => letters.count >= least)
-    return [fingerprint, ...(step ? [`${fingerprint} ${step}`] : [])].map((subject) => ({
+    return [fingerprint, ...steps(fingerprint, letters.count)].map((subject) => ({
       name: 'dead-letters',
       subject,
       severity: 'notice',
@@ -95,6 +99,9 @@ function deadLetters({ deadLetters: { newest } }: Recorded): Condition[] {
     }))
   })
 }
+
+const steps = (fingerprint: string, count: number) =>
+  STEPS.filter((least) => count >= least).map((least) => `${fingerprint} ${least}`)
 
 /** Partitions that are missing, and retention that is behind. */
 export async function storageConditions({ pool }: Db): Promise<Condition[]> {
