@@ -107,8 +107,8 @@ export async function releaseMessage(connection: Connection, { id }: DueMessage)
 }
 
 /**
- * Writes an incident that was told from memory while Postgres was away, as one of which all has been told. It stays open
- * as long as its condition is seen.
+ * Writes an incident that was told from memory while Postgres was away, as one of which all has been told. It stays
+ * open as long as its condition is seen.
  */
 export async function recordTold(
   connection: Connection,

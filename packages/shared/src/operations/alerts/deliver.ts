@@ -62,7 +62,7 @@ const aborted = (signal: AbortSignal) =>
     signal.addEventListener('abort', () => reject(new Error('no answer')), { once: true })
   })
 
-/** A message of another library may quote an address, and with it a secret: only names, codes and our own texts stay. */
+/** Another library's message may quote an address, and so a secret: only names, codes and our own texts stay. */
 function briefly(error: unknown): string {
   const { name, code, message } = describeError(error)
   return /^answered \d{3}$/.test(message) ? message : (code ?? name)

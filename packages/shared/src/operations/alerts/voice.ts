@@ -12,7 +12,7 @@ export type Spoken = Condition & { readonly since: Date }
  *
  * @param options.look what holds now; undefined if nothing does
  * @param options.recovered the text of the recovery
- * @param options.record writes the incident into the table; it is tried until the store is back, or the recovery is told
+ * @param options.record writes the incident into the table; it is tried until that is there, or all is told
  * @param options.over is called after the recovery was told
  */
 export function createVoice(
