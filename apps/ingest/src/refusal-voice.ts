@@ -45,14 +45,16 @@ export function createRefusalVoice(
     const text = alertText('refusing', what)
     return { name: 'refusing', subject: '', severity: 'page', since: new Date(first), peak: events, text }
   }
+  const giveUpTime = (at: Date) =>
+    `${new Date((first ?? at.getTime()) + REDELIVERY_SPAN_MS).toISOString().slice(11, 16)} UTC`
   function recovered({ since }: Spoken, at: Date): string {
     const seconds = Math.round((at.getTime() - since.getTime()) / 1_000)
     const rest = awaited.size
     const still =
       rest === 0
         ? 'all of them came again'
-        : `${again} came again so far, ${rest} are awaited until ${new Date((first ?? at.getTime()) + REDELIVERY_SPAN_MS).toISOString().slice(11, 16)} UTC`
-    return `Events are accepted again, ${seconds} s after the first refusal. ${events} were refused: ${still}.`
+        : `${again} came again so far, and IDWise tries ${rest} more until ${giveUpTime(at)}`
+    return `Events are accepted again, ${seconds} s after the first refusal. Refused events: ${events}; ${still}.`
   }
   const record = (last: Spoken) => recordTold(db.pool, { ...last, openedAt: last.since })
   function reset(): void {
