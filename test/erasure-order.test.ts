@@ -118,7 +118,7 @@ function createSystem(run: string) {
         return some.filter((_, at) => outcomes[at] === 'landed')
       })
       .then((some) => {
-        for (const { jobId } of some) landed.add(jobId.replace(/-r\d+$/, ''))
+        for (const { jobId } of some) landed.add(jobId.replace(/-r\d+$|-d[0-9a-f-]{36}$/, ''))
       })
       .catch((error: Error) => {
         if (error.message !== 'lost') throw error

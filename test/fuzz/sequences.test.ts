@@ -9,7 +9,7 @@ import { perform, settle } from './perform.ts'
 import { createSystem } from './system.ts'
 
 /** FUZZ_RUNS sequences, from FUZZ_SEED on. A failure prints its seed and the shortest sequence that fails. */
-const RUNS = Number(process.env.FUZZ_RUNS ?? 15)
+const RUNS = Number(process.env.FUZZ_RUNS ?? 10)
 const SEED = Number(process.env.FUZZ_SEED ?? 1)
 const LIMIT_MS = 240_000 + RUNS * 3_000
 

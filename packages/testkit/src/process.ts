@@ -55,7 +55,8 @@ function killAll(): void {
 }
 
 /**
- * Runs a file on this Node.js. Its environment has `env`, PATH and the cache of compiled code, nothing else. A relative path starts at the root.
+ * Runs a file on this Node.js. Its environment has `env`, PATH and the cache of compiled code, nothing else. A relative
+ * path starts at the root.
  */
 export function run(
   file: string,
