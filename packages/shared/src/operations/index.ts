@@ -27,6 +27,7 @@ export {
   readOperation,
   rebuildJourneys,
   recordTold,
+  seeCondition,
   type ShownIncident,
   STEERING_NAMES,
   type SteeringName,
@@ -38,18 +39,14 @@ export {
   type AlertSettings,
   alertSettings,
   alertsOf,
+  ALERT_WORDS,
   alertText,
-  conditionsOf,
   createVoice,
   deliver,
   type Message,
   meaningOfRefusals,
-  noteConditions,
-  recoveryText,
   type Spoken,
-  sendDue,
-  startHeartbeat,
-  storageConditions,
+  startAlertWatch,
 } from './alerts/index.ts'
 export { listArchives, readArchive, removeUnfinished, rewriteArchive } from './archive-files.ts'
 export { auditOnceLanded } from './audit.ts'
