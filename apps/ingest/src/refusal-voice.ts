@@ -16,6 +16,7 @@ const MOST = 100_000
 /** Refusals so far apart are two incidents, if an event was accepted in between. */
 const GRACE_MS = 30_000
 const SOON_MS = 300_000
+const EVERY_MS = 1_000
 
 /** What the ingest hears of each event; both cost nothing while none was refused. */
 export type RefusalVoice = AsyncDisposable & {
@@ -32,9 +33,9 @@ export type RefusalVoice = AsyncDisposable & {
  */
 export function createRefusalVoice(
   channels: AlertSettings['channels'],
-  deps: { db: Db; canAccept(): boolean; now(): number; metrics: Metrics; log: Log; graceMs?: number },
+  deps: { db: Db; canAccept(): boolean; now(): number; metrics: Metrics; log: Log; graceMs?: number; everyMs?: number },
 ): RefusalVoice {
-  const { db, canAccept, now, metrics, log, graceMs = GRACE_MS } = deps
+  const { db, canAccept, now, metrics, log, graceMs = GRACE_MS, everyMs = EVERY_MS } = deps
   /** The first refusal of each event that has not come again, the oldest first. */
   const awaited = new Map<string, number>()
   /** The first and the last refusal of the present incident. */
@@ -69,6 +70,7 @@ export function createRefusalVoice(
       write: (spoken) => seeCondition(db.pool, spoken, spoken.since),
       record: (told) => recordTold(db.pool, { ...told, openedAt: told.since }),
       graceMs,
+      everyMs,
     },
   )
   return {

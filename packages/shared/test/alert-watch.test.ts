@@ -1,3 +1,4 @@
+import { hearHttp, titlesOf } from '@sluice/testkit/alert-doubles'
 import { createWorld, eventually, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createDb, listIncidents } from '../src/db/index.ts'
@@ -5,7 +6,6 @@ import { parseChannels } from '../src/operations/alerts/channels.ts'
 import { startAlertWatch } from '../src/operations/index.ts'
 import { createQueueAdmin } from '../src/queue/index.ts'
 import { createLog, createMetrics } from '../src/runtime/index.ts'
-import { hearHttp } from './alert-doubles.ts'
 
 const log = createLog('test', 'silent')
 
@@ -29,9 +29,8 @@ describe('several processes that watch', () => {
     const times = { graceMs: 100, claimMs: 60_000, sendEveryMs: 50 }
     return stack.use(startAlertWatch({ db, queue, metrics: createMetrics(), log }, settings, role, times))
   }
-  const heard = () =>
-    receiver.heard.map(({ body }) => (JSON.parse(body) as { text: string }).text.split('\n')[0])
-  const about = (what: string) => heard().filter((text) => text?.includes(what))
+  const heard = () => titlesOf(receiver.heard)
+  const about = (what: string) => heard().filter((text) => text.includes(what))
 
   it('look one at a time, and an ingest only if no scheduler has for a while', async () => {
     const [ingest, scheduler] = [watch('ingest'), watch('scheduler')]

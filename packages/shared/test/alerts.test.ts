@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto'
+import { type Heard, hearHttp, hearMail, titlesOf } from '@sluice/testkit/alert-doubles'
 import { createWorld, eventually, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
@@ -11,7 +12,6 @@ import {
 import { parseChannels } from '../src/operations/alerts/channels.ts'
 import { noteConditions, sendDue } from '../src/operations/alerts/notify.ts'
 import { createLog, createMetrics } from '../src/runtime/index.ts'
-import { type Heard, hearHttp, hearMail } from './alert-doubles.ts'
 
 const log = createLog('test', 'silent')
 /** A minute of the real times is too long for a test. */
@@ -36,8 +36,7 @@ describe('alerts', () => {
   const send = (times = TIMES, stop = NEVER) =>
     sendDue(world.db, { channels: channels(), metrics, log }, { stop, times })
   const see = (...found: Condition[]) => noteConditions(world.db, { found, held: [] })
-  const heard = () =>
-    receiver.heard.map(({ body }) => (JSON.parse(body) as { text: string }).text.split('\n')[0])
+  const heard = () => titlesOf(receiver.heard)
   /** The time passes for all incidents. */
   const pass = (interval: string) =>
     world.rows(

@@ -11,6 +11,7 @@ import {
   seeCondition,
   settleMessage,
 } from '../../db/index.ts'
+import { failpoint } from '../../runtime/index.ts'
 import type { Conditions } from './conditions.ts'
 import { type DeliverDeps, deliver } from './deliver.ts'
 import type { Message } from './message.ts'
@@ -22,7 +23,7 @@ export const GRACE_MS = 30_000
 const CLAIM_MS = 60_000
 
 export type Times = { readonly graceMs: number; readonly claimMs: number }
-const TIMES: Times = { graceMs: GRACE_MS, claimMs: CLAIM_MS }
+export const TIMES: Times = { graceMs: GRACE_MS, claimMs: CLAIM_MS }
 
 /** Writes what holds now into `incidents`. */
 export async function noteConditions(
@@ -48,6 +49,7 @@ export async function sendDue(
   { stop, times = TIMES }: { stop: AbortSignal; times?: Times },
 ): Promise<void> {
   async function send(due: DueMessage): Promise<void> {
+    failpoint('alert-claimed')
     const took = await deliver(deps, await messageOf(pool, due), { stop })
     await (took.length > 0 ? settleMessage(pool, due) : releaseMessage(pool, due))
   }

@@ -1,7 +1,7 @@
 import type { Condition } from '../../db/index.ts'
 import { describeError, every, type Log } from '../../runtime/index.ts'
 import { type DeliverDeps, deliver } from './deliver.ts'
-import { GRACE_MS, messageKey } from './notify.ts'
+import { messageKey } from './notify.ts'
 
 /** What holds now, and since when. */
 export type Spoken = Condition & { readonly since: Date }
@@ -27,11 +27,11 @@ export function createVoice(
     claim?(): Promise<boolean>
     noted?(spoken: Spoken): Promise<void>
     record(told: Spoken): Promise<void>
-    graceMs?: number
-    everyMs?: number
+    graceMs: number
+    everyMs: number
   },
 ): AsyncDisposable {
-  const { look, write, claim, noted, record, graceMs = GRACE_MS, everyMs = 1_000 } = options
+  const { look, write, claim, noted, record, graceMs, everyMs } = options
   const told = new Map<string, { spoken: Spoken; way: Way }>()
 
   async function tell(spoken: Spoken, stop: AbortSignal): Promise<Way | undefined> {

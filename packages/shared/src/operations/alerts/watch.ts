@@ -5,20 +5,17 @@ import type { Stores } from '../stores.ts'
 import { readState, type State } from '../state/index.ts'
 import { conditionsOf } from './conditions.ts'
 import { startHeartbeat } from './heartbeat.ts'
-import { noteConditions, sendDue } from './notify.ts'
+import { noteConditions, sendDue, TIMES, type Times } from './notify.ts'
 import type { AlertSettings } from './settings.ts'
 import { createStorageFacts } from './storage-facts.ts'
 import { alertText } from './texts.ts'
 import { createVoice, type Spoken } from './voice.ts'
 
 const LEASE = 'sluice alerts'
-const SEND_EVERY_MS = 5_000
 /** A state that is older says nothing about now. */
 const FRESH_MS = 45_000
 /** An ingest looks only if no scheduler has for so long. */
 const INGEST_PATIENCE_MS = 15_000
-/** Longer than all tries of all channels. */
-const CLAIM_MS = 60_000
 const END_LIMIT_MS = 1_000
 
 export type AlertWatch = AsyncDisposable & {
@@ -34,6 +31,7 @@ export function startAlertWatch(
   { db, queue, metrics, log }: Pick<Stores, 'db' | 'queue'> & { metrics: Metrics; log: Log },
   { channels, heartbeat }: AlertSettings,
   role: 'scheduler' | 'ingest',
+  times: Times & { readonly sendEveryMs: number } = { ...TIMES, sendEveryMs: 5_000 },
 ): AlertWatch {
   const stack = new AsyncDisposableStack()
   const holder = `${role} ${randomUUID()}`
@@ -52,7 +50,8 @@ export function startAlertWatch(
     const { recorded, stores } = now.figures
     if (stores.postgres === 'not_migrated') throw new NotMigrated()
     if (stores.postgres !== 'up' || !recorded) throw new Away()
-    await noteConditions(db, conditionsOf({ state: now, recorded, storage: await readFacts(db) }))
+    const facts = { state: now, recorded, storage: await readFacts(db) }
+    await noteConditions(db, conditionsOf(facts), times)
     await handOver()
   }
 
@@ -79,7 +78,7 @@ export function startAlertWatch(
   if (channels.length > 0) {
     const sending = { channels, metrics, log }
     stack.use(
-      every(SEND_EVERY_MS, (stop) => sendDue(db, sending, { stop }), {
+      every(times.sendEveryMs, (stop) => sendDue(db, sending, { stop, times }), {
         onError: (error) => log.debug({ error: describeError(error) }, 'alerts are not sent yet'),
       }),
     )
@@ -87,12 +86,13 @@ export function startAlertWatch(
     const speaks = role === 'scheduler' || queue !== undefined
     stack.use(
       createVoice(sending, {
-        everyMs: SEND_EVERY_MS,
+        everyMs: times.sendEveryMs,
+        graceMs: times.graceMs,
         look: () => (down && speaks ? [postgresDown(down)] : []),
         write: (spoken) => seeCondition(db.pool, spoken, spoken.since),
         // With Redis, one process tells it. If Redis is away as well, the ingests tell that they refuse.
         ...(queue && {
-          claim: () => queue.told.claim(CLAIM_MS).catch(() => false),
+          claim: () => queue.told.claim(times.claimMs).catch(() => false),
           noted: ({ since }) => queue.told.note(since).catch(() => {}),
         }),
         record: (told) => (queue ? Promise.resolve() : recordTold(db.pool, { ...told, openedAt: told.since })),
