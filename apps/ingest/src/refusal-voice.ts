@@ -33,7 +33,15 @@ export type RefusalVoice = AsyncDisposable & {
  */
 export function createRefusalVoice(
   channels: AlertSettings['channels'],
-  deps: { db: Db; canAccept(): boolean; now(): number; metrics: Metrics; log: Log; graceMs?: number; everyMs?: number },
+  deps: {
+    db: Db
+    canAccept(): boolean
+    now(): number
+    metrics: Metrics
+    log: Log
+    graceMs?: number
+    everyMs?: number
+  },
 ): RefusalVoice {
   const { db, canAccept, now, metrics, log, graceMs = GRACE_MS, everyMs = EVERY_MS } = deps
   /** The first refusal of each event that has not come again, the oldest first. */
@@ -44,8 +52,9 @@ export function createRefusalVoice(
   let isAccepting = true
 
   function look(): Spoken[] {
-    const isOver = isAccepting || (now() - last >= graceMs && canAccept())
-    if (since === undefined || isOver) return []
+    // Nothing has come since, and a store would take it.
+    if (!isAccepting && now() - last >= graceMs && canAccept()) isAccepting = true
+    if (since === undefined || isAccepting) return []
     const [first = since] = awaited.values()
     const end = first + REDELIVERY_SPAN_MS
     const meaning = meaningOfRefusals({ events: awaited.size, givesUpAt: new Date(end) }, new Date(now()))

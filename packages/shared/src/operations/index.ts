@@ -37,9 +37,9 @@ export {
 } from '../db/index.ts'
 export {
   type AlertSettings,
+  type AlertWatch,
   alertSettings,
   alertsOf,
-  ALERT_WORDS,
   alertText,
   createVoice,
   deliver,
