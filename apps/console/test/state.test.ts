@@ -1,6 +1,6 @@
 import { announceProcess, describeProcess } from '@sluice/shared/db'
 import { createLog } from '@sluice/shared/runtime'
-import { type OpenedConsole, OPERATOR, openConsole, VIEWER } from '@sluice/testkit/console'
+import { OPERATOR, type OpenedConsole, openConsole, VIEWER } from '@sluice/testkit/console'
 import { createWorld, eventually, type World } from '@sluice/testkit/world'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createReadNow } from '../src/now.ts'

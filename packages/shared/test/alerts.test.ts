@@ -80,21 +80,24 @@ describe('alerts', () => {
   it.each([
     ['page', 20],
     ['notice', 300],
-  ] as const)('is silent while a %s comes and goes ten times, and tells it once it is back for good', async (severity, minutes) => {
-    const condition: Condition = { ...CONDITION, severity }
-    for (let n = 0; n < 10; n++) {
+  ] as const)(
+    'is silent while a %s comes and goes ten times, and tells it once it is back for good',
+    async (severity, minutes) => {
+      const condition: Condition = { ...CONDITION, severity }
+      for (let n = 0; n < 10; n++) {
+        await see(condition)
+        await send()
+        await pass('1 minute')
+        await see()
+        await send()
+      }
+      expect(heard()).toHaveLength(2)
+      await pass(`${minutes} minutes`)
       await see(condition)
       await send()
-      await pass('1 minute')
-      await see()
-      await send()
-    }
-    expect(heard()).toHaveLength(2)
-    await pass(`${minutes} minutes`)
-    await see(condition)
-    await send()
-    expect(heard()).toHaveLength(3)
-  })
+      expect(heard()).toHaveLength(3)
+    },
+  )
 
   it('tells a page again that came back and lasts', async () => {
     await see(CONDITION)
@@ -183,7 +186,9 @@ describe('alerts', () => {
     await pass('31 seconds')
     await see()
     await send()
-    expect(heard().at(-1)).toMatch(/^Sluice OK: It is over after \d+ s. 2 events were refused: 1 came again, 1 is lost.$/)
+    expect(heard().at(-1)).toMatch(
+      /^Sluice OK: It is over after \d+ s. 2 events were refused: 1 came again, 1 is lost.$/,
+    )
   })
 
   it('sends by mail, PagerDuty and as a signed webhook', async () => {

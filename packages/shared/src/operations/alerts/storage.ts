@@ -14,7 +14,10 @@ export function storage({ storage: facts }: Facts): Condition[] {
     ...when(aheadMs < DAY_MS, {
       name: 'partitions-missing',
       severity: 'page',
-      what: aheadMs > 0 ? `The partitions of the events end in ${span(aheadMs)}: then no event lands.` : 'There is no partition for now: no event lands.',
+      what:
+        aheadMs > 0
+          ? `The partitions of the events end in ${span(aheadMs)}: then no event lands.`
+          : 'There is no partition for now: no event lands.',
     }),
     ...when(behindMs > DAY_MS, {
       name: 'retention-behind',
