@@ -13,7 +13,7 @@ const KEPT = 'Nothing: its events are accepted and kept.'
 const DOCTOR = 'npx sluice doctor'
 const PATIENCE = span(REDELIVERY_SPAN_MS)
 
-/** Of each alert: what IDWise notices, the first command, and what not to do. Its name is a heading of runbooks.md. */
+/** Of each alert, by its heading in runbooks.md: what IDWise notices, the first command, and what not to do. */
 export const ALERT_WORDS = {
   refusing: {
     means: `It sends each refused event again 5, 15 and ${PATIENCE} after the first try, and then never.`,

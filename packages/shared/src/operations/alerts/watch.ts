@@ -25,7 +25,7 @@ export type AlertWatch = AsyncDisposable & {
 
 /**
  * Finds what people must hear of, and tells them. Of all processes that watch, one looks, under a lease: a scheduler,
- * or an ingest if none runs. Each sends what is due, in a loop of its own, so that a channel that hangs holds nothing up.
+ * or an ingest if none runs. Each sends what is due, in a loop of its own: a channel that hangs holds nothing up.
  */
 export function startAlertWatch(
   { db, queue, metrics, log }: Pick<Stores, 'db' | 'queue'> & { metrics: Metrics; log: Log },
