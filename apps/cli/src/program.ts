@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { alertsCommand } from './commands/alerts.ts'
 import { deadCommand } from './commands/dead.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { eraseCommand } from './commands/erase.ts'
@@ -39,6 +40,7 @@ export function createProgram(): Command {
     .addCommand(deadCommand())
     .addCommand(operationsCommand())
     .addCommand(relandCommand())
+    .addCommand(alertsCommand())
     .addCommand(retentionCommand())
     .addCommand(eraseCommand())
     .addCommand(hashCommand())

@@ -1,17 +1,25 @@
 import {
   type AwaitedRefusal,
+  listIncidents,
   listRefusals,
   readState,
+  type ShownIncident,
   type State,
   type Stores,
 } from '@sluice/shared/operations'
 
 /** What overview, `/now` and the API show. */
-export type Now = { readonly state: State; readonly refusals: readonly AwaitedRefusal[] }
+export type Now = {
+  readonly state: State
+  readonly refusals: readonly AwaitedRefusal[]
+  /** The open ones; none while Postgres does not tell. */
+  readonly incidents: readonly ShownIncident[]
+}
 
 const LASTS_MS = 900
 const REDIS_MS = 500
 const MOST_REFUSALS = 50
+const MOST_INCIDENTS = 20
 
 /**
  * Reads the state at most once a second, however many ask. Each reading is given the one before, which tells since when
@@ -26,7 +34,9 @@ export function createReadNow({ db, queue }: Pick<Stores, 'db' | 'queue'>): () =
     const { awaited = 0, lost = 0 } = state.figures.recorded?.refusals ?? {}
     const isListed = state.figures.stores.postgres === 'up' && awaited + lost > 0
     const refusals = isListed ? await listRefusals(db, MOST_REFUSALS).catch(() => []) : []
-    last = { state, refusals }
+    const isUp = state.figures.stores.postgres === 'up'
+    const incidents = isUp ? await listIncidents(db.pool, { limit: MOST_INCIDENTS }).catch(() => []) : []
+    last = { state, refusals, incidents }
     return last
   }
   return async () => {

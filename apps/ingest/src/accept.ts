@@ -34,6 +34,7 @@ export function createAccept(deps: {
   /** ms since 1970 */
   now(): number
   nextDeliveryId(): string
+  onAccepted?(id: string): void
   onRefused(event: RefusedEvent, error: unknown): void
 }): Accept {
   return async (request) => {
@@ -50,6 +51,7 @@ export function createAccept(deps: {
       deps.onRefused({ environment, raw: encoded.raw ?? raw, id, at }, error)
       return { kind: 'unavailable' }
     }
+    deps.onAccepted?.(id)
     return { kind: 'accepted', id, eventKind: event.kind }
   }
 }

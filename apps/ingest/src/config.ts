@@ -1,5 +1,6 @@
 import { databaseUrl } from '@sluice/shared/db'
 import { ENVIRONMENTS, type Environment, perEnvironment } from '@sluice/shared/envelope'
+import { type AlertSettings, alertSettings } from '@sluice/shared/operations'
 import type { QueueLocation } from '@sluice/shared/queue'
 import {
   type Credential,
@@ -35,6 +36,8 @@ export type IngestConfig = Readonly<{
   allowedIps: readonly string[]
   /** How long a closing ingest goes on serving, so that a load balancer notices. */
   shutdownDelayMs: number
+  /** Whom to tell of trouble. An ingest has no heartbeat. */
+  alerts: AlertSettings
 }>
 
 /** @throws SettingsError that lists all wrong settings */
@@ -52,6 +55,7 @@ export function readIngestConfig(env: Env): IngestConfig {
     trustedProxies: settings.TRUSTED_PROXIES,
     allowedIps: settings.IDWISE_ALLOWED_IPS,
     shutdownDelayMs: settings.SHUTDOWN_DELAY_SECONDS * 1000,
+    alerts: { channels: settings.ALERTS ?? [], heartbeat: undefined },
   }
 }
 
@@ -66,6 +70,7 @@ export const ingestSettings = z.object({
   ...durabilitySettings,
   ...queueSettings,
   ...ingestCredentials.shape,
+  ALERTS: alertSettings.ALERTS,
   LISTEN_HOST: z.string().default('127.0.0.1'),
   INGEST_PORT: port(3000),
   DATABASE_URL: databaseUrl,

@@ -1,5 +1,8 @@
 import { databaseUrl } from '@sluice/shared/db'
 import {
+  type AlertSettings,
+  alertSettings,
+  alertsOf,
   checkTerms,
   type RetentionPolicy,
   retentionPolicy,
@@ -23,6 +26,7 @@ export type SchedulerConfig = Readonly<{
   databaseUrl: string
   queue: QueueLocation | undefined
   retention: RetentionPolicy
+  alerts?: AlertSettings
 }>
 
 /** @throws UserError that lists all wrong settings */
@@ -35,6 +39,7 @@ export function readSchedulerConfig(env: Env): SchedulerConfig {
     databaseUrl: settings.DATABASE_URL,
     queue: queueLocation(settings),
     retention: retentionPolicy(settings),
+    alerts: alertsOf(settings),
   }
 }
 
@@ -43,6 +48,7 @@ export const schedulerSettings = checkTerms(
     ...processSettings,
     ...queueSettings,
     ...retentionSettings,
+    ...alertSettings,
     SCHEDULER_PORT: port(3003),
     DATABASE_URL: databaseUrl,
   }),

@@ -1,7 +1,8 @@
 import { type Db, withLease } from '@sluice/shared/db'
-import type { RetentionPolicy } from '@sluice/shared/operations'
+import { type AlertSettings, type RetentionPolicy, startAlertWatch } from '@sluice/shared/operations'
 import { createQueueAdmin, type QueueLocation } from '@sluice/shared/queue'
 import { describeError, every, type Health, type Log, type Metrics } from '@sluice/shared/runtime'
+import { alerts } from './duties/alerts.ts'
 import { completedBodies } from './duties/completed-bodies.ts'
 import { crashes } from './duties/crashes.ts'
 import { failedJobs } from './duties/failed-jobs.ts'
@@ -33,16 +34,24 @@ export function startScheduler(deps: {
   db: Db
   queue: QueueLocation | undefined
   retention: RetentionPolicy
+  /** Without a channel and a heartbeat nothing is watched for. */
+  alerts?: AlertSettings | undefined
   metrics: Metrics
   log: Log
 }): AsyncDisposable & { health(): Health } {
   const { db, queue, log } = deps
   const admin = queue && createQueueAdmin(queue, log)
   const connected = admin?.ready(CONNECT_LIMIT_MS)
+  const { alerts: settings, metrics } = deps
+  const isTelling = settings && (settings.channels.length > 0 || settings.heartbeat !== undefined)
+  const watch = isTelling
+    ? startAlertWatch({ db, queue: admin, metrics, log }, settings, 'scheduler')
+    : undefined
   const duties = [
     ...DUTIES.map((create) => create({ db, log })),
     partitions(deps),
     gauges({ db, log, metrics: deps.metrics, admin }),
+    ...(watch ? [alerts(watch)] : []),
     ...(deps.retention.terms ? [retention(deps)] : []),
     ...(admin ? QUEUE_DUTIES.map((create) => create({ db, log, admin })) : []),
   ]
@@ -79,6 +88,7 @@ export function startScheduler(deps: {
     }),
     async [Symbol.asyncDispose]() {
       await Promise.all(loops.map((loop) => loop[Symbol.asyncDispose]()))
+      await watch?.[Symbol.asyncDispose]()
       // If a store is away, the next scheduler does it.
       await Promise.all(
         duties.filter((duty) => duty.isDoneAtEnd).map((duty) => perform(duty, NEVER).catch(() => {})),

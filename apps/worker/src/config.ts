@@ -1,5 +1,8 @@
 import { databaseUrl } from '@sluice/shared/db'
 import {
+  type AlertSettings,
+  alertSettings,
+  alertsOf,
   checkTerms,
   type RetentionPolicy,
   retentionPolicy,
@@ -31,6 +34,7 @@ export type WorkerConfig = Readonly<{
   /** Whether this process does the scheduler's duties as well. */
   scheduler: boolean
   retention: RetentionPolicy
+  alerts?: AlertSettings
 }>
 
 /** @throws UserError that lists all wrong settings */
@@ -48,6 +52,7 @@ export function readWorkerConfig(env: Env): WorkerConfig {
     concurrency: settings.WORKER_CONCURRENCY,
     scheduler: settings.SCHEDULER === 'on',
     retention: retentionPolicy(settings),
+    alerts: alertsOf(settings),
   }
 }
 
@@ -57,6 +62,7 @@ export const workerSettings = checkTerms(
     ...durabilitySettings,
     ...queueSettings,
     ...retentionSettings,
+    ...alertSettings,
     WORKER_PORT: port(3002),
     DATABASE_URL: databaseUrl,
     WORKER_CONCURRENCY: wholeNumber(1_600, 1, 2_000),

@@ -11,6 +11,7 @@ import { type Html, html, type Part } from '../html.ts'
 import type { Now } from '../now.ts'
 import { environmentBadge } from '../parts/badge.ts'
 import { bars } from '../parts/bars.ts'
+import { incidentTable } from '../parts/incidents.ts'
 import { listPath } from '../parts/letter-paths.ts'
 import { reasonOf } from '../parts/reason.ts'
 import { causeNotes, refusalTable, saying } from '../parts/saying.ts'
@@ -23,10 +24,12 @@ export function overviewPage(region: Html): Html {
   return html`<div hx-sse:connect="/live/overview" hx-swap="innerMorph">${region}</div>`
 }
 
-export function overviewRegion({ state, refusals }: Now): Html {
+/** @param isOperator whether the person may acknowledge incidents */
+export function overviewRegion({ state, refusals, incidents }: Now, isOperator: boolean): Html {
   const { recorded } = state.figures
   return html`${saying(state)}
 ${causeNotes(state)}
+${incidentTable(incidents, isOperator, state.at)}
 ${tiles(state)}
 ${recorded ? html`${isNew(recorded) ? firstSteps() : chart(recorded)}${needsPerson(recorded)}` : html`<p class="soft">Everything else is in Postgres, and shows as soon as that answers.</p>`}
 ${refusalTable(refusals, state.at)}`

@@ -1,4 +1,5 @@
 export { absorbPartition } from './absorb.ts'
+export { type AlertFacts, readAlertFacts } from './alert-facts.ts'
 export { type Audit, createAudit } from './audit.ts'
 export { checkNewSession, checkPostgres } from './check.ts'
 export {
@@ -98,6 +99,23 @@ export { insertInbox, notifyInbox, relandInbox } from './inbox-insert.ts'
 export { listenInbox } from './inbox-listener.ts'
 export { findInboxRows, sampleInbox } from './inbox-sample.ts'
 export {
+  acknowledgeIncident,
+  listIncidents,
+  muteIncidents,
+  type ShownIncident,
+} from './incident-acts.ts'
+export {
+  type Condition,
+  claimMessage,
+  type DueMessage,
+  holdIncidents,
+  recordTold,
+  releaseMessage,
+  resolveUnseen,
+  seeCondition,
+  settleMessage,
+} from './incidents.ts'
+export {
   readJourney,
   readJourneysBeside,
   readLettersOfJourney,
@@ -117,7 +135,7 @@ export { type JourneyName, nameOf } from './journey-rows.ts'
 export type { JourneyChange } from './journeys.ts'
 export { toJsonb } from './jsonb.ts'
 export { type LandingOutcome, type LandOptions, landJobs } from './landing.ts'
-export { withLease } from './lease.ts'
+export { dropLease, holdLease, withLease } from './lease.ts'
 export { isEmptyFilter, type LetterFilter, letterFilter } from './letter-filter.ts'
 export { type Preview, previewLetters } from './letter-preview.ts'
 export { type LetterView, readLettersPage } from './letters-page.ts'
@@ -172,8 +190,10 @@ export {
   listOpenRefusals,
   markMadeUp,
   type Refusal,
+  type RefusedSince,
   type RefusedTogether,
   readOpenRefusals,
+  readRefusedSince,
   writeRefusals,
 } from './refusals.ts'
 export { checkRetention, coveredUntil } from './retention-check.ts'

@@ -12,6 +12,7 @@ import {
   smallint,
   text,
   timestamp,
+  uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
 import { OPEN_CONFLICT, type StoredJourneyEvent } from '../journey/event.ts'
@@ -450,4 +451,41 @@ export const operatorActions = pgTable(
     index('operator_actions_by_target').on(table.target, table.id),
     index('operator_actions_of_persons').on(table.id).where(sql`operation_id is null`),
   ],
+)
+
+/**
+ * What people are told of: one row from the moment a condition of an alert is seen until it is gone. Its texts hold no
+ * ids of persons, so an erasure has nothing to look for here.
+ */
+export const incidents = pgTable(
+  'incidents',
+  {
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    /** The alert: a heading of its runbook. */
+    name: text('name').notNull(),
+    /** What it is about, if an alert can be about several things at once: a store, the fingerprint of dead letters. */
+    subject: text('subject').notNull().default(''),
+    /** page, notice */
+    severity: text('severity').notNull(),
+    text: text('text').notNull(),
+    /** When it began; when it began again, if that was soon after its end. */
+    openedAt: time('opened_at').notNull().defaultNow(),
+    lastSeenAt: time('last_seen_at').notNull().defaultNow(),
+    /** When its last message was sent; null: nothing has been said. */
+    notifiedAt: time('notified_at'),
+    /** When a process began to send a message. Another one may try after a minute. */
+    notifyingAt: time('notifying_at'),
+    /** How often the present message was claimed and not settled. After the second claim nobody tries again. */
+    claims: integer('claims').notNull().default(0),
+    /** The most events at stake while it was open. */
+    peak: integer('peak'),
+    /** Whether people are told when it is over. A dead letter is not over, but settled. */
+    recovers: boolean('recovers').notNull().default(true),
+    resolvedAt: time('resolved_at'),
+    recoveryNotifiedAt: time('recovery_notified_at'),
+    acknowledgedBy: text('acknowledged_by'),
+    acknowledgedAt: time('acknowledged_at'),
+    mutedUntil: time('muted_until'),
+  },
+  (table) => [uniqueIndex('incidents_open').on(table.name, table.subject).where(sql`resolved_at is null`)],
 )

@@ -1,5 +1,6 @@
 export {
   acceptTerms,
+  acknowledgeIncident,
   countDeadLetters,
   DEAD_LETTER_STATES,
   type DeadLetter,
@@ -14,8 +15,10 @@ export {
   letterFilter,
   listActions,
   listDeadLetters,
+  listIncidents,
   listOperations,
   migrateSchema,
+  muteIncidents,
   type Operation,
   type OperationKind,
   type Preview,
@@ -23,12 +26,28 @@ export {
   type RecordedAction,
   readOperation,
   rebuildJourneys,
+  recordTold,
+  type ShownIncident,
   STEERING_NAMES,
   type SteeringName,
   type StoredEvent,
+  seeCondition,
   steeringOf,
   steerOperation,
 } from '../db/index.ts'
+export {
+  type AlertSettings,
+  type AlertWatch,
+  alertSettings,
+  alertsOf,
+  alertText,
+  createVoice,
+  deliver,
+  type Message,
+  meaningOfRefusals,
+  type Spoken,
+  startAlertWatch,
+} from './alerts/index.ts'
 export { listArchives, readArchive, removeUnfinished, rewriteArchive } from './archive-files.ts'
 export { auditOnceLanded } from './audit.ts'
 export { type Backlog, countBacklog } from './backlog.ts'

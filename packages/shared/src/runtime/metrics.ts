@@ -187,7 +187,7 @@ export function createMetrics() {
     }),
     senderPatience: new Gauge({
       name: 'sluice_sender_patience_seconds',
-      help: '900 minus the age of the first refused event that IDWise still tries; 900 without one',
+      help: 'Until IDWise makes its last try of the first refused event; 1,800 without one',
       labelNames: ['environment'] as const,
       registers,
     }),
@@ -226,6 +226,13 @@ export function createMetrics() {
     redisMemory: new Gauge({
       name: 'sluice_redis_memory_ratio',
       help: 'The used part of the memory limit, of the fullest master; missing without a limit',
+      registers,
+    }),
+    /** channel: slack, mail, pagerduty, webhook, heartbeat; outcome: sent, failed */
+    alertsSent: new Counter({
+      name: 'sluice_alerts_sent_total',
+      help: 'Messages of alerts, and heartbeats, by channel and by whether the channel took them',
+      labelNames: ['channel', 'outcome'] as const,
       registers,
     }),
     erasuresPending: new Gauge({

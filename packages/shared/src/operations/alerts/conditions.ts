@@ -1,0 +1,103 @@
+import type { Condition } from '../../db/index.ts'
+import { findTexts, isAlive } from '../state/causes.ts'
+import { amountOf, counted } from '../state/words.ts'
+import type { Facts } from './facts.ts'
+import { storage, subjectsOfErased } from './storage.ts'
+import { credentialsRefused, fallback, findings, silence } from './streak-conditions.ts'
+import { alertText, meaningOfRefusals } from './texts.ts'
+
+/**
+ * All conditions. A new one is a function here, its words in `texts.ts`, and a heading of docs/runbooks.md with the
+ * same first command.
+ */
+const FINDERS: readonly ((facts: Facts) => Condition[])[] = [
+  refusing,
+  causes,
+  deadLetters,
+  credentialsRefused,
+  fallback,
+  silence,
+  findings,
+  storage,
+  subjectsOfErased,
+]
+
+/** What holds now, and the names whose conditions cannot be judged or follow from another one. */
+export type Conditions = { readonly found: readonly Condition[]; readonly held: readonly string[] }
+
+/** The conditions of a state. Postgres answers; while it does not, there is no table for incidents either. */
+export function conditionsOf(facts: Facts): Conditions {
+  const found = FINDERS.flatMap((find) => find(facts))
+  const { deadLetters, refusals } = facts.recorded
+  const held = [
+    // The state names the newest groups alone: one that it does not name may be there all the same.
+    ...(deadLetters.groups > deadLetters.newest.length ? ['dead-letters', 'conflict'] : []),
+    // It is over when what was refused has come again, or is lost.
+    ...(refusals.awaited > 0 ? ['refusing'] : []),
+  ]
+  if (facts.state.figures.stores.redis !== 'down') return { found, held }
+  // While Redis is away, its jobs wait, and nobody knows how many.
+  return { found: found.filter(({ name }) => !FOLLOWING.includes(name)), held: [...held, ...FOLLOWING] }
+}
+
+const FOLLOWING: readonly string[] = ['late', 'store-unsafe', 'fallback', 'replica-gone']
+/** IDWise is about to give up: people are told once more. */
+const SOON_MS = 300_000
+
+function refusing({ recorded: { refusals, isRefusing }, state: { at } }: Facts): Condition[] {
+  const { awaited, lost, givesUpAt } = refusals
+  const found: Condition[] = []
+  const add = (name: string, subject: string, peak: number, what: string, recovers = false) =>
+    found.push({ name, subject, severity: 'page', text: alertText(name, what), peak, recovers })
+  const meaning = meaningOfRefusals({ events: awaited, givesUpAt }, at)
+  if (isRefusing) add('refusing', '', awaited, `Ingests refuse events. ${meaning}`, true)
+  if (awaited > 0 && givesUpAt && givesUpAt.getTime() - at.getTime() < SOON_MS) {
+    add('refusing', 'IDWise gives up soon', awaited, meaning)
+  }
+  if (lost > 0) {
+    add('given-up', '', lost, `IDWise has given up on ${counted(lost, 'event')} that Sluice refused.`)
+  }
+  return found
+}
+
+/** The causes of the state that are alerts as they are. */
+const ALERTS = {
+  no_ingest: ['no-ingest', '', 'page'],
+  nobody_consumes: ['nobody-consumes', '', 'page'],
+  misfit: ['nobody-consumes', 'settings do not fit', 'page'],
+  no_worker: ['nobody-consumes', 'no worker', 'notice'],
+  redis_down: ['store-down', 'redis', 'page'],
+  unsafe: ['store-unsafe', '', 'page'],
+  behind: ['late', '', 'page'],
+} as const
+
+function causes({ state: { figures, at, since }, recorded }: Facts): Condition[] {
+  const texts = findTexts(figures, at)
+  const isConsumed = recorded.workers.some(isAlive)
+  return (Object.keys(ALERTS) as (keyof typeof ALERTS)[]).flatMap((kind): Condition[] => {
+    const text = texts[kind]
+    if (text === undefined) return []
+    const [name, subject, severity] = ALERTS[kind]
+    // Events that wait for nobody are told as that.
+    if (kind === 'behind' && !isConsumed) return []
+    const what = typeof text === 'string' ? text : text(since.get(kind) ?? { at, isExact: false })
+    return [{ name, subject, severity, text: alertText(name, what), peak: null }]
+  })
+}
+
+const STEPS = [10, 100, 1_000] as const
+
+/** One for each group of dead letters, and one more when it has grown to 10, 100 and 1,000. */
+function deadLetters({ recorded: { deadLetters } }: Facts): Condition[] {
+  return deadLetters.newest.flatMap(({ fingerprint, letters, event, reason }): Condition[] => {
+    const name = reason === 'conflict' ? 'conflict' : 'dead-letters'
+    const are = letters.count === 1 ? 'event is a dead letter' : 'events are dead letters'
+    const what = `${amountOf(letters)} ${are} for one reason (${reason.replaceAll('_', ' ')}, ${event ?? 'no event name'}).`
+    const rest = { name, severity: 'notice', text: alertText(name, what), peak: letters.count } as const
+    const grown = STEPS.filter((least) => letters.count >= least)
+    return [
+      { ...rest, subject: fingerprint },
+      ...grown.map((least) => ({ ...rest, subject: `${fingerprint} ${least}`, recovers: false })),
+    ]
+  })
+}

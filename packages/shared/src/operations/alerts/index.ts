@@ -1,0 +1,7 @@
+export type { Conditions } from './conditions.ts'
+export { deliver } from './deliver.ts'
+export type { Message } from './message.ts'
+export { type AlertSettings, alertSettings, alertsOf } from './settings.ts'
+export { alertText, meaningOfRefusals } from './texts.ts'
+export { createVoice, type Spoken } from './voice.ts'
+export { type AlertWatch, startAlertWatch } from './watch.ts'
