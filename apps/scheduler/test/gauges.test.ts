@@ -57,6 +57,7 @@ describe('the gauges of the stores', () => {
       'sluice_dead_letters{reason="rejected_by_database",state="open"}': 2,
       sluice_journeys_needing_attention: 0,
       sluice_erasures_pending: 0,
+      sluice_drifts: 0,
       'sluice_sender_patience_seconds{environment="sandbox"}': 900,
       'sluice_last_event_timestamp_seconds{environment="live"}': lastEvent / 1_000,
       [`sluice_workers{release="${release()}"}`]: 1,

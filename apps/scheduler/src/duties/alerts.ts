@@ -3,6 +3,7 @@ import {
   alertText,
   conditionsOf,
   createVoice,
+  driftConditions,
   noteConditions,
   readState,
   recordTold,
@@ -59,7 +60,11 @@ export function startAlerts(
         state = await readState({ db, queue: admin }, { before: state })
         if (state.figures.stores.postgres !== 'up') return
         const { found, held } = conditionsOf(state)
-        await noteConditions(db, { found: [...found, ...(await storageConditions(db))], held })
+        const drift = await driftConditions(db)
+        await noteConditions(db, {
+          found: [...found, ...(await storageConditions(db)), ...drift.found],
+          held: [...held, ...drift.held],
+        })
       },
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),

@@ -148,6 +148,11 @@ export function createMetrics() {
       labelNames: ['store'] as const,
       registers,
     }),
+    drifts: new Gauge({
+      name: 'sluice_drifts',
+      help: 'Differences from what IDWise documents that nobody has acknowledged',
+      registers,
+    }),
     /** channel: slack, mail, pagerduty, webhook, heartbeat; outcome: sent, failed */
     alertsSent: new Counter({
       name: 'sluice_alerts_sent_total',

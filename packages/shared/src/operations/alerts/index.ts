@@ -1,5 +1,6 @@
 export { conditionsOf, storageConditions } from './conditions.ts'
 export { deliver } from './deliver.ts'
+export { driftConditions } from './drift.ts'
 export { startHeartbeat } from './heartbeat.ts'
 export type { Message } from './message.ts'
 export { noteConditions, sendDue } from './notify.ts'

@@ -43,6 +43,11 @@ const WORDS: Readonly<Record<string, Words>> = {
     command: 'npx sluice now',
     page: runbook('silence'),
   },
+  drift: {
+    means: 'Nothing: these events are accepted and land like all others.',
+    command: 'npx sluice drift',
+    page: runbook('drift'),
+  },
   'partitions-missing': {
     means: KEPT,
     command: 'npx sluice retention partitions',
