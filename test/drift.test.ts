@@ -1,11 +1,13 @@
 import { brotliCompressSync } from 'node:zlib'
 import {
   acknowledgeDrifts,
-  driftConditions,
   listActions,
   listDrifts,
+  listIncidents,
   lookForDrift,
+  startAlertWatch,
 } from '@sluice/shared/operations'
+import { createLog, createMetrics } from '@sluice/shared/runtime'
 import { type OpenedConsole, openConsole, VIEWER } from '@sluice/testkit/console'
 import { finishedJourney } from '@sluice/testkit/event'
 import { PROGRAMS, run } from '@sluice/testkit/process'
@@ -78,12 +80,19 @@ describe('drift of what IDWise sends', () => {
     await door.post(finishedJourney({ riskScore: 1, systemDecision: 'Escalated' }).bytes)
     await landed(1)
     await look()
-    const told = async () => (await driftConditions(world.db)).found.map(({ subject }) => subject).toSorted()
-    expect(await told()).toEqual(['live field body.riskScore', 'live value body.systemDecision Escalated'])
-    const texts = (await driftConditions(world.db)).found.map(({ text }) => text.split('\n')[0])
-    expect(texts).toContain(
-      'IDWise sends what is not documented to live: unknown field body.riskScore (finished journey).',
-    )
+    const deps = { db: world.db, queue: undefined, metrics: createMetrics(), log: createLog('test', 'silent') }
+    const times = { graceMs: 0, claimMs: 60_000, sendEveryMs: 50 }
+    const watch = stack.use(startAlertWatch(deps, { channels: [], heartbeat: undefined }, 'scheduler', times))
+    const told = async () => {
+      await watch.round()
+      const open = await listIncidents(world.db.pool)
+      return open.filter(({ name }) => name === 'drift').map(({ subject }) => subject)
+    }
+    expect((await told()).toSorted()).toEqual([
+      'live field body.riskScore',
+      'live value body.systemDecision Escalated',
+    ])
+    expect(await told()).toHaveLength(2)
 
     const [entry] = await listDrifts(world.db.pool)
     const id = entry?.id as number

@@ -32,6 +32,7 @@ export {
   readOperation,
   rebuildJourneys,
   recordTold,
+  seeCondition,
   type ShownIncident,
   STEERING_NAMES,
   type SteeringName,
@@ -41,21 +42,16 @@ export {
 } from '../db/index.ts'
 export {
   type AlertSettings,
+  type AlertWatch,
   alertSettings,
   alertsOf,
   alertText,
-  conditionsOf,
   createVoice,
   deliver,
-  driftConditions,
   type Message,
   meaningOfRefusals,
-  noteConditions,
-  recoveryText,
   type Spoken,
-  sendDue,
-  startHeartbeat,
-  storageConditions,
+  startAlertWatch,
 } from './alerts/index.ts'
 export { listArchives, readArchive, removeUnfinished, rewriteArchive } from './archive-files.ts'
 export { auditOnceLanded } from './audit.ts'
