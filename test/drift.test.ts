@@ -11,7 +11,15 @@ import { createLog, createMetrics } from '@sluice/shared/runtime'
 import { type OpenedConsole, openConsole, VIEWER } from '@sluice/testkit/console'
 import { finishedJourney } from '@sluice/testkit/event'
 import { PROGRAMS, run } from '@sluice/testkit/process'
-import { createWorld, type Door, eventually, openDoor, openWorker, WAYS, type World } from '@sluice/testkit/world'
+import {
+  createWorld,
+  type Door,
+  eventually,
+  openDoor,
+  openWorker,
+  WAYS,
+  type World,
+} from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 const stop = new AbortController().signal
@@ -80,10 +88,11 @@ describe('drift of what IDWise sends', () => {
     await door.post(finishedJourney({ riskScore: 1, systemDecision: 'Escalated' }).bytes)
     await landed(1)
     await look()
-    const deps = { db: world.db, queue: undefined, metrics: createMetrics(), log: createLog('test', 'silent') }
-    const times = { graceMs: 0, claimMs: 60_000, sendEveryMs: 50 }
-    const watch = stack.use(startAlertWatch(deps, { channels: [], heartbeat: undefined }, 'scheduler', times))
+    const [log, metrics] = [createLog('test', 'silent'), createMetrics()]
+    const deps = { db: world.db, queue: undefined, metrics, log }
+    const watch = stack.use(startAlertWatch(deps, { channels: [], heartbeat: undefined }, 'scheduler'))
     const told = async () => {
+      await world.rows(`update incidents set last_seen_at = last_seen_at - interval '31 s'`)
       await watch.round()
       const open = await listIncidents(world.db.pool)
       return open.filter(({ name }) => name === 'drift').map(({ subject }) => subject)
@@ -179,9 +188,15 @@ describe('drift of what IDWise sends', () => {
     expect(await page('/drift')).toContain('unknown value &quot;Escalated&quot; of body.systemDecision')
     expect(await page('/')).toContain('IDWise sends what is not documented')
     const { items } = await console.json('/api/v1/drift')
-    expect(items).toMatchObject([{ id: 3 }, { id: 2 }, { id: 1, value: 'Escalated', count: 1, acknowledgedBy: null }])
+    expect(items).toMatchObject([
+      { id: 3 },
+      { id: 2 },
+      { id: 1, value: 'Escalated', count: 1, acknowledgedBy: null },
+    ])
     expect((await console.get(`/events/${items[0].sample}`)).status).toBe(200)
-    expect((await sluice()).output).toMatch(/unknown value "Escalated" of body.systemDecision {2}1 {2,}finished journey/)
+    expect((await sluice()).output).toMatch(
+      /unknown value "Escalated" of body.systemDecision {2}1 {2,}finished journey/,
+    )
 
     expect((await post('/drift/ack', 'ids=1', { as: VIEWER })).status).toBe(403)
     expect((await post('/drift/ack', 'ids=1')).status).toBe(303)
@@ -192,10 +207,17 @@ describe('drift of what IDWise sends', () => {
     expect(await console.json('/api/v1/drift/2/ack', { method: 'POST' })).toEqual({ acknowledged: [2] })
     expect((await console.get('/api/v1/drift/2/ack', { method: 'POST' })).status).toBe(404)
     const ack = await sluice('ack', '2', '3', '--actor', 'ada', '--reason', 'known')
-    expect([ack.code, ack.output]).toEqual([1, expect.stringMatching(/^ada knows of 3\.\n.*Nothing to acknowledge: 2\./)])
+    expect([ack.code, ack.output]).toEqual([
+      1,
+      expect.stringMatching(/^ada knows of 3\.\n.*Nothing to acknowledge: 2\./),
+    ])
     expect(await sluice()).toEqual({ code: 0, output: expect.stringMatching(/^Nothing new: 2 events/) })
     const { items: all } = await console.json('/api/v1/drift?all=true')
-    expect(all.map(({ acknowledgedBy }: { acknowledgedBy: string }) => acknowledgedBy)).toEqual(['ada', 'olivia', 'olivia'])
+    expect(all.map(({ acknowledgedBy }: { acknowledgedBy: string }) => acknowledgedBy)).toEqual([
+      'ada',
+      'olivia',
+      'olivia',
+    ])
   })
 
   /** Rows that landed a millisecond after each other, the last one just now. */

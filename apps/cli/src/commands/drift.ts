@@ -63,7 +63,9 @@ function ackCommand(): Command {
       else for (const id of done) print(`${actor} knows of ${id}.`)
       const others = ids.filter((id) => !done.includes(id))
       if (others.length > 0) {
-        throw new UserError(`Nothing to acknowledge: ${others.join(', ')}. \`sluice drift\` shows what there is.`)
+        throw new UserError(
+          `Nothing to acknowledge: ${others.join(', ')}. \`sluice drift\` shows what there is.`,
+        )
       }
     })
 }

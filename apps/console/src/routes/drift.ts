@@ -11,7 +11,8 @@ const ids = z.string().regex(/^\d{1,15}(,\d{1,15}){0,499}$/)
 export function addDrift(app: App, { stores: { db }, actStores }: ConsoleDeps): void {
   app.get('/drift', { schema: { hide: true } }, async (request, reply) => {
     const [rows, look] = await Promise.all([listDrifts(db.pool, { all: true }), readLook(db.pool)])
-    return sendPage(request, reply, { title: 'Drift', body: driftPage(rows, { look, mayAct: mayAct(request) }) })
+    const body = driftPage(rows, { look, mayAct: mayAct(request) })
+    return sendPage(request, reply, { title: 'Drift', body })
   })
 
   const schema = { hide: true, body: z.object({ ids }) }

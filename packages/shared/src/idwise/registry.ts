@@ -1,6 +1,6 @@
 import type { EventKind } from './event.ts'
 
-/** What is documented of IDWise's webhooks ("IDWise Webhook Types"): fields, their types, and the values of closed sets. */
+/** This file lists what is documented of the events: fields, types, and values of closed sets ("IDWise Webhook Types"). */
 type JsonType = 'text' | 'integer' | 'fraction' | 'boolean' | 'null' | 'object' | 'list'
 
 type Field = {
