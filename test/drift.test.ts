@@ -80,7 +80,9 @@ describe('drift of what IDWise sends', () => {
     await door.post(finishedJourney({ riskScore: 3 }).bytes)
     await landed(8)
     expect(await look()).toBe(1)
-    expect(await entries()).toContain('live | field | body.riskScore |  | finished_journey+updated_journey | 3')
+    expect(await entries()).toContain(
+      'live | field | body.riskScore |  | finished_journey+updated_journey | 3',
+    )
   })
 
   it('is told once for each entry, until a person knows it; the entry stays, with its audit', async () => {

@@ -112,7 +112,9 @@ describe('the conditions of alerts', () => {
       [29, []],
       [31, ['silence']],
     ] as const) {
-      await world.rows('delete from minutes where minute > $1::timestamptz', [new Date(hour.getTime() - 86_400_000)])
+      await world.rows('delete from minutes where minute > $1::timestamptz', [
+        new Date(hour.getTime() - 86_400_000),
+      ])
       await count(0, {}, { last: { live: Date.now() - minutes * 60_000 } })
       expect(await names()).toEqual(expected)
     }
@@ -120,13 +122,19 @@ describe('the conditions of alerts', () => {
 
   it('tell of dead letters by group and by number, and of conflicts', async () => {
     await count(0, {})
-    await bury(world, Array.from({ length: 12 }, () => finishedJourney().bytes))
+    await bury(
+      world,
+      Array.from({ length: 12 }, () => finishedJourney().bytes),
+    )
     expect(await names()).toEqual([
       expect.stringMatching(/^dead-letters \w+$/),
       expect.stringMatching(/^dead-letters \w+ 10$/),
     ])
     await world.rows(`update dead_letters set reason = 'conflict'`)
-    expect(await names()).toEqual([expect.stringMatching(/^conflict/), expect.stringMatching(/^conflict .* 10$/)])
+    expect(await names()).toEqual([
+      expect.stringMatching(/^conflict/),
+      expect.stringMatching(/^conflict .* 10$/),
+    ])
   })
 
   it('tell what the checks of the processes have found, once for each store', async () => {

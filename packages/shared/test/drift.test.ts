@@ -9,9 +9,14 @@ const SAMPLES = new URL('../samples/', import.meta.url)
 const sample = (file: string) => readFileSync(new URL(file, SAMPLES))
 const bytes = (document: unknown) => Buffer.from(JSON.stringify(document))
 const finished = (fields: object) =>
-  bytes({ event: 'Finished Journey', body: { eventId: 'e', journeyId: 'j', systemDecision: 'Refer', ...fields } })
+  bytes({
+    event: 'Finished Journey',
+    body: { eventId: 'e', journeyId: 'j', systemDecision: 'Refer', ...fields },
+  })
 const driftsIn = (raw: Buffer, encoding?: string) =>
-  findDrift(raw, encoding).drifts.map(({ kind, path, value }) => [kind, path, value].filter(Boolean).join(' | '))
+  findDrift(raw, encoding).drifts.map(({ kind, path, value }) =>
+    [kind, path, value].filter(Boolean).join(' | '),
+  )
 
 describe('an event that is compared with what is documented', () => {
   const DRIFTING = ['variant-extra-fields.json', 'variant-unknown-event.json']
@@ -58,9 +63,9 @@ describe('an event that is compared with what is documented', () => {
     for (const text of ['ada@example.org', '+44 20 7946 0958', long, '6925c1e7a4b0f83d5e9172ac', '']) {
       expect(driftsIn(finished({ systemDecision: text }))).toEqual(['value | body.systemDecision | *'])
     }
-    expect(driftsIn(finished({ '6925c1e7a4b0f83d5e9172ac': 1, 'Ada Lovelace': 1, fe12c0b2a9d1: 1 }))).toEqual([
-      'field | body.*',
-    ])
+    expect(driftsIn(finished({ '6925c1e7a4b0f83d5e9172ac': 1, 'Ada Lovelace': 1, fe12c0b2a9d1: 1 }))).toEqual(
+      ['field | body.*'],
+    )
     expect(driftsIn(bytes({ event: 'Ada has 1234567 cats', body: {} }))).toEqual(['event | event | *'])
   })
 
@@ -70,14 +75,24 @@ describe('an event that is compared with what is documented', () => {
     expect(driftsIn(Buffer.from('0b02', 'hex'), ' BR, gzip')).toEqual(['encoding | Content-Encoding | br'])
   })
 
-  it.each(['', '{}', '[]', 'no JSON', '{"event":"Finished Journey"}', '{"event":"","body":{}}', '{"body":{}}'])(
-    '%j cannot be read, and is nothing else',
-    (text) => expect(findDrift(Buffer.from(text))).toMatchObject({ isReadable: false, drifts: [] }),
+  it.each([
+    '',
+    '{}',
+    '[]',
+    'no JSON',
+    '{"event":"Finished Journey"}',
+    '{"event":"","body":{}}',
+    '{"body":{}}',
+  ])('%j cannot be read, and is nothing else', (text) =>
+    expect(findDrift(Buffer.from(text))).toMatchObject({ isReadable: false, drifts: [] }),
   )
 
   it('a body that is a text with JSON is of another type, and is compared as well', () => {
     const raw = bytes({ event: 'Finished Journey', body: JSON.stringify({ systemDecision: 'New' }) })
-    expect(driftsIn(raw)).toEqual(['type | body | text instead of object', 'value | body.systemDecision | New'])
+    expect(driftsIn(raw)).toEqual([
+      'type | body | text instead of object',
+      'value | body.systemDecision | New',
+    ])
   })
 
   it('has at most twenty differences', () => {

@@ -35,7 +35,8 @@ export async function readStretch(connection: Connection, lagMs: number): Promis
 }
 
 // The second condition leads to the partitions and into the index; the third one is exact.
-const AFTER = 'processed_at < $1 and processed_at >= $2 and (processed_at, n) > ($2::timestamptz, $3::smallint)'
+const AFTER =
+  'processed_at < $1 and processed_at >= $2 and (processed_at, n) > ($2::timestamptz, $3::smallint)'
 
 /** How many events there are, up to `most`. */
 export async function countStretch(

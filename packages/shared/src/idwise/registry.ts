@@ -1,6 +1,6 @@
 import type { EventKind } from './event.ts'
 
-/** This file lists what is documented of the events: fields, types, and values of closed sets ("IDWise Webhook Types"). */
+/** Lists what is documented of the events: fields, types, values of closed sets ("IDWise Webhook Types"). */
 type JsonType = 'text' | 'integer' | 'fraction' | 'boolean' | 'null' | 'object' | 'list'
 
 type Field = {

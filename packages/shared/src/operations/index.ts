@@ -32,11 +32,11 @@ export {
   readOperation,
   rebuildJourneys,
   recordTold,
-  seeCondition,
   type ShownIncident,
   STEERING_NAMES,
   type SteeringName,
   type StoredEvent,
+  seeCondition,
   steeringOf,
   steerOperation,
 } from '../db/index.ts'

@@ -11,7 +11,6 @@ import {
   readRetention,
 } from '../../db/index.ts'
 
-
 /** What Postgres and its disk say beside the state. */
 export type StorageFacts = AlertFacts & {
   /** The most standbys that this process has seen. */
@@ -45,7 +44,10 @@ export function createStorageFacts(): (db: Db) => Promise<StorageFacts> {
     samples = [...samples.filter((sample) => at - sample.at < SAMPLES_MS), { at, bytes }]
     const first = samples[0] as Sample
     const perMs = at - first.at < LEAST_MS ? 0 : (first.bytes - bytes) / (at - first.at)
-    return { free: found.bavail / found.blocks, fullInMs: perMs > 0 ? bytes / perMs : Number.POSITIVE_INFINITY }
+    return {
+      free: found.bavail / found.blocks,
+      fullInMs: perMs > 0 ? bytes / perMs : Number.POSITIVE_INFINITY,
+    }
   }
 
   return async ({ pool }) => {

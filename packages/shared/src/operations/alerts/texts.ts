@@ -2,7 +2,12 @@ import type { RefusedSince } from '../../db/index.ts'
 import { REDELIVERY_SPAN_MS } from '../../idwise/index.ts'
 import { counted, span, timeOfDay } from '../state/words.ts'
 
-type Words = { readonly means: string; readonly command: string; readonly never: string; readonly page?: string }
+type Words = {
+  readonly means: string
+  readonly command: string
+  readonly never: string
+  readonly page?: string
+}
 
 const KEPT = 'Nothing: its events are accepted and kept.'
 const DOCTOR = 'npx sluice doctor'
