@@ -1,3 +1,4 @@
+/** This file is long, because it lists all that others may use of the database. */
 export { absorbPartition } from './absorb.ts'
 export { type AlertFacts, readAlertFacts } from './alert-facts.ts'
 export { type Audit, createAudit } from './audit.ts'
