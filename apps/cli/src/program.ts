@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { alertsCommand } from './commands/alerts.ts'
 import { deadCommand } from './commands/dead.ts'
 import { doctorCommand } from './commands/doctor.ts'
+import { driftCommand } from './commands/drift.ts'
 import { eraseCommand } from './commands/erase.ts'
 import { eventCommand } from './commands/event.ts'
 import { hashCommand } from './commands/hash.ts'
@@ -41,6 +42,7 @@ export function createProgram(): Command {
     .addCommand(operationsCommand())
     .addCommand(relandCommand())
     .addCommand(alertsCommand())
+    .addCommand(driftCommand())
     .addCommand(retentionCommand())
     .addCommand(eraseCommand())
     .addCommand(hashCommand())

@@ -7,6 +7,7 @@ const NAVIGATION = [
   ['/events', 'Events'],
   ['/dead-letters', 'Dead letters'],
   ['/operations', 'Operations'],
+  ['/drift', 'Drift'],
   ['/audit', 'Audit'],
   ['/queues', 'Queues'],
 ] as const

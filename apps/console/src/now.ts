@@ -1,5 +1,6 @@
 import {
   type AwaitedRefusal,
+  countDrifts,
   listIncidents,
   listRefusals,
   readState,
@@ -14,6 +15,8 @@ export type Now = {
   readonly refusals: readonly AwaitedRefusal[]
   /** The open ones; none while Postgres does not tell. */
   readonly incidents: readonly ShownIncident[]
+  /** How many differences from what IDWise documents nobody has acknowledged. */
+  readonly drifts: number
 }
 
 const LASTS_MS = 900
@@ -36,7 +39,8 @@ export function createReadNow({ db, queue }: Pick<Stores, 'db' | 'queue'>): () =
     const refusals = isListed ? await listRefusals(db, MOST_REFUSALS).catch(() => []) : []
     const isUp = state.figures.stores.postgres === 'up'
     const incidents = isUp ? await listIncidents(db.pool, { limit: MOST_INCIDENTS }).catch(() => []) : []
-    last = { state, refusals, incidents }
+    const drifts = isUp ? await countDrifts(db.pool).catch(() => 0) : 0
+    last = { state, refusals, incidents, drifts }
     return last
   }
   return async () => {

@@ -19,6 +19,7 @@ const PAGES: readonly (readonly [name: string, path: string])[] = [
   ['dead-letter-act', '/dead-letters/act?kind=replay&reason=rejected_by_database'],
   ['operations', '/operations'],
   ['operation', '/operations/1'],
+  ['drift', '/drift'],
   ['audit', '/audit'],
   ['events-empty', '/events'],
   ['search-miss', '/search?q=none'],
@@ -35,6 +36,7 @@ describe.skipIf(!chromium)('the pages in a browser', () => {
     world = stack.use(await createWorld('inbox'))
     console = stack.use(await openConsole(world))
     await makeDeadLetters(world)
+    await makeDrift(world)
     browser = stack.use(await startBrowser(chromium as string))
     for (const colorScheme of ['light', 'dark'] as const) {
       for (const width of [1440, 390]) {
@@ -93,6 +95,24 @@ describe.skipIf(!chromium)('the pages in a browser', () => {
     await page.context().close()
   })
 })
+
+/** One difference of each kind, of which two are known. */
+async function makeDrift(world: World): Promise<void> {
+  await world.rows(`insert into drifts (environment, kind, path, value, events, first_seen_at, last_seen_at, count, share,
+      sample, acknowledged_by, acknowledged_at)
+    select case when n = 4 then 'sandbox' else 'live' end, kind, path, value, events, now() - n * interval '5 h',
+      now() - n * interval '7 min', 7 * n * n * n, case kind when 'unreadable' then 0.034 end, sha256(kind::bytea),
+      case when n > 4 then 'olivia' end, case when n > 4 then now() end
+    from (values (1, 'value', 'body.systemDecision', 'Escalated', '{finished_journey,updated_journey}'::text[]),
+      (2, 'field', 'body.manualReviewDetails.stepReviewDecisions', '', '{updated_journey}'),
+      (3, 'unreadable', '', '', '{unrecognised}'),
+      (4, 'encoding', 'Content-Encoding', 'br', '{unrecognised}'),
+      (5, 'event', 'event', 'Archived Journey', '{unrecognised}'),
+      (6, 'type', 'body.updatedAMLVersionNumber', 'text instead of integer', '{aml_monitor_update}'))
+      as t(n, kind, path, value, events)`)
+  await world.rows(`insert into drift_looks values (true, now(), 0, now() - interval '9 s',
+    '{"live": {"events": 48211, "unreadable": 1640, "untold": 0}}', now() - interval '20 h')`)
+}
 
 /** Letters of three groups, and an operation on one of them that has failed in part. */
 async function makeDeadLetters(world: World): Promise<void> {

@@ -10,6 +10,7 @@ type WebhookRequest = {
   /** Undefined if a trusted proxy names a text that is no address. */
   readonly sourceAddress: string | undefined
   readonly contentType: string | undefined
+  readonly contentEncoding: string | undefined
   readonly userAgent: string | undefined
   readonly traceparent: string | undefined
 }
@@ -27,6 +28,7 @@ export type Accept = (request: WebhookRequest) => Promise<Outcome>
 /** W3C Trace Context, version 00. Any other value is dropped. */
 const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/
 const MAX_HEADER = 256
+const MAX_ENCODING = 64
 
 /** Puts a request into an envelope and hands it to a store. This part knows nothing of journeys and decisions. */
 export function createAccept(deps: {
@@ -57,7 +59,7 @@ export function createAccept(deps: {
 }
 
 function envelopeOf(request: WebhookRequest, at: number, deliveryId: string): Envelope {
-  const { environment, sourceAddress, contentType, userAgent, traceparent } = request
+  const { environment, sourceAddress, contentType, contentEncoding, userAgent, traceparent } = request
   return {
     v: 1,
     env: environment,
@@ -65,6 +67,7 @@ function envelopeOf(request: WebhookRequest, at: number, deliveryId: string): En
     deliveryId,
     ...(sourceAddress && { ip: sourceAddress }),
     ...(contentType && { type: contentType.slice(0, MAX_HEADER) }),
+    ...(contentEncoding && { encoding: contentEncoding.slice(0, MAX_ENCODING) }),
     ...(userAgent && { agent: userAgent.slice(0, MAX_HEADER) }),
     ...(traceparent && TRACEPARENT.test(traceparent) && { trace: traceparent }),
   }

@@ -92,6 +92,7 @@ export function addWebhook(
       raw: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
       sourceAddress: addressIn(request.ip),
       contentType: request.receivedContentType,
+      contentEncoding: request.headers['content-encoding'],
       userAgent: request.headers['user-agent'],
       traceparent: single(request.headers.traceparent),
     })

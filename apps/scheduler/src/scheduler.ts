@@ -5,6 +5,7 @@ import { describeError, every, type Health, type Log, type Metrics } from '@slui
 import { alerts } from './duties/alerts.ts'
 import { completedBodies } from './duties/completed-bodies.ts'
 import { crashes } from './duties/crashes.ts'
+import { drift } from './duties/drift.ts'
 import { failedJobs } from './duties/failed-jobs.ts'
 import { gauges } from './duties/gauges.ts'
 import { lostJobs } from './duties/lost-jobs.ts'
@@ -21,7 +22,7 @@ import type { Duty } from './duty.ts'
 const CONNECT_LIMIT_MS = 1_000
 
 const NEVER = new AbortController().signal
-const DUTIES = [crashes, refusals, oldRecords, operations]
+const DUTIES = [crashes, refusals, oldRecords, operations, drift]
 const QUEUE_DUTIES = [redeliveries, failedJobs, lostJobs, completedBodies, oldJobs]
 
 /**

@@ -89,6 +89,7 @@ describe('the gauges of the stores', () => {
       sluice_journeys_needing_attention: 0,
       sluice_erasures_pending: 0,
       'sluice_refusing_since_seconds{environment="sandbox"}': 0,
+      sluice_drifts: 0,
       'sluice_sender_patience_seconds{environment="sandbox"}': 1_800,
       'sluice_last_event_timestamp_seconds{environment="live"}': lastEvent / 1_000,
       [`sluice_workers{release="${release()}"}`]: 1,

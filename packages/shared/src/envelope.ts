@@ -30,8 +30,9 @@ const envelopeSchema = z.object({
   arrival: z.string().regex(/^[\w-]{1,64}$/),
   /** The client's address, behind trusted proxies. It and the next fields only describe: no event fails for them. */
   ip: description(64),
-  /** Content-Type, User-Agent and traceparent as received, shortened. */
+  /** Content-Type, Content-Encoding, User-Agent and traceparent as received, shortened. */
   type: description(256),
+  encoding: description(64),
   agent: description(256),
   trace: description(64),
   /** The body's bytes: as text if they are UTF-8 without NUL, else as base64 in `raw64`. */

@@ -165,6 +165,22 @@ describe('the conditions of alerts', () => {
       expect.arrayContaining(['disk of Postgres', 'disk of Postgres, soon']),
     )
   })
+
+  it('tell each of the newest differences from what is documented, until a person knows it', async () => {
+    await count(0, { 'answers live accepted': 5, 'enqueued redis': 5 })
+    await world.rows(
+      `insert into drifts (environment, kind, path, value, events, first_seen_at, last_seen_at, count, sample)
+        select 'live', 'field', 'body.f' || n, '', '{finished_journey}', now(), now(), 1, '' from generate_series(1, 21) n`,
+    )
+    const { found, held } = await conditions()
+    expect([found.length, held]).toEqual([20, ['drift']])
+    expect(found[0]).toMatchObject({ name: 'drift', subject: 'live field body.f21', recovers: false })
+    expect(found[0]?.text).toMatch(
+      /^IDWise sends what is not documented to live: unknown field body.f21 \(finished journey\)\.\n/,
+    )
+    await world.rows('update drifts set acknowledged_at = now() where id > 1')
+    expect([await names(), (await conditions()).held]).toEqual([['drift live field body.f1'], []])
+  })
 })
 
 it('a Redis that fills within half an hour at its rate is told', () => {

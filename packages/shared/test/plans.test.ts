@@ -1,7 +1,15 @@
 import { createWorld, type World } from '@sluice/testkit/world'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { countRedeliveries, type Db, findEvent, findJourneys, readJourneyStory } from '../src/db/index.ts'
+import {
+  countRedeliveries,
+  countStretch,
+  type Db,
+  findEvent,
+  findJourneys,
+  readJourneyStory,
+  readSlice,
+} from '../src/db/index.ts'
 import { readEvents } from '../src/db/journey-events.ts'
 import { lockEvents } from '../src/db/known-events.ts'
 import { eventKey, sha256 } from '../src/idwise/identity.ts'
@@ -155,6 +163,16 @@ describe('with the events of 37 weeks', () => {
     )
     expect(way.indexes).toEqual(['processed_at_n_idx'])
     expect(way.pages).toBeLessThan(200)
+  })
+
+  it('a look for drift reads a slice of one partition by its index, and counts without the rows', async () => {
+    const stretch = { from: { processedAt: (await timeOf('id-40000')).toISOString(), n: -1 }, until: 'now' }
+    const slice = await wayTo((db) => readSlice(db.pool, stretch, 100))
+    expect(slice).toMatchObject({ indexes: ['processed_at_n_idx'], partitions: 1 })
+    expect(slice.pages).toBeLessThan(60)
+    const count = await wayTo((db) => countStretch(db.pool, stretch, 1_001))
+    expect(count).toMatchObject({ indexes: ['processed_at_n_idx'], partitions: 1 })
+    expect(count.pages).toBeLessThan(60)
   })
 
   it('the box finds a name of each kind through indexes, and reads few pages', async () => {

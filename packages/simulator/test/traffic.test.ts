@@ -1,3 +1,4 @@
+import { findDrift } from '@sluice/shared/idwise'
 import { UserError } from '@sluice/shared/runtime'
 import { expect, test } from 'vitest'
 import { parseMix } from '../src/index.ts'
@@ -74,4 +75,21 @@ test('a mix that cannot be read is refused with every problem in it', () => {
   expect(parseMix('plain,late=0.5,test=1')).toEqual({ ...parseMix('plain'), late: 0.5, test: 1 })
   expect(() => parseMix('al')).toThrow(UserError)
   expect(() => parseMix('all,latte=0.1,late=2,slow=')).toThrow(/latte=0.1.*late=2.*slow=/)
+})
+
+test('nothing but what is made up on purpose differs from what is documented', () => {
+  const documented = traffic('clean', 'all,extra-fields=0,unknown-events=0,unknown-decisions=0,test=0', 1000)
+  expect(documented.flatMap(({ bytes }) => findDrift(bytes).drifts)).toEqual([])
+  const all = traffic('all', 'all', 1000).flatMap(({ bytes }) => findDrift(bytes).drifts)
+  const texts = new Set(all.map(({ kind, path, value }) => `${kind} ${path} ${value}`.trim()))
+  const made = (text: string) => /^event event Test$|^value body\.\w+Decision Escalated$/.test(text)
+  expect([...texts].filter((text) => !made(text)).sort()).toEqual([
+    'event event Archived Journey',
+    'field apiVersion',
+    ...['device', 'flowId', 'note', 'riskScore', 'tags'].map((name) => `field body.${name}`),
+    'field sentAt',
+    'type body.stepId integer instead of text',
+    'type body.updatedAMLVersionNumber text instead of integer',
+  ])
+  expect([...texts]).toContain('value body.systemDecision Escalated')
 })

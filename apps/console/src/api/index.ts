@@ -4,6 +4,7 @@ import { jsonSchemaTransform } from 'fastify-type-provider-zod'
 import type { App, ConsoleDeps } from '../context.ts'
 import { addActionsApi } from './actions.ts'
 import { addDeadLettersApi } from './dead-letters.ts'
+import { addDriftApi } from './drift.ts'
 import { addEventsApi } from './events.ts'
 import { addJourneysApi } from './journeys.ts'
 import { addOperationsApi } from './operations.ts'
@@ -18,6 +19,7 @@ const PARTS = [
   addJourneysApi,
   addDeadLettersApi,
   addOperationsApi,
+  addDriftApi,
   addActionsApi,
 ]
 

@@ -39,10 +39,14 @@ export function actionList(actions: readonly RecordedAction[]): Html {
   )}</tbody></table></div>`
 }
 
-const PLACES: Readonly<Record<string, string>> = { dead_letter: '/dead-letters', operation: '/operations' }
+const PLACES: Readonly<Record<string, string>> = {
+  dead_letter: '/dead-letters/',
+  operation: '/operations/',
+  drift: '/drift#drift-',
+}
 
 function linked(target: string): Part {
   const [, kind = '', id] = /^(\w+) (\d{1,15})$/.exec(target) ?? []
   const place = Object.hasOwn(PLACES, kind) ? PLACES[kind] : undefined
-  return place ? html`<a href="${place}/${id}">${kind.replace('_', ' ')} ${id}</a>` : shown(target)
+  return place ? html`<a href="${place}${id}">${kind.replace('_', ' ')} ${id}</a>` : shown(target)
 }

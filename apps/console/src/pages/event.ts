@@ -129,6 +129,7 @@ ${rows.map(([name, value]) => value !== null && html`<dt>${name}</dt><dd>${plain
 const HEADERS: Readonly<Record<string, string>> = {
   sourceAddress: 'Address',
   contentType: 'Content-Type',
+  contentEncoding: 'Content-Encoding',
   userAgent: 'User-Agent',
   traceparent: 'Trace context',
   claimedAt: "Ingest's clock said",

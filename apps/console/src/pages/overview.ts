@@ -25,13 +25,13 @@ export function overviewPage(region: Html): Html {
 }
 
 /** @param isOperator whether the person may acknowledge incidents */
-export function overviewRegion({ state, refusals, incidents }: Now, isOperator: boolean): Html {
+export function overviewRegion({ state, refusals, incidents, drifts }: Now, isOperator: boolean): Html {
   const { recorded } = state.figures
   return html`${saying(state)}
 ${causeNotes(state)}
 ${incidentTable(incidents, isOperator, state.at)}
 ${tiles(state)}
-${recorded ? html`${isNew(recorded) ? firstSteps() : chart(recorded)}${needsPerson(recorded)}` : html`<p class="soft">Everything else is in Postgres, and shows as soon as that answers.</p>`}
+${recorded ? html`${isNew(recorded) ? firstSteps() : chart(recorded)}${needsPerson(recorded, drifts)}` : html`<p class="soft">Everything else is in Postgres, and shows as soon as that answers.</p>`}
 ${refusalTable(refusals, state.at)}`
 }
 
@@ -152,7 +152,7 @@ function firstSteps(): Html {
 const TRY = `curl -sS http://127.0.0.1:3000/webhooks/idwise/sandbox -H 'Authorization: Bearer TOKEN' \\
   -d '{"event":"Finished Journey","body":{"eventId":"try-1","journeyId":"try","systemDecision":"Complete"}}'`
 
-function needsPerson({ deadLetters, refusals }: Recorded): Html {
+function needsPerson({ deadLetters, refusals }: Recorded, drifts: number): Html {
   const rows = deadLetters.newest.map(
     ({ fingerprint, letters, newestAt, environment, event, reason, errorMessage }) => html`<tr>
 <td data-label="Newest">${ago(newestAt)}</td>
@@ -167,6 +167,14 @@ function needsPerson({ deadLetters, refusals }: Recorded): Html {
 <td class="wide"><span class="bad">IDWise has given up</span> on events that were refused. Fetch them with its API.</td>
 <td class="number" data-label="Events">${refusals.lost.toLocaleString('en')}</td>
 <td><a href="/now#refusals">See which</a></td>
+</tr>`)
+  }
+  if (drifts > 0) {
+    rows.push(html`<tr>
+<td></td>
+<td class="wide">IDWise sends what is not documented <span class="soft">· the events have landed</span></td>
+<td class="number" data-label="Differences">${drifts.toLocaleString('en')}</td>
+<td><a href="/drift">See what is new</a></td>
 </tr>`)
   }
   if (rows.length === 0)

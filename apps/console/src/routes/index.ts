@@ -1,6 +1,7 @@
 import type { App, ConsoleDeps } from '../context.ts'
 import { addAudit } from './audit.ts'
 import { addDeadLetters } from './dead-letters.ts'
+import { addDrift } from './drift.ts'
 import { addEvents } from './events.ts'
 import { addJourneys } from './journeys.ts'
 import { addNow } from './now.ts'
@@ -18,6 +19,7 @@ const PAGES = [
   addJourneys,
   addDeadLetters,
   addOperations,
+  addDrift,
   addAudit,
   addQueues,
 ]

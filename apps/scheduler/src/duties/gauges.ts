@@ -34,6 +34,7 @@ function setPostgres(metrics: Metrics, found: StoreGauges['postgres']): void {
   metrics.inboxRows.set(found.inbox.rows)
   metrics.journeysNeedingAttention.set(found.journeys)
   metrics.erasuresPending.set(found.erasures)
+  metrics.drifts.set(found.drifts)
   for (const { state, reason, count } of found.letters) metrics.deadLetters.set({ reason, state }, count)
   for (const environment of ENVIRONMENTS) {
     const seconds = (found.refusedForMs[environment] ?? 0) / 1_000
@@ -56,7 +57,7 @@ const BY_LABEL = [
   'workers',
   'ingests',
 ] as const
-const ALONE = ['inboxRows', 'journeysNeedingAttention', 'erasuresPending'] as const
+const ALONE = ['inboxRows', 'journeysNeedingAttention', 'erasuresPending', 'drifts'] as const
 
 function setRedis(metrics: Metrics, found: NonNullable<StoreGauges['redis']> | null): void {
   metrics.storeUp.set({ store: 'redis' }, found ? 1 : 0)

@@ -1,3 +1,4 @@
+/** This file is long, because it lists all that others may use of the database. */
 export { absorbPartition } from './absorb.ts'
 export { type AlertFacts, readAlertFacts } from './alert-facts.ts'
 export { type Audit, createAudit } from './audit.ts'
@@ -25,6 +26,25 @@ export {
 export { letterOf, writeDeadLetters } from './dead-letters.ts'
 export { type Amount, type OpenLetters, readInboxDepth, readOpenLetters } from './depth.ts'
 export { detachPartition, dropDetached, listDetached, recordDropped } from './detach.ts'
+export {
+  countStretch,
+  type Landed,
+  type LookedAt,
+  noteLook,
+  readLook,
+  readSlice,
+  readStretch,
+  type Stretch,
+  timesIn,
+} from './drift-looks.ts'
+export {
+  acknowledgeDrifts,
+  countDrifts,
+  type DriftRow,
+  type FoundDrift,
+  listDrifts,
+  noteDrifts,
+} from './drift-rows.ts'
 export { readEnclosed } from './enclosed.ts'
 export { purgeTables } from './erase-files.ts'
 export { type ErasableJourney, findErasable, type Sought } from './erase-names.ts'
@@ -216,7 +236,7 @@ export {
   settleTerms,
   type Terms,
 } from './retention-state.ts'
-export type { ErasureProgress } from './schema.ts'
+export type { ErasureProgress, Looked } from './schema.ts'
 export {
   type EventSummary,
   findByKeys,

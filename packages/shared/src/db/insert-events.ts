@@ -96,19 +96,20 @@ const MAX_SKEW_MS = 2_000
 function createRequests(): (row: EventRow) => string | null {
   const known = new Map<string, string | null>()
   return ({ at, job: { envelope } }) => {
-    const { ip, type, agent, trace } = envelope
+    const { ip, type, encoding, agent, trace } = envelope
     const claimedAt = envelope.at - at > MAX_SKEW_MS ? new Date(envelope.at).toISOString() : undefined
-    const name = [ip, type, agent, trace, claimedAt].join('\n')
+    const name = [ip, type, encoding, agent, trace, claimedAt].join('\n')
     let text = known.get(name)
     if (text === undefined) {
       const request = {
         sourceAddress: ip,
         contentType: type,
+        contentEncoding: encoding,
         userAgent: agent,
         traceparent: trace,
         claimedAt,
       }
-      text = name === '\n\n\n\n' ? null : JSON.stringify(cleaned(request))
+      text = name === '\n\n\n\n\n' ? null : JSON.stringify(cleaned(request))
       known.set(name, text)
     }
     return text

@@ -5,6 +5,8 @@ export type OpenWork = {
   readonly letters: readonly { state: string; reason: string; count: number }[]
   readonly journeys: number
   readonly erasures: number
+  /** Entries of drift that nobody has acknowledged. */
+  readonly drifts: number
   /** The age of the first refused event of each environment that has not come again, ms. */
   readonly refusals: readonly { environment: string; ageMs: number }[]
 }
@@ -17,7 +19,8 @@ const LETTERS = ['open', 'replaying']
   .join(' union all ')
 const WORK = `select (select count(*) from (select from journeys where needs_attention is not null
     limit ${MOST}) as found)::float8 as journeys,
-  (select count(*) from (select from erasures where receipt is null limit ${MOST}) as found)::float8 as erasures`
+  (select count(*) from (select from erasures where receipt is null limit ${MOST}) as found)::float8 as erasures,
+  (select count(*) from drifts where acknowledged_at is null)::float8 as drifts`
 
 /** @param sinceMs only refused events that were first refused within this time: the sender still tries these */
 export async function readOpenWork(connection: Connection, sinceMs: number): Promise<OpenWork> {
@@ -25,7 +28,7 @@ export async function readOpenWork(connection: Connection, sinceMs: number): Pro
     connection.query<OpenWork['letters'][number]>(
       `select state, reason, count(*)::float8 as count from (${LETTERS}) as found group by state, reason`,
     ),
-    connection.query<Pick<OpenWork, 'journeys' | 'erasures'>>(WORK),
+    connection.query<Pick<OpenWork, 'journeys' | 'erasures' | 'drifts'>>(WORK),
     // What was first refused within this time was last refused within it as well, and that has an index.
     connection.query<OpenWork['refusals'][number]>(
       `select environment, date_part('epoch', now() - min(first_refused_at)) * 1000 as "ageMs"
@@ -37,6 +40,6 @@ export async function readOpenWork(connection: Connection, sinceMs: number): Pro
       [sinceMs],
     ),
   ])
-  const { journeys = 0, erasures = 0 } = work.rows[0] ?? {}
-  return { letters: letters.rows, journeys, erasures, refusals: refusals.rows }
+  const { journeys = 0, erasures = 0, drifts = 0 } = work.rows[0] ?? {}
+  return { letters: letters.rows, journeys, erasures, drifts, refusals: refusals.rows }
 }

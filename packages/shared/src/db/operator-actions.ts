@@ -2,8 +2,8 @@ import type { Connection, Db } from './pool.ts'
 import type { operatorActions } from './schema.ts'
 
 /**
- * The acts that `operator_actions` records: on dead letters, on operations (from `start` to `cancel`), and on what is
- * stored.
+ * The acts that `operator_actions` records: on dead letters, on operations (from `start` to `cancel`), on what is
+ * stored, and on drift.
  */
 type OperatorActionName =
   | 'replay'
@@ -18,6 +18,7 @@ type OperatorActionName =
   | 'erase'
   | 'reapply'
   | 'accept_retention'
+  | 'acknowledge'
 
 export type OperatorAction = Pick<typeof operatorActions.$inferSelect, 'actor' | 'target'> & {
   readonly action: OperatorActionName

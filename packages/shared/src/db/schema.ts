@@ -9,12 +9,14 @@ import {
   pgSequence,
   pgTable,
   primaryKey,
+  real,
   smallint,
   text,
   timestamp,
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
+import type { DriftKind } from '../idwise/drift.ts'
 import { OPEN_CONFLICT, type StoredJourneyEvent } from '../journey/event.ts'
 import type { Journey } from '../journey/fold.ts'
 
@@ -71,8 +73,8 @@ export const events = pgTable(
     raw: bytea('raw').notNull(),
     bodySha256: bytea('body_sha256').notNull(),
     /**
-     * Of the delivery that made this row: source address, content type, user agent and trace context. `claimedAt` is
-     * the time of receipt by the ingest's clock, if that was ahead.
+     * Of the delivery that made this row: source address, content type and encoding, user agent and trace context.
+     * `claimedAt` is the time of receipt by the ingest's clock, if that was ahead.
      */
     request: jsonb('request'),
     /** Of the delivery that made this row, so that a second run of the same job does not count as a redelivery. */
@@ -489,3 +491,48 @@ export const incidents = pgTable(
   },
   (table) => [uniqueIndex('incidents_open').on(table.name, table.subject).where(sql`resolved_at is null`)],
 )
+
+/**
+ * How events differ from what is documented: one row per difference, at most 500. It has names, and texts of closed
+ * sets, so an erasure has nothing to look for here.
+ */
+export const drifts = pgTable(
+  'drifts',
+  {
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    environment: text('environment').notNull(),
+    kind: text('kind').$type<DriftKind>().notNull(),
+    /** Such as `body.riskScore`. */
+    path: text('path').notNull(),
+    /** The unknown name, text, type or encoding; empty if there is none. */
+    value: text('value').notNull(),
+    /** The kinds of the events that had it. */
+    events: text('events').array().notNull(),
+    firstSeenAt: time('first_seen_at').notNull(),
+    lastSeenAt: time('last_seen_at').notNull(),
+    /** In how many of the events that were looked at. */
+    count: bigint('count', { mode: 'number' }).notNull(),
+    /** Of unreadable events: how many of a day's events they were, 0 to 1. */
+    share: real('share'),
+    /** The event key of the last one. It may be gone. */
+    sample: bytea('sample').notNull(),
+    acknowledgedBy: text('acknowledged_by'),
+    acknowledgedAt: time('acknowledged_at'),
+  },
+  (table) => [uniqueIndex('drifts_by_name').on(table.environment, table.kind, table.path, table.value)],
+)
+
+/** Counts of one environment: `untold` unreadable events are in no row of `drifts` yet. */
+export type Looked = { readonly events: number; readonly unreadable: number; readonly untold: number }
+
+/** How far the events have been looked at for drift. It has one row. */
+export const driftLooks = pgTable('drift_looks', {
+  id: boolean('id').primaryKey().default(true),
+  /** The place of the last event that was looked at. */
+  processedAt: time('processed_at').notNull(),
+  n: smallint('n').notNull(),
+  lookedAt: time('looked_at').notNull(),
+  /** By environment, since `counted_since`. */
+  counts: jsonb('counts').$type<Readonly<Record<string, Looked>>>().notNull(),
+  countedSince: time('counted_since').notNull(),
+})

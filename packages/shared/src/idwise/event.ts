@@ -23,6 +23,11 @@ type KnownKind = typeof KINDS extends Map<string, infer Kind> ? Kind : never
 export type EventKind = KnownKind | 'unrecognised'
 export const EVENT_KINDS: readonly EventKind[] = [...KINDS.values(), 'unrecognised']
 
+/** @returns undefined if no page has an event of this name */
+export function kindOfName(name: string): KnownKind | undefined {
+  return (KINDS as Map<string, KnownKind>).get(normaliseName(name))
+}
+
 /** The page of `AML Monitor Update` itself spells it this way. */
 const MISSPELT = new Map([['aml monior update', 'aml monitor update']])
 

@@ -1,4 +1,5 @@
 export { decodeBody, textOf } from './decode.ts'
+export { DRIFT_KINDS, type Drift, type DriftKind, findDrift } from './drift.ts'
 export {
   EVENT_KINDS,
   type EventKind,

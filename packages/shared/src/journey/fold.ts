@@ -1,3 +1,4 @@
+import { MANUAL_DECISIONS, SYSTEM_DECISIONS } from '../idwise/registry.ts'
 import { contested, describeAttention, quoted, unknown } from './attention.ts'
 import { type Claim, mostCautious, resolveClaims } from './claims.ts'
 import { coalesce } from './coalesce.ts'
@@ -40,8 +41,8 @@ export type Journey = {
   readonly needsAttention: string | null
 }
 
-const SYSTEM_DECISIONS: ReadonlySet<string> = new Set(['Complete', 'Incomplete', 'Refer'])
-const MANUAL_DECISIONS: ReadonlySet<string> = new Set([...VERDICTS, RESUBMISSION_REQUESTED])
+const KNOWN_SYSTEM: ReadonlySet<string> = new Set(SYSTEM_DECISIONS)
+const KNOWN_MANUAL: ReadonlySet<string> = new Set(MANUAL_DECISIONS)
 
 /**
  * Folds a journey's events into its state: a pure function of the set of events and of when each was received. The
@@ -103,8 +104,8 @@ export function foldCoalesced(events: readonly JourneyEvent[]): Journey {
       ...events
         .filter(({ kind }) => kind === 'unrecognised')
         .map(({ event }) => `unknown event ${quoted(event)}`),
-      ...unknown('system', system.value, SYSTEM_DECISIONS),
-      ...unknown('manual', review.value, MANUAL_DECISIONS),
+      ...unknown('system', system.value, KNOWN_SYSTEM),
+      ...unknown('manual', review.value, KNOWN_MANUAL),
       ...contested('system decisions', system.contested),
       ...contested('manual decisions', review.contested),
       ...contested('reference numbers', reference.contested),

@@ -1,11 +1,14 @@
 export {
   acceptTerms,
+  acknowledgeDrifts,
   acknowledgeIncident,
   countDeadLetters,
+  countDrifts,
   DEAD_LETTER_STATES,
   type DeadLetter,
   type DeadLetterState,
   type DeadLetterSummary,
+  type DriftRow,
   describeTerms,
   ensurePartitions,
   type GoneEvent,
@@ -15,6 +18,7 @@ export {
   letterFilter,
   listActions,
   listDeadLetters,
+  listDrifts,
   listIncidents,
   listOperations,
   migrateSchema,
@@ -24,6 +28,7 @@ export {
   type Preview,
   previewLetters,
   type RecordedAction,
+  readLook,
   readOperation,
   rebuildJourneys,
   recordTold,
@@ -53,6 +58,7 @@ export { auditOnceLanded } from './audit.ts'
 export { type Backlog, countBacklog } from './backlog.ts'
 export { type ActResult, actOnDeadLetters, type DeadLetterActName } from './dead-letters.ts'
 export { examine } from './doctor.ts'
+export { describeDrift, eventsOf, lookForDrift } from './drift/index.ts'
 export {
   type ErasurePlan,
   erase,

@@ -228,6 +228,11 @@ export function createMetrics() {
       help: 'The used part of the memory limit, of the fullest master; missing without a limit',
       registers,
     }),
+    drifts: new Gauge({
+      name: 'sluice_drifts',
+      help: 'Differences from what IDWise documents that nobody has acknowledged',
+      registers,
+    }),
     /** channel: slack, mail, pagerduty, webhook, heartbeat; outcome: sent, failed */
     alertsSent: new Counter({
       name: 'sluice_alerts_sent_total',

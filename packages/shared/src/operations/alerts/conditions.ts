@@ -1,6 +1,7 @@
 import type { Condition } from '../../db/index.ts'
 import { findTexts, isAlive } from '../state/causes.ts'
 import { amountOf, counted } from '../state/words.ts'
+import { drift, hasMoreDrift } from './drift.ts'
 import type { Facts } from './facts.ts'
 import { storage, subjectsOfErased } from './storage.ts'
 import { credentialsRefused, fallback, findings, silence } from './streak-conditions.ts'
@@ -20,6 +21,7 @@ const FINDERS: readonly ((facts: Facts) => Condition[])[] = [
   findings,
   storage,
   subjectsOfErased,
+  drift,
 ]
 
 /** What holds now, and the names whose conditions cannot be judged or follow from another one. */
@@ -34,6 +36,7 @@ export function conditionsOf(facts: Facts): Conditions {
     ...(deadLetters.groups > deadLetters.newest.length ? ['dead-letters', 'conflict'] : []),
     // It is over when what was refused has come again, or is lost.
     ...(refusals.awaited > 0 ? ['refusing'] : []),
+    ...(hasMoreDrift(facts) ? ['drift'] : []),
   ]
   if (facts.state.figures.stores.redis !== 'down') return { found, held }
   // While Redis is away, its jobs wait, and nobody knows how many.

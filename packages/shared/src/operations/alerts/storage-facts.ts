@@ -4,6 +4,8 @@ import {
   behindMs,
   coveredUntil,
   type Db,
+  type DriftRow,
+  listDrifts,
   listPartitions,
   readAlertFacts,
   readRetention,
@@ -16,9 +18,13 @@ export type StorageFacts = AlertFacts & {
   /** For how long partitions are made ahead, and for how long events are kept beyond their term, ms. */
   readonly aheadMs: number
   readonly behindMs: number
+  /** The newest differences that nobody has acknowledged; one more than are told, if there are more. */
+  readonly drifts: readonly DriftRow[]
   /** The share of the disk that is free, and when it is full at the rate of the last minutes; null if not known. */
   readonly disk: { readonly free: number; readonly fullInMs: number } | null
 }
+
+export const MOST_DRIFTS = 20
 
 type Sample = { readonly at: number; readonly bytes: number }
 /** The rate is that of so long. */
@@ -54,6 +60,7 @@ export function createStorageFacts(): (db: Db) => Promise<StorageFacts> {
       standbysBefore,
       aheadMs: coveredUntil(present, state.now).getTime() - state.now.getTime(),
       behindMs: behindMs(state, present),
+      drifts: await listDrifts(pool, { limit: MOST_DRIFTS + 1 }),
       disk: facts.folder === null ? null : await diskOf(facts.folder),
     }
   }

@@ -86,6 +86,11 @@ export const ALERT_WORDS = {
     command: DOCTOR,
     never: 'Do not take Postgres down now: no store would be left.',
   },
+  drift: {
+    means: 'Nothing: these events are accepted and land like all others.',
+    command: 'npx sluice drift',
+    never: 'Do not refuse such events, and do not acknowledge what you have not looked at.',
+  },
   'partitions-missing': {
     means: KEPT,
     command: 'npx sluice retention partitions',

@@ -21,7 +21,7 @@ export type StoreGauges = {
   readonly redis: RedisGauges | null | undefined
 }
 
-type PostgresGauges = Pick<OpenWork, 'letters' | 'journeys' | 'erasures'> & {
+type PostgresGauges = Pick<OpenWork, 'letters' | 'journeys' | 'erasures' | 'drifts'> & {
   readonly inbox: { readonly rows: number; readonly oldestMs: number }
   readonly lastEvents: Readonly<Record<string, Date | null>>
   /** The age of the first refused event of each environment that IDWise still tries, ms. */

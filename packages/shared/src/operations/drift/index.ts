@@ -1,0 +1,2 @@
+export { lookForDrift } from './look.ts'
+export { describeDrift, eventsOf } from './words.ts'
