@@ -15,6 +15,9 @@ import {
   queueLocation,
   queueSettings,
   readSettings,
+  type TraceSettings,
+  traceSettings,
+  tracesOf,
   wholeNumber,
 } from '@sluice/shared/runtime'
 import * as z from 'zod'
@@ -37,6 +40,7 @@ export type IngestConfig = Readonly<{
   /** How long a closing ingest goes on serving, so that a load balancer notices. */
   shutdownDelayMs: number
   alerts?: AlertSettings
+  traces?: TraceSettings | undefined
 }>
 
 /** @throws SettingsError that lists all wrong settings */
@@ -55,6 +59,7 @@ export function readIngestConfig(env: Env): IngestConfig {
     allowedIps: settings.IDWISE_ALLOWED_IPS,
     shutdownDelayMs: settings.SHUTDOWN_DELAY_SECONDS * 1000,
     alerts: { channels: settings.ALERTS ?? [], heartbeat: undefined },
+    traces: tracesOf(settings),
   }
 }
 
@@ -68,6 +73,7 @@ export const ingestSettings = z.object({
   ...processSettings,
   ...durabilitySettings,
   ...queueSettings,
+  ...traceSettings,
   ...ingestCredentials.shape,
   ALERTS: alertSettings.ALERTS,
   LISTEN_HOST: z.string().default('127.0.0.1'),
