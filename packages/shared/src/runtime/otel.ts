@@ -1,6 +1,13 @@
 // The only file that imports OpenTelemetry. It is imported itself only if traces are exported.
 import { hostname } from 'node:os'
-import { type Attributes, type Context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import {
+  type Attributes,
+  type Context,
+  ROOT_CONTEXT,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+} from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources'
 import { AlwaysOnSampler, BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace'
@@ -83,7 +90,8 @@ export function openTracer(
 
   return {
     start({ name, kind, from, parent, links = [] }) {
-      const options = { kind: KINDS[kind], startTime: from, links: links.map((link) => ({ context: contextOf(link) })) }
+      const linked = links.map((link) => ({ context: contextOf(link) }))
+      const options = { kind: KINDS[kind], startTime: from, links: linked }
       const span = tracer.startSpan(name, options, parent ? below(parent) : ROOT_CONTEXT)
       const { traceId, spanId } = span.spanContext()
       const inside = trace.setSpan(ROOT_CONTEXT, span)

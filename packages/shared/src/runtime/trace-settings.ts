@@ -34,7 +34,10 @@ function readPair(pair: string): [string, string] {
 export const traceSettings = {
   OTEL_EXPORTER_OTLP_ENDPOINT: z
     .string()
-    .refine((text) => /^https?:$/.test(URL.parse(text)?.protocol ?? ''), 'is not an address such as http://HOST:4318')
+    .refine(
+      (text) => /^https?:$/.test(URL.parse(text)?.protocol ?? ''),
+      'is not an address such as http://HOST:4318',
+    )
     .optional(),
   OTEL_EXPORTER_OTLP_HEADERS: pairs
     .refine(

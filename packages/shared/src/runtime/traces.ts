@@ -76,8 +76,8 @@ function eventSpan(span: Span): EventSpan {
   return {
     traceparent: span.traceparent,
     end(attributes, error) {
-      const errors = new Map(error === undefined ? [] : [[typeOf(error), 1]])
-      span.end({ to: performance.now(), attributes, errors })
+      const errors = error === undefined ? {} : { errors: new Map([[typeOf(error), 1]]) }
+      span.end({ to: performance.now(), attributes, ...errors })
     },
   }
 }

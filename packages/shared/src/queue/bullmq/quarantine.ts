@@ -17,10 +17,8 @@ export function quarantineSuspects(
     const groups = [jobs.filter((job) => !isSuspect(job)), ...jobs.filter(isSuspect).map((job) => [job])]
     const results = new Map<CountedJob, HandleResult>()
     async function handleGroup(group: readonly CountedJob[]): Promise<void> {
-      const work = () => handle(
-        group.map(({ job }) => job),
-        trace,
-      )
+      const queueJobs = group.map(({ job }) => job)
+      const work = () => handle(queueJobs, trace)
       const settled = await run(group.some(isSuspect), work).catch((error: unknown) => {
         trace?.failed(error)
         return group.map((): HandleResult => ({ kind: 'failed', error }))
