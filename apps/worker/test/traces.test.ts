@@ -25,7 +25,7 @@ const traceparent = (n: number, flags = '01') =>
 
 function eventOf(trace: string | undefined, fields: Record<string, unknown> = {}) {
   const { bytes } = finishedJourney(fields)
-  const deliveryId = randomUUID()
+  const deliveryId: string = randomUUID()
   return {
     jobId: `e-${deliveryId}`,
     envelope: { v: 1, env: 'live', at: Date.now(), arrival: deliveryId, raw: bytes.toString(), trace },
@@ -61,7 +61,14 @@ async function handle(way: 'redis' | 'inbox', events: readonly Event[]): Promise
 
 describe.each(['redis', 'inbox'] as const)('a batch from %s', (way) => {
   it('is one span with links to the events that are sampled', async () => {
-    const traces = [traceparent(1), traceparent(2, '00'), undefined, 'none', traceparent(3), traceparent(4, '0b')]
+    const traces = [
+      traceparent(1),
+      traceparent(2, '00'),
+      undefined,
+      'none',
+      traceparent(3),
+      traceparent(4, '0b'),
+    ]
     const spans = await handle(
       way,
       traces.map((trace) => eventOf(trace)),
@@ -80,10 +87,11 @@ describe.each(['redis', 'inbox'] as const)('a batch from %s', (way) => {
   it('that fails has a span in any case, with what failed and no message', async () => {
     await world.rows(`alter table events add constraint no_poison check (reference_no <> 'poison')`)
     const spans = await handle(way, [eventOf(undefined), eventOf(undefined, { referenceNo: 'poison' })])
-    expect(spans).toMatchObject([
-      { status: { code: 2 }, links: [], attributes: { 'error.type': '23514' } },
-    ])
-    expect(spans[0]?.events[0]).toMatchObject({ name: 'exception', attributes: { 'exception.type': '23514' } })
+    expect(spans).toMatchObject([{ status: { code: 2 }, links: [], attributes: { 'error.type': '23514' } }])
+    expect(spans[0]?.events[0]).toMatchObject({
+      name: 'exception',
+      attributes: { 'exception.type': '23514' },
+    })
     expect(JSON.stringify(spans)).not.toContain('poison')
   })
 

@@ -14,7 +14,10 @@ export type ReceivedSpan = {
   readonly endTimeUnixNano: string
   readonly attributes: Readonly<Record<string, unknown>>
   readonly links: readonly { readonly traceId: string; readonly spanId: string }[]
-  readonly events: readonly { readonly name: string; readonly attributes: Readonly<Record<string, unknown>> }[]
+  readonly events: readonly {
+    readonly name: string
+    readonly attributes: Readonly<Record<string, unknown>>
+  }[]
   /** 2 is an error. */
   readonly status: { readonly code: number }
 }
@@ -34,7 +37,9 @@ export async function openCollector(status: number | null = 200): Promise<Collec
   const requests: Received[] = []
   const spans: ReceivedSpan[] = []
   const server = createServer(async (request, response) => {
-    const body = await text(request.headers['content-encoding'] === 'gzip' ? request.pipe(createGunzip()) : request)
+    const body = await text(
+      request.headers['content-encoding'] === 'gzip' ? request.pipe(createGunzip()) : request,
+    )
     requests.push({ path: request.url ?? '', headers: request.headers, body })
     if (collector.status === null) return
     if (collector.status === 200) spans.push(...spansIn(JSON.parse(body)))

@@ -10,7 +10,12 @@ import {
 } from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources'
-import { AlwaysOnSampler, BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace'
+import {
+  AlwaysOnSampler,
+  BatchSpanProcessor,
+  type SpanExporter,
+  TracerProvider,
+} from '@opentelemetry/sdk-trace'
 import { withDeadline } from './backoff.ts'
 import { describeError } from './errors.ts'
 import type { Log } from './log.ts'
@@ -133,7 +138,8 @@ function telling(exporter: SpanExporter, log: Log): SpanExporter {
     export(spans, done) {
       exporter.export(spans, (result) => {
         const { error } = result
-        if (error && !fails) log.warn({ error: describeError(error) }, 'spans cannot be exported, and are dropped')
+        if (error && !fails)
+          log.warn({ error: describeError(error) }, 'spans cannot be exported, and are dropped')
         if (!error && fails) log.info('spans are exported again')
         fails = error !== undefined
         done(result)

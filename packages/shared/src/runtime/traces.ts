@@ -66,7 +66,8 @@ export async function startTraces(
       isSampled(traceparent) || Math.random() < ratio
         ? start(name, traceparent, performance.now())
         : undefined,
-    record: (name, traceparent, sinceMs) => start(name, traceparent, performance.now() - Math.max(0, sinceMs)),
+    record: (name, traceparent, sinceMs) =>
+      start(name, traceparent, performance.now() - Math.max(0, sinceMs)),
     batch: (name) => createBatchTrace(tracer, name),
     [Symbol.asyncDispose]: () => tracer[Symbol.asyncDispose](),
   }
