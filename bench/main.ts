@@ -9,6 +9,7 @@ import { measureCapacity } from './measures/capacity.ts'
 import { measurePages, type PageFigures } from './measures/pages.ts'
 import { measureReplica, type ReplicaCost } from './measures/replica.ts'
 import { measureShards } from './measures/shards.ts'
+import { measureTraces, type TraceCost } from './measures/traces.ts'
 import { FULL, QUICK } from './plan.ts'
 import { ratiosOf } from './ratios.ts'
 import { page, tables } from './report.ts'
@@ -17,9 +18,12 @@ import { createWorld } from './world.ts'
 const FULL_REPORT = fileURLToPath(new URL('../docs/reports/performance.md', import.meta.url))
 const CAPACITY = fileURLToPath(new URL('../docs/capacity.md', import.meta.url))
 
+const TRACE_ROUNDS = 12
+
 type Options = {
   quick?: true
   replica?: true
+  traces?: true
   pages?: number
   capacity?: true
   json?: true
@@ -36,9 +40,15 @@ const command = new Command('npm run bench --')
     ).conflicts('quick'),
   )
   .addOption(
+    new Option(
+      '--traces',
+      'only the CPU of an ingest that traces one event in 100, beside one that traces none, in about four minutes',
+    ).conflicts(['quick', 'replica']),
+  )
+  .addOption(
     new Option('--pages <events>', 'only the pages of the console, over so many events (10000000)')
       .argParser(wholeNumber)
-      .conflicts(['quick', 'replica']),
+      .conflicts(['quick', 'replica', 'traces']),
   )
   .addOption(
     new Option(
@@ -55,6 +65,7 @@ const command = new Command('npm run bench --')
   .action((options: Options) => {
     if (options.pages !== undefined) return runPages(options.pages, options)
     if (options.capacity) return runCapacity(options)
+    if (options.traces) return runTraces(options)
     return options.replica ? runReplica(options) : runAll(options)
   })
 
@@ -78,6 +89,12 @@ async function runReplica({ json }: Options): Promise<void> {
   await using world = await createWorld()
   const cost = await measureReplica(world, QUICK.answerRounds)
   console.log(json ? JSON.stringify(cost) : describeReplica(cost))
+}
+
+async function runTraces({ json }: Options): Promise<void> {
+  await using world = await createWorld()
+  const cost = await measureTraces(world, TRACE_ROUNDS)
+  console.log(json ? JSON.stringify(cost) : describeTraces(cost))
 }
 
 async function runPages(events: number, { json }: Options): Promise<void> {
@@ -121,6 +138,15 @@ function describeReplica({ alone, acknowledged }: ReplicaCost): string {
     'Answers at 1,000 a second, Redis with a replica 1 ms away:',
     `  not waited for  p50 ${ms(alone.p50)}, p99 ${ms(alone.p99)}`,
     `  waited for      p50 ${ms(acknowledged.p50)}, p99 ${ms(acknowledged.p99)}`,
+  ].join('\n')
+}
+
+function describeTraces({ without, traced, ratio, spans, events }: TraceCost): string {
+  return [
+    'CPU of the ingest per event at 2,000 a second:',
+    `  without traces  ${without.toFixed(1)} µs`,
+    `  one in 100      ${traced.toFixed(1)} µs (${spans} spans of ${Math.round(events)} events)`,
+    `  median ratio    ${ratio.toFixed(3)} (aim: at most 1.03)`,
   ].join('\n')
 }
 

@@ -1,6 +1,7 @@
 import { type Envelope, type Environment, encodeRaw } from '@sluice/shared/envelope'
 import { type EventKind, identify, parseNames } from '@sluice/shared/idwise'
 import type { NewJob } from '@sluice/shared/queue'
+import { isTraceparent, type Traces } from '@sluice/shared/runtime'
 import type { RefusedEvent } from './refused-events.ts'
 
 /** An authenticated request with its complete body. */
@@ -25,41 +26,60 @@ type Outcome =
 
 export type Accept = (request: WebhookRequest) => Promise<Outcome>
 
-/** W3C Trace Context, version 00. Any other value is dropped. */
-const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/
 const MAX_HEADER = 256
 const MAX_ENCODING = 64
+const SPAN = 'receive event'
 
 /** Puts a request into an envelope and hands it to a store. This part knows nothing of journeys and decisions. */
 export function createAccept(deps: {
-  enqueue(job: NewJob): Promise<unknown>
+  /** @returns which store has it */
+  enqueue(job: NewJob): Promise<string>
   /** ms since 1970 */
   now(): number
   nextDeliveryId(): string
   onAccepted?(id: string): void
-  onRefused(event: RefusedEvent, error: unknown): void
+  onRefused(event: RefusedEvent, error: unknown, traceparent: string | undefined): void
+  /** Undefined if nothing is traced. */
+  traces: Traces | undefined
 }): Accept {
+  const { traces } = deps
   return async (request) => {
+    const span = traces?.sample(SPAN, request.traceparent)
     const { environment, raw } = request
     const at = deps.now()
     const encoded = encodeRaw(raw)
     const event = parseNames(encoded.raw ?? raw)
     const identity = identify(environment, raw, event, at)
-    const envelope = { ...envelopeOf(request, at, deps.nextDeliveryId()), ...encoded }
+    const traceparent = span?.traceparent ?? request.traceparent
+    const envelope = { ...envelopeOf(request, traceparent, at, deps.nextDeliveryId()), ...encoded }
     const id = identity.eventKey ?? identity.bodySha256
+    let via: string
     try {
-      await deps.enqueue({ ...identity, journeyId: event.journeyId, envelope })
+      via = await deps.enqueue({ ...identity, journeyId: event.journeyId, envelope })
     } catch (error) {
-      deps.onRefused({ environment, raw: encoded.raw ?? raw, id, at }, error)
+      const failed = span ?? traces?.record(SPAN, request.traceparent, deps.now() - at)
+      failed?.end(attributesOf(environment, 503), error)
+      deps.onRefused({ environment, raw: encoded.raw ?? raw, id, at }, error, failed?.traceparent)
       return { kind: 'unavailable' }
     }
+    span?.end({ ...attributesOf(environment, 200), 'sluice.via': via })
     deps.onAccepted?.(id)
     return { kind: 'accepted', id, eventKind: event.kind }
   }
 }
 
-function envelopeOf(request: WebhookRequest, at: number, deliveryId: string): Envelope {
-  const { environment, sourceAddress, contentType, contentEncoding, userAgent, traceparent } = request
+/** `status`: that of the answer. */
+function attributesOf(environment: Environment, status: number) {
+  return { 'sluice.environment': environment, 'http.response.status_code': status }
+}
+
+function envelopeOf(
+  request: WebhookRequest,
+  traceparent: string | undefined,
+  at: number,
+  deliveryId: string,
+): Envelope {
+  const { environment, sourceAddress, contentType, contentEncoding, userAgent } = request
   return {
     v: 1,
     env: environment,
@@ -69,6 +89,6 @@ function envelopeOf(request: WebhookRequest, at: number, deliveryId: string): En
     ...(contentType && { type: contentType.slice(0, MAX_HEADER) }),
     ...(contentEncoding && { encoding: contentEncoding.slice(0, MAX_ENCODING) }),
     ...(userAgent && { agent: userAgent.slice(0, MAX_HEADER) }),
-    ...(traceparent && TRACEPARENT.test(traceparent) && { trace: traceparent }),
+    ...(traceparent && isTraceparent(traceparent) && { trace: traceparent }),
   }
 }

@@ -15,6 +15,9 @@ import {
   queueLocation,
   queueSettings,
   readSettings,
+  type TraceSettings,
+  traceSettings,
+  tracesOf,
   wholeNumber,
 } from '@sluice/shared/runtime'
 import * as z from 'zod'
@@ -38,6 +41,7 @@ export type IngestConfig = Readonly<{
   shutdownDelayMs: number
   /** Whom to tell of trouble. An ingest has no heartbeat. */
   alerts: AlertSettings
+  traces?: TraceSettings | undefined
 }>
 
 /** @throws SettingsError that lists all wrong settings */
@@ -56,6 +60,7 @@ export function readIngestConfig(env: Env): IngestConfig {
     allowedIps: settings.IDWISE_ALLOWED_IPS,
     shutdownDelayMs: settings.SHUTDOWN_DELAY_SECONDS * 1000,
     alerts: { channels: settings.ALERTS ?? [], heartbeat: undefined },
+    traces: tracesOf(settings),
   }
 }
 
@@ -69,6 +74,7 @@ export const ingestSettings = z.object({
   ...processSettings,
   ...durabilitySettings,
   ...queueSettings,
+  ...traceSettings,
   ...ingestCredentials.shape,
   ALERTS: alertSettings.ALERTS,
   LISTEN_HOST: z.string().default('127.0.0.1'),

@@ -1,9 +1,9 @@
 import type { NewJob, QueueProducer } from '@sluice/shared/queue'
-import { describeError, failpoint, type Log, type StoreName } from '@sluice/shared/runtime'
+import { describeError, failpoint, type Log, type StoreName, traceField } from '@sluice/shared/runtime'
 import type { InboxWriter } from './inbox-writer.ts'
 
-/** Resolves once a store has acknowledged the job; rejects if none did. */
-type Enqueue = (job: NewJob) => Promise<void>
+/** Resolves to the store that has acknowledged the job; rejects if none did. */
+type Enqueue = (job: NewJob) => Promise<'redis' | 'inbox'>
 
 /**
  * Adds to the queue; to the inbox if the job's shard of the queue fails, or there is no queue. An add that timed out
@@ -25,14 +25,15 @@ export function createEnqueue(deps: {
         await queue.add(job)
         failpoint('ingest-after-add')
         deps.enqueued('redis')
-        return
+        return 'redis'
       } catch (error) {
-        log.debug({ error: describeError(error) }, 'not enqueued in Redis')
+        log.debug({ error: describeError(error), ...traceField(job.envelope.trace) }, 'not enqueued in Redis')
       }
     }
     if (deps.blocksUse('Postgres')) throw new Error('Postgres is not used: it may lose events')
     await inbox.add(job)
     failpoint('ingest-after-inbox')
     deps.enqueued('inbox')
+    return 'inbox'
   }
 }

@@ -18,7 +18,9 @@ import {
   type Metrics,
   pause,
   startStoreChecks,
+  startTraces,
   totalsOf,
+  traceField,
 } from '@sluice/shared/runtime'
 import type { FastifyInstance } from 'fastify'
 import { createAccept } from './accept.ts'
@@ -55,6 +57,8 @@ export async function startIngest(
   }
 > {
   await using stack = new AsyncDisposableStack()
+  // First, so that it ends last.
+  const traces = stack.use(await startTraces(config.traces, { service: 'sluice-ingest', log }))
   const db = stack.use(
     createDb(config.databaseUrl, { max: 5, statementMs: 1_200, connectMs: 1_200, log, name: 'ingest' }),
   )
@@ -148,11 +152,13 @@ export async function startIngest(
       now: clock.now,
       nextDeliveryId: createDeliveryIds(),
       ...(voice && { onAccepted: voice.accepted }),
-      onRefused(event, error) {
+      onRefused(event, error, traceparent) {
         refused.add(event)
         voice?.refused(event)
-        log.debug({ error: describeError(error) }, 'no store has acknowledged an event')
+        const fields = { error: describeError(error), ...traceField(traceparent) }
+        log.debug(fields, 'no store has acknowledged an event')
       },
+      traces,
     }),
     authenticate: perEnvironment((environment) => (request) => authenticate[environment](request)),
     allowedIps: config.allowedIps,

@@ -1,6 +1,6 @@
 import { classifyFailure, type Db, type EventShape, type Job, probeLanding, shapeOf } from '@sluice/shared/db'
 import { type Disposition, dispositionOf } from '@sluice/shared/disposition'
-import { backoffMs, describeError, errorCode, type Log } from '@sluice/shared/runtime'
+import { backoffMs, describeError, errorCode, type Log, traceField } from '@sluice/shared/runtime'
 import { NotTried } from './bisect.ts'
 
 /** One probe event answers for all events that fail alike within this time. */
@@ -52,7 +52,7 @@ export function createComparison({ db, log }: { db: Db; log: Log }): Comparison 
     const shape = shapeOf(job)
     const failure = await probe(error, shape, probedAfter)
     // A probe event that fails otherwise shows the state of this moment, not a fault of the shape.
-    if (failure && errorCode(failure.error) === errorCode(error)) holdBack(error, shape)
+    if (failure && errorCode(failure.error) === errorCode(error)) holdBack(error, shape, job)
     return dispositionOf({ cause, attempts, probe: failure ? 'fails' : 'lands' })
   }
 
@@ -80,11 +80,12 @@ export function createComparison({ db, log }: { db: Db; log: Log }): Comparison 
     )
   }
 
-  function holdBack(error: unknown, shape: EventShape): void {
+  function holdBack(error: unknown, shape: EventShape, { envelope }: Job): void {
     if (held.has(shape.key)) return
     const nextAt = performance.now() + backoffMs(0, HELD_DELAY)
     remember(held, shape.key, { shape, error, tries: 1, nextAt })
-    log.warn({ error: describeError(error) }, 'Postgres refuses every event of this kind; they wait')
+    const fields = { error: describeError(error), ...traceField(envelope.trace) }
+    log.warn(fields, 'Postgres refuses every event of this kind; they wait')
   }
 
   /** @returns for how long the shape is still held back, ms; undefined if its events land again */

@@ -17,6 +17,9 @@ import {
   queueLocation,
   queueSettings,
   readSettings,
+  type TraceSettings,
+  traceSettings,
+  tracesOf,
   wholeNumber,
 } from '@sluice/shared/runtime'
 import * as z from 'zod'
@@ -35,6 +38,7 @@ export type WorkerConfig = Readonly<{
   scheduler: boolean
   retention: RetentionPolicy
   alerts?: AlertSettings
+  traces?: TraceSettings | undefined
 }>
 
 /** @throws UserError that lists all wrong settings */
@@ -53,6 +57,7 @@ export function readWorkerConfig(env: Env): WorkerConfig {
     scheduler: settings.SCHEDULER === 'on',
     retention: retentionPolicy(settings),
     alerts: alertsOf(settings),
+    traces: tracesOf(settings),
   }
 }
 
@@ -61,6 +66,7 @@ export const workerSettings = checkTerms(
     ...processSettings,
     ...durabilitySettings,
     ...queueSettings,
+    ...traceSettings,
     ...retentionSettings,
     ...alertSettings,
     WORKER_PORT: port(3002),

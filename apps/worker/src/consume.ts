@@ -9,9 +9,9 @@ import {
 import type { DeadLetterReason } from '@sluice/shared/disposition'
 import { readEnvelope } from '@sluice/shared/envelope'
 import type { HandleResult, QueueJob } from '@sluice/shared/queue'
-import { failpoint } from '@sluice/shared/runtime'
+import { type BatchTrace, failpoint } from '@sluice/shared/runtime'
 import { bisect, HALVED } from './bisect.ts'
-import { countBuried, countHandled } from './count.ts'
+import { countBuried, countHandled, traceFailed } from './count.ts'
 import { type LandingDeps, land, landInSlot } from './land.ts'
 import { createLimit } from './limit.ts'
 import { NO_ENVELOPE, settle, waitingTimeMs } from './settle.ts'
@@ -32,13 +32,16 @@ type Tried =
  * Handles jobs of the queue: jobs that come together land in one transaction. A job is completed only after its event,
  * or its dead letter, is committed. A crash in between runs it again, which changes nothing.
  */
-export function createConsume(deps: LandingDeps): (jobs: readonly QueueJob[]) => Promise<HandleResult[]> {
+export function createConsume(
+  deps: LandingDeps,
+): (jobs: readonly QueueJob[], trace?: BatchTrace) => Promise<HandleResult[]> {
   const { circuit, metrics } = deps
   const tryAll = createTryAll(deps)
 
-  return async (queueJobs) => {
+  return async (queueJobs, trace) => {
     failpoint('worker-after-claim')
     const jobs = readJobs(queueJobs)
+    if (trace) for (const { envelope } of jobs.values()) trace.add(envelope.trace)
     const tried = jobs.size > 0 ? await tryAll([...jobs.values()]) : new Map<Job, Tried>()
     const landed = [...tried].flatMap(([{ envelope }, result]) =>
       result.status === 'fulfilled' ? [{ outcome: result.value, receivedAt: envelope.at }] : [],
@@ -48,6 +51,7 @@ export function createConsume(deps: LandingDeps): (jobs: readonly QueueJob[]) =>
       circuit.succeeded()
     }
     countHandled(metrics, 'redis', landed)
+    if (trace) traceFailed(trace, landed)
 
     let circuitMs: number | undefined
     function wait(error: unknown, ms = waitingTimeMs()): HandleResult {
@@ -59,12 +63,17 @@ export function createConsume(deps: LandingDeps): (jobs: readonly QueueJob[]) =>
       const job = jobs.get(queueJob)
       const result = job && tried.get(job)
       if (result?.status === 'fulfilled') return result.value === 'erased' ? ERASED : COMPLETED
-      if (result?.status === 'waits') return wait(result.error, result.ms)
+      if (result?.status === 'waits') {
+        if (result.error !== undefined) trace?.failed(result.error)
+        return wait(result.error, result.ms)
+      }
       try {
         if (!job || !result) {
+          trace?.failed({ code: 'unreadable' })
           await bury(deps, queueJob, 'unreadable', new Error(NO_ENVELOPE))
           return COMPLETED
         }
+        trace?.failed(result.reason)
         const { kind, error } = await settle(deps, {
           job,
           error: result.reason,

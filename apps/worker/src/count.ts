@@ -1,5 +1,5 @@
 import type { LandingOutcome } from '@sluice/shared/db'
-import type { Metrics } from '@sluice/shared/runtime'
+import type { BatchTrace, Metrics } from '@sluice/shared/runtime'
 
 /** The outcome of an event. `receivedAt` is in ms since 1970, if it is known. */
 export type Handled = { readonly outcome: LandingOutcome | 'dead_letter'; readonly receivedAt?: number }
@@ -11,6 +11,13 @@ export function countHandled(metrics: Metrics, via: 'redis' | 'inbox', handled: 
     for (const { receivedAt } of group) {
       if (receivedAt) metrics.landSeconds.observe((Date.now() - receivedAt) / 1000)
     }
+  }
+}
+
+/** Those that became dead letters as they landed. */
+export function traceFailed(trace: BatchTrace, handled: readonly Handled[]): void {
+  for (const { outcome } of handled) {
+    if (outcome === 'conflict' || outcome === 'dead_letter') trace.failed({ code: outcome })
   }
 }
 

@@ -1,7 +1,7 @@
 import { classifyFailure, dropClaim, noteClaim, putBackInbox, takeInbox } from '@sluice/shared/db'
-import { failpoint } from '@sluice/shared/runtime'
+import { type BatchTrace, failpoint } from '@sluice/shared/runtime'
 import { bisect, WHOLE } from './bisect.ts'
-import { countHandled } from './count.ts'
+import { countHandled, traceFailed } from './count.ts'
 import { landSlots, NOTHING, separate } from './inbox-put-back.ts'
 import { createInboxRetry, jobIdsOf } from './inbox-retry.ts'
 import { landRows, type ReadRow, readRows } from './inbox-rows.ts'
@@ -24,7 +24,7 @@ export type Drain = (round: number) => Promise<{ taken: number; more: boolean }>
  * @param worker names this worker in the claims, which show after a crash what it had taken
  */
 export function createDrain(deps: LandingDeps, worker: string): Drain {
-  const { db, circuit, metrics, announcing } = deps
+  const { db, circuit, metrics, announcing, traces } = deps
   const scans = createInboxScan()
   const retry = createInboxRetry(deps)
   const onRead = noteLongJourneys(deps)
@@ -33,31 +33,40 @@ export function createDrain(deps: LandingDeps, worker: string): Drain {
    */
   let limit = BATCH
 
-  return async (round) => {
+  async function drainOnce(round: number, trace: BatchTrace | undefined): ReturnType<Drain> {
     const claim = `${worker}-${round}`
     const scan = scans.next()
     const most = limit
     let rows: ReadRow[] = []
-    const landBatch = (announced: boolean) =>
-      db.landingTransaction(async (connection, begunAt, erasures) => {
+    const landBatch = (announced: boolean) => {
+      trace?.step('take')
+      return db.landingTransaction(async (connection, begunAt, erasures) => {
         rows = readRows(await takeInbox(connection, most, { bytes: BATCH_BYTES, since: scan.since }))
         const found = { to: begunAt, tookMs: performance.now() - scan.startedAt }
         if (rows.length === 0) return { found, landed: [], putBack: NOTHING }
         await noteClaim(db.pool, claim, jobIdsOf(rows))
         failpoint('worker-after-claim')
+        trace?.step('land')
         const { common, putBack } = await separate(deps, rows)
         await putBackInbox(connection, putBack.rows)
         const erased = await deps.erased.asOf(connection, erasures)
         const landed = await landRows(connection, common, { announced, onRead, now: begunAt, erased })
+        trace?.step('finish')
         return { found, landed, putBack }
       }, WHOLE)
+    }
 
     const result = await announcing(landBatch).catch((error: unknown) => ({ error }))
+    if (trace) for (const { job } of rows) trace.add(job?.envelope.trace)
     if ('error' in result) {
+      trace?.failed(result.error)
       scans.failed()
       await dropClaim(db.pool, claim).catch(() => {})
       if (rows.length === 0 || classifyFailure(result.error) === 'infrastructure') throw result.error
-      await retry.settleAll(rows, await bisect(rows, retry.land, { wholeFailed: result }))
+      trace?.step('land')
+      const results = await bisect(rows, retry.land, { wholeFailed: result })
+      trace?.step('finish')
+      await retry.settleAll(rows, results, { trace })
       return { taken: rows.length, more: true }
     }
     if (rows.length === 0) {
@@ -73,9 +82,19 @@ export function createDrain(deps: LandingDeps, worker: string): Drain {
     if (isCut) scans.left(newest(rows))
     else scans.emptied(scan, more ? { ...found, to: newest(rows) } : found)
     countHandled(metrics, 'inbox', landed)
+    if (trace) traceFailed(trace, landed)
     if (landed.length > 0) circuit.succeeded()
-    if (putBack.rows.length > 0) await landSlots(deps, putBack, { claim, retry })
+    if (putBack.rows.length > 0) await landSlots(deps, putBack, { claim, retry, trace })
     return { taken: rows.length, more }
+  }
+
+  return async (round) => {
+    const trace = traces?.batch('land events')
+    try {
+      return await drainOnce(round, trace)
+    } finally {
+      trace?.end({ 'sluice.via': 'inbox' })
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import { delayInbox, dropClaim, type InboxRow, type Job, noteClaim } from '@sluice/shared/db'
+import type { BatchTrace } from '@sluice/shared/runtime'
 import { type InboxRetry, jobIdsOf } from './inbox-retry.ts'
 import type { ReadRow } from './inbox-rows.ts'
 import { type LandingDeps, landInSlot } from './land.ts'
@@ -46,18 +47,21 @@ export async function separate(
 export async function landSlots(
   deps: LandingDeps,
   { inSlots, error }: PutBack,
-  { claim, retry }: { claim: string; retry: InboxRetry },
+  { claim, retry, trace }: { claim: string; retry: InboxRetry; trace?: BatchTrace | undefined },
 ): Promise<void> {
   const { pool } = deps.db
   // The claim names rows that are back in the inbox, and not because of a crash.
   await dropClaim(pool, claim)
-  if (error !== undefined) deps.circuit.failed(error)
+  if (error !== undefined) {
+    deps.circuit.failed(error)
+    trace?.failed(error)
+  }
   for (const [group, rows] of inSlots) {
     const jobIds = jobIdsOf(rows)
     await noteClaim(pool, claim, jobIds)
     const results = await landInSlot(deps, group, rows, retry.land)
     await dropClaim(pool, claim)
-    if (typeof results !== 'number') await retry.settleAll(rows, results, { hadSlot: true })
+    if (typeof results !== 'number') await retry.settleAll(rows, results, { hadSlot: true, trace })
     else await delayInbox(pool, { jobIds, delayMs: results, error: null })
   }
 }

@@ -9,7 +9,7 @@ import {
   writeDeadLetters,
 } from '@sluice/shared/db'
 import { BACKOFF, type DeadLetterReason } from '@sluice/shared/disposition'
-import { backoffMs, describeError } from '@sluice/shared/runtime'
+import { type BatchTrace, backoffMs, describeError } from '@sluice/shared/runtime'
 import { HALVED } from './bisect.ts'
 import { countBuried, countHandled } from './count.ts'
 import { landRows, letterOfRow, type ReadRow, readRows } from './inbox-rows.ts'
@@ -32,7 +32,7 @@ export type InboxRetry = {
   settleAll(
     rows: readonly ReadRow[],
     results: readonly PromiseSettledResult<unknown>[],
-    options?: { hadSlot?: boolean },
+    options?: { hadSlot?: boolean; trace?: BatchTrace | undefined },
   ): Promise<void>
 }
 
@@ -96,12 +96,13 @@ export function createInboxRetry(deps: LandingDeps): InboxRetry {
 
   return {
     land,
-    async settleAll(rows, results, { hadSlot = false } = {}) {
+    async settleAll(rows, results, { hadSlot = false, trace } = {}) {
       if (results.some(({ status }) => status === 'fulfilled')) circuit.succeeded()
       const waiting: ReadRow[] = []
       let reason: unknown
       for (const [index, result] of results.entries()) {
         if (result.status === 'fulfilled') continue
+        trace?.failed(result.reason)
         const row = rows[index] as ReadRow
         if (classifyFailure(result.reason) === 'infrastructure') throw result.reason
         const error = await settleRow(row, result.reason, hadSlot)

@@ -10,7 +10,7 @@ import {
   nameOf,
   type TransactionLimits,
 } from '@sluice/shared/db'
-import type { Log, Metrics } from '@sluice/shared/runtime'
+import type { Log, Metrics, Traces } from '@sluice/shared/runtime'
 import { type Announcing, createAnnouncing } from './announce.ts'
 import { bisect } from './bisect.ts'
 import { type Comparison, createComparison } from './comparison.ts'
@@ -26,6 +26,7 @@ export type LandingDeps = {
   readonly slowJourneys: SlowJourneys
   readonly announcing: Announcing
   readonly erased: ErasedSubjects
+  readonly traces?: Traces | undefined
 }
 
 export function createLandingDeps({
@@ -35,6 +36,7 @@ export function createLandingDeps({
   db: Db
   circuit: PostgresCircuit
   metrics: Metrics
+  traces?: Traces | undefined
   log: Log
 }): LandingDeps {
   return {

@@ -14,7 +14,14 @@ import {
   shapeOf,
 } from '@sluice/shared/db'
 import { createQueueConsumer, createRedisCheck, type QueueConsumer } from '@sluice/shared/queue'
-import { type Health, type Log, type Metrics, startStoreChecks, totalsOf } from '@sluice/shared/runtime'
+import {
+  type Health,
+  type Log,
+  type Metrics,
+  startStoreChecks,
+  startTraces,
+  totalsOf,
+} from '@sluice/shared/runtime'
 import type { WorkerConfig } from './config.ts'
 import { createConsume } from './consume.ts'
 import { createDrain } from './drain.ts'
@@ -35,6 +42,8 @@ export async function startWorker(
   { log, metrics }: { log: Log; metrics: Metrics },
 ): Promise<AsyncDisposable & { health(): Health }> {
   await using stack = new AsyncDisposableStack()
+  // First, so that it ends last.
+  const traces = stack.use(await startTraces(config.traces, { service: 'sluice-worker', log }))
   const db = stack.use(
     createDb(config.databaseUrl, { max: CONNECTIONS, statementMs: 10_000, log, name: 'worker' }),
   )
@@ -92,10 +101,11 @@ export async function startWorker(
   await lookAtSchema().catch((error) => circuit.trip(error))
   // Before the consumer, so that it ends later: it does some duties once more for the last jobs.
   if (config.scheduler) stack.use(startScheduler({ ...config, db, metrics, log }))
-  const landing = createLandingDeps({ db, circuit, metrics, log })
+  const landing = createLandingDeps({ db, circuit, metrics, traces, log })
   if (config.queue) {
     const { concurrency } = config
-    consumer = stack.use(createQueueConsumer(config.queue, createConsume(landing), { concurrency, log }))
+    const handle = createConsume(landing)
+    consumer = stack.use(createQueueConsumer(config.queue, handle, { concurrency, traces, log }))
     if (circuit.state !== 'closed') consumer.pause()
   }
   const drain = createDrain(landing, randomUUID())

@@ -37,8 +37,8 @@ labels: {{- include "sluice.labels" . | nindent 2 }}
 {{- $keys := .root.Values.secrets.keys }}
 {{- if not .root.Values.secrets.existingSecret }}{{ $keys = keys .root.Values.secrets.values | sortAlpha }}{{ end }}
 {{- $patterns := dict
-  "ingest" "^(DATABASE_URL|REDIS_URL|IDWISE_.+_CREDENTIALS|ALERTS.*)$"
-  "worker" "^(DATABASE_URL|REDIS_URL|ALERTS.*)$"
+  "ingest" "^(DATABASE_URL|REDIS_URL|IDWISE_.+_CREDENTIALS|ALERTS.*|OTEL_.+)$"
+  "worker" "^(DATABASE_URL|REDIS_URL|ALERTS.*|OTEL_.+)$"
   "scheduler" "^(DATABASE_URL|REDIS_URL|ALERTS.*)$"
   "console" "^(DATABASE_URL|DATABASE_REPLICA_URL|REDIS_URL|CONSOLE_.+|ALERTS.*)$"
   "migrate" "^DATABASE_URL$" }}

@@ -1,5 +1,6 @@
 import { withDeadline } from '../runtime/backoff.ts'
 import type { Log } from '../runtime/log.ts'
+import type { BatchTrace, Traces } from '../runtime/traces.ts'
 import type { HandleResult, QueueJob } from './bullmq/batch.ts'
 import { createCompletedLimit } from './bullmq/completed-limit.ts'
 import type { EventWorker } from './bullmq/event-worker.ts'
@@ -26,8 +27,8 @@ const CLOSE_LIMIT_MS = 20_000
  */
 export function createQueueConsumer(
   location: QueueLocation & { consume?: readonly number[] },
-  handle: (jobs: readonly QueueJob[]) => Promise<HandleResult[]>,
-  { concurrency, log }: { concurrency: number; log: Log },
+  handle: (jobs: readonly QueueJob[], trace?: BatchTrace) => Promise<HandleResult[]>,
+  { concurrency, traces, log }: { concurrency: number; traces?: Traces | undefined; log: Log },
 ): QueueConsumer {
   const { client, disconnect } = connectForWorkers(location.url, log)
   const batches = Math.min(BATCHES, concurrency)
@@ -45,6 +46,7 @@ export function createQueueConsumer(
     batchSize: Math.floor(concurrency / batches),
     handleAll: quarantineSuspects(fetching, handle),
     mostCompleted: createCompletedLimit(client, location.shards),
+    traces,
     log,
   }
   const shards = location.consume ?? Array.from({ length: location.shards }, (_, shard) => shard)

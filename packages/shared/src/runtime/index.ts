@@ -35,4 +35,7 @@ export {
   wholeNumber,
 } from './settings.ts'
 export { startStoreChecks } from './store-checks.ts'
+export { type TraceSettings, traceSettings, tracesOf } from './trace-settings.ts'
+export { isTraceparent, traceField } from './traceparent.ts'
+export { type BatchTrace, startTraces, type Traces } from './traces.ts'
 export { watchSettings } from './watch-settings.ts'

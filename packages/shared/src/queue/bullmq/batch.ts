@@ -3,6 +3,7 @@ import { parseJson } from '../../envelope.ts'
 import { describeError } from '../../runtime/errors.ts'
 import { pause } from '../../runtime/every.ts'
 import type { Log } from '../../runtime/log.ts'
+import type { BatchTrace } from '../../runtime/traces.ts'
 import type { Bodies } from './bodies.ts'
 import { type ClaimedJob, type JobClaimer, MAX_JOBS } from './claim.ts'
 import type { EventWorker } from './event-worker.ts'
@@ -52,7 +53,7 @@ export type HandleResult =
 /** `crashes`: in how many crashes of its worker the job was active. */
 export type CountedJob = { readonly job: QueueJob; readonly crashes: number }
 /** Gives a result for each job, in order. */
-export type HandleAll = (jobs: readonly CountedJob[]) => Promise<HandleResult[]>
+export type HandleAll = (jobs: readonly CountedJob[], trace?: BatchTrace) => Promise<HandleResult[]>
 
 /** A batch stays at its first fifty jobs if these have more characters. */
 const HEAVY_CHARACTERS = 1_000_000
@@ -67,6 +68,7 @@ export type Batch = {
   readonly token: string
   /** Resolves when a batch that is not full may start. */
   startSlot(): Promise<void>
+  readonly trace: BatchTrace | undefined
   readonly log: Log
 }
 
@@ -82,7 +84,8 @@ export async function processBatch(
   size: number,
   handleAll: HandleAll,
 ): Promise<boolean> {
-  const { worker, token } = batch
+  const { worker, token, trace } = batch
+  trace?.step('take')
   const id = String(first.id)
   // A script that failed halfway left a finished job in the list.
   if (first.finishedOn) return (await finishAll(batch, [{ id, attempts: first.attemptsMade }])).includes(id)
@@ -97,7 +100,9 @@ export async function processBatch(
       crashes: job.crashes,
     })),
   ]
-  const all = await handleAll(jobs)
+  trace?.step('land')
+  const all = await handleAll(jobs, trace)
+  trace?.step('finish')
   const [result, ...results] = all as [HandleResult, ...HandleResult[]]
   const settling = settleUncompleted(batch, others, results)
   const completed = jobs
@@ -152,10 +157,12 @@ async function bullmqJob({ worker, claimer }: Batch, { id }: ClaimedJob): Promis
 }
 
 async function failGivenUp(batch: Batch, jobs: readonly ClaimedJob[]): Promise<void> {
-  const { token, log } = batch
+  const { token, trace, log } = batch
   for (const job of jobs) {
+    const failure = new UnrecoverableError(job.failure)
+    trace?.failed(failure)
     await bullmqJob(batch, job)
-      .then((givenUp) => givenUp.moveToFailed(new UnrecoverableError(job.failure), token))
+      .then((givenUp) => givenUp.moveToFailed(failure, token))
       .catch((error) => log.warn({ err: error }, 'a job cannot be failed'))
   }
 }
@@ -176,7 +183,7 @@ async function settleUncompleted(
   jobs: readonly ClaimedJob[],
   results: readonly HandleResult[],
 ): Promise<void> {
-  const { token, log } = batch
+  const { token, trace, log } = batch
   const settling = jobs.map(async (job, index) => {
     const result = results[index]
     if (result?.kind === 'delayed') {
@@ -187,8 +194,10 @@ async function settleUncompleted(
     }
   })
   for (const settled of await Promise.allSettled(settling)) {
+    if (settled.status === 'fulfilled') continue
     // The job stalls.
-    if (settled.status === 'rejected') log.warn({ err: settled.reason }, 'a job cannot be settled')
+    trace?.failed(settled.reason)
+    log.warn({ err: settled.reason }, 'a job cannot be settled')
   }
 }
 
@@ -198,7 +207,7 @@ async function settleUncompleted(
  * @returns the completed ones; the others have lost their lock
  */
 async function finishAll(
-  { worker, finish, token, log }: Batch,
+  { worker, finish, token, trace, log }: Batch,
   jobs: readonly EndedJob[],
 ): Promise<string[]> {
   while (jobs.length > 0) {
@@ -209,6 +218,7 @@ async function finishAll(
       }
       return jobs.map(({ id }) => id).filter((id) => !lost.includes(id))
     } catch (error) {
+      trace?.failed(error)
       log.warn({ err: error }, 'jobs cannot be completed')
       if (worker.closing) return []
       await pause(FINISH_AGAIN_MS)

@@ -1,4 +1,5 @@
 import { SUSPECT_AFTER } from '../../disposition.ts'
+import type { BatchTrace } from '../../runtime/traces.ts'
 import type { CountedJob, HandleAll, HandleResult, QueueJob } from './batch.ts'
 
 const isSuspect = ({ crashes }: CountedJob) => crashes >= SUSPECT_AFTER
@@ -9,17 +10,19 @@ const isSuspect = ({ crashes }: CountedJob) => crashes >= SUSPECT_AFTER
  */
 export function quarantineSuspects(
   fetching: { hold(): void; release(): void },
-  handle: (jobs: readonly QueueJob[]) => Promise<HandleResult[]>,
+  handle: (jobs: readonly QueueJob[], trace?: BatchTrace) => Promise<HandleResult[]>,
 ): HandleAll {
   const run = createExclusion(fetching)
-  return async (jobs) => {
+  return async (jobs, trace) => {
     const groups = [jobs.filter((job) => !isSuspect(job)), ...jobs.filter(isSuspect).map((job) => [job])]
     const results = new Map<CountedJob, HandleResult>()
     async function handleGroup(group: readonly CountedJob[]): Promise<void> {
-      const work = () => handle(group.map(({ job }) => job))
-      const settled = await run(group.some(isSuspect), work).catch((error: unknown) =>
-        group.map((): HandleResult => ({ kind: 'failed', error })),
-      )
+      const queueJobs = group.map(({ job }) => job)
+      const work = () => handle(queueJobs, trace)
+      const settled = await run(group.some(isSuspect), work).catch((error: unknown) => {
+        trace?.failed(error)
+        return group.map((): HandleResult => ({ kind: 'failed', error }))
+      })
       const later: HandleResult = { kind: 'delayed', ms: 500 + Math.random() * 1_000 }
       group.forEach((job, index) => {
         results.set(job, settled?.[index] ?? later)

@@ -1,5 +1,6 @@
 import { pause } from '../../runtime/every.ts'
 import type { Log } from '../../runtime/log.ts'
+import type { Traces } from '../../runtime/traces.ts'
 import type { RedisClient } from '../connection.ts'
 import { createWorkerBackend } from './backend.ts'
 import { type HandleAll, processBatch } from './batch.ts'
@@ -32,6 +33,7 @@ export function createShardWorker(
     handleAll,
     mostCompleted,
     limits = WORKER_OPTIONS,
+    traces,
     log,
   }: {
     batches: number
@@ -39,6 +41,7 @@ export function createShardWorker(
     handleAll: HandleAll
     mostCompleted: () => number
     limits?: typeof WORKER_OPTIONS
+    traces?: Traces | undefined
     log: Log
   },
 ): EventWorker {
@@ -54,8 +57,13 @@ export function createShardWorker(
   const worker: EventWorker = new EventWorker(
     queueKeys(prefix).name,
     async (job, token = '') => {
-      const batch = { worker, claimer, finish, bodies, token, startSlot, log }
-      if (await processBatch(batch, job, batchSize, handleAll)) completed.add(String(job.id))
+      const trace = traces?.batch('land events')
+      const batch = { worker, claimer, finish, bodies, token, startSlot, trace, log }
+      try {
+        if (await processBatch(batch, job, batchSize, handleAll)) completed.add(String(job.id))
+      } finally {
+        trace?.end({ 'sluice.via': 'redis' })
+      }
     },
     { connection: client, prefix, concurrency: batches, ...limits },
     createWorkerBackend({ completed, claimer, closing: closing.signal }),
