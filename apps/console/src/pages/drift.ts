@@ -22,7 +22,7 @@ export function driftPage(rows: readonly DriftRow[], { look, mayAct }: Shown): H
       : `${counted(open.length, 'difference')} from what IDWise documents`
   return html`<h1>${title}</h1>
 <p class="soft">Every one of these events has landed. ${look ? html`Events are looked at all the time, of very many a sample: ${counted(look.events, 'event')} since ${ago(look.countedSince)}, the last time ${ago(look.lookedAt)}.` : 'No event has been looked at yet.'}</p>
-${open.length > 0 ? html`${mayAct && open.length > 1 && ackForm(open, `I know all ${open.length}`)}${table(open, mayAct)}` : known.length === 0 && nothingYet('Nothing yet', 'An unknown event name, field, value, type or encoding shows here, once, with an event that has it.')}
+${open.length > 0 ? html`${table(open, mayAct)}${mayAct && open.length > 1 && html`<div class="pages">${ackForm(open, `I know all ${open.length}`)}</div>`}` : known.length === 0 && nothingYet('Nothing yet', 'An unknown event name, field, value, type or encoding shows here, once, with an event that has it.')}
 ${known.length > 0 && html`<h2>Known</h2>${table(known, mayAct)}`}`
 }
 
