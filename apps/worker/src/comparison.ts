@@ -1,4 +1,12 @@
-import { classifyFailure, type Db, type EventShape, type Job, probeLanding, shapeOf } from '@sluice/shared/db'
+import {
+  classifyFailure,
+  type Db,
+  type EventShape,
+  type Job,
+  probeLanding,
+  type RejectedKind,
+  shapeOf,
+} from '@sluice/shared/db'
 import { type Disposition, dispositionOf } from '@sluice/shared/disposition'
 import { backoffMs, describeError, errorCode, type Log } from '@sluice/shared/runtime'
 import { NotTried } from './bisect.ts'
@@ -23,8 +31,8 @@ type Probed = {
   readonly failure: Promise<ProbeFailure | undefined>
   next?: Promise<ProbeFailure | undefined>
 }
-/** A shape whose events all fail, until a probe event of it lands. */
-type Held = { readonly shape: EventShape; readonly error: unknown; tries: number; nextAt: number }
+/** A shape whose events all fail, until a probe event of it lands. `words`: the error of a probe event. */
+type Held = { readonly shape: EventShape; readonly error: unknown; readonly words: string; tries: number; nextAt: number }
 
 /**
  * Compares events that fail alone with probe events of the same shape (`probeLanding`). If the probe event fails alike,
@@ -37,6 +45,8 @@ export type Comparison = {
   dispositionAnew(failed: FailedJob): Promise<Disposition>
   /** Some shape is held back. */
   readonly isHolding: boolean
+  /** The kinds of events that are held back, with the error of a made-up event. */
+  rejected(): RejectedKind[]
   /** Those of the jobs that are held back: for how long, and why. */
   heldBack(jobs: readonly Job[]): Promise<Map<Job, { ms: number; error: unknown }>>
 }
@@ -52,7 +62,7 @@ export function createComparison({ db, log }: { db: Db; log: Log }): Comparison 
     const shape = shapeOf(job)
     const failure = await probe(error, shape, probedAfter)
     // A probe event that fails otherwise shows the state of this moment, not a fault of the shape.
-    if (failure && errorCode(failure.error) === errorCode(error)) holdBack(error, shape)
+    if (failure && errorCode(failure.error) === errorCode(error)) holdBack(error, shape, failure.error)
     return dispositionOf({ cause, attempts, probe: failure ? 'fails' : 'lands' })
   }
 
@@ -80,10 +90,10 @@ export function createComparison({ db, log }: { db: Db; log: Log }): Comparison 
     )
   }
 
-  function holdBack(error: unknown, shape: EventShape): void {
+  function holdBack(error: unknown, shape: EventShape, ofProbe: unknown): void {
     if (held.has(shape.key)) return
     const nextAt = performance.now() + backoffMs(0, HELD_DELAY)
-    remember(held, shape.key, { shape, error, tries: 1, nextAt })
+    remember(held, shape.key, { shape, error, words: describeError(ofProbe).message, tries: 1, nextAt })
     log.warn({ error: describeError(error) }, 'Postgres refuses every event of this kind; they wait')
   }
 
@@ -107,6 +117,8 @@ export function createComparison({ db, log }: { db: Db; log: Log }): Comparison 
     get isHolding() {
       return held.size > 0
     },
+
+    rejected: () => [...held.values()].map(({ shape, words }) => ({ event: shape.event, error: words })),
 
     async heldBack(jobs) {
       const waiting = new Map<Job, { ms: number; error: unknown }>()

@@ -19,7 +19,7 @@ import type { WorkerConfig } from './config.ts'
 import { createConsume } from './consume.ts'
 import { createDrain } from './drain.ts'
 import { startDraining } from './draining.ts'
-import { createLandingDeps } from './land.ts'
+import { createLandingDeps, type LandingDeps, rejectedKinds } from './land.ts'
 import { createPostgresCircuit } from './postgres-circuit.ts'
 
 /** Four for batches of the queue, eight for those of the inbox (a batch and the claim on it), and two for the rest. */
@@ -66,6 +66,7 @@ export async function startWorker(
     }),
   )
 
+  let landing: LandingDeps | undefined
   // Early, so that it ends late: after the last events.
   stack.use(
     recordMinutes({
@@ -73,6 +74,7 @@ export async function startWorker(
       process: self.id,
       role: 'worker',
       totals: () => totalsOf(metrics, ['handled', 'landSeconds']),
+      rejected: () => (landing ? rejectedKinds(landing) : []),
       unsafe: storeChecks.unsafe,
       log,
     }),
@@ -89,7 +91,7 @@ export async function startWorker(
   await lookAtSchema().catch((error) => circuit.trip(error))
   // Before the consumer, so that it ends later: it does some duties once more for the last jobs.
   if (config.scheduler) stack.use(startScheduler({ ...config, db, metrics, log }))
-  const landing = createLandingDeps({ db, circuit, metrics, log })
+  landing = createLandingDeps({ db, circuit, metrics, log })
   if (config.queue) {
     const { concurrency } = config
     consumer = stack.use(createQueueConsumer(config.queue, createConsume(landing), { concurrency, log }))

@@ -1,6 +1,7 @@
 import type { JourneyPage, JourneyPageRead } from '@sluice/shared/operations'
 import { type Html, html } from '../html.ts'
 import { decision, environmentBadge } from '../parts/badge.ts'
+import { copyId } from '../parts/copy.ts'
 import { hitLine } from '../parts/hits.ts'
 import { lettersList } from '../parts/letters.ts'
 import { eventPath, journeyPath, searchPath } from '../parts/links.ts'
@@ -16,7 +17,7 @@ export function journeyPage(page: JourneyPage): Html {
   const { journey, state, at, missing, beside, letters, refused, dropped, total, later } = page
   const name = { environment: journey.environment, journeyId: journey.journeyId }
   const earlier = total - dropped - page.timeline.length - later.length
-  return html`<p class="soft">Journey <code>${shown(journey.journeyId)}</code>${journey.referenceNo !== null && html` · reference <a href="${searchPath(journey.referenceNo)}">${shown(journey.referenceNo)}</a>`} ${environmentBadge(journey.environment)}</p>
+  return html`<p class="soft">Journey <code>${shown(journey.journeyId)}</code> ${copyId(journey.journeyId)}${journey.referenceNo !== null && html` · reference <a href="${searchPath(journey.referenceNo)}">${shown(journey.referenceNo)}</a>`} ${environmentBadge(journey.environment)}</p>
 <h1>${sentence(page)}</h1>
 ${at !== null && html`<p class="note">This is what was known after the marked event. <a href="${journeyPath(name)}">Show it as it is now</a></p>`}
 ${missing && html`<p class="note">${missing.words}</p>`}

@@ -10,7 +10,13 @@ export {
   replayDeadLetter,
   undoDiscard,
 } from './dead-letter-acts.ts'
-export { groupDeadLetters, type LetterGroup, type LetterGroups } from './dead-letter-groups.ts'
+export {
+  groupDeadLetters,
+  type LetterGroup,
+  type LetterGroups,
+  type SingleAct,
+  singleActsOn,
+} from './dead-letter-groups.ts'
 export {
   countDeadLetters,
   type DeadLetter,
@@ -140,7 +146,8 @@ export { type Preview, previewLetters } from './letter-preview.ts'
 export { type LetterView, readLettersPage } from './letters-page.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export { recordMinutes } from './minute-recorder.ts'
-export { type MinuteRow, readMinutes, readSameHours } from './minutes.ts'
+export { type MinuteRow,
+  type RejectedKind, readMinutes, readSameHours } from './minutes.ts'
 export { type OpenWork, readOpenWork } from './open-work.ts'
 export {
   ACTED_ON,
@@ -184,6 +191,7 @@ export {
   seenProcesses,
 } from './processes.ts'
 export { countRedeliveries } from './redeliveries.ts'
+export { type NewGroup, readNewsSince, type SinceNews } from './since.ts'
 export {
   deleteOldRecords,
   listOpenRefusals,

@@ -24,10 +24,13 @@ export {
   type Preview,
   previewLetters,
   type RecordedAction,
+  readNewsSince,
   readOperation,
   rebuildJourneys,
   recordTold,
   type ShownIncident,
+  type SingleAct,
+  type SinceNews,
   STEERING_NAMES,
   type SteeringName,
   type StoredEvent,
@@ -70,6 +73,7 @@ export {
   writeReceiptFile,
 } from './erasure/index.ts'
 export { lookUpEvent } from './events.ts'
+export { type ComparedConflict, compareConflict } from './find/conflict.ts'
 export {
   type EventPage,
   type PreviousEvent,
@@ -94,7 +98,7 @@ export {
   writeEventsQuery,
 } from './find/events-query.ts'
 export { type Place, placeOf, type SearchHit, type SearchStatus } from './find/hits.ts'
-export { type JourneyPage, type JourneyPageRead, readJourneyPage } from './find/journey-page.ts'
+export { type JourneyAsked, type JourneyPage, type JourneyPageRead, readJourneyPage } from './find/journey-page.ts'
 export { type FoundName, type SearchAnswer, search } from './find/search.ts'
 export { followEvents } from './find/tail.ts'
 export { type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'
@@ -103,6 +107,7 @@ export {
   type DeadLetterGroups,
   describeIssues,
   findGroups,
+  inWords,
   type NewOperationRequest,
   newOperation,
   type OperationPlan,

@@ -37,7 +37,7 @@ export function conditionsOf(state: State): Conditions {
   }
 }
 
-const FOLLOWING = ['late', 'store-unsafe']
+const FOLLOWING = ['late', 'rejected', 'store-unsafe']
 
 function refusing({ refusals, isRefusing }: Recorded, now: Date): Condition[] {
   const { awaited, lost, givesUpAt } = refusals
@@ -64,6 +64,7 @@ const ALERTS = {
   nobody_consumes: ['nobody-consumes', '', 'page'],
   misfit: ['nobody-consumes', 'settings do not fit', 'page'],
   no_worker: ['nobody-consumes', 'no worker', 'notice'],
+  rejected: ['rejected', '', 'page'],
   redis_down: ['store-down', 'redis', 'page'],
   unsafe: ['store-unsafe', '', 'page'],
   behind: ['late', '', 'page'],

@@ -22,6 +22,11 @@ const WORDS: Readonly<Record<string, Words>> = {
     command: 'docker compose up -d worker',
     page: runbook('nobody-consumes'),
   },
+  rejected: {
+    means: KEPT,
+    command: 'npx sluice doctor',
+    page: 'docs/operations.md#postgres-refuses-events',
+  },
   late: { means: KEPT, command: 'docker compose up -d --scale worker=3', page: runbook('late') },
   'store-unsafe': {
     means: 'Nothing yet. If this store fails, events may be lost that IDWise does not send again.',
