@@ -104,6 +104,7 @@ describe('dead letters on the console', () => {
       expect((await console.json(`/api/v1/dead-letters/${id}`)).state).toBe(state)
       expect((await page(`/dead-letters/${id}`)).text).toContain(`${kind} it`)
       const { eventKey, journeyId } = await console.json(`/api/v1/dead-letters/${id}`)
+      expect((await page(`/journeys/live/${journeyId}`)).text).toContain(`${kind} it`)
       for (const query of [`eventKey=${eventKey}`, `journeyId=${journeyId}`]) {
         const acts = await console.json(`/api/v1/actions?${query}`)
         expect(acts.items[0]).toMatchObject({

@@ -9,6 +9,7 @@ import { counted } from '../parts/states.ts'
 import { shown } from '../parts/text.ts'
 import { ago, minute, moment, span } from '../parts/time.ts'
 import { type Point, timeline } from '../parts/timeline.ts'
+import { actionList } from './audit.ts'
 
 type Entry = JourneyPage['timeline'][number]
 
@@ -48,6 +49,7 @@ ${state && html`<div class="card pane"><dl>${facts(state)}</dl></div>`}
 <div class="card pane"><p id="paragraph">${shown(page.paragraph, 5_000)}</p><button type="button" hidden data-copy="#paragraph">Copy</button></div>
 ${beside.length > 0 && html`<h2>Other journeys of ${shown(journey.referenceNo ?? '')}</h2><div class="card pane"><ul class="list">${beside.map((other) => html`<li>${hitLine({ what: 'journey', ...other })}</li>`)}</ul></div>`}
 ${lettersList(letters)}
+${page.acts.length > 0 && html`<h2>Acts</h2>${actionList(page.acts)}`}
 ${refusals(refused)}
 </div></div>`
 }
@@ -63,11 +65,11 @@ const NOT_YET = {
 /** A journey of which nothing has landed. */
 export function journeyNotLandedPage(
   name: { environment: string; journeyId: string },
-  { letters, refused }: Extract<JourneyPageRead, { kind: 'not_landed' }>,
+  { letters, acts, refused }: Extract<JourneyPageRead, { kind: 'not_landed' }>,
 ): Html {
   return html`<p class="soft">Journey <code>${shown(name.journeyId)}</code> ${environmentBadge(name.environment)}</p>
 <h1>Nothing of this journey has landed.</h1>
-${lettersList(letters)}${refusals(refused)}`
+${lettersList(letters)}${acts.length > 0 && html`<h2>Acts</h2>${actionList(acts)}`}${refusals(refused)}`
 }
 
 function refusals(refused: JourneyPage['refused']): Html | null {
