@@ -15,7 +15,7 @@ const SHOWN = 5
 export function sinceLine(news: SinceNews, since: Date): Html | null {
   const parts = summary(news)
   if (parts.length === 0) return null
-  return html`<form class="since row" method="post" action="/seen"><span>Since you were away (${ago(since)}): <a href="#since">${parts.join(', ')}</a></span> <button type="submit" class="plain">Mark as read</button></form>`
+  return html`<form class="note none row" method="post" action="/seen"><span>Since you were away (${ago(since)}): <a href="#since">${parts.join(', ')}</a></span> <button type="submit" class="plain">Mark as read</button></form>`
 }
 
 function summary({ groups, acts, healed, cameAgain }: SinceNews): string[] {

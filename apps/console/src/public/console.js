@@ -121,14 +121,19 @@ function showCopies() {
 showCopies()
 document.addEventListener('htmx:after:swap', showCopies)
 
-// The stores of a live page do not answer: what it shows stays, and a note says so until it goes on.
+// A live page that cannot go on keeps what it shows, and a note says so until it goes on by itself.
 const away = document.querySelector('#away')
-document.addEventListener('sluice-away', ({ detail }) => {
-  away.textContent = `${detail.data} What you see is as of before. This page goes on by itself.`
+function noteAway(why, then = 'This page goes on by itself.') {
+  away.textContent = `${why} What you see is as of before. ${then}`
   away.hidden = false
-})
+}
+document.addEventListener('sluice-away', ({ detail }) => noteAway(detail.data))
 document.addEventListener('sluice-back', () => {
   away.hidden = true
+})
+document.addEventListener('htmx:sse:error', ({ detail }) => {
+  if (detail.status === 401) noteAway('You are signed out.', 'Load the page again to sign in.')
+  else noteAway('The console does not answer.')
 })
 
 // A field of one line would join the lines of a pasted text without a blank. A long one does not fit into an address.
