@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 
 const DOCS = new URL('../../../docs/', import.meta.url)
 export const RUNBOOK_PAGES = ['operations', 'runbooks'] as const
-export type RunbookPage = (typeof RUNBOOK_PAGES)[number]
+type RunbookPage = (typeof RUNBOOK_PAGES)[number]
 
 /** The address of a heading of the documentation, such as `docs/operations.md#dead-letters`, in the console. */
 export function runbookPath(place: string): string | undefined {

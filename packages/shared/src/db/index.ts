@@ -191,7 +191,7 @@ export {
   seenProcesses,
 } from './processes.ts'
 export { countRedeliveries } from './redeliveries.ts'
-export { type NewGroup, readNewsSince, type SinceNews } from './since.ts'
+export { readNewsSince, type SinceNews } from './since.ts'
 export {
   deleteOldRecords,
   listOpenRefusals,

@@ -16,7 +16,7 @@ export type SinceNews = {
   readonly cameAgain: Amount
 }
 
-export type NewGroup = {
+type NewGroup = {
   readonly fingerprint: string
   readonly letters: Amount
   readonly reason: string
@@ -26,7 +26,7 @@ export type NewGroup = {
   readonly newestAt: Date
 }
 
-export const MOST_NEWS = 6
+const MOST_NEWS = 6
 const MOST_GROUPS = 200
 const MOST_COUNTED = 1_000
 /** Of a group that was there before, one of so many letters that failed first says so. */

@@ -32,7 +32,7 @@ export const inWords: z.core.$ZodErrorMap = (issue) => {
       if (issue.minimum === 1 && issue.origin in UNITS) return 'is empty'
       return `is less than ${issue.minimum}${UNITS[issue.origin] ?? ''}`
     case 'too_big':
-      return `is more than ${issue.maximum.toLocaleString('en')}${UNITS[issue.origin] ?? ''}`
+      return `is more than ${Number(issue.maximum).toLocaleString('en')}${UNITS[issue.origin] ?? ''}`
     case 'invalid_value':
       return `is none of ${issue.values.filter((value) => value !== '').join(', ')}`
     case 'unrecognized_keys':
