@@ -193,14 +193,17 @@ describe('finding anything', () => {
     )
   })
 
-  it.each(['.', '..'])('a journey that is called %s has an address that browsers leave as it is', async (id) => {
-    expect(await leadsTo(id)).toBe(`/journeys/live?id=${id}`)
-    const path = new URL(`${console.url}/journeys/live?id=${id}`)
-    const page = await (await get(path.pathname + path.search)).text()
-    expect(page).toContain(`Journey <code>${id}</code>`)
-    expect(page).toMatch(/href="\/journeys\/live\?id=\.+&amp;at=/)
-    expect(await console.json(`/api/v1/journeys/live?id=${id}`)).toMatchObject({ journeyId: id, total: 1 })
-  })
+  it.each(['.', '..'])(
+    'a journey that is called %s has an address that browsers leave as it is',
+    async (id) => {
+      expect(await leadsTo(id)).toBe(`/journeys/live?id=${id}`)
+      const path = new URL(`${console.url}/journeys/live?id=${id}`)
+      const page = await (await get(path.pathname + path.search)).text()
+      expect(page).toContain(`Journey <code>${id}</code>`)
+      expect(page).toMatch(/href="\/journeys\/live\?id=\.+&amp;at=/)
+      expect(await console.json(`/api/v1/journeys/live?id=${id}`)).toMatchObject({ journeyId: id, total: 1 })
+    },
+  )
 
   it('an event that waits shows its body, and gives its bytes', async () => {
     await world.rows(`create function refuse() returns trigger language plpgsql as $$

@@ -19,7 +19,10 @@ it('each heading of the runbooks is a page of the console, and a cause leads to 
 
   for (const page of ['operations', 'runbooks']) {
     for (const heading of headingsOf(page)) {
-      const anchor = heading.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-')
+      const anchor = heading
+        .toLowerCase()
+        .replace(/[^\w\- ]/g, '')
+        .replaceAll(' ', '-')
       const { status, text } = await get(`/runbooks/${page}/${anchor}`)
       expect([heading, status, await invalidIn(text)]).toEqual([heading, 200, []])
       const links = [...text.matchAll(/ href="([^"]+)"/g)].map(([, href = '']) => href)

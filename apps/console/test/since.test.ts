@@ -1,4 +1,4 @@
-import { type OpenedConsole, OPERATOR, openConsole, VIEWER } from '@sluice/testkit/console'
+import { OPERATOR, type OpenedConsole, openConsole, VIEWER } from '@sluice/testkit/console'
 import { bury } from '@sluice/testkit/dead-letter'
 import { finishedJourney } from '@sluice/testkit/event'
 import { createWorld, type World } from '@sluice/testkit/world'
@@ -48,7 +48,8 @@ describe('what happened since a person was away', () => {
     expect(news).toContain('broken lately')
     expect(news).toContain('raised the limit')
     expect(news).toContain('Workers lag.')
-    for (const old of ['known before', 'of yesterday', 'my own act', 'No event.']) expect(news).not.toContain(old)
+    for (const old of ['known before', 'of yesterday', 'my own act', 'No event.'])
+      expect(news).not.toContain(old)
   })
 
   it.each([

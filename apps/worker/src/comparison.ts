@@ -32,7 +32,13 @@ type Probed = {
   next?: Promise<ProbeFailure | undefined>
 }
 /** A shape whose events all fail, until a probe event of it lands. `words`: the error of a probe event. */
-type Held = { readonly shape: EventShape; readonly error: unknown; readonly words: string; tries: number; nextAt: number }
+type Held = {
+  readonly shape: EventShape
+  readonly error: unknown
+  readonly words: string
+  tries: number
+  nextAt: number
+}
 
 /**
  * Compares events that fail alone with probe events of the same shape (`probeLanding`). If the probe event fails alike,

@@ -1,5 +1,12 @@
 import { classifyFailure, isWithoutPartition } from '@sluice/shared/db'
-import { backoffMs, type Circuit, createCircuit, describeError, errorCode, type Log } from '@sluice/shared/runtime'
+import {
+  backoffMs,
+  type Circuit,
+  createCircuit,
+  describeError,
+  errorCode,
+  type Log,
+} from '@sluice/shared/runtime'
 
 const JOB_DELAY = { baseMs: 1_000, maxMs: 5_000 }
 const PROBE_DELAY = { baseMs: 500, maxMs: 10_000 }

@@ -48,7 +48,10 @@ it('the age of what waits is that of its receipt, however it was delayed since',
       `insert into inbox (job_id, envelope, available_at, replay_of) values ($1, $2, now() + interval '1 min', $3)`,
       [jobId, writeEnvelope({ v: 1, env: 'live', at, deliveryId: 'd', raw: '{"at":1}' }), replayOf],
     )
-  expect(await readInboxDepth(world.db.pool)).toEqual({ waiting: { count: 0, isMore: false }, oldestMs: null })
+  expect(await readInboxDepth(world.db.pool)).toEqual({
+    waiting: { count: 0, isMore: false },
+    oldestMs: null,
+  })
   await insert('late', now - 60_000)
   await insert('first', now - 600_000)
   await insert('replay', now - 86_400_000, 1)

@@ -1,4 +1,10 @@
-import type { DeadLetterSummary, LetterFilter, OperationKind, OperationPlan, Preview } from '@sluice/shared/operations'
+import type {
+  DeadLetterSummary,
+  LetterFilter,
+  OperationKind,
+  OperationPlan,
+  Preview,
+} from '@sluice/shared/operations'
 import { type Html, html } from '../html.ts'
 import { filterPairs } from '../parts/letter-paths.ts'
 import { journeyPath } from '../parts/links.ts'

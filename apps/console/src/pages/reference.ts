@@ -32,7 +32,10 @@ words. The same for programs: <a href="/api/v1/openapi.json">OpenAPI</a>.</p>
 ${all}`
 }
 
-function entry(name: string, { summary, parameters, requestBody, responses }: z.infer<typeof operation>): Html {
+function entry(
+  name: string,
+  { summary, parameters, requestBody, responses }: z.infer<typeof operation>,
+): Html {
   return html`<section><h2><code>${name}</code></h2><p>${summary}</p>
 ${parameters.length > 0 && html`<dl class="card pane">${parameters.map(parameter)}</dl>`}
 ${requestBody !== undefined && schemaOf('What is sent', requestBody)}${schemaOf('What is answered', responses)}</section>`

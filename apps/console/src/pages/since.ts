@@ -20,7 +20,11 @@ export function sinceLine(news: SinceNews, since: Date): Html | null {
 
 function summary({ groups, acts, healed, cameAgain }: SinceNews): string[] {
   const many = (list: readonly unknown[], one: string, several: string) =>
-    list.length === 0 ? [] : list.length > SHOWN ? [`more than ${SHOWN} ${several}`] : [counted(list.length, one, several)]
+    list.length === 0
+      ? []
+      : list.length > SHOWN
+        ? [`more than ${SHOWN} ${several}`]
+        : [counted(list.length, one, several)]
   return [
     ...many(groups, 'new group of dead letters', 'new groups of dead letters'),
     ...many(acts, 'act of others', 'acts of others'),
@@ -40,7 +44,15 @@ ${
   groups.length > 0 &&
   html`<div class="card"><table class="stacked"><thead><tr><th>Newest</th><th>New group of dead letters</th><th class="number">Letters</th></tr></thead>
 <tbody>${groups.slice(0, SHOWN).map(
-    ({ fingerprint, newestAt, reason, event, environment, errorMessage, letters }) => html`<tr><td class="soft">${ago(newestAt)}</td>
+    ({
+      fingerprint,
+      newestAt,
+      reason,
+      event,
+      environment,
+      errorMessage,
+      letters,
+    }) => html`<tr><td class="soft">${ago(newestAt)}</td>
 <td class="wide" hx-ignore>${reasonOf(reason)} · ${shown(event ?? 'no event name', 80)} ${environmentBadge(environment)}<br><a href="${listPath('open', { fingerprint })}">${shown(errorMessage, 160)}</a></td>
 <td class="number" data-label="letters">${letters.count.toLocaleString('en')}${letters.isMore && ' or more'}</td></tr>`,
   )}</tbody></table></div>${groups.length > SHOWN && html`<p><a href="/dead-letters">All groups</a></p>`}`

@@ -8,7 +8,8 @@ export function changesTable(
   [before, now]: readonly [before: string, now: string],
 ): Html {
   if (changes === null) return html`<p>One of both is no JSON, so they are not compared.</p>`
-  if (changes.length === 0) return html`<p>Both bodies say the same. They differ in blanks, or in the order of fields.</p>`
+  if (changes.length === 0)
+    return html`<p>Both bodies say the same. They differ in blanks, or in the order of fields.</p>`
   return html`<div class="card" hx-ignore tabindex="0"><table class="stacked"><thead><tr><th>Where</th><th>${before}</th><th>${now}</th></tr></thead>
 <tbody>${changes.map(
     ({ path, before: old, after }) =>

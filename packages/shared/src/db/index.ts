@@ -146,8 +146,7 @@ export { type Preview, previewLetters } from './letter-preview.ts'
 export { type LetterView, readLettersPage } from './letters-page.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export { recordMinutes } from './minute-recorder.ts'
-export { type MinuteRow,
-  type RejectedKind, readMinutes, readSameHours } from './minutes.ts'
+export { type MinuteRow, type RejectedKind, readMinutes, readSameHours } from './minutes.ts'
 export { type OpenWork, readOpenWork } from './open-work.ts'
 export {
   ACTED_ON,
@@ -191,7 +190,6 @@ export {
   seenProcesses,
 } from './processes.ts'
 export { countRedeliveries } from './redeliveries.ts'
-export { readNewsSince, type SinceNews } from './since.ts'
 export {
   deleteOldRecords,
   listOpenRefusals,
@@ -242,3 +240,4 @@ export {
   type Neighbour,
   type RefusedEvent,
 } from './search-others.ts'
+export { readNewsSince, type SinceNews } from './since.ts'

@@ -3,7 +3,13 @@ import { describeError } from '../runtime/errors.ts'
 import { every } from '../runtime/every.ts'
 import type { Log } from '../runtime/log.ts'
 import type { Totals } from '../runtime/metrics.ts'
-import { type MinuteCounters, type MinuteRow, type RejectedKind, readMinutes, writeMinutes } from './minutes.ts'
+import {
+  type MinuteCounters,
+  type MinuteRow,
+  type RejectedKind,
+  readMinutes,
+  writeMinutes,
+} from './minutes.ts'
 import type { Db } from './pool.ts'
 
 const EVERY_MS = 5_000

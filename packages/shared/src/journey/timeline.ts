@@ -63,6 +63,7 @@ function supersededBecause(
     return `AML version ${event.amlVersion} is older than version ${now.amlVersion}`
   }
   if (event.systemDecision === null || event.systemDecision === now.systemDecision) return null
-  if (event.systemDecision === then) return `${event.systemDecision} was replaced later by ${now.systemDecision}`
+  if (event.systemDecision === then)
+    return `${event.systemDecision} was replaced later by ${now.systemDecision}`
   return `it came late: the system decided ${event.systemDecision} before ${then}, and the later decision stays`
 }

@@ -29,8 +29,8 @@ export {
   rebuildJourneys,
   recordTold,
   type ShownIncident,
-  type SingleAct,
   type SinceNews,
+  type SingleAct,
   STEERING_NAMES,
   type SteeringName,
   type StoredEvent,
@@ -98,7 +98,12 @@ export {
   writeEventsQuery,
 } from './find/events-query.ts'
 export { type Place, placeOf, type SearchHit, type SearchStatus } from './find/hits.ts'
-export { type JourneyAsked, type JourneyPage, type JourneyPageRead, readJourneyPage } from './find/journey-page.ts'
+export {
+  type JourneyAsked,
+  type JourneyPage,
+  type JourneyPageRead,
+  readJourneyPage,
+} from './find/journey-page.ts'
 export { type FoundName, type SearchAnswer, search } from './find/search.ts'
 export { followEvents } from './find/tail.ts'
 export { type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'

@@ -56,9 +56,7 @@ export async function findWaitingKey(
     sampleInbox(stores.db, limit),
     ofQueue(stores, (queue) => queue.sampleWaiting(limit), { jobs: [], isAll: true }),
   ])
-  return (
-    find('inbox', inbox.rows, eventKey) ?? find('queue', queue.found.jobs.map(ofJob), eventKey) ?? null
-  )
+  return find('inbox', inbox.rows, eventKey) ?? find('queue', queue.found.jobs.map(ofJob), eventKey) ?? null
 }
 
 type Found = {

@@ -206,7 +206,10 @@ function rejectedText(rejected: Recorded['rejected']): string {
   const [first] = rejected
   const names = [...new Set(rejected.map(({ event }) => event))]
   const others = names.length > 1 ? ` and of ${counted(names.length - 1, 'other kind')}` : ''
-  const what = first?.event === null ? 'what workers write' : `every event of the kind ${first?.event?.slice(0, 80)}${others}`
+  const what =
+    first?.event === null
+      ? 'what workers write'
+      : `every event of the kind ${first?.event?.slice(0, 80)}${others}`
   return `Postgres refuses ${what}: “${first?.error.slice(0, MOST_ERROR)}”.`
 }
 
