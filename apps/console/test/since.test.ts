@@ -54,7 +54,7 @@ describe('what happened since a person was away', () => {
 
   it.each([
     ['on a first visit', undefined],
-    ['in a visit that goes on', visit(Date.now() + 5_000, Date.now(), OPERATOR)],
+    ['in a visit that goes on', visit(Date.now() + HOUR_MS, Date.now(), OPERATOR)],
     ['of another person in the same browser', visit(ago(9), ago(2), VIEWER)],
     ['if the cookie is broken', '__Host-sluice-visit=x.y.z'],
   ])('says nothing %s', async (_when, cookie) => {

@@ -112,7 +112,7 @@ document.addEventListener('click', (event) => {
   if (!button) return
   const { copy: what, copyLink: path, copyText: text } = button.dataset
   if (path) return void copy(location.origin + path, button)
-  if (text) return void copy(text, button)
+  if (text) return void copy(decodeURIComponent(text), button)
   void copy(what.startsWith('#') ? document.querySelector(what).textContent : what, button)
 })
 function showCopies() {
