@@ -14,8 +14,8 @@ const MOST_STREAMS = 50
 const MOST_UNREAD_BYTES = 1 << 20
 
 /**
- * Server-sent events. What a topic shows is computed once a second (more seldom with many topics) for all of its streams, and only while there is
- * one: no open page asks the stores anything by itself.
+ * Server-sent events. What a topic shows is computed once a second (more seldom with many topics) for all of its
+ * streams, and only while there is one: no open page asks the stores anything by itself.
  */
 export type Live = AsyncDisposable & {
   /**
