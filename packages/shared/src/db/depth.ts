@@ -17,8 +17,8 @@ const RECEIVED = `case when replay_of is null then
 
 /**
  * How many rows wait in the inbox, and for how long since the receipt of the first of them (ms; null if there is
- * none). A row that failed is due later, but has not waited less. Of more than 10,000 rows, the age is that of the first ones
- * that are found, and of the one that has been due longest.
+ * none). A row that failed is due later, but has not waited less. Of more than 10,000 rows, the age is that of the
+ * first ones that are found, and of the one that has been due longest.
  */
 export async function readInboxDepth(
   connection: Connection,
