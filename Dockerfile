@@ -31,5 +31,7 @@ COPY --from=install /sluice ./
 # Readable for everybody, whatever the umask of the clone is.
 COPY --chmod=755 apps apps
 COPY --chmod=755 packages packages
+# The console shows what these say of a state or an alert.
+COPY --chmod=755 docs/operations.md docs/runbooks.md docs/
 USER node
 CMD ["sluice", "--help"]

@@ -3,13 +3,14 @@ import formbody from '@fastify/formbody'
 import helmet from '@fastify/helmet'
 import { describeError, type Health, probes } from '@sluice/shared/runtime'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
+import { serializerCompiler } from 'fastify-type-provider-zod'
 import { addApi } from './api/index.ts'
 import { addAssets } from './assets.ts'
 import { type App, type ConsoleDeps, createFastify } from './context.ts'
 import { answerError, Problem } from './errors.ts'
 import { addGuard } from './guard.ts'
 import { addPages } from './routes/index.ts'
+import { validatorCompiler } from './validate.ts'
 
 /** Pages and API. Nothing listens yet. */
 export async function createApp(deps: ConsoleDeps): Promise<App> {

@@ -1,6 +1,5 @@
 import { errorCode, UserError } from '@sluice/shared/runtime'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { page } from './layout.ts'
 import { problemPage } from './pages/problem.ts'
 
@@ -34,18 +33,17 @@ function isPageWanted({ url, headers }: FastifyRequest): boolean {
   return !url.startsWith('/api/') && (headers.accept?.includes('text/html') ?? false)
 }
 
+const REFUSED: Readonly<Record<string, string>> = {
+  FST_ERR_CTP_INVALID_JSON_BODY: 'The body is no JSON.',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'The body is empty.',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'The body must be JSON, or a form.',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'The body is longer than 64 kB.',
+}
+
 /** What is wrong with a request or with a store, in words. */
 export function describeProblem(error: unknown): { status: number; words: string } {
   if (error instanceof Problem) return { status: error.status, words: error.message }
   if (error instanceof UserError) return { status: 400, words: error.message }
-  if (hasZodFastifySchemaValidationErrors(error)) {
-    const [issue] = error.validation
-    const name = issue?.instancePath.replaceAll('/', ' ').trim()
-    return {
-      status: 400,
-      words: `${name ? `${name}: ` : ''}${issue?.message ?? 'The request is not valid'}.`,
-    }
-  }
   const code = errorCode(error) ?? ''
   if (code === '57014') {
     return {
@@ -65,6 +63,6 @@ export function describeProblem(error: unknown): { status: number; words: string
   }
   const { statusCode } = error as { statusCode?: number }
   if (statusCode !== undefined && statusCode < 500)
-    return { status: statusCode, words: 'The request is not valid.' }
+    return { status: statusCode, words: REFUSED[code] ?? 'The request is not valid.' }
   return { status: 500, words: 'This page failed. The log of the console says why.' }
 }

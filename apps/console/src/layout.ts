@@ -22,7 +22,7 @@ export function page(request: FastifyRequest, { title, body }: { title: string; 
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta name="htmx-config" content='{"extensions":"sse","includeIndicatorCSS":false}'>
+<meta name="htmx-config" content='{"extensions":"sse","includeIndicatorCSS":false,"sse":{"reconnectMaxDelay":8000}}'>
 <title>${title} · Sluice</title>
 <link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/assets/console.css">
@@ -38,9 +38,10 @@ ${user && searchBox()}
 ${user && signOut(user)}
 </header>
 <main id="main">
+<p id="away" class="note bad" role="status" hidden></p>
 ${body}
 </main>
-<footer class="soft">Sluice ${release()}${user && html` · all times are UTC · <button type="button" class="plain" popovertarget="keys">Keys</button>`}</footer>
+<footer class="soft">Sluice ${release()}${user && html` · all times are UTC · <a href="/api">API</a> · <button type="button" class="plain" popovertarget="keys">Keys</button>`}</footer>
 ${user && KEYS}
 </body>
 </html>`

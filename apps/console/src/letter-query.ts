@@ -2,6 +2,7 @@ import {
   DEAD_LETTER_STATES,
   type DeadLetterState,
   describeIssues,
+  inWords,
   type LetterFilter,
   letterFilter,
 } from '@sluice/shared/operations'
@@ -51,7 +52,7 @@ export function readFilter(query: LetterQuery): LetterFilter {
     failedBefore: withZone(failedBefore),
   }
   const named = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-  const read = letterFilter.safeParse(named)
+  const read = letterFilter.safeParse(named, { error: inWords })
   if (!read.success) throw new Problem(400, `${describeIssues(read.error).join('; ')}.`)
   return read.data
 }

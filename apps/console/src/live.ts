@@ -1,9 +1,11 @@
 import { describeError, every, type Log } from '@sluice/shared/runtime'
 import type { FastifyReply } from 'fastify'
-import { Problem } from './errors.ts'
+import { describeProblem, Problem } from './errors.ts'
 import type { Html } from './html.ts'
 
 const EVERY_MS = 1_000
+/** Topics are computed so far apart at least: many pages that show different things ask no more than this. */
+const APART_MS = 100
 const HEARTBEAT_MS = 15_000
 /** How often it is looked whether a person may still see the page. */
 const LOOK_MS = 2_000
@@ -12,8 +14,8 @@ const MOST_STREAMS = 50
 const MOST_UNREAD_BYTES = 1 << 20
 
 /**
- * Server-sent events. What a topic shows is computed once a second for all of its streams, and only while there is
- * one: no open page asks the stores anything by itself.
+ * Server-sent events. What a topic shows is computed once a second (more seldom with many topics) for all of its
+ * streams, and only while there is one: no open page asks the stores anything by itself.
  */
 export type Live = AsyncDisposable & {
   /**
@@ -28,6 +30,8 @@ export type Live = AsyncDisposable & {
 type Topic = {
   readonly replies: Set<FastifyReply>
   last: string
+  /** What cannot be shown now, as an event for the page; empty if all is well. */
+  problem: string
   loop?: AsyncDisposable
 }
 
@@ -42,18 +46,28 @@ export function createLive(log: Log): Live {
   }, LOOK_MS).unref()
 
   function begin(name: string, compute: () => Promise<Html>): Topic {
-    const topic: Topic = { replies: new Set(), last: '' }
+    const topic: Topic = { replies: new Set(), last: '', problem: '' }
     topics.set(name, topic)
     topic.loop = every(
-      () => EVERY_MS,
+      () => pauseMs(topics.size),
       async () => {
         const message = messageOf(await compute())
+        if (topic.problem !== '') {
+          topic.problem = ''
+          for (const reply of topic.replies) write(reply, eventOf('sluice-back', ''))
+        }
         if (message === topic.last) return
         topic.last = message
         for (const reply of topic.replies) write(reply, message)
       },
       {
-        onError: (error) => log.debug({ error: describeError(error) }, 'a live page has nothing new'),
+        onError(error) {
+          log.debug({ error: describeError(error) }, 'a live page has nothing new')
+          const problem = eventOf('sluice-away', describeProblem(error).words)
+          if (problem === topic.problem) return
+          topic.problem = problem
+          for (const reply of topic.replies) write(reply, problem)
+        },
       },
     )
     return topic
@@ -90,6 +104,8 @@ export function createLive(log: Log): Live {
         void topic.loop?.[Symbol.asyncDispose]()
       })
       write(reply, topic.last === '' ? ': welcome\n\n' : topic.last)
+      // The note of a stream before may still be there.
+      write(reply, topic.problem === '' ? eventOf('sluice-back', '') : topic.problem)
     },
     async [Symbol.asyncDispose]() {
       clearInterval(heartbeat)
@@ -103,6 +119,16 @@ export function createLive(log: Log): Live {
 function write({ raw }: FastifyReply, message: string): void {
   if (raw.writableLength > MOST_UNREAD_BYTES) raw.destroy()
   else raw.write(message)
+}
+
+/** How long a topic waits until it is computed again, ms. */
+export function pauseMs(topics: number): number {
+  return Math.max(EVERY_MS, topics * APART_MS)
+}
+
+/** An event that the page's own script hears. */
+function eventOf(name: string, line: string): string {
+  return `event: ${name}\ndata: ${line}\n\n`
 }
 
 function messageOf(html: Html): string {

@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto'
 import { type OpenedConsole, openConsole, VIEWER } from '@sluice/testkit/console'
 import { bury } from '@sluice/testkit/dead-letter'
 import { finishedJourney } from '@sluice/testkit/event'
-import { createWorld, eventually, openWorker, type World } from '@sluice/testkit/world'
+import { createWorld, eventually, openDoor, openWorker, type World } from '@sluice/testkit/world'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const HTML = { accept: 'text/html' }
@@ -103,6 +104,7 @@ describe('dead letters on the console', () => {
       expect((await console.json(`/api/v1/dead-letters/${id}`)).state).toBe(state)
       expect((await page(`/dead-letters/${id}`)).text).toContain(`${kind} it`)
       const { eventKey, journeyId } = await console.json(`/api/v1/dead-letters/${id}`)
+      expect((await page(`/journeys/live/${journeyId}`)).text).toContain(`${kind} it`)
       for (const query of [`eventKey=${eventKey}`, `journeyId=${journeyId}`]) {
         const acts = await console.json(`/api/v1/actions?${query}`)
         expect(acts.items[0]).toMatchObject({
@@ -165,6 +167,55 @@ describe('dead letters on the console', () => {
     expect(acts.items.map(({ action }: { action: string }) => action)).toEqual(['cancel', 'pause', 'start'])
   })
 
+  it('a conflict is compared with what has landed, and its exact bytes are a file', async () => {
+    const { eventId, bytes } = finishedJourney({ systemDecision: 'Complete' })
+    const door = stack.use(await openDoor(world))
+    await door.post(bytes as Buffer<ArrayBuffer>)
+    const other = String(bytes).replace('"Complete"', '"Refer"').replace('{', '{ ')
+    await door.post(other)
+    const sql = `select id::int from dead_letters where event_id = '${eventId}'`
+    const { id } = await eventually(async () => (await world.rows<{ id: number }>(sql))[0])
+
+    const { text } = await page(`/dead-letters/${id}`)
+    expect(text).toContain('Compared with what has landed')
+    expect(text).toContain('<del><code>&quot;Complete&quot;</code></del>')
+    expect(text).toContain('<ins><code>&quot;Refer&quot;</code></ins>')
+    const file = await console.get(`/dead-letters/${id}/raw`)
+    const raw = Buffer.from(await file.arrayBuffer())
+    expect([raw.toString(), file.headers.get('content-type')]).toEqual([other, 'application/octet-stream'])
+    const sha256 = createHash('sha256').update(raw).digest('hex')
+    expect(text).toContain(sha256)
+    expect(await console.json(`/api/v1/dead-letters/${id}`)).toMatchObject({
+      sha256,
+      conflict: { changes: [{ before: '"Complete"', after: '"Refer"' }] },
+    })
+    expect((await console.get('/dead-letters/999999/raw')).status).toBe(404)
+  })
+
+  it('an act on one letter is bound to its number too, and its group remembers the reason', async () => {
+    const [id, other] = await letters(2, { message: 'of two' })
+    const dialog = await page(`/dead-letters/act?kind=discard&ids=${id}`)
+    expect(dialog.text).toContain('of two')
+    const form = formOf(dialog.text, { why: 'a test of the sender' })
+    const wrong = form.map(([name, value]) => [name, name === 'expected' ? '2' : value] as const)
+    const refused = await post('/dead-letters/act', wrong)
+    expect([refused.status, (await refused.text()).includes('about 1 dead letter')]).toEqual([409, true])
+    expect((await console.json(`/api/v1/dead-letters/${id}`)).state).toBe('open')
+    expect((await post('/dead-letters/act', form)).status).toBe(303)
+    expect((await page('/dead-letters')).text).toMatch(
+      /olivia discarded <a href="[^"]+">letter \d+<\/a>: “a test of the sender”/,
+    )
+    const undo = await page(`/dead-letters/act?kind=undo&ids=${id}`)
+    await post('/dead-letters/act', formOf(undo.text, { why: 'it was none' }))
+    const { items } = await console.json('/api/v1/dead-letter-groups')
+    const { fingerprint } = await console.json(`/api/v1/dead-letters/${other}`)
+    const group = items.find((each: { fingerprint: string }) => each.fingerprint === fingerprint)
+    expect(group.acts).toMatchObject([
+      { letter: id, actor: 'olivia', action: 'undo', reason: 'it was none' },
+      { letter: id, action: 'discard', reason: 'a test of the sender' },
+    ])
+  })
+
   it('a viewer sees no act, and may do none', async () => {
     const [id] = await letters(1, { reason: 'worker_crashed' })
     for (const path of ['/dead-letters', '/dead-letters?view=list', `/dead-letters/${id}`, '/operations/1']) {
@@ -209,7 +260,7 @@ describe('dead letters on the console', () => {
     '/api/v1/operations?limit=1.5',
   ])('%s is answered 400 in words', async (path) => {
     const { status, text } = await page(path)
-    expect([status, text.includes('[object')]).toEqual([400, false])
+    expect([status, /\[object|Invalid|expected |received/.test(text)]).toEqual([400, false])
   })
 
   it('what is not there is answered 404, and an act without letters 422', async () => {

@@ -11,12 +11,13 @@ describe('finding anything', () => {
   let console: OpenedConsole
   const keys: Record<string, string> = {}
   const bodies: Record<string, string> = {}
+  let post: (name: string, event: string, body: Record<string, unknown>) => Promise<void>
   beforeAll(async () => {
     world = stack.use(await createWorld('inbox'))
     console = stack.use(await openConsole(world))
     const door = stack.use(await openDoor(world))
     stack.use(await openWorker(world))
-    const post = async (name: string, event: string, body: Record<string, unknown>) => {
+    post = async (name, event, body) => {
       bodies[name] = JSON.stringify({ event, body })
       keys[name] = ((await (await door.post(bodies[name] as string)).json()) as { id: string }).id
     }
@@ -38,10 +39,11 @@ describe('finding anything', () => {
       action: HOSTILE,
       systemDecision: HOSTILE,
     })
+    for (const id of ['.', '..']) await post(id, 'Finished Journey', { eventId: `dot-${id}`, journeyId: id })
     await post('bad', 'Finished Journey', { eventId: 'end-1', ...journey, systemDecision: HOSTILE })
     await eventually(async () => {
       const sql = 'select (select count(*) from events)::int + (select count(*) from dead_letters)::int as n'
-      return (await world.rows<{ n: number }>(sql))[0]?.n === 5
+      return (await world.rows<{ n: number }>(sql))[0]?.n === 7
     })
   })
   afterAll(() => stack.disposeAsync())
@@ -147,6 +149,15 @@ describe('finding anything', () => {
       '/live/events?top=x',
     ]
     for (const path of bad) expect([path, (await get(path)).status]).toEqual([path, 400])
+    // Never in the words of the schema library.
+    for (const path of ['/operations/x', '/operations?before=-1', '/now?format=xml', '/search?q=1&q=2']) {
+      const response = await get(path)
+      expect([path, response.status, await response.text()]).toEqual([
+        path,
+        400,
+        expect.not.stringMatching(/Invalid|expected|received|NaN/),
+      ])
+    }
     for (const path of [
       'events?limit=101',
       'events?before=x',
@@ -180,6 +191,35 @@ describe('finding anything', () => {
     expect(Object.keys(paths)).toEqual(
       expect.arrayContaining(['/api/v1/search', '/api/v1/events', '/api/v1/events/{key}']),
     )
+  })
+
+  it.each(['.', '..'])(
+    'a journey that is called %s has an address that browsers leave as it is',
+    async (id) => {
+      expect(await leadsTo(id)).toBe(`/journeys/live?id=${id}`)
+      const path = new URL(`${console.url}/journeys/live?id=${id}`)
+      const page = await (await get(path.pathname + path.search)).text()
+      expect(page).toContain(`Journey <code>${id}</code>`)
+      expect(page).toMatch(/href="\/journeys\/live\?id=\.+&amp;at=/)
+      expect(await console.json(`/api/v1/journeys/live?id=${id}`)).toMatchObject({ journeyId: id, total: 1 })
+    },
+  )
+
+  it('an event that waits shows its body, and gives its bytes', async () => {
+    await world.rows(`create function refuse() returns trigger language plpgsql as $$
+        begin raise exception 'no' using errcode = '57P03'; end $$;
+      create trigger refuse before insert on events for each row execute function refuse()`)
+    await post('waits', 'Finished Journey', { eventId: 'waits-1', journeyId: 'J-2', nested: { big: 1 } })
+    const page = await (await get(`/events/${keys.waits}`)).text()
+    expect(page).toContain('Finished Journey waits in the inbox.')
+    expect(page).toContain('&quot;nested&quot;')
+    const bytes = Buffer.from(await (await console.get(`/events/${keys.waits}/raw`)).arrayBuffer())
+    expect(bytes.toString()).toBe(bodies.waits)
+    expect(page).toContain(createHash('sha256').update(bytes).digest('hex'))
+    const { raw, waiting } = await console.json(`/api/v1/events/${keys.waits}`)
+    expect([Buffer.from(raw, 'base64').toString(), waiting.where]).toEqual([bodies.waits, 'inbox'])
+    await world.rows('drop function refuse cascade')
+    await eventually(async () => (await get(`/events/${keys.waits}/receipt`)).status === 200)
   })
 
   it('htmx gets an event alone, to be shown beside the list', async () => {

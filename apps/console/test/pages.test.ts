@@ -23,6 +23,8 @@ const PAGES: readonly (readonly [name: string, path: string])[] = [
   ['audit', '/audit'],
   ['events-empty', '/events'],
   ['search-miss', '/search?q=none'],
+  ['runbook', '/runbooks/operations/events-are-refused'],
+  ['api', '/api'],
 ]
 
 describe.skipIf(!chromium)('the pages in a browser', () => {

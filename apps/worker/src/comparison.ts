@@ -1,4 +1,12 @@
-import { classifyFailure, type Db, type EventShape, type Job, probeLanding, shapeOf } from '@sluice/shared/db'
+import {
+  classifyFailure,
+  type Db,
+  type EventShape,
+  type Job,
+  probeLanding,
+  type RejectedKind,
+  shapeOf,
+} from '@sluice/shared/db'
 import { type Disposition, dispositionOf } from '@sluice/shared/disposition'
 import { backoffMs, describeError, errorCode, type Log, traceField } from '@sluice/shared/runtime'
 import { NotTried } from './bisect.ts'
@@ -23,8 +31,14 @@ type Probed = {
   readonly failure: Promise<ProbeFailure | undefined>
   next?: Promise<ProbeFailure | undefined>
 }
-/** A shape whose events all fail, until a probe event of it lands. */
-type Held = { readonly shape: EventShape; readonly error: unknown; tries: number; nextAt: number }
+/** A shape whose events all fail, until a probe event of it lands. `words`: the error of a probe event. */
+type Held = {
+  readonly shape: EventShape
+  readonly error: unknown
+  readonly words: string
+  tries: number
+  nextAt: number
+}
 
 /**
  * Compares events that fail alone with probe events of the same shape (`probeLanding`). If the probe event fails alike,
@@ -37,6 +51,8 @@ export type Comparison = {
   dispositionAnew(failed: FailedJob): Promise<Disposition>
   /** Some shape is held back. */
   readonly isHolding: boolean
+  /** The kinds of events that are held back, with the error of a made-up event. */
+  rejected(): RejectedKind[]
   /** Those of the jobs that are held back: for how long, and why. */
   heldBack(jobs: readonly Job[]): Promise<Map<Job, { ms: number; error: unknown }>>
 }
@@ -52,7 +68,7 @@ export function createComparison({ db, log }: { db: Db; log: Log }): Comparison 
     const shape = shapeOf(job)
     const failure = await probe(error, shape, probedAfter)
     // A probe event that fails otherwise shows the state of this moment, not a fault of the shape.
-    if (failure && errorCode(failure.error) === errorCode(error)) holdBack(error, shape, job)
+    if (failure && errorCode(failure.error) === errorCode(error)) holdBack(error, shape, job, failure.error)
     return dispositionOf({ cause, attempts, probe: failure ? 'fails' : 'lands' })
   }
 
@@ -80,10 +96,10 @@ export function createComparison({ db, log }: { db: Db; log: Log }): Comparison 
     )
   }
 
-  function holdBack(error: unknown, shape: EventShape, { envelope }: Job): void {
+  function holdBack(error: unknown, shape: EventShape, { envelope }: Job, ofProbe: unknown): void {
     if (held.has(shape.key)) return
     const nextAt = performance.now() + backoffMs(0, HELD_DELAY)
-    remember(held, shape.key, { shape, error, tries: 1, nextAt })
+    remember(held, shape.key, { shape, error, words: describeError(ofProbe).message, tries: 1, nextAt })
     const fields = { error: describeError(error), ...traceField(envelope.trace) }
     log.warn(fields, 'Postgres refuses every event of this kind; they wait')
   }
@@ -108,6 +124,8 @@ export function createComparison({ db, log }: { db: Db; log: Log }): Comparison 
     get isHolding() {
       return held.size > 0
     },
+
+    rejected: () => [...held.values()].map(({ shape, words }) => ({ event: shape.event, error: words })),
 
     async heldBack(jobs) {
       const waiting = new Map<Job, { ms: number; error: unknown }>()

@@ -2,14 +2,21 @@ import type { LandingOutcome } from '@sluice/shared/db'
 import type { BatchTrace, Metrics } from '@sluice/shared/runtime'
 
 /** The outcome of an event. `receivedAt` is in ms since 1970, if it is known. */
-export type Handled = { readonly outcome: LandingOutcome | 'dead_letter'; readonly receivedAt?: number }
+export type Handled = {
+  readonly outcome: LandingOutcome | 'dead_letter'
+  readonly receivedAt?: number
+  /** The event was received long ago: how long it took says nothing of Sluice. */
+  readonly isReplay?: boolean
+}
 
 export function countHandled(metrics: Metrics, via: 'redis' | 'inbox', handled: readonly Handled[]): void {
   for (const [outcome, group] of Map.groupBy(handled, (each) => each.outcome)) {
-    metrics.handled.inc({ via, outcome }, group.length)
+    const replays = group.filter(({ isReplay }) => isReplay).length
+    if (group.length > replays) metrics.handled.inc({ via, outcome }, group.length - replays)
+    if (replays > 0) metrics.handled.inc({ via: 'replay', outcome }, replays)
     if (outcome !== 'landed') continue
-    for (const { receivedAt } of group) {
-      if (receivedAt) metrics.landSeconds.observe((Date.now() - receivedAt) / 1000)
+    for (const { receivedAt, isReplay } of group) {
+      if (receivedAt && !isReplay) metrics.landSeconds.observe((Date.now() - receivedAt) / 1000)
     }
   }
 }

@@ -51,9 +51,10 @@ export async function landRows(
     options,
   )
   return [
-    ...jobs.map(({ envelope }, index) => ({
+    ...jobs.map(({ envelope, replayOf }, index) => ({
       outcome: outcomes[index] as LandingOutcome,
       receivedAt: envelope.at,
+      isReplay: replayOf !== null,
     })),
     ...[...crashed, ...unreadable].map((_, index) => ({
       outcome: index < buried ? ('dead_letter' as const) : ('erased' as const),

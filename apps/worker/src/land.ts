@@ -8,6 +8,7 @@ import {
   type LandOptions,
   landJobs,
   nameOf,
+  type RejectedKind,
   type TransactionLimits,
 } from '@sluice/shared/db'
 import type { Log, Metrics, Traces } from '@sluice/shared/runtime'
@@ -46,6 +47,13 @@ export function createLandingDeps({
     announcing: createAnnouncing(log),
     erased: createErasedSubjects(log),
   }
+}
+
+/** Of which kinds of events Postgres refuses every one, and why. */
+export function rejectedKinds({ comparison, circuit }: LandingDeps): RejectedKind[] {
+  const kinds = comparison.rejected()
+  if (kinds.length > 0 || circuit.refusal === undefined) return kinds
+  return [{ event: null, error: circuit.refusal }]
 }
 
 /** How long a failed batch is halved in a slot: what others lock must not occupy the worker. */

@@ -26,7 +26,7 @@ import type { WorkerConfig } from './config.ts'
 import { createConsume } from './consume.ts'
 import { createDrain } from './drain.ts'
 import { startDraining } from './draining.ts'
-import { createLandingDeps } from './land.ts'
+import { createLandingDeps, type LandingDeps, rejectedKinds } from './land.ts'
 import { createPostgresCircuit } from './postgres-circuit.ts'
 
 /** Four for batches of the queue, eight for those of the inbox (a batch and the claim on it), and two for the rest. */
@@ -75,6 +75,7 @@ export async function startWorker(
     }),
   )
 
+  let landing: LandingDeps | undefined
   // Early, so that it ends late: after the last events.
   stack.use(
     recordMinutes({
@@ -82,6 +83,7 @@ export async function startWorker(
       process: self.id,
       role: 'worker',
       totals: () => totalsOf(metrics, ['handled', 'landSeconds']),
+      rejected: () => (landing ? rejectedKinds(landing) : []),
       unsafe: storeChecks.unsafe,
       findings: storeChecks.findings,
       log,
@@ -101,7 +103,7 @@ export async function startWorker(
   await lookAtSchema().catch((error) => circuit.trip(error))
   // Before the consumer, so that it ends later: it does some duties once more for the last jobs.
   if (config.scheduler) stack.use(startScheduler({ ...config, db, metrics, log }))
-  const landing = createLandingDeps({ db, circuit, metrics, traces, log })
+  landing = createLandingDeps({ db, circuit, metrics, traces, log })
   if (config.queue) {
     const { concurrency } = config
     const handle = createConsume(landing)

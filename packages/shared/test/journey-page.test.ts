@@ -55,8 +55,9 @@ describe('the page of a journey', () => {
     })
     expect([timeline.length, total, later, missing]).toEqual([6, 6, [], null])
     expect(timeline[2]?.changed).toContainEqual({ field: 'finalDecision', from: 'Incomplete', to: 'Refer' })
+    expect(timeline[0]?.supersededBecause).toBe('Incomplete was replaced later by Refer')
     expect(timeline[4]?.supersededBecause).toBe(
-      'its system decision Incomplete is of an earlier time than Refer',
+      'it came late: the system decided Incomplete before Refer, and the later decision stays',
     )
     expect(timeline[5]?.supersededBecause).toContain('reference')
   })

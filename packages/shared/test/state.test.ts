@@ -72,6 +72,7 @@ describe('the state', () => {
       inbox: { count: 0, isMore: false },
       queue: way === 'redis' ? 0 : null,
       oldestMs: null,
+      unknown: [],
     })
     expect(describeState(state).split('\n').length).toBeLessThanOrEqual(25)
     expect(describeState(state)).toContain('wrong credentials 1')
@@ -115,6 +116,9 @@ describe('the state', () => {
       'warn',
       expect.stringMatching(/^Redis does not answer: events go to the inbox \(\d wait there\)\.$/),
     ])
+    // Nobody knows what waits in Redis.
+    expect(state.figures.waiting).toMatchObject({ queue: null, unknown: ['queue'] })
+    expect(describeState(state)).toMatch(/^waiting +not known: Redis does not answer; \d in the inbox/m)
     const [cause] = state.causes
     const began = new Date(Date.now() - 3 * MINUTE_MS)
     expect(cause?.since).toEqual(state.at)

@@ -3,6 +3,7 @@ import {
   actOnDeadLetters,
   type DeadLetterActName,
   describeIssues,
+  inWords,
   type LetterFilter,
   newOperation,
   planOperation,
@@ -126,7 +127,7 @@ async function actByFilter(
     return print(`Nothing was done. To do it, add --yes --expected ${plan.count} --reason TEXT.`)
   }
   const asked = { kind, filter, expected: expected ?? plan.count, sample, rate, stopAfter, reason }
-  const read = newOperation.safeParse(asked)
+  const read = newOperation.safeParse(asked, { error: inWords })
   if (!read.success) throw new UserError(describeIssues(read.error).join('\n'))
   const outcome = await startOperation(db, { ...read.data, actor: actor ?? whoIsThis() })
   if (outcome.kind !== 'started') process.exitCode = 1

@@ -1,4 +1,4 @@
-import { describeIssues, type LetterFilter, letterFilter } from '@sluice/shared/operations'
+import { describeIssues, inWords, type LetterFilter, letterFilter } from '@sluice/shared/operations'
 import { UserError } from '@sluice/shared/runtime'
 import type { Command } from 'commander'
 import { wholeNumberAboveZero } from '../arguments.ts'
@@ -40,7 +40,7 @@ export function filterOf(options: FilterOptions): LetterFilter {
     operation,
   }
   const named = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-  const read = letterFilter.safeParse(named)
+  const read = letterFilter.safeParse(named, { error: inWords })
   if (!read.success) throw new UserError(describeIssues(read.error).join('\n'))
   return read.data
 }

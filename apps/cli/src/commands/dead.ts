@@ -14,7 +14,7 @@ import { grouped, print, printBody, printFields, printJson, printTable } from '.
 import { withStores } from '../stores.ts'
 import { actCommand } from './dead-acts.ts'
 import { addFilterOptions, type FilterOptions, filterOf } from './dead-filter.ts'
-import { describePast } from './operations.ts'
+import { describeAct, describePast } from './operations.ts'
 
 export function deadCommand(): Command {
   return new Command('dead')
@@ -45,6 +45,7 @@ function groupsCommand(): Command {
         print(`  ${event ?? '(no event name)'}: ${errorMessage.slice(0, 200)}`)
         print(`  failed from ${firstFailedAt.toISOString()} to ${lastFailedAt.toISOString()}`)
         for (const operation of group.past) print(`  ${describePast(operation)}`)
+        for (const act of group.acts) print(`  ${describeAct(act)}`)
         if (group.runbook) print(`  ${group.runbook}`)
         print(`  sluice dead replay --group ${fingerprint}`)
       }

@@ -29,6 +29,15 @@ export function doctorCommand(): Command {
         if (advice) print(`      ${''.padEnd(width)}  → ${advice}`)
       }
       print()
-      print(failed + warned === 0 ? 'All is well.' : `${failed} failed, ${warned} warned.`)
+      print(closingLine(now, { failed, warned }))
     })
+}
+
+/** @param now the level of the state, which knows of more than the checks do */
+export function closingLine(
+  now: 'ok' | 'warn' | 'fail',
+  { failed, warned }: { failed: number; warned: number },
+): string {
+  if (failed + warned > 0) return `${failed} failed, ${warned} warned.`
+  return now === 'ok' ? 'All is well.' : 'The checks found nothing; the first line says what is not well.'
 }

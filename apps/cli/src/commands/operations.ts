@@ -3,6 +3,7 @@ import {
   listOperations,
   type Operation,
   readOperation,
+  type SingleAct,
   STEERING_NAMES,
   type SteeringName,
   steeringOf,
@@ -114,4 +115,9 @@ export function describePast({
       ? `${grouped(done.landed)} of ${grouped(expected)} landed`
       : `${grouped(done.taken)} of ${grouped(expected)}`
   return `${createdAt.toISOString().slice(0, 10)}: ${kind} by ${actor} (${state.replaceAll('_', ' ')}): ${reason}; ${result}`
+}
+
+/** What was done to one letter: `2026-11-03: discard of letter 41 by Ada: a test of the sender` */
+export function describeAct({ at, action, letter, actor, reason }: SingleAct): string {
+  return `${at.toISOString().slice(0, 10)}: ${action} of letter ${letter} by ${actor}${reason ? `: ${reason}` : ''}`
 }

@@ -1,4 +1,6 @@
+import { sha256 } from '@sluice/shared/idwise'
 import {
+  compareConflict,
   countDeadLetters,
   type DeadLetterSummary,
   findGroups,
@@ -10,6 +12,7 @@ import type { App, ConsoleDeps } from '../context.ts'
 import { Problem } from '../errors.ts'
 import { letterQuery, readFilter, readState } from '../letter-query.ts'
 import { apiPageQuery, idParams, pageOf } from '../schemas.ts'
+import { changeSchema } from './json.ts'
 import { operationReply, toOperation } from './operation-reply.ts'
 import { isoOrNull, nextPath, time } from './replies.ts'
 
@@ -75,6 +78,17 @@ const groups = z.object({
       }),
       runbook: text,
       past: z.array(operationReply),
+      acts: z
+        .array(
+          z.object({
+            letter: z.number(),
+            at: time,
+            actor: z.string(),
+            action: z.string(),
+            reason: text,
+          }),
+        )
+        .describe('What persons did to single letters that failed alike.'),
     }),
   ),
   next: z.null(),
@@ -83,7 +97,8 @@ const groups = z.object({
   isAtLeast: z.boolean().describe('There are more letters than were counted.'),
 })
 
-export function addDeadLettersApi(api: App, { stores: { db } }: ConsoleDeps): void {
+export function addDeadLettersApi(api: App, { stores }: ConsoleDeps): void {
+  const { db } = stores
   const querystring = letterQuery.extend(apiPageQuery.shape)
   api.get(
     '/dead-letters',
@@ -99,14 +114,27 @@ export function addDeadLettersApi(api: App, { stores: { db } }: ConsoleDeps): vo
     },
   )
 
-  const one = letterReply.extend({ raw: z.string().describe('The body, as base64.') })
+  const one = letterReply.extend({
+    raw: z.string().describe('The body, as base64.'),
+    sha256: z.string().describe('Of the body, hex.'),
+    conflict: z
+      .object({ eventKey: z.string(), changes: z.array(changeSchema).nullable() })
+      .nullable()
+      .describe('How the body differs from the one that has landed under the same id.'),
+  })
   api.get(
     '/dead-letters/:id',
     { schema: { summary: 'A dead letter with its body', params: idParams, response: { 200: one } } },
     async ({ params: { id } }) => {
       const letter = await getDeadLetter(db, id)
       if (!letter) throw new Problem(404, `There is no dead letter ${id}.`)
-      return { ...toLetter(letter), raw: letter.raw.toString('base64') }
+      const found = await compareConflict(stores, letter)
+      const conflict =
+        found?.kind === 'compared'
+          ? { eventKey: found.eventKey, changes: found.changes && [...found.changes] }
+          : null
+      const hash = sha256(letter.raw).toString('hex')
+      return { ...toLetter(letter), raw: letter.raw.toString('base64'), sha256: hash, conflict }
     },
   )
 
@@ -121,6 +149,7 @@ export function addDeadLettersApi(api: App, { stores: { db } }: ConsoleDeps): vo
         firstFailedAt: group.firstFailedAt.toISOString(),
         lastFailedAt: group.lastFailedAt.toISOString(),
         past: group.past.map(toOperation),
+        acts: group.acts.map((act) => ({ ...act, at: act.at.toISOString() })),
       }))
       return { items, next: null, ...sums }
     },

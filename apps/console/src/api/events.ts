@@ -4,6 +4,7 @@ import type { App, ConsoleDeps } from '../context.ts'
 import { Problem } from '../errors.ts'
 import { query } from '../parts/states.ts'
 import {
+  changeSchema,
   eventSchema,
   goneSchema,
   hitSchema,
@@ -44,9 +45,10 @@ const one = z.object({
       eventKey: z.string(),
       event: text,
       receivedAt: z.string(),
-      changes: z.array(z.object({ path: z.string(), before: text, after: text })).nullable(),
+      changes: z.array(changeSchema).nullable(),
     })
     .nullable(),
+  raw: text.describe('The body as base64, also of an event that waits.'),
   curl: text,
 })
 
@@ -78,6 +80,7 @@ export function addEventsApi(api: App, { stores }: ConsoleDeps): void {
       return {
         ...toJson(read),
         event: event && { ...toJson(event), bodySha256: hash as string },
+        raw: body?.raw.toString('base64') ?? null,
         curl: body?.curl ?? null,
       }
     },

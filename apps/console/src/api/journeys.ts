@@ -1,8 +1,8 @@
-import { readJourneyPage } from '@sluice/shared/operations'
+import { type JourneyAsked, readJourneyPage } from '@sluice/shared/operations'
 import * as z from 'zod'
 import type { App, ConsoleDeps } from '../context.ts'
 import { Problem } from '../errors.ts'
-import { journeyParams, journeyQuery } from '../routes/journeys.ts'
+import { environmentParams, journeyByIdQuery, journeyParams, journeyQuery } from '../routes/journeys.ts'
 import { journeySchema, letterSchema, refusedSchema, toJson } from './json.ts'
 
 const text = z.string().nullable()
@@ -54,8 +54,10 @@ const one = z.object({
 
 export function addJourneysApi(api: App, { stores }: ConsoleDeps): void {
   const summary = 'One journey, now or as of one of its events (`at`)'
-  const schema = { summary, params: journeyParams, querystring: journeyQuery, response: { 200: one } }
-  api.get('/journeys/:environment/:journeyId', { schema }, async ({ params, query }) => {
+  async function answered(
+    params: { environment: string; journeyId: string },
+    query: JourneyAsked,
+  ): Promise<z.infer<typeof one>> {
     const read = await readJourneyPage(stores, params, query)
     if (read.kind === 'refused') throw new Problem(400, read.words)
     if (read.kind === 'not_here') throw new Problem(404, 'Nothing of this journey has been received here.')
@@ -67,7 +69,20 @@ export function addJourneysApi(api: App, { stores }: ConsoleDeps): void {
       supersededBecause,
     }))
     return { ...toJson(read), ...params, timeline }
-  })
+  }
+
+  const response = { 200: one }
+  const schema = { summary, params: journeyParams, querystring: journeyQuery, response }
+  api.get('/journeys/:environment/:journeyId', { schema }, ({ params, query }) => answered(params, query))
+  const byId = {
+    summary: 'The same, of a journey whose id cannot stand in a path, such as `..`',
+    params: environmentParams,
+    querystring: journeyByIdQuery,
+    response,
+  }
+  api.get('/journeys/:environment', { schema: byId }, ({ params, query: { id: journeyId, ...asked } }) =>
+    answered({ ...params, journeyId }, asked),
+  )
 }
 
 const NOTHING = {

@@ -73,6 +73,8 @@ export const letterSchema = z.object({
   lastFailedAt: time,
 })
 
+export const changeSchema = z.object({ path: z.string(), before: text, after: text })
+
 export const refusedSchema = z.object({
   eventKey: z.string(),
   ...names,

@@ -16,6 +16,9 @@ const process = z.object({
 const recorded = z.object({
   asOf: time,
   isRefusing: z.boolean(),
+  rejected: z
+    .array(z.object({ event: z.string().nullable(), error: z.string() }))
+    .describe('Kinds of events of which Postgres refuses every one.'),
   flow: z.object({
     perMinute: z.array(
       z.object({ minute: time, accepted: z.number(), landed: z.number(), refused: z.number() }),
@@ -71,6 +74,7 @@ const reply = z.object({
       inbox: amount.nullable(),
       queue: z.number().nullable(),
       oldestMs: z.number().nullable(),
+      unknown: z.array(z.enum(['inbox', 'queue'])).describe('Where the store does not answer.'),
     }),
     recorded: recorded.nullable(),
   }),

@@ -1,4 +1,10 @@
-import type { LetterFilter, OperationKind, OperationPlan, Preview } from '@sluice/shared/operations'
+import type {
+  DeadLetterSummary,
+  LetterFilter,
+  OperationKind,
+  OperationPlan,
+  Preview,
+} from '@sluice/shared/operations'
 import { type Html, html } from '../html.ts'
 import { filterPairs } from '../parts/letter-paths.ts'
 import { journeyPath } from '../parts/links.ts'
@@ -34,6 +40,8 @@ export type ActShown = {
   readonly plan: OperationPlan
   /** Undefined if others hold the letters just now. */
   readonly preview: Preview | undefined
+  /** The newest one of them. */
+  readonly newest: DeadLetterSummary | undefined
   readonly form: ActForm
   /** Why it was not started. */
   readonly problem?: string | undefined
@@ -44,11 +52,12 @@ export function actPage(asked: ActShown): Html {
   return html`<section class="asking">${actDialog(asked)}</section>`
 }
 
-export function actDialog({ kind, filter, plan, preview, form, problem }: ActShown): Html {
+export function actDialog({ kind, filter, plan, preview, newest, form, problem }: ActShown): Html {
   const many = plan.count > 1
   return html`<div class="dialog" role="group" aria-labelledby="act-title">
 <h1 id="act-title">${KIND_NAMES[kind]} ${counted(plan.count, 'dead letter')}</h1>
 <p class="soft">${shown(plan.words, 1_000)} · ${counted(plan.journeys, 'journey')}</p>
+${newest && html`<p>${many && 'The newest: '}<code>${shown(newest.errorClass)}</code> ${shown(newest.errorMessage)}</p>`}
 ${problem && html`<p class="note bad" role="alert">${problem}</p>`}
 ${preview && previewNote(preview, plan.count)}
 ${

@@ -1,4 +1,4 @@
-import type { DeadLetterGroup, DeadLetterGroups, Operation } from '@sluice/shared/operations'
+import type { DeadLetterGroup, DeadLetterGroups, Operation, SingleAct } from '@sluice/shared/operations'
 import { type Html, html } from '../html.ts'
 import { bars } from '../parts/bars.ts'
 import { actPath, listPath } from '../parts/letter-paths.ts'
@@ -43,7 +43,7 @@ function row(group: DeadLetterGroup, mayAct: boolean): Html {
   return html`<tr>
 <td class="wide">${reasonOf(reason)} <span class="soft">· ${shown(event ?? 'no event name', 80)}</span><br>
 <a href="${letterPath(id)}" title="The newest one">${shown(errorMessage)}</a> <code>${shown(errorClass)}</code>
-${group.past.map((operation) => html`<br><span class="soft">${past(operation)}</span>`)}
+${history(group).map((each) => html`<br><span class="soft">${each}</span>`)}
 ${group.runbook && html`<br><span class="soft">${group.runbook}</span>`}
 ${mayAct && html`<span class="row acts">${dialogLink('replay', 'Replay…', filter)} ${dialogLink('discard', 'Discard…', filter)}</span>`}</td>
 <td class="number" data-label="letters"><a href="${listPath('open', filter)}">${count.toLocaleString('en')}</a></td>
@@ -69,14 +69,32 @@ function hours({ hours: counts }: DeadLetterGroup): Html {
 
 const DONE = { replay: 'replayed', discard: 'discarded', undo: 'opened again' } as const
 
+/** What was done to letters that failed alike, the newest first. */
+function history({ past: operations, acts }: DeadLetterGroup): Html[] {
+  const all = [
+    ...operations.map((each) => ({ at: each.createdAt, line: past(each) })),
+    ...acts.map((each) => ({ at: each.at, line: single(each) })),
+  ]
+  return all
+    .sort((a, b) => b.at.getTime() - a.at.getTime())
+    .slice(0, PAST_SHOWN)
+    .map(({ line }) => line)
+}
+
+const PAST_SHOWN = 3
+
+/** For example: on 3 Nov 2026 Ada discarded letter 41: “a test of the sender” */
+function single({ letter, at, actor, action, reason }: SingleAct): Html {
+  return html`On ${dayOf(at)} ${shown(actor, 80)} ${DONE[action]} <a href="${letterPath(letter)}">letter ${letter}</a>${reason !== null && html`: “${shown(reason)}”`}`
+}
+
+function dayOf(at: Date): string {
+  return at.toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' })
+}
+
 /** For example: seen on 3 Nov 2026, replayed by Ada: “raised the column limit”, 412 landed */
 function past({ id, kind, actor, reason, createdAt, endedAt, landed, taken }: Operation): Html {
-  const on = createdAt.toLocaleDateString('en-GB', {
-    day: 'numeric',
-    month: 'short',
-    year: 'numeric',
-    timeZone: 'UTC',
-  })
+  const on = dayOf(createdAt)
   const result = kind === 'replay' ? `${landed.toLocaleString('en')} landed` : taken.toLocaleString('en')
   if (endedAt === null)
     return html`<a href="/operations/${id}">Operation ${id}</a> of ${shown(actor, 80)} is under way: “${shown(reason)}”`

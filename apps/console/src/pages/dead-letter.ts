@@ -1,10 +1,12 @@
-import { decodeBody, parseExact, writeExact } from '@sluice/shared/idwise'
-import type { DeadLetter, RecordedAction } from '@sluice/shared/operations'
+import { decodeBody, parseExact, sha256, writeExact } from '@sluice/shared/idwise'
+import type { ComparedConflict, DeadLetter, RecordedAction } from '@sluice/shared/operations'
 import { type Html, html, type Part } from '../html.ts'
 import { environmentBadge } from '../parts/badge.ts'
+import { changesTable } from '../parts/changes.ts'
+import { copyId } from '../parts/copy.ts'
 import { actPath, listPath } from '../parts/letter-paths.ts'
 import { stateOf } from '../parts/letter-state.ts'
-import { eventPath, journeyPath } from '../parts/links.ts'
+import { eventPath, journeyPath, letterPath } from '../parts/links.ts'
 import { reasonName } from '../parts/reason.ts'
 import { counted } from '../parts/states.ts'
 import { shown, shownLines } from '../parts/text.ts'
@@ -16,16 +18,22 @@ const SHOWN = 100_000
 
 export function deadLetterPage(
   letter: DeadLetter,
-  given: { actions: readonly RecordedAction[]; runbook: string | null; mayAct: boolean },
+  given: {
+    actions: readonly RecordedAction[]
+    conflict: ComparedConflict | null
+    runbook: string | null
+    mayAct: boolean
+  },
 ): Html {
   const { id, event, environment, state, reason, errorClass, errorMessage } = letter
   return html`<h1>${event === null ? 'An event without a name' : shown(event, 100)} ${sentence(state)}</h1>
-<p>${environmentBadge(environment)} dead letter ${id} · ${stateOf(state)} · ${reasonName(reason)}</p>
+<p>${environmentBadge(environment)} dead letter ${id} ${copyId(letter.eventId ?? String(id))} · ${stateOf(state)} · ${reasonName(reason)}</p>
 <div class="note bad"><code>${shown(errorClass)}</code> ${shown(errorMessage, 2_000)}</div>
 ${given.runbook && html`<p class="soft">${given.runbook}</p>`}
 ${given.mayAct && acts(letter)}
 <div class="split">
 <div>
+${given.conflict && conflicting(given.conflict)}
 <h2>Body, ${counted(letter.raw.length, 'byte')}</h2>
 ${body(letter)}
 </div>
@@ -62,12 +70,25 @@ function acts({ id, state }: DeadLetter): Html | null {
   return html`<div class="row"><a class="button primary" href="${actPath('replay', filter)}" data-key="r">Replay…</a><a class="button" href="${actPath('discard', filter)}">Discard…</a></div>`
 }
 
-function body({ raw }: DeadLetter): Html {
+function body({ id, raw }: DeadLetter): Html {
   const bytes = decodeBody(raw) ?? raw
   const json = parseExact(bytes)
   const { text, isCut } = shownLines(json ? writeExact(json, '  ') : bytes.toString('utf8'), SHOWN)
   return html`<div class="card" hx-ignore><pre tabindex="0">${text}</pre></div>
-${isCut && html`<p class="soft">The first ${SHOWN.toLocaleString('en')} characters are shown.</p>`}`
+${isCut && html`<p class="soft">The first ${SHOWN.toLocaleString('en')} characters are shown.</p>`}
+<p class="soft">SHA-256 <code>${sha256(raw).toString('hex')}</code></p>
+<div class="row"><a class="button" href="${letterPath(id)}/raw">Download the bytes</a></div>`
+}
+
+/** How this body differs from the one that came first under the same id, and has landed. */
+function conflicting(conflict: ComparedConflict): Html {
+  const heading = html`<h2>Compared with what has landed</h2>`
+  if (conflict.kind === 'gone') {
+    return html`${heading}<p>The event that came first under this id is not stored any more.</p>`
+  }
+  const link = html`<a href="${eventPath(conflict.eventKey)}">${shown(conflict.event ?? '(no event name)', 80)}</a>`
+  return html`${heading}<p class="soft">${link}, received ${moment(conflict.receivedAt)}</p>
+${changesTable(conflict, ['Landed', 'This one'])}`
 }
 
 function history({ receivedAt, firstFailedAt, lastFailedAt, attempts, replays, state }: DeadLetter): Html[] {

@@ -44,6 +44,7 @@ export function deadLettersPage(given: LettersShown): Html {
   return html`<h1>${count}${state && ` ${state}`}</h1>
 ${letterTabs('list')}
 ${filterForm(given)}
+${filter.fingerprint && letters[0] && html`<p><code>${shown(letters[0].errorClass)}</code> ${shown(letters[0].errorMessage)}</p>`}
 ${letters.length === 0 ? empty(given) : table(given)}
 ${pager({
   newest: given.before === undefined ? undefined : listPath(name, filter),

@@ -1,7 +1,10 @@
 import type { EventPage, Moment, PreviousEvent } from '@sluice/shared/operations'
 import { type Html, html } from '../html.ts'
 import { decision, environmentBadge } from '../parts/badge.ts'
+import { changesTable } from '../parts/changes.ts'
+import { copyId } from '../parts/copy.ts'
 import { journeyLinks } from '../parts/hits.ts'
+import { actPath } from '../parts/letter-paths.ts'
 import { lettersList } from '../parts/letters.ts'
 import { eventPath, letterPath } from '../parts/links.ts'
 import { counted } from '../parts/states.ts'
@@ -12,26 +15,33 @@ import { type Point, timeline } from '../parts/timeline.ts'
 /** A page shows no more characters of a body than this; the file has all of it. */
 const BODY_SHOWN = 60_000
 
-/** One event, as a page of its own or beside the list. */
-export function eventPage(shownEvent: EventPage): Html {
+/**
+ * One event, as a page of its own or beside the list.
+ *
+ * @param given.mayAct the person is an operator
+ */
+export function eventPage(shownEvent: EventPage, { mayAct }: { mayAct: boolean }): Html {
   const { eventKey, event, waiting, refusal, letters } = shownEvent
+  const open = letters.find(({ state }) => state === 'open')
   const known = event ?? waiting ?? refusal ?? letters[0] ?? null
   const [journey, reference] = known ? journeyLinks(known) : [null, null]
   return html`<article>
-<p class="soft">Event <code>${eventKey}</code> ${known && environmentBadge(known.environment)}</p>
+<p class="soft">Event <code>${eventKey}</code> ${copyId(known?.eventId ?? eventKey)} ${known && environmentBadge(known.environment)}</p>
 <h1>${sentence(shownEvent)}</h1>
 <p class="soft">${journey && html`Journey ${journey}`}${journey && reference && ' · '}${reference && html`reference ${reference}`}</p>
+<div class="row">${mayAct && open && html`<a class="button primary" href="${actPath('replay', { ids: [open.id] })}" data-key="r">Replay…</a>`}
+<a class="button" href="${eventPath(eventKey)}">Link</a><button type="button" hidden data-copy-link="${eventPath(eventKey)}">Copy link</button>
+${shownEvent.body && html`<button type="button" hidden data-copy="#curl">Copy as curl</button>`}</div>
 <div class="card pane">${timeline(shownEvent.timeline.map(point))}</div>
 ${lettersList(letters)}
 ${body(shownEvent)}
 ${previous(shownEvent.previous)}
 ${event && columns(event)}
 ${
-  event &&
+  shownEvent.body &&
   html`<h2>Hand it on</h2>
 <div class="row"><a class="button" href="${eventPath(eventKey)}/raw">Download the bytes</a>
-<a class="button" href="${eventPath(eventKey)}/receipt">Download a receipt</a>
-<a class="button" href="${eventPath(eventKey)}">Link to this event</a></div>`
+${event && html`<a class="button" href="${eventPath(eventKey)}/receipt">Download a receipt</a>`}</div>`
 }
 ${
   shownEvent.body &&
@@ -76,14 +86,14 @@ const LOOKS: Partial<Record<Moment['what'], Point['look']>> = {
 }
 
 function body({ event, body }: EventPage): Html | null {
-  if (!event || !body) return null
+  if (!body) return null
   const text = body.pretty ?? body.text
   const lines = text === null ? null : shownLines(text, BODY_SHOWN)
   const notes = [
-    counted(event.raw.length, 'byte'),
+    counted(body.raw.length, 'byte'),
     ...(body.isCompressed ? ['gzip'] : []),
     ...(body.pretty === null ? ['no JSON'] : []),
-    ...(event.isBytesOnly ? ['stored as bytes alone'] : []),
+    ...(event?.isBytesOnly ? ['stored as bytes alone'] : []),
   ]
   return html`<h2>Body</h2>
 <div class="card" hx-ignore>${lines ? html`<pre id="body" tabindex="0">${lines.text}</pre>` : html`<p class="pane soft">These bytes are no text. The file has them.</p>`}</div>
@@ -96,13 +106,7 @@ function previous(before: PreviousEvent | null): Html | null {
   if (!before) return null
   const link = html`<a href="${eventPath(before.eventKey)}">${shown(before.event ?? '(no event name)', 80)}</a>`
   const heading = html`<h2>Since the journey's event before</h2><p class="soft">${link}, received ${ago(before.receivedAt)}</p>`
-  if (before.changes === null) return html`${heading}<p>One of both is no JSON, so they are not compared.</p>`
-  if (before.changes.length === 0) return html`${heading}<p>Both bodies say the same.</p>`
-  return html`${heading}<div class="card" hx-ignore tabindex="0"><table class="stacked"><thead><tr><th>Where</th><th>Before</th><th>Now</th></tr></thead>
-<tbody>${before.changes.map(
-    ({ path, before: old, after: now }) =>
-      html`<tr><td><code>${shown(path || '(all)', 200)}</code></td><td class="wide">${old === null ? html`<span class="soft">–</span>` : html`<del><code>${shown(old)}</code></del>`}</td><td class="wide">${now === null ? html`<span class="soft">–</span>` : html`<ins><code>${shown(now)}</code></ins>`}</td></tr>`,
-  )}</tbody></table></div>${before.isCut && html`<p class="soft">There are more differences.</p>`}`
+  return html`${heading}${changesTable(before, ['Before', 'Now'])}`
 }
 
 function columns(event: NonNullable<EventPage['event']>): Html {

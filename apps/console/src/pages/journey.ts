@@ -1,6 +1,7 @@
 import type { JourneyPage, JourneyPageRead } from '@sluice/shared/operations'
 import { type Html, html } from '../html.ts'
 import { decision, environmentBadge } from '../parts/badge.ts'
+import { copyId } from '../parts/copy.ts'
 import { hitLine } from '../parts/hits.ts'
 import { lettersList } from '../parts/letters.ts'
 import { eventPath, journeyPath, searchPath } from '../parts/links.ts'
@@ -8,6 +9,7 @@ import { counted } from '../parts/states.ts'
 import { shown } from '../parts/text.ts'
 import { ago, minute, moment, span } from '../parts/time.ts'
 import { type Point, timeline } from '../parts/timeline.ts'
+import { actionList } from './audit.ts'
 
 type Entry = JourneyPage['timeline'][number]
 
@@ -16,7 +18,7 @@ export function journeyPage(page: JourneyPage): Html {
   const { journey, state, at, missing, beside, letters, refused, dropped, total, later } = page
   const name = { environment: journey.environment, journeyId: journey.journeyId }
   const earlier = total - dropped - page.timeline.length - later.length
-  return html`<p class="soft">Journey <code>${shown(journey.journeyId)}</code>${journey.referenceNo !== null && html` · reference <a href="${searchPath(journey.referenceNo)}">${shown(journey.referenceNo)}</a>`} ${environmentBadge(journey.environment)}</p>
+  return html`<p class="soft">Journey <code>${shown(journey.journeyId)}</code> ${copyId(journey.journeyId)}${journey.referenceNo !== null && html` · reference <a href="${searchPath(journey.referenceNo)}">${shown(journey.referenceNo)}</a>`} ${environmentBadge(journey.environment)}</p>
 <h1>${sentence(page)}</h1>
 ${at !== null && html`<p class="note">This is what was known after the marked event. <a href="${journeyPath(name)}">Show it as it is now</a></p>`}
 ${missing && html`<p class="note">${missing.words}</p>`}
@@ -47,6 +49,7 @@ ${state && html`<div class="card pane"><dl>${facts(state)}</dl></div>`}
 <div class="card pane"><p id="paragraph">${shown(page.paragraph, 5_000)}</p><button type="button" hidden data-copy="#paragraph">Copy</button></div>
 ${beside.length > 0 && html`<h2>Other journeys of ${shown(journey.referenceNo ?? '')}</h2><div class="card pane"><ul class="list">${beside.map((other) => html`<li>${hitLine({ what: 'journey', ...other })}</li>`)}</ul></div>`}
 ${lettersList(letters)}
+${page.acts.length > 0 && html`<h2>Acts</h2>${actionList(page.acts)}`}
 ${refusals(refused)}
 </div></div>`
 }
@@ -62,11 +65,11 @@ const NOT_YET = {
 /** A journey of which nothing has landed. */
 export function journeyNotLandedPage(
   name: { environment: string; journeyId: string },
-  { letters, refused }: Extract<JourneyPageRead, { kind: 'not_landed' }>,
+  { letters, acts, refused }: Extract<JourneyPageRead, { kind: 'not_landed' }>,
 ): Html {
   return html`<p class="soft">Journey <code>${shown(name.journeyId)}</code> ${environmentBadge(name.environment)}</p>
 <h1>Nothing of this journey has landed.</h1>
-${lettersList(letters)}${refusals(refused)}`
+${lettersList(letters)}${acts.length > 0 && html`<h2>Acts</h2>${actionList(acts)}`}${refusals(refused)}`
 }
 
 function refusals(refused: JourneyPage['refused']): Html | null {

@@ -17,6 +17,8 @@ export type OperationShown = {
   readonly operation: Operation
   /** Its letters that have failed again, the newest first. */
   readonly failures: readonly DeadLetterSummary[]
+  /** The newest letter that it has acted on; undefined if there is none yet. */
+  readonly newest: DeadLetterSummary | undefined
   readonly actions: readonly RecordedAction[]
   readonly mayAct: boolean
 }
@@ -54,12 +56,13 @@ const DOTS: Readonly<Record<Operation['state'], string>> = {
   cancelled: 'none',
 }
 
-export function operationRegion({ operation, failures, actions, mayAct }: OperationShown): Html {
+export function operationRegion({ operation, failures, newest, actions, mayAct }: OperationShown): Html {
   const { id, kind, state, words, reason, actor, createdAt, endedAt, taken, expected, rate } = operation
   const isReplay = kind === 'replay'
   return html`<h1 class="say"><span class="dot ${DOTS[state]}"></span><span>${TITLES[state](operation)}</span></h1>
 <p>Operation ${id} · ${stateOf(state)} · ${kind}: ${shown(words, 1_000)}</p>
 <p class="soft">“${shown(reason, 1_000)}” · ${shown(actor, 80)}, ${moment(createdAt)}${endedAt && html` · ended ${moment(endedAt)}`}${rate !== null && ` · at most ${rate} a second`}</p>
+${newest && html`<p>For example <a href="/dead-letters/${newest.id}">letter ${newest.id}</a>: <code>${shown(newest.errorClass)}</code> ${shown(newest.errorMessage)}</p>`}
 <meter min="0" max="${expected}" value="${Math.min(taken, expected)}" aria-label="Letters that were acted on">${taken} of ${expected}</meter>
 ${mayAct && steering(operation)}
 <div class="tiles">

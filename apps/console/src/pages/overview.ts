@@ -5,6 +5,7 @@ import {
   perMinute,
   REFUSED,
   type Recorded,
+  type SinceNews,
   type State,
 } from '@sluice/shared/operations'
 import { type Html, html, type Part } from '../html.ts'
@@ -18,10 +19,16 @@ import { causeNotes, refusalTable, saying } from '../parts/saying.ts'
 import { counted } from '../parts/states.ts'
 import { shown } from '../parts/text.ts'
 import { ago, span } from '../parts/time.ts'
+import { sinceLine, sinceSection } from './since.ts'
+
+/** What happened while the person was away. */
+export type News = { readonly news: SinceNews; readonly since: Date }
 
 /** The page; its region is replaced while it is open. */
-export function overviewPage(region: Html): Html {
-  return html`<div hx-sse:connect="/live/overview" hx-swap="innerMorph">${region}</div>`
+export function overviewPage(region: Html, away: News | undefined): Html {
+  return html`${away && sinceLine(away.news, away.since)}
+<div hx-sse:connect="/live/overview" hx-swap="innerMorph">${region}</div>
+${away && sinceSection(away.news)}`
 }
 
 /** @param isOperator whether the person may acknowledge incidents */
@@ -38,8 +45,8 @@ ${refusalTable(refusals, state.at)}`
 function tiles(state: State): Html {
   const { stores, waiting, recorded } = state.figures
   const all = allWaiting(waiting)
-  const isKnown = waiting.inbox !== null || waiting.queue !== null
   const where = [
+    ...waiting.unknown.map((place) => `${place === 'queue' ? 'Redis' : 'Postgres'} does not answer`),
     ...(waiting.inbox ? [`${amountOf(waiting.inbox)} in the inbox`] : []),
     ...(waiting.queue === null ? [] : [`${waiting.queue.toLocaleString('en')} in Redis`]),
   ].join(', ')
@@ -47,12 +54,9 @@ function tiles(state: State): Html {
 ${recorded && tile({ name: 'Events a minute', value: perMinute(recorded).toLocaleString('en'), more: `${recorded.flow.lastHour.accepted.toLocaleString('en')} in the last hour, ${counted(recorded.flow.lastHour.duplicates, 'duplicate')}` })}
 ${tile({
   name: 'Waiting',
-  value: isKnown ? amountOf(all) : 'unknown',
+  value: waiting.unknown.length === 0 ? amountOf(all) : 'unknown',
   colour: all.count > 0 && (waiting.oldestMs ?? 0) > SLOW_MS ? 'wait' : undefined,
-  more:
-    waiting.oldestMs === null
-      ? where || 'no store answers'
-      : `${where}; the oldest for ${span(waiting.oldestMs)}`,
+  more: waiting.oldestMs === null ? where : `${where}; the oldest for ${span(waiting.oldestMs)}`,
 })}
 ${recorded && processingTile(recorded)}
 ${recorded && refusedTile(recorded)}

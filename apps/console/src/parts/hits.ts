@@ -2,6 +2,8 @@ import type { SearchHit, SearchStatus } from '@sluice/shared/operations'
 import { type Html, html } from '../html.ts'
 import { decision, environmentBadge } from './badge.ts'
 import { eventPath, journeyPath, letterPath, searchPath } from './links.ts'
+import { reasonName } from './reason.ts'
+import { counted } from './states.ts'
 import { shown } from './text.ts'
 import { ago, span } from './time.ts'
 
@@ -70,7 +72,7 @@ export function eventRow(hit: Exclude<SearchHit, { what: 'journey' | 'gone' }>):
           hit.state === 'open'
             ? statusBadge('dead_letter')
             : html`<span class="badge soft">dead letter, ${hit.state}</span>`,
-        note: `${hit.reason}: ${hit.errorMessage}`,
+        note: `${reasonName(hit.reason)} after ${counted(hit.attempts, 'try', 'tries')}: ${hit.errorMessage}`,
       }
     case 'refused':
       return {

@@ -1,7 +1,7 @@
 import type { AwaitedRefusal, State } from '@sluice/shared/operations'
 import { type Html, html } from '../html.ts'
 import { environmentBadge } from './badge.ts'
-import { journeyPath } from './links.ts'
+import { journeyPath, runbookLink } from './links.ts'
 import { shown } from './text.ts'
 import { ago, clock, until } from './time.ts'
 
@@ -24,11 +24,15 @@ export function saying({ level, sentence, at, figures }: State): Html {
 export function causeNotes({ causes, sentence }: State): Html[] {
   return causes.map(
     ({ level, text, next }) =>
-      html`<div class="note ${NOTES[level]}">${!sentence.includes(text) && html`<strong>${text}</strong> `}${next.text} ${next.link ? html`<a href="${next.link}">${LINKS[next.link] ?? next.link}</a>` : next.command && html`<code>${next.command}</code>`} <small class="soft">${next.runbook}</small></div>`,
+      html`<div class="note ${NOTES[level]}">${!sentence.includes(text) && html`<strong>${text}</strong> `}${next.text} ${next.link ? html`<a href="${next.link}">${LINKS[next.link] ?? next.link}</a>` : next.command && html`<code>${next.command}</code>`} <small>${runbookLink(next.runbook)}</small></div>`,
   )
 }
 
-const LINKS: Readonly<Record<string, string>> = { '/dead-letters': 'dead letters', '/now': 'refused events' }
+const LINKS: Readonly<Record<string, string>> = {
+  '/dead-letters': 'dead letters',
+  '/now': 'refused events',
+  '/events?view=waiting': 'events that wait',
+}
 
 /** The refused events that have not come again, with what IDWise does next. */
 export function refusalTable(refusals: readonly AwaitedRefusal[], now: Date): Html | null {

@@ -76,6 +76,8 @@ async function copy(text, button) {
   }, 1500)
 }
 
+const COPIES = '[data-copy], [data-copy-link], [data-copy-text]'
+
 const KEYS = {
   '/': () => document.querySelector('.box input')?.focus(),
   j: () => move(1),
@@ -83,7 +85,7 @@ const KEYS = {
   Enter: () => rows()[current()]?.querySelector('a[href]')?.click(),
   x: () => rows()[current()]?.querySelector('input[type=checkbox]')?.click(),
   r: () => document.querySelector('[data-key=r]')?.click(),
-  c: () => document.querySelector('[data-copy]')?.click(),
+  c: () => document.querySelector('[data-key=c]')?.click(),
   '?': () => document.querySelector('#keys')?.togglePopover(),
 }
 
@@ -102,14 +104,32 @@ document.addEventListener('keydown', (event) => {
 document.addEventListener('click', (event) => {
   const row = event.target instanceof Element && event.target.closest('a[hx-get]')?.closest('tbody tr')
   if (row) choose(row)
-  const button = event.target instanceof Element ? event.target.closest('[data-copy]') : null
+  const button = event.target instanceof Element ? event.target.closest(COPIES) : null
   if (!button) return
-  const { copy: what } = button.dataset
+  const { copy: what, copyLink: path, copyText: text } = button.dataset
+  if (path) return void copy(location.origin + path, button)
+  if (text) return void copy(decodeURIComponent(text), button)
   void copy(what.startsWith('#') ? document.querySelector(what).textContent : what, button)
 })
-for (const button of document.querySelectorAll('[data-copy][hidden]')) button.hidden = false
-document.addEventListener('htmx:after:swap', () => {
-  for (const button of document.querySelectorAll('[data-copy][hidden]')) button.hidden = false
+function showCopies() {
+  for (const button of document.querySelectorAll(COPIES)) button.hidden = false
+}
+showCopies()
+document.addEventListener('htmx:after:swap', showCopies)
+
+// A live page that cannot go on keeps what it shows, and a note says so until it goes on by itself.
+const away = document.querySelector('#away')
+function noteAway(why, then = 'This page goes on by itself.') {
+  away.textContent = `${why} What you see is as of before. ${then}`
+  away.hidden = false
+}
+document.addEventListener('sluice-away', ({ detail }) => noteAway(detail.data))
+document.addEventListener('sluice-back', () => {
+  away.hidden = true
+})
+document.addEventListener('htmx:sse:error', ({ detail }) => {
+  if (detail.status === 401) noteAway('You are signed out.', 'Load the page again to sign in.')
+  else noteAway('The console does not answer.')
 })
 
 // A field of one line would join the lines of a pasted text without a blank. A long one does not fit into an address.

@@ -1,9 +1,11 @@
 import {
   actOnDeadLetters,
+  compareConflict,
   countDeadLetters,
   describeIssues,
   findGroups,
   getDeadLetter,
+  inWords,
   type LetterFilter,
   listActions,
   listDeadLetters,
@@ -25,7 +27,7 @@ import { deadLetterGroupsPage } from '../pages/dead-letter-groups.ts'
 import { deadLettersPage } from '../pages/dead-letters.ts'
 import { mayAct, requireOperator } from '../roles.ts'
 import { idParams, pageOf, pageQuery } from '../schemas.ts'
-import { sendPage } from './reply.ts'
+import { sendBytes, sendPage } from './reply.ts'
 
 const hidden = { hide: true }
 const PAGE = 50
@@ -70,17 +72,29 @@ export function addDeadLetters(app: App, { stores, actStores }: ConsoleDeps): vo
       listActions(db, { target: `dead_letter ${id}` }, { limit: PAGE }),
     ])
     if (!letter) throw new Problem(404, `There is no dead letter ${id}. Retention may have deleted it.`)
-    const shown = { actions, runbook: runbookOf(letter.reason), mayAct: mayAct(request) }
+    const conflict = await compareConflict(stores, letter)
+    const shown = { actions, conflict, runbook: runbookOf(letter.reason), mayAct: mayAct(request) }
     return sendPage(request, reply, { title: `Dead letter ${id}`, body: deadLetterPage(letter, shown) })
+  })
+
+  app.get('/dead-letters/:id/raw', { schema: { ...hidden, params: idParams } }, async (request, reply) => {
+    const { id } = request.params
+    const letter = await getDeadLetter(db, id)
+    if (!letter) throw new Problem(404, `There is no dead letter ${id}. Retention may have deleted it.`)
+    return sendBytes(reply, `dead-letter-${id}`, letter.raw)
   })
 
   async function ask(asked: { kind: OperationKind; filter: LetterFilter }) {
     const plan = await planOperation(actStores.db, asked)
     if (!plan) throw new Problem(422, 'Choose dead letters first: this would be about all of them.')
-    const preview = await previewLetters(actStores.db, { ...asked, sample: PREVIEWED }).catch(
-      (): Preview | undefined => undefined,
-    )
-    return { ...asked, plan, preview }
+    const state = asked.kind === 'undo' ? 'discarded' : 'open'
+    const [preview, [newest]] = await Promise.all([
+      previewLetters(actStores.db, { ...asked, sample: PREVIEWED }).catch(
+        (): Preview | undefined => undefined,
+      ),
+      listDeadLetters(actStores.db, { state, filter: asked.filter, limit: 1 }),
+    ])
+    return { ...asked, plan, preview, newest }
   }
 
   app.get('/dead-letters/act', { schema: { ...hidden, querystring: actQuery } }, async (request, reply) => {
@@ -102,10 +116,16 @@ export function addDeadLetters(app: App, { stores, actStores }: ConsoleDeps): vo
       const body = actPage({ ...(await ask({ kind, filter })), form, problem })
       return sendPage(request, reply, { title: `${KIND_NAMES[kind]} dead letters`, body, status })
     }
-    const read = newOperation.safeParse({ kind, filter, expected, ...numbersOf(form, kind, expected) })
+    const read = newOperation.safeParse(
+      { kind, filter, expected, ...numbersOf(form, kind, expected) },
+      { error: inWords },
+    )
     if (!read.success) return again(400, `${describeIssues(read.error).join('; ')}. Nothing was done.`)
     const [id, second] = filter.ids ?? []
     if (id !== undefined && second === undefined && Object.keys(filter).length === 1) {
+      if (expected !== 1) {
+        return again(409, `This is about 1 dead letter, and you have seen ${expected}. Nothing was done.`)
+      }
       for await (const result of actOnDeadLetters(actStores.db, kind, {
         ids: [id],
         actor,

@@ -12,7 +12,8 @@ import type { App, ConsoleDeps } from '../context.ts'
 import { Problem } from '../errors.ts'
 import { eventPage } from '../pages/event.ts'
 import { eventsPage, newerRegion } from '../pages/events.ts'
-import { sendPage } from './reply.ts'
+import { mayAct } from '../roles.ts'
+import { sendBytes, sendPage } from './reply.ts'
 
 const params = z.object({ key: z.string() })
 const liveQuery = eventsQuery.extend({ top: z.string().max(200) })
@@ -26,7 +27,8 @@ export function addEvents(app: App, { stores, live }: ConsoleDeps): void {
 
   app.get('/live/events', { schema: { hide: true, querystring: liveQuery } }, async (request, reply) => {
     const { top, ...query } = request.query
-    if ((await countNewer(stores, query, top)) === undefined)
+    // While Postgres is away, the stream says so.
+    if ((await countNewer(stores, query, top).catch(() => 0)) === undefined)
       throw new Problem(400, 'The parameter "top" is no place in this list.')
     const region = async () => newerRegion(query, (await countNewer(stores, query, top)) ?? 0, NEWER_COUNTED)
     const topic = `events ${new URLSearchParams({ ...writeEventsQuery(query), top })}`
@@ -35,17 +37,15 @@ export function addEvents(app: App, { stores, live }: ConsoleDeps): void {
   })
 
   app.get('/events/:key', { schema: { hide: true, params } }, async (request, reply) => {
-    const body = eventPage(await eventOf(request.params.key))
+    const body = eventPage(await eventOf(request.params.key), { mayAct: mayAct(request) })
     return sendPage(request, reply, { title: 'Event', body, part: { id: 'detail', body } })
   })
 
   app.get('/events/:key/raw', { schema: { hide: true, params } }, async (request, reply) => {
-    const event = await storedOf(request.params.key)
-    return reply
-      .type('application/octet-stream')
-      .header('x-content-type-options', 'nosniff')
-      .header('content-disposition', `attachment; filename="event-${event.eventKey.slice(0, 16)}.bin"`)
-      .send(event.raw)
+    const { body, eventKey } = await eventOf(request.params.key)
+    if (!body)
+      throw new Problem(404, 'The bytes of this event are not here. Those of a dead letter are on its page.')
+    return sendBytes(reply, `event-${eventKey.slice(0, 16)}`, body.raw)
   })
 
   app.get('/events/:key/receipt', { schema: { hide: true, params } }, async (request, reply) => {

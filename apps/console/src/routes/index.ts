@@ -8,6 +8,8 @@ import { addNow } from './now.ts'
 import { addOperations } from './operations.ts'
 import { addOverview } from './overview.ts'
 import { addQueues } from './queues.ts'
+import { addReference } from './reference.ts'
+import { addRunbooks } from './runbooks.ts'
 import { addSearch } from './search.ts'
 
 /** A new page is added here. */
@@ -22,6 +24,8 @@ const PAGES = [
   addDrift,
   addAudit,
   addQueues,
+  addRunbooks,
+  addReference,
 ]
 
 export function addPages(app: App, deps: ConsoleDeps): void {

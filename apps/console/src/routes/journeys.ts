@@ -1,31 +1,34 @@
-import { readJourneyPage } from '@sluice/shared/operations'
+import { type JourneyAsked, readJourneyPage } from '@sluice/shared/operations'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import * as z from 'zod'
 import type { App, ConsoleDeps } from '../context.ts'
 import { Problem } from '../errors.ts'
 import { journeyNotLandedPage, journeyPage } from '../pages/journey.ts'
 import { sendPage } from './reply.ts'
 
-export const journeyParams = z.object({
+export const environmentParams = z.object({
   environment: z.string().regex(/^[a-z0-9-]{1,32}$/, 'is no environment such as live'),
-  journeyId: z.string().min(1),
 })
+export const journeyParams = environmentParams.extend({ journeyId: z.string().min(1) })
 export const journeyQuery = z.object({
   at: z.string().max(64, 'is no event key').optional(),
   zone: z.string().max(64, 'is no time zone').optional(),
 })
+/** Of a journey whose id cannot stand in a path, such as `..`. */
+export const journeyByIdQuery = journeyQuery.extend({ id: z.string().min(1).max(1_024) })
 
 export function addJourneys(app: App, { stores }: ConsoleDeps): void {
-  const schema = { hide: true, params: journeyParams, querystring: journeyQuery }
-  app.get('/journeys/:environment/:journeyId', { schema }, async (request, reply) => {
-    const read = await readJourneyPage(stores, request.params, request.query)
+  async function answer(
+    name: { environment: string; journeyId: string },
+    asked: JourneyAsked,
+    [request, reply]: [FastifyRequest, FastifyReply],
+  ) {
+    const read = await readJourneyPage(stores, name, asked)
     switch (read.kind) {
       case 'journey':
         return sendPage(request, reply, { title: 'Journey', body: journeyPage(read) })
       case 'not_landed':
-        return sendPage(request, reply, {
-          title: 'Journey',
-          body: journeyNotLandedPage(request.params, read),
-        })
+        return sendPage(request, reply, { title: 'Journey', body: journeyNotLandedPage(name, read) })
       case 'not_here':
         throw new Problem(404, 'Nothing of this journey has been received here.')
       case 'refused':
@@ -33,5 +36,15 @@ export function addJourneys(app: App, { stores }: ConsoleDeps): void {
       default:
         return read satisfies never
     }
+  }
+
+  const schema = { hide: true, params: journeyParams, querystring: journeyQuery }
+  app.get('/journeys/:environment/:journeyId', { schema }, (request, reply) =>
+    answer(request.params, request.query, [request, reply]),
+  )
+  const byId = { hide: true, params: environmentParams, querystring: journeyByIdQuery }
+  app.get('/journeys/:environment', { schema: byId }, (request, reply) => {
+    const { id: journeyId, ...asked } = request.query
+    return answer({ ...request.params, journeyId }, asked, [request, reply])
   })
 }

@@ -29,14 +29,15 @@ export function addOperations(app: App, { stores, actStores, live }: ConsoleDeps
   })
 
   async function read(id: number, isOperator: boolean) {
-    const [operation, failures, actions] = await Promise.all([
+    const [operation, failures, [newest], actions] = await Promise.all([
       readOperation(db, id),
       listDeadLetters(db, { state: 'open', filter: { operation: id }, limit: PAGE }),
+      listDeadLetters(db, { filter: { operation: id }, limit: 1 }),
       listActions(db, { target: `operation ${id}` }, { limit: PAGE }),
     ])
     if (!operation) throw new Problem(404, `There is no operation ${id}.`)
-    const newest = failures.toSorted((a, b) => b.lastFailedAt.getTime() - a.lastFailedAt.getTime())
-    return { operation, failures: newest, actions, mayAct: isOperator }
+    const inOrder = failures.toSorted((a, b) => b.lastFailedAt.getTime() - a.lastFailedAt.getTime())
+    return { operation, failures: inOrder, newest, actions, mayAct: isOperator }
   }
 
   app.get('/operations/:id', { schema: { ...hidden, params: idParams } }, async (request, reply) => {

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Html } from '../html.ts'
 import { page } from '../layout.ts'
+import { noteVisit } from '../visit.ts'
 
 /**
  * Answers with a page; with `part`, a request of htmx for this element gets that part alone.
@@ -13,6 +14,7 @@ export function sendPage(
   shown: { title: string; body: Html; status?: number; part?: { id: string; body: Html } },
 ): FastifyReply {
   const { title, body, status = 200, part } = shown
+  if (request.user) noteVisit(request, reply)
   reply.code(status).type('text/html; charset=utf-8').header('vary', 'HX-Request, HX-Target')
   const isPart = part && request.headers['hx-request'] !== undefined && isTarget(request, part.id)
   return reply.send(String(isPart ? part.body : page(request, { title, body })))
@@ -22,4 +24,13 @@ export function sendPage(
 function isTarget({ headers }: FastifyRequest, id: string): boolean {
   const target = headers['hx-target']
   return typeof target === 'string' && (target === id || target.endsWith(`#${id}`))
+}
+
+/** Answers with bytes as they were received: as a file, which no browser shows or runs. */
+export function sendBytes(reply: FastifyReply, name: string, bytes: Buffer): FastifyReply {
+  return reply
+    .type('application/octet-stream')
+    .header('x-content-type-options', 'nosniff')
+    .header('content-disposition', `attachment; filename="${name}.bin"`)
+    .send(bytes)
 }

@@ -34,6 +34,33 @@ export type LetterGroups = {
 const MOST_COUNTED = 200_000
 const HOURS = 24
 
+/** An act of a person on one letter, without an operation. */
+export type SingleAct = {
+  readonly letter: number
+  readonly fingerprint: string
+  readonly at: Date
+  readonly actor: string
+  readonly action: 'replay' | 'discard' | 'undo'
+  readonly reason: string | null
+}
+
+const ACTS_READ = 500
+
+/** What persons did last to single letters that failed alike, the newest first. The last 500 acts are looked at. */
+export async function singleActsOn(
+  { pool }: Pick<Db, 'pool'>,
+  fingerprints: readonly string[],
+): Promise<SingleAct[]> {
+  const { rows } = await pool.query<SingleAct>(
+    `select d.id::float8 as letter, d.fingerprint, a.at, a.actor, a.action, a.reason from (
+      select * from operator_actions where operation_id is null order by id desc limit ${ACTS_READ}) as a
+    join dead_letters d on d.id = substring(a.target from '^dead_letter ([0-9]{1,15})$')::bigint
+    where a.action in ('replay', 'discard', 'undo') and d.fingerprint = any($1::text[]) order by a.id desc`,
+    [fingerprints],
+  )
+  return rows
+}
+
 /** The letters that are counted, read from the index alone. It has the journeys of a group beside each other. */
 const COUNTED = `from dead_letters where state = 'open' and id > coalesce((select id from bound), 0)`
 

@@ -11,13 +11,22 @@ function amount(count: number): Amount {
   return { count: Math.min(count, MOST), isMore: count > MOST }
 }
 
-/** How many rows wait in the inbox, and for how long the first of them has been due (ms; null if there is none). */
+// An envelope begins with its version, environment and time of receipt. A replay waits since it was asked for.
+const RECEIVED = `case when replay_of is null then
+  substring(left(envelope, 80) from '"at":([0-9]{1,16})[,}]')::float8 else date_part('epoch', available_at) * 1000 end`
+
+/**
+ * How many rows wait in the inbox, and for how long since the receipt of the first of them (ms; null if there is
+ * none). A row that failed is due later, but has not waited less. Of more than 10,000 rows, the age is that of the
+ * first ones that are found, and of the one that has been due longest.
+ */
 export async function readInboxDepth(
   connection: Connection,
 ): Promise<{ waiting: Amount; oldestMs: number | null }> {
   const { rows } = await connection.query<{ count: number; oldestMs: number | null }>(
-    `select (select count(*) from (select from inbox limit ${MOST + 1}) as found)::float8 as count,
-      greatest(0, date_part('epoch', now() - (select min(available_at) from inbox)) * 1000) as "oldestMs"`,
+    `select count(*)::float8 as count, greatest(0, date_part('epoch', now()) * 1000
+        - least(min(received), date_part('epoch', (select min(available_at) from inbox)) * 1000)) as "oldestMs"
+      from (select ${RECEIVED} as received from inbox limit ${MOST + 1}) as found`,
   )
   const { count = 0, oldestMs = null } = rows[0] ?? {}
   return { waiting: amount(count), oldestMs: count === 0 ? null : oldestMs }

@@ -11,6 +11,7 @@ export type Enclosed = {
   readonly raw: Buffer
   /** When it was received, by the ingest's clock. */
   readonly receivedAt: Date
+  readonly contentType: string | undefined
 }
 
 /** @returns undefined if the text is no envelope of a version that this build knows */
@@ -25,5 +26,5 @@ export function readEnclosed(envelope: string): Enclosed | undefined {
     eventId === null
       ? anonymousEventKey(environment, sha256(raw), at)
       : eventKey(environment, { ...event, eventId })
-  return { environment, event, eventKey: key, raw, receivedAt: new Date(at) }
+  return { environment, event, eventKey: key, raw, receivedAt: new Date(at), contentType: read.type }
 }

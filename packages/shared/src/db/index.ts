@@ -12,7 +12,13 @@ export {
   replayDeadLetter,
   undoDiscard,
 } from './dead-letter-acts.ts'
-export { groupDeadLetters, type LetterGroup, type LetterGroups } from './dead-letter-groups.ts'
+export {
+  groupDeadLetters,
+  type LetterGroup,
+  type LetterGroups,
+  type SingleAct,
+  singleActsOn,
+} from './dead-letter-groups.ts'
 export {
   countDeadLetters,
   type DeadLetter,
@@ -161,7 +167,7 @@ export { type Preview, previewLetters } from './letter-preview.ts'
 export { type LetterView, readLettersPage } from './letters-page.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export { recordMinutes } from './minute-recorder.ts'
-export { type MinuteRow, readMinutes, readSameHours } from './minutes.ts'
+export { type MinuteRow, type RejectedKind, readMinutes, readSameHours } from './minutes.ts'
 export { type OpenWork, readOpenWork } from './open-work.ts'
 export {
   ACTED_ON,
@@ -257,4 +263,5 @@ export {
   type Neighbour,
   type RefusedEvent,
 } from './search-others.ts'
+export { readNewsSince, type SinceNews } from './since.ts'
 export { readStandbys, STANDBYS, type Standbys } from './standbys.ts'

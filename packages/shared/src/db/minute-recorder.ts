@@ -4,7 +4,13 @@ import { describeError } from '../runtime/errors.ts'
 import { every } from '../runtime/every.ts'
 import type { Log } from '../runtime/log.ts'
 import type { Totals } from '../runtime/metrics.ts'
-import { type MinuteCounters, type MinuteRow, readMinutes, writeMinutes } from './minutes.ts'
+import {
+  type MinuteCounters,
+  type MinuteRow,
+  type RejectedKind,
+  readMinutes,
+  writeMinutes,
+} from './minutes.ts'
 import type { Db } from './pool.ts'
 
 const EVERY_MS = 5_000
@@ -20,6 +26,7 @@ const END_LIMIT_MS = 1_000
  *
  * @param deps.last the last accepted event of each environment that this process knows of, ms since 1970
  * @param deps.lastRefused when this process last had no store for an event, ms since 1970
+ * @param deps.rejected of which kinds of events Postgres refuses every one
  * @param deps.unsafe what the checks say of stores that may lose events
  * @param deps.findings what they say of which people are told
  */
@@ -30,6 +37,7 @@ export function recordMinutes(deps: {
   totals(): Promise<Totals>
   last?(): Readonly<Record<string, number>>
   lastRefused?(): number | null
+  rejected?(): readonly RejectedKind[]
   unsafe(): readonly string[]
   findings?(): readonly Finding[]
   log: Log
@@ -70,8 +78,9 @@ export function recordMinutes(deps: {
     const written = [...minutes.keys()]
     const [unsafe, lastRefused] = [[...deps.unsafe()], deps.lastRefused?.() ?? null]
     const findings = [...(deps.findings?.() ?? [])]
+    const rejected = [...(deps.rejected?.() ?? [])]
     const rows = [...minutes].map(([minute, counts]): MinuteRow => {
-      const counters: MinuteCounters = { counts, last, lastRefused, unsafe, findings }
+      const counters: MinuteCounters = { counts, last, lastRefused, unsafe, findings, rejected }
       return { minute: new Date(minute), process, role, counters }
     })
     await writeMinutes(db.pool, rows)

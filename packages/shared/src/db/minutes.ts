@@ -18,8 +18,12 @@ const countersSchema = z.object({
   findings: z
     .array(z.object({ alert: z.enum(CHECK_ALERTS), name: z.string(), text: z.string(), advice: z.string() }))
     .catch([]),
+  /** The kinds of events of which Postgres refuses every one, so that they wait. */
+  rejected: z.array(z.object({ event: z.string().nullable(), error: z.string() })).catch([]),
 })
 
+/** `event`: its name, null if it is of any name. `error`: in the words of Postgres, about a made-up event. */
+export type RejectedKind = z.infer<typeof countersSchema>['rejected'][number]
 export type MinuteCounters = z.infer<typeof countersSchema>
 
 export type MinuteRow = {

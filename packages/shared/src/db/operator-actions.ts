@@ -50,6 +50,9 @@ type ActionFilter = {
   readonly journey?: { readonly environment: string; readonly journeyId: string } | undefined
   /** The letters of the event with this key. */
   readonly eventKey?: Buffer | undefined
+  readonly since?: Date
+  /** A person whose acts are left out. */
+  readonly notBy?: string
 }
 
 /**
@@ -77,12 +80,14 @@ export async function listActions(
 }
 
 function conditionsOf(
-  { actor, target, journey, eventKey, before }: ActionFilter & { before?: number | undefined },
+  { actor, target, journey, eventKey, since, notBy, before }: ActionFilter & { before?: number | undefined },
   values: unknown[],
 ): string {
   const value = (given: unknown) => `$${values.push(given)}`
   const conditions = ['true']
   if (actor !== undefined) conditions.push(`a.actor = ${value(actor)}`)
+  if (since !== undefined) conditions.push(`a.at > ${value(since)}`)
+  if (notBy !== undefined) conditions.push(`a.actor <> ${value(notBy)}`)
   if (before !== undefined) conditions.push(`a.id < ${value(before)}`)
   if (target !== undefined) conditions.push(`a.target = ${value(target)}`)
   if (journey) {

@@ -16,6 +16,8 @@ const PLAIN = /^[\w .-]{1,64}$/
  */
 export type EventShape = {
   readonly key: string
+  /** The name of the event, which is no secret; null if the body is no JSON. */
+  readonly event: string | null
   /** Makes a probe event up, which belongs to the given journey. */
   probeEvent(journey: string): Job
 }
@@ -45,6 +47,7 @@ export function shapeOf({ envelope, via, replayOf }: Job): EventShape {
   const isText = envelope.raw !== undefined
   return {
     key: JSON.stringify([envelope.env, via, replayOf !== null, isText, described, like]),
+    event: like?.event ?? null,
     probeEvent(journey) {
       const id = randomUUID()
       const deliveryId = `probe-${id}`

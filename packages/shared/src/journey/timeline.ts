@@ -37,18 +37,24 @@ export function journeyTimeline<Event extends JourneyEvent>(
     const after = foldCoalesced([...groups.values()])
     now = after
     const fields = Object.keys(after) as (keyof Journey)[]
-    return fields
+    const changed = fields
       .filter((field) => !HIDDEN.has(field) && (before?.[field] ?? null) !== after[field])
       .map((field) => ({ field, from: before?.[field] ?? null, to: after[field] }))
+    return { changed, systemDecision: after.systemDecision }
   })
   return inOrder.map((event, index) => ({
     event,
-    changed: changes[index] ?? [],
-    supersededBecause: supersededBecause(event, now as Journey),
+    changed: changes[index]?.changed ?? [],
+    supersededBecause: supersededBecause(event, changes[index]?.systemDecision, now as Journey),
   }))
 }
 
-function supersededBecause(event: JourneyEvent, now: Journey): string | null {
+/** @param then the journey's system decision right after the event */
+function supersededBecause(
+  event: JourneyEvent,
+  then: string | null | undefined,
+  now: Journey,
+): string | null {
   if (event.kind === 'unrecognised') return 'nobody knows what this event means'
   if (event.kind === 'finished_ongoing_check' || event.kind === 'finished_spot_check') {
     return event.systemDecision && 'its decision is that of the check, not of the journey'
@@ -57,5 +63,7 @@ function supersededBecause(event: JourneyEvent, now: Journey): string | null {
     return `AML version ${event.amlVersion} is older than version ${now.amlVersion}`
   }
   if (event.systemDecision === null || event.systemDecision === now.systemDecision) return null
-  return `its system decision ${event.systemDecision} is of an earlier time than ${now.systemDecision}`
+  if (event.systemDecision === then)
+    return `${event.systemDecision} was replaced later by ${now.systemDecision}`
+  return `it came late: the system decided ${event.systemDecision} before ${then}, and the later decision stays`
 }

@@ -29,10 +29,13 @@ export {
   previewLetters,
   type RecordedAction,
   readLook,
+  readNewsSince,
   readOperation,
   rebuildJourneys,
   recordTold,
   type ShownIncident,
+  type SinceNews,
+  type SingleAct,
   STEERING_NAMES,
   type SteeringName,
   type StoredEvent,
@@ -73,6 +76,7 @@ export {
   writeReceiptFile,
 } from './erasure/index.ts'
 export { lookUpEvent } from './events.ts'
+export { type ComparedConflict, compareConflict } from './find/conflict.ts'
 export {
   type EventPage,
   type PreviousEvent,
@@ -97,7 +101,12 @@ export {
   writeEventsQuery,
 } from './find/events-query.ts'
 export { type Place, placeOf, type SearchHit, type SearchStatus } from './find/hits.ts'
-export { type JourneyPage, type JourneyPageRead, readJourneyPage } from './find/journey-page.ts'
+export {
+  type JourneyAsked,
+  type JourneyPage,
+  type JourneyPageRead,
+  readJourneyPage,
+} from './find/journey-page.ts'
 export { type FoundName, type SearchAnswer, search } from './find/search.ts'
 export { followEvents } from './find/tail.ts'
 export { type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'
@@ -106,6 +115,7 @@ export {
   type DeadLetterGroups,
   describeIssues,
   findGroups,
+  inWords,
   type NewOperationRequest,
   newOperation,
   type OperationPlan,

@@ -43,7 +43,7 @@ export function conditionsOf(facts: Facts): Conditions {
   return { found: found.filter(({ name }) => !FOLLOWING.includes(name)), held: [...held, ...FOLLOWING] }
 }
 
-const FOLLOWING: readonly string[] = ['late', 'store-unsafe', 'fallback', 'replica-gone']
+const FOLLOWING: readonly string[] = ['late', 'rejected', 'store-unsafe', 'fallback', 'replica-gone']
 /** IDWise is about to give up: people are told once more. */
 const SOON_MS = 300_000
 
@@ -69,6 +69,7 @@ const ALERTS = {
   nobody_consumes: ['nobody-consumes', '', 'page'],
   misfit: ['nobody-consumes', 'settings do not fit', 'page'],
   no_worker: ['nobody-consumes', 'no worker', 'notice'],
+  rejected: ['rejected', '', 'page'],
   redis_down: ['store-down', 'redis', 'page'],
   unsafe: ['store-unsafe', '', 'page'],
   behind: ['late', '', 'page'],

@@ -41,6 +41,11 @@ export const ALERT_WORDS = {
     command: 'docker compose logs --since 10m ingest',
     never: 'Do not turn the authentication off.',
   },
+  rejected: {
+    means: KEPT,
+    command: DOCTOR,
+    never: 'Do not discard anything: the events land once Postgres takes them.',
+  },
   'store-unsafe': {
     means: 'Nothing, until the store fails: then events may be lost that it does not send again.',
     command: DOCTOR,

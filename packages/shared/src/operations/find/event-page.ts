@@ -22,7 +22,7 @@ import {
 import type { Stores } from '../stores.ts'
 import { curlLine } from './curl-line.ts'
 import { eventTimeline, type Moment } from './event-timeline.ts'
-import { readWaiting, type WaitingEvent } from './waiting.ts'
+import { findWaitingKey, type WaitingEvent } from './waiting.ts'
 
 /** Everything that is known of one event. */
 export type EventPage = {
@@ -44,14 +44,15 @@ export type EventPage = {
 }
 
 type EventBody = {
+  readonly raw: Buffer
   /** In lines, with every digit and key as sent; null if it is no JSON. */
   readonly pretty: string | null
   /** As text, decoded if it was gzip; null if it is none. */
   readonly text: string | null
   readonly isCompressed: boolean
-  /** Of the stored bytes, hex. */
+  /** Of the bytes, hex. */
   readonly sha256: string
-  /** The bytes still have the hash that was stored with them. */
+  /** The bytes still have the hash that was stored with them; true if they wait, and none is stored yet. */
   readonly isIntact: boolean
   /** A line for a shell that sends the bytes again. */
   readonly curl: string
@@ -89,13 +90,14 @@ export async function readEventPage(
     readRefusal(db, whole),
     event && readPreviousEvent(db, event),
   ])
-  const [acts, waiting] = await Promise.all([
+  const [acts, found] = await Promise.all([
     readLetterActs(
       db,
       letters.map(({ id }) => id),
     ),
-    event || gone ? null : findWaitingEvent(stores, key.toLowerCase()),
+    event || gone ? null : findWaitingKey(stores, key.toLowerCase(), WAITING_READ),
   ])
+  const waiting = found?.event ?? null
   if (!event && !gone && !waiting && !refusal && letters.length === 0) return { kind: 'not_here' }
   return {
     kind: 'event',
@@ -107,38 +109,40 @@ export async function readEventPage(
     letters,
     acts,
     timeline: eventTimeline({ event, gone, waiting, refusal, letters, acts }),
-    body: event && bodyOf(event),
-    previous: event && previous && compared(previous, event),
+    body: event ? bodyOf(event) : found && bodyOf({ ...found.event, ...found }),
+    previous: event && previous && compared(previous, event.raw),
   }
 }
 
-async function findWaitingEvent(
-  stores: Pick<Stores, 'db' | 'queue'>,
-  key: string,
-): Promise<WaitingEvent | null> {
-  const { events } = await readWaiting(stores, WAITING_READ)
-  return events.find(({ eventKey }) => eventKey === key) ?? null
-}
-
-function bodyOf({ raw, bodySha256, environment, request }: WholeEvent): EventBody {
+function bodyOf({
+  raw,
+  bodySha256,
+  environment,
+  request,
+}: Pick<WholeEvent, 'raw' | 'request'> & {
+  readonly bodySha256?: Buffer
+  readonly environment: string | null
+}): EventBody {
   const hash = sha256(raw)
   const json = parseExact(raw)
   const decoded = decodeBody(raw)
   return {
+    raw,
     pretty: json ? writeExact(json, '  ') : null,
     text: textOf(raw) ?? null,
     isCompressed: decoded !== raw,
     sha256: hash.toString('hex'),
-    isIntact: hash.equals(bodySha256),
-    curl: curlLine(raw, environment, request?.contentType),
+    isIntact: bodySha256 === undefined || hash.equals(bodySha256),
+    curl: curlLine(raw, environment ?? 'live', request?.contentType),
   }
 }
 
-function compared(
+/** @param now the other body */
+export function compared(
   { raw, ...previous }: NonNullable<Awaited<ReturnType<typeof readPreviousEvent>>>,
-  event: WholeEvent,
+  now: Buffer,
 ): PreviousEvent {
-  const [before, after] = [parseExact(raw), parseExact(event.raw)]
+  const [before, after] = [parseExact(raw), parseExact(now)]
   if (!before || !after) return { ...previous, changes: null, isCut: false }
   return { ...previous, ...jsonChanges(before, after) }
 }

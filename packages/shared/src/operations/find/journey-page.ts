@@ -3,6 +3,8 @@ import {
   type JourneyStoryEvent,
   type JourneySummary,
   type LetterSummary,
+  listActions,
+  type RecordedAction,
   type RefusedEvent,
   readJourney,
   readJourneyStory,
@@ -39,6 +41,8 @@ export type JourneyPage = {
   readonly paragraph: string
   readonly beside: readonly JourneySummary[]
   readonly letters: readonly LetterSummary[]
+  /** What people did to these, the newest first, at most 20. */
+  readonly acts: readonly RecordedAction[]
   readonly refused: readonly RefusedEvent[]
 }
 
@@ -50,7 +54,7 @@ type JourneyState = Omit<Journey, 'firstEventAt' | 'lastEventAt'> & {
 export type JourneyPageRead =
   | JourneyPage
   /** Nothing of it has landed, but there is a dead letter or a refused delivery. */
-  | ({ readonly kind: 'not_landed' } & Pick<JourneyPage, 'letters' | 'refused'>)
+  | ({ readonly kind: 'not_landed' } & Pick<JourneyPage, 'letters' | 'acts' | 'refused'>)
   | { readonly kind: 'not_here' }
   /** `words` says what is wrong with `at` or `zone`. */
   | { readonly kind: 'refused'; readonly words: string }
@@ -61,6 +65,8 @@ export type JourneyAsked = {
   /** The time zone of the paragraph for the customer. */
   readonly zone?: string | undefined
 }
+
+const MOST_ACTS = 20
 
 export async function readJourneyPage(
   { db }: Pick<Stores, 'db'>,
@@ -75,9 +81,10 @@ export async function readJourneyPage(
     readLettersOfJourney(db, name),
     readRefusalsOfJourney(db, name),
   ])
+  const acts = letters.length > 0 ? await listActions(db, { journey: name }, { limit: MOST_ACTS }) : []
   if (!journey) {
     return letters.length + refused.length > 0
-      ? { kind: 'not_landed', letters, refused }
+      ? { kind: 'not_landed', letters, acts, refused }
       : { kind: 'not_here' }
   }
   const [story, beside] = await Promise.all([readJourneyStory(db, journey), readJourneysBeside(db, journey)])
@@ -111,6 +118,7 @@ export async function readJourneyPage(
     paragraph: paragraphForCustomer(timeline, zone),
     beside,
     letters,
+    acts,
     refused,
   }
 }

@@ -46,6 +46,35 @@ export async function readWaiting(stores: Pick<Stores, 'db' | 'queue'>, limit: n
   }
 }
 
+/** The waiting event with this key, and its bytes, if it is among those that are looked through. */
+export async function findWaitingKey(
+  stores: Pick<Stores, 'db' | 'queue'>,
+  eventKey: string,
+  limit: number,
+): Promise<Found | null> {
+  const [inbox, queue] = await Promise.all([
+    sampleInbox(stores.db, limit),
+    ofQueue(stores, (queue) => queue.sampleWaiting(limit), { jobs: [], isAll: true }),
+  ])
+  return find('inbox', inbox.rows, eventKey) ?? find('queue', queue.found.jobs.map(ofJob), eventKey) ?? null
+}
+
+type Found = {
+  readonly event: WaitingEvent
+  readonly raw: Buffer
+  readonly request: { readonly contentType?: string }
+}
+
+function find(where: WaitingEvent['where'], rows: readonly Row[], eventKey: string): Found | undefined {
+  for (const row of rows) {
+    const enclosed = readEnclosed(row.envelope)
+    if (enclosed?.eventKey.toString('hex') !== eventKey) continue
+    const { raw, contentType } = enclosed
+    return { event: describe(where, row), raw, request: contentType === undefined ? {} : { contentType } }
+  }
+  return undefined
+}
+
 /** The events of these jobs, if they wait; `ended` are those that have been completed within the last hour. */
 export async function findWaiting(
   stores: Pick<Stores, 'db' | 'queue'>,

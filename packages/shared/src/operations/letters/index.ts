@@ -1,5 +1,5 @@
 export { type DeadLetterGroup, type DeadLetterGroups, findGroups } from './groups.ts'
-export { describeIssues } from './issues.ts'
+export { describeIssues, inWords } from './issues.ts'
 export { runbookOf } from './runbook.ts'
 export {
   type NewOperationRequest,

@@ -50,6 +50,14 @@ export const CAUSES = {
   },
   nobody_consumes: { level: 'fail', next: START_WORKER, anchor: 'nobody-consumes' },
   misfit: { level: 'fail', next: LOOK, anchor: 'nobody-consumes' },
+  rejected: {
+    level: 'fail',
+    next: {
+      text: 'Change what the error names (a constraint, a trigger, a column, a right): then they land by themselves. See:',
+      link: '/events?view=waiting',
+    },
+    anchor: 'postgres-refuses-events',
+  },
   redis_down: { level: 'warn', next: LOOK, anchor: 'redis-does-not-answer' },
   refused: {
     level: 'warn',
@@ -172,7 +180,9 @@ function findRecorded(recorded: Recorded, waiting: Amount, oldestMs: number | nu
     const more = unsafe.length > 1 ? ` (and ${unsafe.length - 1} more)` : ''
     texts.unsafe = `A store may lose events. ${unsafe[0]}${more}.`
   }
-  if (isWorked && waiting.count > 0 && oldestMs !== null && oldestMs > BEHIND_MS) {
+  if (isWorked && waiting.count > 0 && recorded.rejected.length > 0) {
+    texts.rejected = `${rejectedText(recorded.rejected)} ${capital(waitingText(waiting))} wait${waiting.count === 1 ? 's' : ''}${age}.`
+  } else if (isWorked && waiting.count > 0 && oldestMs !== null && oldestMs > BEHIND_MS) {
     texts.behind = `Workers do not keep up: ${waitingText(waiting)} wait${age}.`
   }
   if (refusals.lost > 0) {
@@ -187,6 +197,20 @@ function findRecorded(recorded: Recorded, waiting: Amount, oldestMs: number | nu
   const quiet = quietText(recorded, now)
   if (quiet) texts.quiet = quiet
   return texts
+}
+
+const MOST_ERROR = 200
+
+/** Which events Postgres refuses, and the error in its own words. */
+function rejectedText(rejected: Recorded['rejected']): string {
+  const [first] = rejected
+  const names = [...new Set(rejected.map(({ event }) => event))]
+  const others = names.length > 1 ? ` and of ${counted(names.length - 1, 'other kind')}` : ''
+  const what =
+    first?.event === null
+      ? 'what workers write'
+      : `every event of the kind ${first?.event?.slice(0, 80)}${others}`
+  return `Postgres refuses ${what}: “${first?.error.slice(0, MOST_ERROR)}”.`
 }
 
 /** When IDWise tries again, and gives up. */

@@ -82,16 +82,20 @@ export const REFUSED: Readonly<Record<string, string>> = {
   failed: 'failed',
 }
 
+const AWAY = { inbox: 'Postgres', queue: 'Redis' } as const
+
 function describeWaiting(waiting: State['figures']['waiting']): string {
   const { inbox, queue, oldestMs } = waiting
   const where = [
     ...(inbox ? [`${amountOf(inbox)} in the inbox`] : []),
     ...(queue === null ? [] : [`${number(queue)} in Redis`]),
   ]
-  const isNothing = inbox !== null && allWaiting(waiting).count === 0
-  if (isNothing) return 'nothing'
   const age = oldestMs === null ? '' : `; the oldest for ${span(oldestMs)}`
-  return where.length > 0 ? `${where.join(', ')}${age}` : 'not known'
+  if (waiting.unknown.length > 0) {
+    const away = waiting.unknown.map((place) => `${AWAY[place]} does not answer`).join(', ')
+    return `not known: ${[away, ...where].join('; ')}${age}`
+  }
+  return allWaiting(waiting).count === 0 ? 'nothing' : `${where.join(', ')}${age}`
 }
 
 function describeProcessing({ p50Ms, p95Ms, p99Ms }: Processing): string {

@@ -1,4 +1,4 @@
-import type { Amount, OpenLetters, SeenProcess } from '../../db/index.ts'
+import type { Amount, OpenLetters, RejectedKind, SeenProcess } from '../../db/index.ts'
 import type { Check, Finding } from '../../runtime/index.ts'
 import type { Streaks } from './streaks.ts'
 
@@ -15,6 +15,8 @@ export type Figures = {
     readonly queue: number | null
     /** For how long the first of all these has waited, ms. */
     readonly oldestMs: number | null
+    /** Where events may wait and nobody knows how many: the store does not answer. */
+    readonly unknown: readonly ('inbox' | 'queue')[]
   }
   /** From Postgres; while it does not answer, as it was last read, or null. */
   readonly recorded: Recorded | null
@@ -25,6 +27,8 @@ export type Recorded = {
   readonly flow: Flow
   /** An ingest had no store for its last event. */
   readonly isRefusing: boolean
+  /** The kinds of events of which Postgres refuses every one, and the error of each. */
+  readonly rejected: readonly RejectedKind[]
   /** Those that gave a sign of life within the last minutes, the newest first. */
   readonly workers: readonly SeenProcess[]
   readonly ingests: readonly SeenProcess[]

@@ -40,7 +40,8 @@ export function flowOf(rows: readonly MinuteRow[], now: Date): Flow {
         within[label] = (within[label] ?? 0) + count
       } else if (metric === 'handled') {
         if (outcome === 'landed') shown.landed += count
-        else if (/duplicate$/.test(outcome)) duplicates += count
+        // A replay of what has landed is nothing that the sender did.
+        else if (/duplicate$/.test(outcome) && label !== 'replay') duplicates += count
       } else if (metric === 'answers') {
         if (outcome === 'accepted') shown.accepted += count
         if (SENT_AGAIN.includes(outcome)) shown.refused += count

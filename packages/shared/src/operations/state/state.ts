@@ -3,6 +3,7 @@ import {
   compareProcesses,
   isTooSlow,
   type MinuteRow,
+  type RejectedKind,
   readInboxDepth,
   readMinutes,
   readOpenLetters,
@@ -65,6 +66,10 @@ export async function readState(
       inbox: postgres.inbox,
       queue: redis.waiting,
       oldestMs: known.length > 0 ? Math.max(0, ...known) : null,
+      unknown: [
+        ...(postgres.state === 'up' ? [] : (['inbox'] as const)),
+        ...(redis.state === 'down' ? (['queue'] as const) : []),
+      ],
     },
     recorded: postgres.recorded ?? before?.figures.recorded ?? null,
   }
@@ -110,11 +115,11 @@ function findCauses(
 
 function sentenceOf({ recorded }: Figures, causes: readonly Cause[], at: Date): string {
   const [first] = causes
-  if (!first) return flowSentence(recorded, at)
+  if (!first) return flowSentence(recorded, at, true)
   const isFlowing = 'flows' in CAUSES[first.kind]
   const refused = causes.find(({ kind }) => kind === 'refused')
   return [
-    ...(isFlowing ? [flowSentence(recorded, at)] : []),
+    ...(isFlowing ? [flowSentence(recorded, at, false)] : []),
     first.text,
     ...(refused && refused !== first ? [refused.text] : []),
   ].join(' ')
@@ -122,14 +127,14 @@ function sentenceOf({ recorded }: Figures, causes: readonly Cause[], at: Date): 
 
 const RECENT_MS = 600_000
 
-function flowSentence(recorded: Recorded | null, at: Date): string {
+function flowSentence(recorded: Recorded | null, at: Date, isWell: boolean): string {
   const times = Object.values(recorded?.flow.lastEvents ?? {}).flatMap((time) => time?.getTime() ?? [])
   if (times.length === 0) return 'Sluice is ready. No event has come yet.'
   const age = Math.max(0, at.getTime() - Math.max(...times))
   if (age < RECENT_MS) return `Events flow. The last one came ${span(age)} ago.`
   const usual = recorded?.usualGapMs.live
   const text = usual ? `; usual at this hour: one in ${span(usual)}` : ''
-  return `All is well. The last event came ${span(age)} ago${text}.`
+  return `${isWell ? 'All is well. ' : ''}The last event came ${span(age)} ago${text}.`
 }
 
 type Postgres = Pick<Figures['waiting'], 'inbox' | 'oldestMs'> & {
@@ -177,6 +182,7 @@ async function readRows({ pool }: Stores['db'], at: Date, before: Recorded | und
     recorded: {
       asOf: at,
       flow: flowOf(minutes, at),
+      rejected: rejectedNow(newest),
       isRefusing: newest.some(({ counters }) => isRefusing(counters, at)),
       workers: processes.filter(({ app }) => app === 'worker'),
       ingests: processes.filter(({ app }) => app === 'ingest'),
@@ -191,6 +197,16 @@ async function readRows({ pool }: Stores['db'], at: Date, before: Recorded | und
       findings: newest.flatMap(({ counters }) => counters.findings),
     },
   }
+}
+
+/** What the newest row of each worker says, once for all workers. */
+function rejectedNow(rows: readonly MinuteRow[]): RejectedKind[] {
+  const newest = new Map<string, MinuteRow>()
+  for (const row of rows) {
+    if (row.minute.getTime() > (newest.get(row.process)?.minute.getTime() ?? 0)) newest.set(row.process, row)
+  }
+  const all = [...newest.values()].flatMap(({ counters }) => counters.rejected)
+  return [...new Map(all.map((each) => [`${each.event} ${each.error}`, each])).values()]
 }
 
 const REFUSING_MS = 20_000

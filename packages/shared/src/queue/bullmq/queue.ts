@@ -32,10 +32,13 @@ export async function countJobs(queue: Queue): Promise<QueueCounts> {
   return { waiting, active, delayed, failed, completed }
 }
 
+const DELAYED_READ = 50
+
 /** When the job was added that has waited longest, ms since 1970; undefined if none waits. */
 export async function oldestJob(client: RedisClient, prefix: string): Promise<number | undefined> {
   const { wait, delayed, job } = queueKeys(prefix)
-  const ids = [await client.lindex(wait, -1), ...(await client.zrange(delayed, 0, '0'))]
+  // Those that are due first have not waited longest: more than one is looked at.
+  const ids = [await client.lindex(wait, -1), ...(await client.zrange(delayed, 0, String(DELAYED_READ - 1)))]
   const added = await Promise.all(ids.map((id) => (id ? client.hget(job(id), FIELD.timestamp) : null)))
   const times = added.flatMap((time) => (time ? Number(time) : []))
   return times.length > 0 ? Math.min(...times) : undefined

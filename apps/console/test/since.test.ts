@@ -1,0 +1,73 @@
+import { OPERATOR, type OpenedConsole, openConsole, VIEWER } from '@sluice/testkit/console'
+import { bury } from '@sluice/testkit/dead-letter'
+import { finishedJourney } from '@sluice/testkit/event'
+import { createWorld, type World } from '@sluice/testkit/world'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+const HOUR_MS = 3_600_000
+const body = () => finishedJourney().bytes
+
+describe('what happened since a person was away', () => {
+  const stack = new AsyncDisposableStack()
+  let world: World
+  let console: OpenedConsole
+  beforeAll(async () => {
+    world = stack.use(await createWorld('inbox'))
+    console = stack.use(await openConsole(world))
+    await bury(world, [body()], { message: 'known before' })
+    await world.rows(`update dead_letters set first_failed_at = now() - interval '1 day',
+      last_failed_at = now() - interval '1 day'`)
+    await bury(world, [body()], { message: 'known before' })
+    await bury(world, [body(), body()], { message: 'broken lately' })
+    await world.rows(`insert into operator_actions (at, actor, action, target, reason) values
+      (now() - interval '1 day', 'ada', 'discard', 'dead_letter 1', 'of yesterday'),
+      (now(), 'ada', 'discard', 'dead_letter 1', 'raised the limit'),
+      (now(), 'olivia', 'undo', 'dead_letter 1', 'my own act')`)
+    await world.rows(`insert into incidents (name, severity, text, opened_at, notified_at, resolved_at) values
+      ('late', 'page', 'Workers lag.', now() - interval '20 min', now(), now()),
+      ('silence', 'notice', 'No event.', now() - interval '3 days', now(), now() - interval '2 days')`)
+    await world.rows(`insert into refusals (event_key, environment, first_refused_at, last_refused_at, deliveries, made_up_at)
+      values ('\\x01', 'live', now(), now(), 1, now()), ('\\x02', 'live', now(), now(), 1, null)`)
+  })
+  afterAll(() => stack.disposeAsync())
+
+  const visit = (since: number, last: number, { user }: { user: string }) =>
+    `__Host-sluice-visit=${since}.${last}.${Buffer.from(user).toString('base64url')}`
+  async function overview(cookie?: string, as = OPERATOR): Promise<string> {
+    const headers = { accept: 'text/html', ...(cookie && { cookie }) }
+    return (await console.get('/', { headers, as })).text()
+  }
+  const ago = (hours: number) => Date.now() - hours * HOUR_MS
+
+  it('names new groups, the acts of others with their reasons, and what healed by itself', async () => {
+    const text = await overview(visit(ago(9), ago(2), OPERATOR))
+    expect(text).toContain(
+      '1 new group of dead letters, 1 act of others, 1 incident that is over, 1 refused event came again',
+    )
+    const [, news = ''] = text.split('<h2 id="since">')
+    expect(news).toContain('broken lately')
+    expect(news).toContain('raised the limit')
+    expect(news).toContain('Workers lag.')
+    for (const old of ['known before', 'of yesterday', 'my own act', 'No event.'])
+      expect(news).not.toContain(old)
+  })
+
+  it.each([
+    ['on a first visit', undefined],
+    ['in a visit that goes on', visit(Date.now() + HOUR_MS, Date.now(), OPERATOR)],
+    ['of another person in the same browser', visit(ago(9), ago(2), VIEWER)],
+    ['if the cookie is broken', '__Host-sluice-visit=x.y.z'],
+  ])('says nothing %s', async (_when, cookie) => {
+    expect(await overview(cookie)).not.toContain('Since you were away')
+  })
+
+  it('keeps the news through a visit until it is marked as read, also by a viewer', async () => {
+    const cookie = visit(ago(1), Date.now(), VIEWER)
+    expect(await overview(cookie, VIEWER)).toContain('Since you were away')
+    const headers = { cookie, 'sec-fetch-site': 'same-origin' }
+    const marked = await console.get('/seen', { method: 'POST', as: VIEWER, headers })
+    expect([marked.status, marked.headers.get('location')]).toEqual([303, '/'])
+    const [read = ''] = marked.headers.get('set-cookie')?.split(';') ?? []
+    expect(await overview(read, VIEWER)).not.toContain('Since you were away')
+  })
+})
