@@ -1,11 +1,11 @@
-import { type Envelope, type Environment, encodeRaw } from '@sluice/shared/envelope'
+import { type Envelope, encodeRaw } from '@sluice/shared/envelope'
 import { identify, parseNames } from '@sluice/shared/idwise'
 import type { NewJob } from '@sluice/shared/queue'
 import type { RefusedEvent } from './refused-events.ts'
 
 /** An authenticated request with its complete body. */
 type WebhookRequest = {
-  readonly environment: Environment
+  readonly environment: string
   readonly raw: Buffer
   /** Undefined if a trusted proxy names a text that is no address. */
   readonly sourceAddress: string | undefined

@@ -8,7 +8,6 @@ import {
   describeProcess,
   recordMinutes,
 } from '@sluice/shared/db'
-import { ENVIRONMENTS, type Environment, perEnvironment } from '@sluice/shared/envelope'
 import { createQueueProducer, createRedisCheck } from '@sluice/shared/queue'
 import {
   describeError,
@@ -22,7 +21,7 @@ import {
 } from '@sluice/shared/runtime'
 import type { FastifyInstance } from 'fastify'
 import { createAccept } from './accept.ts'
-import { type Authenticate, createAuthenticate } from './authenticate.ts'
+import { type Authenticate, createAuthenticate, createNobody } from './authenticate.ts'
 import { createClock } from './clock.ts'
 import type { IngestConfig } from './config.ts'
 import { createEnqueue } from './enqueue.ts'
@@ -32,6 +31,7 @@ import { createRefusalVoice } from './refusal-voice.ts'
 import { rememberRefused } from './refused-events.ts'
 import { watchSchema } from './schema-watch.ts'
 import { createServer } from './server.ts'
+import { type OfSource, perSource } from './source-settings.ts'
 
 const REDIS_BOOT_WAIT_MS = 3_000
 const CLOSE_LIMIT_MS = 10_000
@@ -77,18 +77,24 @@ export async function startIngest(
   )
   const refused = stack.use(rememberRefused(db, log))
   const voice =
-    config.alerts && stack.use(createRefusalVoice(config.alerts, { db, now: clock.now, metrics, log }))
+    config.alerts && stack.use(createRefusalVoice(config.alerts, { db, sources: config.sources, now: clock.now, metrics, log }))
   const counts = stack.use(createIngestMetrics(log, metrics, clock.now))
-  let authenticate: Readonly<Record<Environment, Authenticate>>
+  const { sources } = config
+  let authenticate: OfSource<Authenticate> = {}
+  let nobody: Authenticate = () => false
   function useCredentials(credentials: IngestConfig['credentials']): void {
-    authenticate = perEnvironment((environment) => createAuthenticate(credentials[environment]))
-    for (const environment of ENVIRONMENTS) {
-      if (credentials[environment].some(({ kind }) => kind === 'none')) {
+    authenticate = perSource(sources, (name) => createAuthenticate(credentials[name] ?? []))
+    nobody = createNobody(Object.values(credentials))
+    for (const { name: environment } of sources) {
+      if (credentials[environment]?.some(({ kind }) => kind === 'none')) {
         log.warn({ environment }, 'no credentials are required: anybody who finds the address may post')
       }
     }
   }
   useCredentials(config.credentials)
+  for (const setting of config.strayCredentials) {
+    log.warn({ setting }, 'these credentials are of no source: IDWISE_SOURCES does not name it')
+  }
 
   const starting = startStoreChecks({
     looks: {
@@ -140,7 +146,11 @@ export async function startIngest(
         log.debug({ error: describeError(error) }, 'no store has acknowledged an event')
       },
     }),
-    authenticate: perEnvironment((environment) => (request) => authenticate[environment](request)),
+    authenticate: perSource(
+      sources,
+      (name) => (request) => (authenticate[name] ?? nobody)(request),
+    ),
+    nobody: (request) => nobody(request),
     allowedIps: config.allowedIps,
     trustedProxies: config.trustedProxies,
     health,

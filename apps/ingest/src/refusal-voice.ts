@@ -7,15 +7,17 @@ import {
   meaningOfRefusals,
   recordTold,
   type Spoken,
+  severityOfRefusals,
+  sourcesInWords,
 } from '@sluice/shared/operations'
-import type { Log, Metrics } from '@sluice/shared/runtime'
+import { kindOf, type Log, type Metrics, type Source } from '@sluice/shared/runtime'
 
 /** Further refused events are counted, but not watched for. */
 const MOST = 10_000
 
 /** What the ingest hears of each event; both cost nothing while none was refused. */
 export type RefusalVoice = AsyncDisposable & {
-  refused(event: { id: string; at: number }): void
+  refused(event: { id: string; at: number; environment: string }): void
   accepted(id: string): void
 }
 
@@ -27,12 +29,14 @@ export type RefusalVoice = AsyncDisposable & {
  */
 export function createRefusalVoice(
   { channels }: AlertSettings,
-  deps: { db: Db; now(): number; metrics: Metrics; log: Log; graceMs?: number },
+  deps: { db: Db; sources: readonly Source[]; now(): number; metrics: Metrics; log: Log; graceMs?: number },
 ): RefusalVoice | undefined {
   if (channels.length === 0) return undefined
-  const { db, now, metrics, log, graceMs } = deps
+  const { db, sources, now, metrics, log, graceMs } = deps
   /** The first refusal of each event that has not come again. */
   const awaited = new Map<string, number>()
+  /** The sources of the refused events. */
+  const refusedOf = new Set<string>()
   let first: number | undefined
   let events = 0
   let again = 0
@@ -41,9 +45,11 @@ export function createRefusalVoice(
   function look(): Spoken | undefined {
     if (first === undefined || !isRefusing) return undefined
     const givesUpAt = new Date(first + REDELIVERY_SPAN_MS)
-    const what = `Neither store takes events: this ingest refuses them. ${meaningOfRefusals({ events, givesUpAt }, new Date(now()))}`
+    const names = [...refusedOf]
+    const what = `Neither store takes events: this ingest refuses them${sourcesInWords(names)}. ${meaningOfRefusals({ events, givesUpAt }, new Date(now()))}`
     const text = alertText('refusing', what)
-    return { name: 'refusing', subject: '', severity: 'page', since: new Date(first), peak: events, text }
+    const severity = severityOfRefusals(names.map((name) => kindOf(sources, name)))
+    return { name: 'refusing', subject: '', severity, since: new Date(first), peak: events, text }
   }
   const giveUpTime = (at: Date) =>
     `${new Date((first ?? at.getTime()) + REDELIVERY_SPAN_MS).toISOString().slice(11, 16)} UTC`
@@ -60,6 +66,7 @@ export function createRefusalVoice(
   function reset(): void {
     if (isRefusing) return
     awaited.clear()
+    refusedOf.clear()
     first = undefined
     events = 0
     again = 0
@@ -69,11 +76,12 @@ export function createRefusalVoice(
     { look, recovered, record, over: reset, ...(graceMs !== undefined && { graceMs }) },
   )
   return {
-    refused({ id, at }) {
+    refused({ id, at, environment }) {
       // What is long over was told or was too short to be told.
       if (first !== undefined && at - first > REDELIVERY_SPAN_MS && !isRefusing) reset()
       isRefusing = true
       first ??= at
+      refusedOf.add(environment)
       if (awaited.has(id)) return
       events++
       if (awaited.size < MOST) awaited.set(id, at)

@@ -1,7 +1,15 @@
 import { type Db, withLease } from '@sluice/shared/db'
 import type { AlertSettings, RetentionPolicy } from '@sluice/shared/operations'
 import { createQueueAdmin, type QueueLocation } from '@sluice/shared/queue'
-import { describeError, every, type Health, type Log, type Metrics } from '@sluice/shared/runtime'
+import {
+  DEFAULT_SOURCES,
+  describeError,
+  every,
+  type Health,
+  type Log,
+  type Metrics,
+  type Source,
+} from '@sluice/shared/runtime'
 import { startAlerts } from './duties/alerts.ts'
 import { completedBodies } from './duties/completed-bodies.ts'
 import { crashes } from './duties/crashes.ts'
@@ -36,19 +44,20 @@ export function startScheduler(deps: {
   retention: RetentionPolicy
   /** Without a channel and a heartbeat nothing is watched for. */
   alerts?: AlertSettings | undefined
+  sources?: readonly Source[]
   metrics: Metrics
   log: Log
 }): AsyncDisposable & { health(): Health } {
-  const { db, queue, log } = deps
+  const { db, queue, log, sources = DEFAULT_SOURCES } = deps
   const admin = queue && createQueueAdmin(queue, log)
   const connected = admin?.ready(CONNECT_LIMIT_MS)
   const isTelling = deps.alerts && (deps.alerts.channels.length > 0 || deps.alerts.heartbeat !== undefined)
   const alerts =
-    isTelling && deps.alerts && startAlerts({ db, log, metrics: deps.metrics, admin }, deps.alerts)
+    isTelling && deps.alerts && startAlerts({ db, log, metrics: deps.metrics, admin, sources }, deps.alerts)
   const duties = [
     ...DUTIES.map((create) => create({ db, log })),
     partitions(deps),
-    gauges({ db, log, metrics: deps.metrics, admin }),
+    gauges({ db, log, metrics: deps.metrics, admin, sources }),
     ...(alerts ? [alerts.duty] : []),
     ...(deps.retention.terms ? [retention(deps)] : []),
     ...(admin ? QUEUE_DUTIES.map((create) => create({ db, log, admin })) : []),

@@ -1,6 +1,6 @@
 import { announceProcess, describeProcess } from '@sluice/shared/db'
 import { createQueueAdmin } from '@sluice/shared/queue'
-import { createLog, createMetrics, release } from '@sluice/shared/runtime'
+import { createLog, createMetrics, DEFAULT_SOURCES, release } from '@sluice/shared/runtime'
 import { bury } from '@sluice/testkit/dead-letter'
 import { finishedJourney } from '@sluice/testkit/event'
 import { createWorld, eventually, openDoor, type World } from '@sluice/testkit/world'
@@ -29,14 +29,16 @@ describe('the gauges of the stores', () => {
     const lastEvent = Date.now() - 60_000
     await world.rows(
       `insert into minutes (minute, process, role, counters) values (now(), 'p', 'ingest', $1)`,
-      [JSON.stringify({ counts: {}, last: { live: lastEvent } })],
+      [JSON.stringify({ counts: {}, last: { live: lastEvent, 'uae-live': lastEvent, 'not-configured': lastEvent } })],
     )
     // IDWise still tries the first one, and not the second one; the third one has come again.
     await world.rows(
       `insert into refusals (event_key, environment, first_refused_at, last_refused_at, deliveries, made_up_at)
         values ('\\x01', 'live', now() - interval '5 min', now(), 1, null),
           ('\\x02', 'live', now() - interval '40 min', now(), 4, null),
-          ('\\x03', 'sandbox', now() - interval '9 min', now(), 1, now())`,
+          ('\\x03', 'sandbox', now() - interval '9 min', now(), 1, now()),
+          ('\\x04', 'uae-live', now() - interval '14 min', now(), 1, null),
+          ('\\x05', 'not-configured', now() - interval '14 min', now(), 1, null)`,
     )
     const read = async () => {
       const lines = (await metrics.text()).split('\n').filter((line) => line.startsWith('sluice_'))
@@ -44,7 +46,8 @@ describe('the gauges of the stores', () => {
         lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]),
       )
     }
-    const duty = gauges({ db: world.db, log, metrics, admin })
+    const uae = { name: 'uae-live', kind: 'live', api: 'https://api-uae.idwise.com' } as const
+    const duty = gauges({ db: world.db, log, metrics, admin, sources: [...DEFAULT_SOURCES, uae] })
     const { signal } = new AbortController()
     await duty.run(signal)
 
@@ -59,6 +62,8 @@ describe('the gauges of the stores', () => {
       sluice_erasures_pending: 0,
       'sluice_sender_patience_seconds{environment="sandbox"}': 900,
       'sluice_last_event_timestamp_seconds{environment="live"}': lastEvent / 1_000,
+      'sluice_last_event_timestamp_seconds{environment="uae-live"}': lastEvent / 1_000,
+      'sluice_source_info{environment="uae-live",kind="live"}': 1,
       [`sluice_workers{release="${release()}"}`]: 1,
       [`sluice_ingests{release="${release()}"}`]: 1,
       [`sluice_build_info{release="${release()}"}`]: 1,
@@ -67,6 +72,9 @@ describe('the gauges of the stores', () => {
     })
     expect(found['sluice_oldest_waiting_seconds{via="redis"}']).toBeGreaterThan(0)
     const patience = found['sluice_sender_patience_seconds{environment="live"}']
+    const uaePatience = found['sluice_sender_patience_seconds{environment="uae-live"}']
+    expect(uaePatience).toBeLessThanOrEqual(60)
+    expect(Object.keys(found).join()).not.toContain('not-configured')
     expect(patience).toBeLessThanOrEqual(600)
     expect(patience).toBeGreaterThan(500)
 

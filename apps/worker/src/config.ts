@@ -17,6 +17,8 @@ import {
   queueLocation,
   queueSettings,
   readSettings,
+  type Source,
+  sourceSettings,
   wholeNumber,
 } from '@sluice/shared/runtime'
 import * as z from 'zod'
@@ -35,6 +37,7 @@ export type WorkerConfig = Readonly<{
   scheduler: boolean
   retention: RetentionPolicy
   alerts?: AlertSettings
+  sources: readonly Source[]
 }>
 
 /** @throws UserError that lists all wrong settings */
@@ -53,6 +56,7 @@ export function readWorkerConfig(env: Env): WorkerConfig {
     scheduler: settings.SCHEDULER === 'on',
     retention: retentionPolicy(settings),
     alerts: alertsOf(settings),
+    sources: settings.IDWISE_SOURCES,
   }
 }
 
@@ -61,6 +65,7 @@ export const workerSettings = checkTerms(
     ...processSettings,
     ...durabilitySettings,
     ...queueSettings,
+    ...sourceSettings,
     ...retentionSettings,
     ...alertSettings,
     WORKER_PORT: port(3002),

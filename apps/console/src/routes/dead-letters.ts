@@ -4,6 +4,7 @@ import {
   describeIssues,
   findGroups,
   getDeadLetter,
+  knownEnvironments,
   type LetterFilter,
   listActions,
   listDeadLetters,
@@ -54,13 +55,15 @@ export function addDeadLetters(app: App, { stores, actStores }: ConsoleDeps): vo
       return sendPage(request, reply, { title: 'Dead letters', body })
     }
     const which = { state: readState(query), filter: readFilter(query) }
-    const [found, total] = await Promise.all([
+    const [found, total, environments] = await Promise.all([
       listDeadLetters(db, { ...which, limit: PAGE + 1, before }),
       countDeadLetters(db, which),
+      knownEnvironments(stores),
     ])
     const letters = found.slice(0, PAGE)
     const older = found.length > PAGE ? letters.at(-1)?.id : undefined
-    const body = deadLettersPage({ letters, total, ...which, before, older, mayAct: mayAct(request) })
+    const shown = { letters, total, ...which, environments, before, older, mayAct: mayAct(request) }
+    const body = deadLettersPage(shown)
     return sendPage(request, reply, { title: 'Dead letters', body })
   })
 

@@ -26,7 +26,7 @@ const FRESH_MS = 45_000
  * incident. Sending has a loop of its own, so that a channel that hangs holds no duty up.
  */
 export function startAlerts(
-  { db, admin, metrics, log }: GaugeDutyDeps,
+  { db, admin, sources, metrics, log }: GaugeDutyDeps,
   { channels, heartbeat }: AlertSettings,
 ): { duty: Duty } & AsyncDisposable {
   const stack = new AsyncDisposableStack()
@@ -56,7 +56,7 @@ export function startAlerts(
       name: 'alerts',
       everyMs: EVERY_MS,
       async run() {
-        state = await readState({ db, queue: admin }, { before: state })
+        state = await readState({ db, queue: admin, sources }, { before: state })
         if (state.figures.stores.postgres !== 'up') return
         const { found, held } = conditionsOf(state)
         await noteConditions(db, { found: [...found, ...(await storageConditions(db))], held })

@@ -31,9 +31,15 @@ const SEE = `
 insert into incidents (name, subject, severity, text, peak, muted_until)
 values ($1, $2, $3, $4, $5, (select max(muted_until) from incidents where name = $1 and muted_until > now()))
 on conflict (name, subject) where resolved_at is null do update set last_seen_at = now(), text = excluded.text,
-  peak = greatest(incidents.peak, excluded.peak)`
+  peak = greatest(incidents.peak, excluded.peak),
+  severity = case when excluded.severity = 'page' then 'page' else incidents.severity end,
+  notified_at = case when excluded.severity = 'page' and incidents.severity <> 'page' then null
+    else incidents.notified_at end`
 
-/** Opens the incident of a condition, or notes that it is still there. Any number of processes may say so at once. */
+/**
+ * Opens the incident of a condition, or notes that it is still there. One that has become graver is told again. Any
+ * number of processes may say so at once.
+ */
 export async function seeCondition(connection: Connection, condition: Condition): Promise<void> {
   const { name, subject, severity, text, peak } = condition
   try {

@@ -46,6 +46,8 @@ export {
   meaningOfRefusals,
   noteConditions,
   recoveryText,
+  severityOfRefusals,
+  sourcesInWords,
   type Spoken,
   sendDue,
   startHeartbeat,
@@ -131,4 +133,4 @@ export {
   type State,
   type StoreGauges,
 } from './state/index.ts'
-export type { Stores } from './stores.ts'
+export { knownEnvironments, type Stores } from './stores.ts'

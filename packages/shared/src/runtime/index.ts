@@ -6,6 +6,7 @@ export { type Circuit, type CircuitPolicy, createCircuit } from './circuit.ts'
 export { addressIn, addressMatcher, networks, sourceOf } from './client-address.ts'
 export {
   type Credential,
+  allowedIpsSetting,
   credentialSettings,
   credentials,
   credentialsSetting,
@@ -34,5 +35,14 @@ export {
   settingsProblems,
   wholeNumber,
 } from './settings.ts'
+export {
+  DEFAULT_SOURCES,
+  kindOf,
+  namesOf,
+  readableSources,
+  type Source,
+  type SourceKind,
+  sourceSettings,
+} from './sources.ts'
 export { startStoreChecks } from './store-checks.ts'
 export { watchSettings } from './watch-settings.ts'

@@ -6,11 +6,12 @@ import {
   listPartitions,
   readRetention,
 } from '../../db/index.ts'
-import { findTexts, isAlive } from '../state/causes.ts'
+import { kindOf } from '../../runtime/index.ts'
+import { findTexts, isAlive, ofEnvironments, quietSources } from '../state/causes.ts'
 import type { Recorded } from '../state/figures.ts'
 import type { State } from '../state/index.ts'
 import { amountOf, counted, span } from '../state/words.ts'
-import { alertText, meaningOfRefusals } from './texts.ts'
+import { alertText, meaningOfRefusals, severityOfRefusals } from './texts.ts'
 
 const DAY_MS = 86_400_000
 /** IDWise is about to give up: it is told once more. */
@@ -25,7 +26,12 @@ export function conditionsOf(state: State): Conditions {
   const { recorded, stores } = state.figures
   if (!recorded || stores.postgres !== 'up') return { found: [], held: [] }
   const isRedisDown = stores.redis === 'down'
-  const found = [...refusing(recorded, state.at), ...causes(state), ...deadLetters(recorded)]
+  const found = [
+    ...refusing(recorded, state.at),
+    ...causes(state),
+    ...silences(recorded, state.at),
+    ...deadLetters(recorded),
+  ]
   const { newest, groups } = recorded.deadLetters
   // The state names the newest groups alone: one that it does not name may be there all the same.
   const unknown = groups > newest.length ? ['dead-letters'] : []
@@ -39,21 +45,29 @@ export function conditionsOf(state: State): Conditions {
 
 const FOLLOWING = ['late', 'store-unsafe']
 
-function refusing({ refusals, isRefusing }: Recorded, now: Date): Condition[] {
+function refusing({ refusals, isRefusing, sources }: Recorded, now: Date): Condition[] {
   const { awaited, lost, givesUpAt } = refusals
+  const severity = (figure: 'awaited' | 'lost') =>
+    severityOfRefusals(
+      Object.entries(refusals.byEnvironment).flatMap(([name, figures]) =>
+        figures[figure] > 0 ? kindOf(sources, name) : [],
+      ),
+    )
   const found: Condition[] = []
   if (isRefusing || awaited > 0) {
-    const what = isRefusing ? 'Ingests refuse events.' : 'Events were refused and have not come again yet.'
-    const text = alertText('refusing', `${what} ${meaningOfRefusals({ events: awaited, givesUpAt }, now)}`)
-    found.push({ name: 'refusing', subject: '', severity: 'page', text, peak: awaited })
+    const what = isRefusing ? 'Ingests refuse events' : 'Events were refused and have not come again yet'
+    const of = ofEnvironments(refusals, 'awaited')
+    const text = alertText('refusing', `${what}${of}. ${meaningOfRefusals({ events: awaited, givesUpAt }, now)}`)
+    const common = { name: 'refusing', severity: severity('awaited'), text, peak: awaited }
+    found.push({ ...common, subject: '' })
     if (awaited > 0 && givesUpAt && givesUpAt.getTime() - now.getTime() < SOON_MS) {
-      found.push({ name: 'refusing', subject: 'IDWise gives up soon', severity: 'page', text, peak: awaited })
+      found.push({ ...common, subject: 'IDWise gives up soon' })
     }
   }
   if (lost > 0) {
-    const what = `IDWise has given up on ${counted(lost, 'event')} that Sluice refused: fetch the results with IDWise's API. /now in the console lists them.`
+    const what = `IDWise has given up on ${counted(lost, 'event')} that Sluice refused${ofEnvironments(refusals, 'lost')}: fetch the results with IDWise's API. /now in the console lists them.`
     const text = alertText('refusing', what)
-    found.push({ name: 'refusing', subject: 'given up', severity: 'page', text, peak: lost })
+    found.push({ name: 'refusing', subject: 'given up', severity: severity('lost'), text, peak: lost })
   }
   return found
 }
@@ -67,7 +81,6 @@ const ALERTS = {
   redis_down: ['store-down', 'redis', 'page'],
   unsafe: ['store-unsafe', '', 'page'],
   behind: ['late', '', 'page'],
-  quiet: ['silence', '', 'notice'],
 } as const
 
 function causes({ figures, at, since }: State): Condition[] {
@@ -82,6 +95,17 @@ function causes({ figures, at, since }: State): Condition[] {
     const what = typeof text === 'string' ? text : text(since.get(kind) ?? { at, isExact: false })
     return [{ name, subject, severity, text: alertText(name, what), peak: null }]
   })
+}
+
+/** One for each live source. */
+function silences(recorded: Recorded, now: Date): Condition[] {
+  return quietSources(recorded, now).map(({ source, text }) => ({
+    name: 'silence',
+    subject: source === 'live' ? '' : source,
+    severity: 'notice',
+    text: alertText('silence', text),
+    peak: null,
+  }))
 }
 
 /** One for each group of dead letters, and one more when it has grown to 10, 100 and 1,000. */

@@ -1,3 +1,4 @@
+import type { SourceKind } from '../../runtime/index.ts'
 import { counted, span, timeOfDay } from '../state/words.ts'
 
 type Words = { readonly means: string; readonly command: string; readonly page: string }
@@ -66,6 +67,15 @@ export function alertText(name: string, what: string): string {
     `First command: ${words.command}`,
     `More: ${words.page}`,
   ].join('\n')
+}
+
+/** Nobody is woken for refusals of sandboxes alone. */
+export const severityOfRefusals = (kinds: readonly SourceKind[]) =>
+  kinds.length > 0 && kinds.every((kind) => kind === 'sandbox') ? 'notice' : 'page'
+
+/** The sources of refused events in brackets; nothing if they are of the source live alone. */
+export function sourcesInWords(sources: readonly string[]): string {
+  return sources.every((each) => each === 'live') ? '' : ` (${sources.join(', ')})`
 }
 
 /** How many events are at stake, and the minute at which IDWise gives up on the first of them. */

@@ -37,7 +37,8 @@ export function createVoice(
     if (found) {
       goneSince = undefined
       isRecorded = false
-      if (told) told = found
+      const isGraver = told?.severity === 'notice' && found.severity === 'page'
+      if (told && !isGraver) told = found
       else if (now.getTime() - found.since.getTime() >= graceMs) {
         const took = await deliver(
           deps,
