@@ -2,8 +2,8 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '@sluice/embedded'
+import { planErasure, search } from '@sluice/shared/operations'
 import { createQueueAdmin } from '@sluice/shared/queue'
-import { conditionsOf, planErasure, readState, search } from '@sluice/shared/operations'
 import { createLog } from '@sluice/shared/runtime'
 import { openConsole } from '@sluice/testkit/console'
 import { addressOf, PROGRAMS, type Running, run, runIngest, runWorker, SERVES } from '@sluice/testkit/process'
@@ -185,55 +185,5 @@ describe('several sources, as processes', () => {
       const sql = `select distinct environment from journeys where journey_id not in ('one-journey', 'r')`
       return (await world.rows(sql)).length === 1
     })
-  })
-})
-
-describe('the state of several sources', () => {
-  const sources = [
-    { name: 'live', kind: 'live' },
-    { name: 'uae-live', kind: 'live' },
-    { name: 'qat-test', kind: 'sandbox' },
-  ] as const
-  const api = 'https://api.idwise.com'
-
-  it('says of each what is refused and what is silent, and is a page only for live ones', async () => {
-    await using world = await createWorld('inbox')
-    const stores = { db: world.db, queue: undefined, sources: sources.map((each) => ({ ...each, api })) }
-    await world.rows(
-      `insert into minutes (minute, process, role, counters)
-        select date_trunc('hour', now()) - weeks * interval '7 days' + minute * interval '1 minute', name, 'ingest',
-          jsonb_build_object('counts', jsonb_build_object('answers ' || name || ' accepted', 3))
-        from unnest('{uae-live,qat-test}'::text[]) name, generate_series(1, 4) weeks, generate_series(0, 59, 4) minute`,
-    )
-    await world.rows(
-      `insert into minutes (minute, process, role, counters) values (date_trunc('minute', now()), 'q', 'ingest', $1)`,
-      [JSON.stringify({ last: { 'uae-live': Date.now() - 3_600_000, 'qat-test': Date.now() - 3_600_000 } })],
-    )
-    const told = async () => {
-      const { found } = conditionsOf(await readState(stores))
-      const some = found.filter(({ name }) => name === 'refusing' || name === 'silence')
-      return some.map(({ name, subject, severity, text }) => [name, subject, severity, text.split('\n')[0]])
-    }
-    const refuse = (environment: string) =>
-      world.rows(
-        `insert into refusals (event_key, environment, first_refused_at, last_refused_at, deliveries)
-          values (sha256($1::bytea), $2, now(), now(), 1)`,
-        [Buffer.from(environment), environment],
-      )
-    const silence = ['silence', 'uae-live', 'notice', expect.stringMatching(/^No uae-live event for 1 h/)]
-    const refusing = (severity: string, of: string) => [
-      'refusing',
-      '',
-      severity,
-      expect.stringContaining(`have not come again yet (${of}). IDWise gives up on`),
-    ]
-    expect(await told()).toEqual([silence])
-    await refuse('qat-test')
-    expect(await told()).toEqual([refusing('notice', 'qat-test 1'), silence])
-    await refuse('uae-live')
-    expect(await told()).toEqual([refusing('page', 'qat-test 1, uae-live 1'), silence])
-    const { recorded } = (await readState(stores)).figures
-    expect(recorded?.refusals.byEnvironment['uae-live']).toMatchObject({ awaited: 1, lost: 0 })
-    expect(Object.keys(recorded?.flow.lastEvents ?? {})).toEqual(['live', 'uae-live', 'qat-test'])
   })
 })

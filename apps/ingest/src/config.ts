@@ -49,7 +49,8 @@ export type IngestConfig = Readonly<{
   strayCredentials: readonly string[]
   /** How long a closing ingest goes on serving, so that a load balancer notices. */
   shutdownDelayMs: number
-  alerts?: AlertSettings
+  /** Whom to tell of trouble. An ingest has no heartbeat. */
+  alerts: AlertSettings
 }>
 
 /** @throws SettingsError that lists all wrong settings */

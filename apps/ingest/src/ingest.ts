@@ -30,6 +30,7 @@ import { createIngestMetrics } from './metrics.ts'
 import { createRefusalVoice } from './refusal-voice.ts'
 import { rememberRefused } from './refused-events.ts'
 import { watchSchema } from './schema-watch.ts'
+import { watchForAlerts } from './watch-for-alerts.ts'
 import { createServer } from './server.ts'
 import { type OfSource, perSource } from './source-settings.ts'
 
@@ -61,7 +62,7 @@ export async function startIngest(
   const clock = createClock()
   const schema = stack.use(watchSchema(db, log))
   const self = describeProcess('ingest', config.queue)
-  let unsafe = (): readonly string[] => []
+  let checks: Pick<Awaited<ReturnType<typeof startStoreChecks>>, 'unsafe' | 'findings'> | undefined
   stack.use(
     recordMinutes({
       db,
@@ -70,14 +71,13 @@ export async function startIngest(
       totals: () => totalsOf(metrics, ['answers', 'enqueued']),
       last: () => counts.lastAccepted,
       lastRefused: () => counts.lastRefused,
-      unsafe: () => unsafe(),
+      unsafe: () => checks?.unsafe() ?? [],
+      findings: () => checks?.findings() ?? [],
       now: clock.now,
       log,
     }),
   )
-  const refused = stack.use(rememberRefused(db, log))
-  const voice =
-    config.alerts && stack.use(createRefusalVoice(config.alerts, { db, sources: config.sources, now: clock.now, metrics, log }))
+  const refused = stack.use(rememberRefused(db, metrics, log))
   const counts = stack.use(createIngestMetrics(log, metrics, clock.now))
   const { sources } = config
   let authenticate: OfSource<Authenticate> = {}
@@ -112,10 +112,19 @@ export async function startIngest(
   })
   const [storeChecks] = await Promise.all([starting, queue?.ready(REDIS_BOOT_WAIT_MS)])
   stack.use(storeChecks)
-  unsafe = storeChecks.unsafe
+  checks = storeChecks
   if (queue && !queue.isReady) {
     log.warn('Redis does not answer; events go to the inbox in Postgres until it does')
   }
+  const canAccept = () =>
+    (schema.isUsable && !storeChecks.blocksUse('Postgres')) ||
+    (queue?.isReady === true && !storeChecks.blocksUse('Redis'))
+  const { channels } = config.alerts
+  const voice =
+    channels.length > 0
+      ? stack.use(createRefusalVoice(channels, { db, sources, canAccept, now: clock.now, metrics, log }))
+      : undefined
+  if (voice) stack.use(watchForAlerts({ db, queue: config.queue, sources, metrics, log }, config.alerts))
   const enqueue = createEnqueue({
     queue,
     blocksUse: storeChecks.blocksUse,
@@ -125,10 +134,7 @@ export async function startIngest(
   })
   let closing = false
   const health = (): Health => ({
-    ready:
-      !closing &&
-      ((schema.isUsable && !storeChecks.blocksUse('Postgres')) ||
-        (queue?.isReady === true && !storeChecks.blocksUse('Redis'))),
+    ready: !closing && canAccept(),
     ...(closing && { closing }),
     postgres: schema.state,
     redis: queue?.health ?? 'not configured',

@@ -6,90 +6,95 @@ import {
   createVoice,
   meaningOfRefusals,
   recordTold,
+  severityFor,
   type Spoken,
-  severityOfRefusals,
-  sourcesInWords,
+  seeCondition,
 } from '@sluice/shared/operations'
-import { kindOf, type Log, type Metrics, type Source } from '@sluice/shared/runtime'
+import type { Log, Metrics, Source } from '@sluice/shared/runtime'
 
-/** Further refused events are counted, but not watched for. */
-const MOST = 10_000
+/** Further refused events are not watched for. */
+const MOST = 100_000
+/** Refusals so far apart are two incidents, if an event was accepted in between. */
+const GRACE_MS = 30_000
+const SOON_MS = 300_000
+const EVERY_MS = 1_000
 
 /** What the ingest hears of each event; both cost nothing while none was refused. */
 export type RefusalVoice = AsyncDisposable & {
-  refused(event: { id: string; at: number; environment: string }): void
+  refused(event: { id: string; at: number }): void
   accepted(id: string): void
 }
 
 /**
- * Tells that this ingest refuses events, from memory, since the table of incidents is away with the stores. With two
+ * Tells from memory that this ingest refuses events, while the table of incidents is away with the stores. With two
  * ingests each tells it, with the same key.
  *
+ * @param deps.canAccept whether a store would take an event now
  * @param deps.now the clock by which events are received, ms since 1970
  */
 export function createRefusalVoice(
-  { channels }: AlertSettings,
-  deps: { db: Db; sources: readonly Source[]; now(): number; metrics: Metrics; log: Log; graceMs?: number },
-): RefusalVoice | undefined {
-  if (channels.length === 0) return undefined
-  const { db, sources, now, metrics, log, graceMs } = deps
-  /** The first refusal of each event that has not come again. */
+  channels: AlertSettings['channels'],
+  deps: {
+    db: Db
+    sources: readonly Source[]
+    canAccept(): boolean
+    now(): number
+    metrics: Metrics
+    log: Log
+    graceMs?: number
+    everyMs?: number
+  },
+): RefusalVoice {
+  const { db, sources, canAccept, now, metrics, log, graceMs = GRACE_MS, everyMs = EVERY_MS } = deps
+  /** The first refusal of each event that has not come again, the oldest first. */
   const awaited = new Map<string, number>()
-  /** The sources of the refused events. */
-  const refusedOf = new Set<string>()
-  let first: number | undefined
-  let events = 0
-  let again = 0
-  let isRefusing = false
+  /** The first and the last refusal of the present incident. */
+  let since: number | undefined
+  let last = 0
+  let isAccepting = true
 
-  function look(): Spoken | undefined {
-    if (first === undefined || !isRefusing) return undefined
-    const givesUpAt = new Date(first + REDELIVERY_SPAN_MS)
-    const names = [...refusedOf]
-    const what = `Neither store takes events: this ingest refuses them${sourcesInWords(names)}. ${meaningOfRefusals({ events, givesUpAt }, new Date(now()))}`
-    const text = alertText('refusing', what)
-    const severity = severityOfRefusals(names.map((name) => kindOf(sources, name)))
-    return { name: 'refusing', subject: '', severity, since: new Date(first), peak: events, text }
+  function look(): Spoken[] {
+    const isOver = isAccepting || (now() - last >= graceMs && canAccept())
+    if (since === undefined || isOver) return []
+    const [first = since] = awaited.values()
+    const end = first + REDELIVERY_SPAN_MS
+    const meaning = meaningOfRefusals({ events: awaited.size, givesUpAt: new Date(end) }, new Date(now()))
+    const what = `No store takes events: the ingest refuses them. ${meaning}`
+    const severity = severityFor(sources.map(({ kind }) => kind))
+    const rest = { name: 'refusing', severity, since: new Date(since), peak: awaited.size } as const
+    const spoken = { ...rest, subject: '', text: alertText('refusing', what) }
+    if (end - now() >= SOON_MS) return [spoken]
+    const subject = 'IDWise gives up soon'
+    return [spoken, { ...rest, subject, text: alertText('refusing', meaning), recovers: false }]
   }
-  const giveUpTime = (at: Date) =>
-    `${new Date((first ?? at.getTime()) + REDELIVERY_SPAN_MS).toISOString().slice(11, 16)} UTC`
-  function recovered({ since }: Spoken, at: Date): string {
-    const seconds = Math.round((at.getTime() - since.getTime()) / 1_000)
-    const rest = awaited.size
-    const still =
-      rest === 0
-        ? 'all of them came again'
-        : `${again} came again so far, and IDWise tries ${rest} more until ${giveUpTime(at)}`
-    return `Events are accepted again, ${seconds} s after the first refusal. Refused events: ${events}; ${still}.`
+
+  function begin(at: number): void {
+    since = at
+    // With several ingests, another one may have taken an event that came again.
+    for (const [id, first] of awaited) if (first + REDELIVERY_SPAN_MS < at) awaited.delete(id)
   }
-  const record = (last: Spoken) => recordTold(db.pool, { ...last, openedAt: last.since })
-  function reset(): void {
-    if (isRefusing) return
-    awaited.clear()
-    refusedOf.clear()
-    first = undefined
-    events = 0
-    again = 0
-  }
+
   const voice = createVoice(
     { channels, metrics, log },
-    { look, recovered, record, over: reset, ...(graceMs !== undefined && { graceMs }) },
+    {
+      look,
+      write: (spoken) => seeCondition(db.pool, spoken, spoken.since),
+      record: (told) => recordTold(db.pool, { ...told, openedAt: told.since }),
+      graceMs,
+      everyMs,
+    },
   )
   return {
-    refused({ id, at, environment }) {
-      // What is long over was told or was too short to be told.
-      if (first !== undefined && at - first > REDELIVERY_SPAN_MS && !isRefusing) reset()
-      isRefusing = true
-      first ??= at
-      refusedOf.add(environment)
-      if (awaited.has(id)) return
-      events++
-      if (awaited.size < MOST) awaited.set(id, at)
+    refused({ id, at }) {
+      if (isAccepting && at - last > graceMs) begin(at)
+      isAccepting = false
+      last = at
+      if (awaited.size < MOST && !awaited.has(id)) awaited.set(id, at)
     },
     accepted(id) {
-      if (first === undefined) return
-      isRefusing = false
-      if (awaited.delete(id)) again++
+      if (isAccepting && awaited.size === 0) return
+      isAccepting = true
+      awaited.delete(id)
     },
     [Symbol.asyncDispose]: () => voice[Symbol.asyncDispose](),
   }

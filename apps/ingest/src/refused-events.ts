@@ -1,6 +1,6 @@
 import { createErasedSubjects, type Db, type Refusal, writeRefusals } from '@sluice/shared/db'
-import { parseEvent } from '@sluice/shared/idwise'
-import { describeError, every, type Log } from '@sluice/shared/runtime'
+import { parseEvent, REDELIVERY_SPAN_MS } from '@sluice/shared/idwise'
+import { describeError, every, type Log, type Metrics } from '@sluice/shared/runtime'
 
 /** An event that no store has acknowledged: what `accept` knows of it. */
 export type RefusedEvent = {
@@ -20,10 +20,17 @@ const PAGE = 1_000
 
 /**
  * Remembers which events were answered 503, and writes them into `refusals` once Postgres takes them. Beyond 10,000
- * further ones are only counted by the metrics.
+ * further ones are only counted by the metrics. Until then it shows how much patience IDWise has with them; afterwards
+ * a scheduler does.
  */
-export function rememberRefused(db: Db, log: Log, everyMs = EVERY_MS): RefusedEvents {
+export function rememberRefused(
+  db: Db,
+  metrics: Pick<Metrics, 'senderPatience'>,
+  log: Log,
+  everyMs = EVERY_MS,
+): RefusedEvents {
   let remembered = new Map<string, Refusal>()
+  let shown: string[] = []
   const subjects = createErasedSubjects(log)
 
   function add({ environment, raw, id, at }: RefusedEvent): void {
@@ -49,6 +56,20 @@ export function rememberRefused(db: Db, log: Log, everyMs = EVERY_MS): RefusedEv
     })
   }
 
+  function showPatience(): void {
+    const firsts = new Map<string, number>()
+    for (const { environment, firstRefusedAt } of remembered.values()) {
+      if (!firsts.has(environment)) firsts.set(environment, firstRefusedAt.getTime())
+    }
+    for (const environment of shown) {
+      if (!firsts.has(environment)) metrics.senderPatience.remove({ environment })
+    }
+    shown = [...firsts.keys()]
+    for (const [environment, first] of firsts) {
+      metrics.senderPatience.set({ environment }, (first + REDELIVERY_SPAN_MS - Date.now()) / 1_000)
+    }
+  }
+
   async function write(): Promise<void> {
     while (remembered.size > 0) {
       const page = [...remembered].slice(0, PAGE)
@@ -68,7 +89,7 @@ export function rememberRefused(db: Db, log: Log, everyMs = EVERY_MS): RefusedEv
     }
   }
 
-  const writing = every(everyMs, write, {
+  const writing = every(everyMs, () => write().finally(showPatience), {
     onError: (error) => log.debug({ error: describeError(error) }, 'refused events are not recorded yet'),
   })
   return {

@@ -1,62 +1,92 @@
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { alertSettings, listIncidents } from '@sluice/shared/operations'
 import { createLog, createMetrics, DEFAULT_SOURCES } from '@sluice/shared/runtime'
-import { createWorld, eventually } from '@sluice/testkit/world'
+import { hearHttp } from '@sluice/testkit/alert-doubles'
+import { createWorld, eventually, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createRefusalVoice, type RefusalVoice } from '../src/refusal-voice.ts'
+import { createRefusalVoice } from '../src/refusal-voice.ts'
+import { rememberRefused } from '../src/refused-events.ts'
 
 const log = createLog('test', 'silent')
+const GRACE_MS = 300
 
 describe('an ingest that refuses events', () => {
   let stack: AsyncDisposableStack
-  let texts: string[]
-  let channels: NonNullable<ReturnType<typeof alertSettings.ALERTS.parse>>
+  let world: World
+  let receiver: Awaited<ReturnType<typeof hearHttp>>
+  let canAccept: () => boolean
   beforeEach(async () => {
     stack = new AsyncDisposableStack()
-    texts = []
-    const server = createServer(async (request, response) => {
-      let body = ''
-      for await (const chunk of request) body += chunk
-      texts.push((JSON.parse(body) as { text: string }).text)
-      response.end()
-    })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    stack.defer(() => new Promise<void>((resolve) => server.close(() => resolve())))
-    const { port } = server.address() as AddressInfo
-    channels = alertSettings.ALERTS.parse(`slack:http://127.0.0.1:${port}`) ?? []
+    world = stack.use(await createWorld('inbox'))
+    receiver = stack.use(await hearHttp())
+    canAccept = () => false
   })
   afterEach(() => stack.disposeAsync())
 
-  it('tells the minute at which IDWise gives up, and once how many came again', async () => {
-    const world = stack.use(await createWorld('inbox'))
+  const texts = () => receiver.heard.map(({ body }) => (JSON.parse(body) as { text: string }).text)
+  function voice(now = Date.now) {
+    const channels = alertSettings.ALERTS.parse(`slack:${receiver.url}`) ?? []
     const metrics = createMetrics()
-    const deps = { db: world.db, sources: DEFAULT_SOURCES, now: Date.now, metrics, log, graceMs: 50 }
-    const voice = stack.use(createRefusalVoice({ channels, heartbeat: undefined }, deps) as RefusalVoice)
+    const deps = { db: world.db, sources: DEFAULT_SOURCES, canAccept: () => canAccept(), now, metrics, log }
+    return stack.use(createRefusalVoice(channels, { ...deps, graceMs: GRACE_MS, everyMs: 20 }))
+  }
+
+  it('tells from memory when IDWise gives up, and leaves the end to the table once that is back', async () => {
+    await world.rows('alter table incidents rename to away')
+    const ingest = voice()
     const at = Date.now()
-    for (const id of ['a', 'b', 'b', 'c']) voice.refused({ id, at, environment: 'live' })
-    await eventually(() => texts.length === 1)
-    const minute = new Date(at + 1_800_000).toISOString().slice(11, 16)
-    expect(texts[0]).toContain('IDWise gives up on the first of 3 refused events in')
-    expect(texts[0]).toContain(`(${minute} UTC)`)
-    for (const id of ['a', 'b', 'new']) voice.accepted(id)
-    await eventually(() => texts.length === 2)
-    expect(texts[1]).toContain(
-      `Refused events: 3; 2 came again so far, and IDWise tries 1 more until ${minute}`,
-    )
-    expect(await listIncidents(world.db.pool)).toMatchObject([{ name: 'refusing' }])
+    for (const id of ['a', 'b', 'b', 'c']) ingest.refused({ id, at })
+    await eventually(() => texts().length === 1)
+    const time = new Date(at + 1_800_000).toISOString().slice(11, 19)
+    expect(texts()[0]).toContain('IDWise gives up on the first of 3 refused events in')
+    expect(texts()[0]).toContain(`(${time} UTC)`)
+    expect(texts()[0]).toContain('First command: npx sluice doctor')
+    ingest.accepted('a')
+    await world.rows('alter table away rename to incidents')
+    await eventually(async () => (await listIncidents(world.db.pool)).length === 1)
+    const [incident] = await listIncidents(world.db.pool)
+    expect(incident).toMatchObject({ name: 'refusing', openedAt: new Date(at), notifiedAt: new Date(at) })
+    expect(texts()).toHaveLength(1)
   })
 
-  it('names the sources, and tells once more if not only sandboxes are refused', async () => {
-    const world = stack.use(await createWorld('inbox'))
+  it('leaves it to the table while that is there', async () => {
+    voice().refused({ id: 'a', at: Date.now() })
+    await eventually(async () => (await listIncidents(world.db.pool)).length === 1)
+    expect(await listIncidents(world.db.pool)).toMatchObject([{ name: 'refusing', notifiedAt: null }])
+    expect(texts()).toEqual([])
+  })
+
+  it('tells once more when IDWise gives up in less than five minutes', async () => {
+    await world.rows('alter table incidents rename to away')
+    const began = Date.now()
+    let passed = 0
+    const ingest = voice(() => Date.now() + passed)
+    ingest.refused({ id: 'a', at: began })
+    await eventually(() => texts().length === 1)
+    passed = 1_560_000
+    ingest.refused({ id: 'b', at: began + passed })
+    await eventually(() => texts().length === 2)
+    expect(texts()[1]).toMatch(/^Sluice ALERT: IDWise gives up on the first of 2 refused events in 3 min/)
+  })
+
+  it('says nothing of a short trouble after which a store takes events', async () => {
+    await world.rows('alter table incidents rename to away')
+    let asked = 0
+    canAccept = () => ++asked > 0
+    voice().refused({ id: 'a', at: Date.now() })
+    await eventually(() => asked > 3)
+    expect(texts()).toEqual([])
+  })
+
+  it('shows how much patience IDWise has with what it has refused, until Postgres knows of it', async () => {
     const metrics = createMetrics()
-    const deps = { db: world.db, sources: DEFAULT_SOURCES, now: Date.now, metrics, log, graceMs: 0 }
-    const voice = stack.use(createRefusalVoice({ channels, heartbeat: undefined }, deps) as RefusalVoice)
-    voice.refused({ id: 'a', at: Date.now(), environment: 'sandbox' })
-    await eventually(() => texts.length === 1)
-    expect(texts[0]).toContain('this ingest refuses them (sandbox).')
-    voice.refused({ id: 'b', at: Date.now(), environment: 'uae-live' })
-    await eventually(() => texts.length === 2)
-    expect(texts[1]).toContain('this ingest refuses them (sandbox, uae-live).')
+    await world.rows('alter table refusals rename to away')
+    const refused = stack.use(rememberRefused(world.db, metrics, log, 20))
+    const shown = async () =>
+      /sluice_sender_patience_seconds\{environment="live"\} (\S+)/.exec(await metrics.text())?.[1]
+    refused.add({ environment: 'live', raw: '{}', id: 'aa', at: Date.now() - 600_000 })
+    await eventually(async () => (await shown()) !== undefined)
+    expect(Math.round(Number(await shown()) / 10)).toBe(120)
+    await world.rows('alter table away rename to refusals')
+    await eventually(async () => (await shown()) === undefined)
   })
 })

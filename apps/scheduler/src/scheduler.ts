@@ -1,5 +1,5 @@
 import { type Db, withLease } from '@sluice/shared/db'
-import type { AlertSettings, RetentionPolicy } from '@sluice/shared/operations'
+import { type AlertSettings, type RetentionPolicy, startAlertWatch } from '@sluice/shared/operations'
 import { createQueueAdmin, type QueueLocation } from '@sluice/shared/queue'
 import {
   DEFAULT_SOURCES,
@@ -10,7 +10,7 @@ import {
   type Metrics,
   type Source,
 } from '@sluice/shared/runtime'
-import { startAlerts } from './duties/alerts.ts'
+import { alerts } from './duties/alerts.ts'
 import { completedBodies } from './duties/completed-bodies.ts'
 import { crashes } from './duties/crashes.ts'
 import { failedJobs } from './duties/failed-jobs.ts'
@@ -51,14 +51,20 @@ export function startScheduler(deps: {
   const { db, queue, log, sources = DEFAULT_SOURCES } = deps
   const admin = queue && createQueueAdmin(queue, log)
   const connected = admin?.ready(CONNECT_LIMIT_MS)
-  const isTelling = deps.alerts && (deps.alerts.channels.length > 0 || deps.alerts.heartbeat !== undefined)
-  const alerts =
-    isTelling && deps.alerts && startAlerts({ db, log, metrics: deps.metrics, admin, sources }, deps.alerts)
+  const { channels = [], heartbeat } = deps.alerts ?? {}
+  const watch =
+    channels.length > 0 || heartbeat !== undefined
+      ? startAlertWatch(
+          { db, queue: admin, sources, metrics: deps.metrics, log },
+          { channels, heartbeat },
+          'scheduler',
+        )
+      : undefined
   const duties = [
     ...DUTIES.map((create) => create({ db, log })),
     partitions(deps),
     gauges({ db, log, metrics: deps.metrics, admin, sources }),
-    ...(alerts ? [alerts.duty] : []),
+    ...(watch ? [alerts(watch)] : []),
     ...(deps.retention.terms ? [retention(deps)] : []),
     ...(admin ? QUEUE_DUTIES.map((create) => create({ db, log, admin })) : []),
   ]
@@ -95,7 +101,7 @@ export function startScheduler(deps: {
     }),
     async [Symbol.asyncDispose]() {
       await Promise.all(loops.map((loop) => loop[Symbol.asyncDispose]()))
-      if (alerts) await alerts[Symbol.asyncDispose]()
+      await watch?.[Symbol.asyncDispose]()
       // If a store is away, the next scheduler does it.
       await Promise.all(
         duties.filter((duty) => duty.isDoneAtEnd).map((duty) => perform(duty, NEVER).catch(() => {})),

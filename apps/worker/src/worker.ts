@@ -74,6 +74,7 @@ export async function startWorker(
       role: 'worker',
       totals: () => totalsOf(metrics, ['handled', 'landSeconds']),
       unsafe: storeChecks.unsafe,
+      findings: storeChecks.findings,
       log,
     }),
   )

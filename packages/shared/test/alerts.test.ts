@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto'
+import { type Heard, hearHttp, hearMail, titlesOf } from '@sluice/testkit/alert-doubles'
 import { createWorld, eventually, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
@@ -9,11 +10,8 @@ import {
   muteIncidents,
 } from '../src/db/index.ts'
 import { parseChannels } from '../src/operations/alerts/channels.ts'
-import { conditionsOf, storageConditions } from '../src/operations/alerts/index.ts'
 import { noteConditions, sendDue } from '../src/operations/alerts/notify.ts'
-import { readState } from '../src/operations/index.ts'
 import { createLog, createMetrics } from '../src/runtime/index.ts'
-import { type Heard, hearHttp, hearMail } from './alert-doubles.ts'
 
 const log = createLog('test', 'silent')
 /** A minute of the real times is too long for a test. */
@@ -38,8 +36,7 @@ describe('alerts', () => {
   const send = (times = TIMES, stop = NEVER) =>
     sendDue(world.db, { channels: channels(), metrics, log }, { stop, times })
   const see = (...found: Condition[]) => noteConditions(world.db, { found, held: [] })
-  const heard = () =>
-    receiver.heard.map(({ body }) => (JSON.parse(body) as { text: string }).text.split('\n')[0])
+  const heard = () => titlesOf(receiver.heard)
   /** The time passes for all incidents. */
   const pass = (interval: string) =>
     world.rows(
@@ -80,20 +77,52 @@ describe('alerts', () => {
     expect(heard()).toHaveLength(1)
   })
 
-  it('is silent while a condition comes and goes ten times, and tells it again after four hours', async () => {
+  it.each([
+    ['page', 20],
+    ['notice', 300],
+  ] as const)('is silent while a %s comes and goes ten times, and tells it once it is back for good', async (severity, minutes) => {
+    const condition: Condition = { ...CONDITION, severity }
     for (let n = 0; n < 10; n++) {
-      await see(CONDITION)
+      await see(condition)
       await send()
       await pass('1 minute')
       await see()
       await send()
     }
     expect(heard()).toHaveLength(2)
-    await see(CONDITION)
-    await pass('4 hours')
-    await see(CONDITION)
+    await pass(`${minutes} minutes`)
+    await see(condition)
     await send()
     expect(heard()).toHaveLength(3)
+  })
+
+  it('tells a page again that came back and lasts', async () => {
+    await see(CONDITION)
+    await send()
+    await pass('1 minute')
+    await see()
+    await send()
+    await see(CONDITION)
+    await pass('5 minutes')
+    await see(CONDITION)
+    await send()
+    expect(heard().at(-1)).toBe('Sluice ALERT again: Workers lag.')
+  })
+
+  it('tells a page again after four hours, unless somebody has acknowledged it', async () => {
+    for (const actor of [undefined, 'ada']) {
+      const name = actor ?? 'nobody'
+      await see({ ...CONDITION, name })
+      await send()
+      const [incident] = await listIncidents(world.db.pool)
+      if (actor) await acknowledgeIncident(world.db.pool, { id: incident?.id ?? 0, actor })
+      await pass('4 hours 1 second')
+      await see({ ...CONDITION, name })
+      await send()
+      await world.rows('delete from incidents')
+    }
+    const [first = '', again = ''] = ['Sluice ALERT: Workers lag.', 'Sluice ALERT again: Workers lag.']
+    expect(heard()).toEqual([first, again, first])
   })
 
   it('leaves a message of a process that died to one other, and tells the recovery', async () => {
@@ -142,21 +171,18 @@ describe('alerts', () => {
     expect(await listIncidents(world.db.pool)).toMatchObject([{ name: 'late', acknowledgedBy: 'ada' }])
   })
 
-  it('finds what is wrong in the state, with the first command and the page that says more', async () => {
-    await world.rows(`insert into refusals (event_key, environment, first_refused_at, last_refused_at, deliveries)
-      values ('\\x01', 'live', now(), now(), 1), ('\\x02', 'live', now(), now(), 1)`)
-    const state = await readState({ db: world.db, queue: undefined })
-    const { found } = conditionsOf(state)
-    expect(found.map(({ name, subject }) => `${name} ${subject}`.trim())).toEqual([
-      'refusing',
-      'no-ingest',
-      'nobody-consumes no worker',
-    ])
-    const minute = new Date(state.at.getTime() + 1_800_000).toISOString().slice(11, 16)
-    expect(found[0]?.text).toContain('IDWise gives up on the first of 2 refused events in ')
-    expect(found[0]?.text).toContain(`${minute} UTC).`)
-    expect(found[0]?.text).toContain('First command: npx sluice doctor\nMore: docs/runbooks.md#refusing')
-    await storageConditions(world.db)
+  it('says of refused events how many came again, once all have or are lost', async () => {
+    await see({ ...CONDITION, name: 'refusing', text: 'Ingests refuse events.' })
+    await send()
+    await world.rows(`insert into refusals (event_key, environment, first_refused_at, last_refused_at, deliveries, made_up_at)
+      values ('\\x01', 'live', now(), now(), 1, now()), ('\\x02', 'live', now(), now(), 1, null)`)
+    await noteConditions(world.db, { found: [], held: ['refusing'] }, { graceMs: 0 })
+    await send()
+    expect(heard()).toHaveLength(1)
+    await pass('31 seconds')
+    await see()
+    await send()
+    expect(heard().at(-1)).toMatch(/^Sluice OK: It is over after 31 s. 2 events were refused: 1 came again, 1 is lost.$/)
   })
 
   it('sends by mail, PagerDuty and as a signed webhook', async () => {

@@ -1,7 +1,6 @@
 import {
   acknowledgeIncident,
   alertSettings,
-  alertText,
   deliver,
   listIncidents,
   type Message,
@@ -87,10 +86,11 @@ function testCommand(): Command {
         throw new UserError('ALERTS names no channel. docs/operations.md describes it.')
       const message: Message = {
         kind: 'opened',
+        isAgain: false,
         name: 'test',
         severity: 'notice',
         key: `sluice test ${Date.now()}`,
-        text: alertText('test', 'This is a test of the alerts.'),
+        text: 'This is a test. Nothing is wrong.',
         at: new Date(),
       }
       const log = createLog('sluice', 'warn')

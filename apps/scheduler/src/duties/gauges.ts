@@ -1,9 +1,9 @@
+import { REDELIVERY_SPAN_MS } from '@sluice/shared/idwise'
 import { readGauges, type StoreGauges } from '@sluice/shared/operations'
 import { type Metrics, release, type Source } from '@sluice/shared/runtime'
 import type { Duty, GaugeDutyDeps } from '../duty.ts'
 
-/** IDWise's third try comes so long after the first one, and its last try twice as long after it. */
-const PATIENCE_SECONDS = 900
+const PATIENCE_SECONDS = REDELIVERY_SPAN_MS / 1_000
 
 /** Sets the metrics that the stores decide. Each scheduler does it, so that they stay while one of them ends. */
 export const gauges = ({ db, metrics, admin, sources }: GaugeDutyDeps): Duty => ({

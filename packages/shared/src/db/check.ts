@@ -1,4 +1,4 @@
-import { type Check, checkClock, fail, ok, unsafe, warn } from '../runtime/check.ts'
+import { alerting, type Check, checkClock, fail, ok, unsafe, warn } from '../runtime/check.ts'
 import { describeError } from '../runtime/errors.ts'
 import type { Log } from '../runtime/log.ts'
 import { networkCause } from '../runtime/unreachable.ts'
@@ -80,7 +80,10 @@ function checkServer(server: Server): Check[] {
       ? ok(NAME, `version ${version}`)
       : fail(NAME, `version ${version}`, 'Use PostgreSQL 14 or later.'),
     isReadOnly
-      ? fail(NAME, 'cannot be written to', 'Point DATABASE_URL at the primary, or end its read-only mode.')
+      ? alerting(
+          'store-read-only',
+          fail(NAME, 'cannot be written to', 'Point DATABASE_URL at the primary, or end its read-only mode.'),
+        )
       : ok(NAME, 'primary, can be written to'),
     isDurable
       ? ok(NAME, `durable (fsync on, synchronous_commit ${commit})`)

@@ -4,7 +4,11 @@ import type { incidents } from './schema.ts'
 export type Incident = typeof incidents.$inferSelect
 
 /** A condition that holds now. */
-export type Condition = Pick<Incident, 'name' | 'subject' | 'text' | 'peak'> & { severity: 'page' | 'notice' }
+export type Condition = Pick<Incident, 'name' | 'subject' | 'text' | 'peak'> & {
+  readonly severity: 'page' | 'notice'
+  /** Whether people are told when it is over; true unless it says otherwise. */
+  readonly recovers?: boolean
+}
 
 /** A message that this process is to send: that an incident is there, or that it is over. */
 export type DueMessage = Pick<
@@ -12,43 +16,47 @@ export type DueMessage = Pick<
   'id' | 'name' | 'subject' | 'severity' | 'text' | 'peak' | 'openedAt'
 > & {
   readonly kind: 'opened' | 'recovered'
+  /** People were told of it before: it came back, or is still there. */
+  readonly isAgain: boolean
   readonly resolvedAt: Date | null
 }
 
-/** An incident of the same name and subject is told once in so long. */
+/** People are told of one incident once in so long. */
 const QUIET = `interval '4 hours'`
-const LAST_MESSAGE = 'greatest(notified_at, recovery_notified_at)'
+/** A page that comes back so soon after its end is told again only if it lasts. */
+const SOON = `interval '15 minutes'`
+const LASTS = `interval '5 minutes'`
 
-// An incident that resolved within the quiet time opens again, so that a condition that comes and goes is told once.
+// What comes back soon is the same incident, so that a condition that comes and goes is told once.
 const REOPEN = `
-update incidents set resolved_at = null, notifying_at = null, claims = 0, last_seen_at = now(), text = $3
+update incidents set resolved_at = null, opened_at = now(), last_seen_at = now(), notifying_at = null, claims = 0, text = $3
 where id = (
-  select id from incidents where name = $1 and subject = $2 and resolved_at is not null and ${LAST_MESSAGE} > now() - ${QUIET}
+  select id from incidents where name = $1 and subject = $2 and notified_at is not null
+    and resolved_at > now() - case when severity = 'page' then ${SOON} else ${QUIET} end
   order by id desc limit 1)
 and not exists (select from incidents where name = $1 and subject = $2 and resolved_at is null)`
 
 const SEE = `
-insert into incidents (name, subject, severity, text, peak, muted_until)
-values ($1, $2, $3, $4, $5, (select max(muted_until) from incidents where name = $1 and muted_until > now()))
+insert into incidents (name, subject, severity, text, peak, recovers, opened_at, muted_until)
+values ($1, $2, $3, $4, $5, $6, coalesce($7, now()),
+  (select max(muted_until) from incidents where name = $1 and muted_until > now()))
 on conflict (name, subject) where resolved_at is null do update set last_seen_at = now(), text = excluded.text,
-  peak = greatest(incidents.peak, excluded.peak),
-  severity = case when excluded.severity = 'page' then 'page' else incidents.severity end,
-  notified_at = case when excluded.severity = 'page' and incidents.severity <> 'page' then null
-    else incidents.notified_at end`
+  peak = greatest(incidents.peak, excluded.peak)`
 
 /**
- * Opens the incident of a condition, or notes that it is still there. One that has become graver is told again. Any
- * number of processes may say so at once.
+ * Opens the incident of a condition, or notes that it is still there. Any number of processes may say so at once.
+ *
+ * @param since since when it holds, if not since now
  */
-export async function seeCondition(connection: Connection, condition: Condition): Promise<void> {
-  const { name, subject, severity, text, peak } = condition
+export async function seeCondition(connection: Connection, condition: Condition, since?: Date): Promise<void> {
+  const { name, subject, severity, text, peak, recovers = true } = condition
   try {
     await connection.query(REOPEN, [name, subject, text])
   } catch (error) {
     // Another process has opened it at the same moment.
     if ((error as { code?: unknown }).code !== '23505') throw error
   }
-  await connection.query(SEE, [name, subject, severity, text, peak])
+  await connection.query(SEE, [name, subject, severity, text, peak, recovers, since])
 }
 
 /** Keeps told incidents open whose condition cannot be judged now. */
@@ -71,6 +79,13 @@ export async function resolveUnseen(connection: Connection, ms: number): Promise
   )
 }
 
+// Told again: what came back and lasts, or was quiet for long; and a page that nobody has acknowledged for long.
+const IS_TOLD_AGAIN = `
+  (recovery_notified_at is not null and (greatest(notified_at, recovery_notified_at) < now() - ${QUIET}
+    or (severity = 'page' and last_seen_at >= opened_at + ${LASTS})))
+  or (recovery_notified_at is null and severity = 'page' and recovers and acknowledged_by is null
+    and notified_at < now() - ${QUIET})`
+
 // What nobody was told of needs no recovery. A process that claims a message and dies leaves it to one other process.
 const CLAIM = `
 update incidents i set notifying_at = now(), claims = claims + 1 from (
@@ -79,12 +94,12 @@ update incidents i set notifying_at = now(), claims = claims + 1 from (
     and claims < 2
     and (muted_until is null or muted_until < now())
     and ((resolved_at is null and last_seen_at >= opened_at + $1::float8 * interval '1 millisecond'
-        and (notified_at is null or (recovery_notified_at is not null and ${LAST_MESSAGE} < now() - ${QUIET})))
-      or (resolved_at is not null and notified_at is not null and recovery_notified_at is null))
-  order by id limit 1 for update skip locked) due
+        and (notified_at is null or ${IS_TOLD_AGAIN}))
+      or (resolved_at is not null and recovers and notified_at is not null and recovery_notified_at is null))
+  order by severity = 'page' desc, id limit 1 for update skip locked) due
 where i.id = due.id
 returning i.id::float8 as id, name, subject, severity, text, peak, opened_at as "openedAt", resolved_at as "resolvedAt",
-  case when resolved_at is null then 'opened' else 'recovered' end as kind`
+  notified_at is not null as "isAgain", case when resolved_at is null then 'opened' else 'recovered' end as kind`
 
 /**
  * Claims the message of one incident. Of several processes one gets it.
@@ -112,19 +127,17 @@ export async function releaseMessage(connection: Connection, { id }: DueMessage)
   await connection.query('update incidents set claims = greatest(0, claims - 1) where id = $1', [id])
 }
 
-/**
- * Writes an incident that was told from memory while Postgres was away, as one of which all has been told. It stays
- * open as long as its condition is seen.
- */
+/** Writes an incident that was told from memory while Postgres was away. The table tells when it is over. */
 export async function recordTold(
   connection: Connection,
-  { name, subject, severity, text, peak, openedAt }: Condition & { openedAt: Date },
+  { name, subject, severity, text, peak, recovers = true, openedAt }: Condition & { openedAt: Date },
 ): Promise<void> {
   await connection.query(
-    `insert into incidents (name, subject, severity, text, peak, opened_at, notified_at, recovery_notified_at)
-      values ($1, $2, $3, $4, $5, $6, $6, now())
+    `insert into incidents (name, subject, severity, text, peak, recovers, opened_at, notified_at)
+      values ($1, $2, $3, $4, $5, $6, $7, $7)
       on conflict (name, subject) where resolved_at is null
-      do update set notified_at = coalesce(incidents.notified_at, excluded.notified_at), recovery_notified_at = now()`,
-    [name, subject, severity, text, peak, openedAt],
+      do update set notified_at = coalesce(incidents.notified_at, excluded.notified_at), last_seen_at = now(),
+        opened_at = least(incidents.opened_at, excluded.opened_at), peak = greatest(incidents.peak, excluded.peak)`,
+    [name, subject, severity, text, peak, recovers, openedAt],
   )
 }

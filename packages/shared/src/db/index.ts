@@ -1,4 +1,5 @@
 export { absorbPartition } from './absorb.ts'
+export { type AlertFacts, readAlertFacts } from './alert-facts.ts'
 export { type Audit, createAudit } from './audit.ts'
 export { checkNewSession, checkPostgres } from './check.ts'
 export {
@@ -134,7 +135,7 @@ export { type JourneyName, nameOf } from './journey-rows.ts'
 export type { JourneyChange } from './journeys.ts'
 export { toJsonb } from './jsonb.ts'
 export { type LandingOutcome, type LandOptions, landJobs } from './landing.ts'
-export { withLease } from './lease.ts'
+export { dropLease, holdLease, withLease } from './lease.ts'
 export { isEmptyFilter, type LetterFilter, letterFilter } from './letter-filter.ts'
 export { type Preview, previewLetters } from './letter-preview.ts'
 export { type LetterView, readLettersPage } from './letters-page.ts'
@@ -189,8 +190,10 @@ export {
   listOpenRefusals,
   markMadeUp,
   type Refusal,
+  type RefusedSince,
   type RefusedTogether,
   readOpenRefusals,
+  readRefusedSince,
   writeRefusals,
 } from './refusals.ts'
 export { checkRetention, coveredUntil } from './retention-check.ts'

@@ -1,4 +1,5 @@
 import { withDeadline } from '../runtime/backoff.ts'
+import type { Finding } from '../runtime/check.ts'
 import { describeError } from '../runtime/errors.ts'
 import { every } from '../runtime/every.ts'
 import type { Log } from '../runtime/log.ts'
@@ -20,6 +21,7 @@ const END_LIMIT_MS = 1_000
  * @param deps.last the last accepted event of each environment that this process knows of, ms since 1970
  * @param deps.lastRefused when this process last had no store for an event, ms since 1970
  * @param deps.unsafe what the checks say of stores that may lose events
+ * @param deps.findings what they say of which people are told
  */
 export function recordMinutes(deps: {
   db: Db
@@ -29,6 +31,7 @@ export function recordMinutes(deps: {
   last?(): Readonly<Record<string, number>>
   lastRefused?(): number | null
   unsafe(): readonly string[]
+  findings?(): readonly Finding[]
   log: Log
   now?(): number
   everyMs?: number
@@ -66,8 +69,9 @@ export function recordMinutes(deps: {
     last = later(last, deps.last?.() ?? {})
     const written = [...minutes.keys()]
     const [unsafe, lastRefused] = [[...deps.unsafe()], deps.lastRefused?.() ?? null]
+    const findings = [...(deps.findings?.() ?? [])]
     const rows = [...minutes].map(([minute, counts]): MinuteRow => {
-      const counters: MinuteCounters = { counts, last, lastRefused, unsafe }
+      const counters: MinuteCounters = { counts, last, lastRefused, unsafe, findings }
       return { minute: new Date(minute), process, role, counters }
     })
     await writeMinutes(db.pool, rows)

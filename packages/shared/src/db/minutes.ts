@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { CHECK_ALERTS } from '../runtime/check.ts'
 import type { Connection } from './pool.ts'
 
 const numbers = z.record(z.string(), z.number()).catch({})
@@ -13,6 +14,10 @@ const countersSchema = z.object({
   lastRefused: z.number().nullable().catch(null),
   /** What its checks say of stores that may lose events. */
   unsafe: z.array(z.string()).catch([]),
+  /** What its checks say of which people are told. */
+  findings: z
+    .array(z.object({ alert: z.enum(CHECK_ALERTS), name: z.string(), text: z.string(), advice: z.string() }))
+    .catch([]),
 })
 
 export type MinuteCounters = z.infer<typeof countersSchema>

@@ -60,10 +60,30 @@ export async function markMadeUp(connection: Connection, withinMs: number): Prom
   return rowCount ?? 0
 }
 
-/** Deletes minutes and refusals that are older. */
+/** What became of the events that were refused from a time on. */
+export type RefusedSince = {
+  /** The first and the last refusal; null without any. */
+  readonly first: Date | null
+  readonly last: Date | null
+  readonly events: number
+  /** Those that have come again. */
+  readonly again: number
+}
+
+export async function readRefusedSince(connection: Connection, since: Date): Promise<RefusedSince> {
+  const { rows } = await connection.query<RefusedSince>(
+    `select min(first_refused_at) as first, max(last_refused_at) as last, count(*)::float8 as events,
+      count(made_up_at)::float8 as again from refusals where last_refused_at >= $1 and first_refused_at >= $1`,
+    [since],
+  )
+  return rows[0] as RefusedSince
+}
+
+/** Deletes minutes, refusals, and incidents that were over, from before a time. */
 export async function deleteOldRecords(connection: Connection, before: Date): Promise<void> {
   await connection.query('delete from minutes where minute < $1', [before])
   await connection.query('delete from refusals where last_refused_at < $1', [before])
+  await connection.query('delete from incidents where resolved_at < $1', [before])
 }
 
 /** Refused events of one environment that have not come again, together if they were refused in the same minutes. */

@@ -468,6 +468,7 @@ export const incidents = pgTable(
     /** page, notice */
     severity: text('severity').notNull(),
     text: text('text').notNull(),
+    /** When it began; when it began again, if that was soon after its end. */
     openedAt: time('opened_at').notNull().defaultNow(),
     lastSeenAt: time('last_seen_at').notNull().defaultNow(),
     /** When its last message was sent; null: nothing has been said. */
@@ -478,6 +479,8 @@ export const incidents = pgTable(
     claims: integer('claims').notNull().default(0),
     /** The most events at stake while it was open. */
     peak: integer('peak'),
+    /** Whether people are told when it is over. A dead letter is not over, but settled. */
+    recovers: boolean('recovers').notNull().default(true),
     resolvedAt: time('resolved_at'),
     recoveryNotifiedAt: time('recovery_notified_at'),
     acknowledgedBy: text('acknowledged_by'),

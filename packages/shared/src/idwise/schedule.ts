@@ -1,6 +1,10 @@
 const MINUTE_MS = 60_000
 
-/** IDWise sends an event again so long after each try that failed ("Webhook FAQ"). */
+/**
+ * IDWise sends an event again so long after each try that failed. Its "Webhook FAQ" speaks of intervals, so these are
+ * gaps. If they were counted from the first try instead, the last one would come after 15 minutes, and what waits for it
+ * until the 30th minute would wait in vain, but break nothing.
+ */
 const RETRIES_AFTER_MS = [5, 10, 15].map((minutes) => minutes * MINUTE_MS)
 
 /** The longest time from the first try of an event to its last one: 30 minutes. An event can arrive so much late. */

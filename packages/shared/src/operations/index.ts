@@ -27,6 +27,7 @@ export {
   readOperation,
   rebuildJourneys,
   recordTold,
+  seeCondition,
   type ShownIncident,
   STEERING_NAMES,
   type SteeringName,
@@ -38,20 +39,15 @@ export {
   type AlertSettings,
   alertSettings,
   alertsOf,
+  ALERT_WORDS,
   alertText,
-  conditionsOf,
   createVoice,
   deliver,
   type Message,
   meaningOfRefusals,
-  noteConditions,
-  recoveryText,
-  severityOfRefusals,
-  sourcesInWords,
+  severityFor,
   type Spoken,
-  sendDue,
-  startHeartbeat,
-  storageConditions,
+  startAlertWatch,
 } from './alerts/index.ts'
 export { listArchives, readArchive, removeUnfinished, rewriteArchive } from './archive-files.ts'
 export { auditOnceLanded } from './audit.ts'
@@ -133,4 +129,4 @@ export {
   type State,
   type StoreGauges,
 } from './state/index.ts'
-export { knownEnvironments, type Stores } from './stores.ts'
+export type { Stores } from './stores.ts'

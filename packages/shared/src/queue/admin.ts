@@ -11,6 +11,7 @@ import { createRescue, type Rescued } from './bullmq/rescue.ts'
 import { createSomeJobs, type QueuedJob } from './bullmq/some-jobs.ts'
 import { connectRedis, readyWithin } from './connection.ts'
 import type { QueueLocation } from './producer.ts'
+import { createToldNote, type ToldNote } from './told.ts'
 
 /** Maintains the shards outside of the flow of jobs. Its commands fail fast. */
 export type QueueAdmin = {
@@ -19,6 +20,8 @@ export type QueueAdmin = {
   counts(): Promise<QueueCounts>
   /** When the job was added that has waited longest, ms since 1970; undefined if none waits. */
   oldest(): Promise<number | undefined>
+  /** What schedulers tell each other while Postgres is away. */
+  readonly told: ToldNote
   /** The queue of each shard, for a board that shows them as BullMQ does. */
   queues(): readonly ReturnType<typeof openQueue>[]
   /** Removes completed jobs after an hour. Finishing removes them too, but not while nothing is finished. */
@@ -82,6 +85,7 @@ export function createQueueAdmin({ url, prefix, shards: count }: QueueLocation, 
       const known = times.filter((time) => time !== undefined)
       return known.length > 0 ? Math.min(...known) : undefined
     },
+    told: createToldNote(client, shardPrefix(prefix, 0)),
     queues: () => shards.map(({ queue }) => queue),
     removeOldJobs: () => eachShard(({ queue }) => removeOldJobs(queue)),
     stripBodies: (olderThanMs = BODIES_STAY_MS) => eachShard(({ bodies }) => bodies.strip(olderThanMs)),

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
-import { type Check, checkClock, fail, ok, unsafe, warn } from '../runtime/check.ts'
+import { alerting, type Check, checkClock, fail, ok, unsafe, warn } from '../runtime/check.ts'
 import { checkReplicas, type Replication } from './check-replicas.ts'
+import type { Growth } from './growth.ts'
 import type { Master } from './nodes.ts'
 import { redisCause } from './refusal.ts'
 
@@ -8,17 +9,18 @@ type Info = Readonly<Record<string, string>>
 
 const MIN_VERSION = 602
 const MAX_MEMORY_SHARE = 0.7
+const ALERT_MEMORY_SHARE = 0.9
 
 /**
  * Checks that this node can keep what Sluice promises: a writable master that evicts nothing and writes all to disk.
  */
-export async function checkNode(master: Master, replication: Replication): Promise<Check[]> {
+export async function checkNode(master: Master, replication: Replication, growth: Growth): Promise<Check[]> {
   const name = nameOf(master)
   try {
     return await master.use(async (client) => {
       const info = await readInfo(client)
       return [
-        ...(info ? checkInfo(name, info) : [INFO_DENIED(name)]),
+        ...(info ? checkInfo(name, info, growth) : [INFO_DENIED(name)]),
         ...(info ? checkReplicas(name, { info, master }, replication) : []),
         ...(await checkAof(name, client, info)),
         await checkClock(name, () => timeOf(client)),
@@ -59,7 +61,7 @@ async function timeOf(client: Redis): Promise<number> {
   return seconds * 1000 + micros / 1000
 }
 
-function checkInfo(name: string, info: Info): Check[] {
+function checkInfo(name: string, info: Info, growth: Growth): Check[] {
   if (info.loading === '1') {
     return [fail(name, 'loads its data', 'Wait until it has: events take the inbox meanwhile.')]
   }
@@ -67,7 +69,10 @@ function checkInfo(name: string, info: Info): Check[] {
     checkVersion(name, info),
     info.role === 'master'
       ? ok(name, 'master')
-      : fail(name, `role ${info.role}`, 'Point REDIS_URL at the master, or at the Sentinels.'),
+      : alerting(
+          'store-read-only',
+          fail(name, `role ${info.role}`, 'Point REDIS_URL at the master, or at the Sentinels.'),
+        ),
     info.maxmemory_policy === 'noeviction'
       ? ok(name, 'evicts nothing')
       : unsafe(
@@ -78,7 +83,7 @@ function checkInfo(name: string, info: Info): Check[] {
             'Set maxmemory-policy noeviction: Redis may throw events away.',
           ),
         ),
-    checkMemory(name, Number(info.used_memory), Number(info.maxmemory)),
+    checkMemory(name, Number(info.used_memory), Number(info.maxmemory), growth),
     ...lastWrites(name, info),
   ]
 }
@@ -92,13 +97,18 @@ function checkVersion(name: string, info: Info): Check {
     : fail(name, `version ${version}`, 'Use Redis 6.2 or later.')
 }
 
-function checkMemory(name: string, used: number, max: number): Check {
+function checkMemory(name: string, used: number, max: number, growth: Growth): Check {
+  const fullIn = growth.fullInMinutes(name, used, max)
   const megabytes = `${Math.ceil(used / 2 ** 20)} MB used`
   if (max === 0) return ok(name, `${megabytes}, no maxmemory`)
   const share = `${megabytes} of ${Math.floor(max / 2 ** 20)} MB`
-  return used < MAX_MEMORY_SHARE * max
-    ? ok(name, share)
-    : warn(name, share, 'Raise maxmemory, or start more workers: a full Redis takes no events.')
+  const advice = 'Raise maxmemory, or start more workers: a full Redis takes no events.'
+  if (fullIn !== undefined) {
+    return alerting('store-full', warn(name, `${share}, full in ${fullIn} min at this rate`, advice))
+  }
+  if (used < MAX_MEMORY_SHARE * max) return ok(name, share)
+  const check = warn(name, share, advice)
+  return used < ALERT_MEMORY_SHARE * max ? check : alerting('store-full', check)
 }
 
 async function checkAof(name: string, client: Redis, info: Info | undefined): Promise<Check[]> {
@@ -125,6 +135,9 @@ function lastWrites(name: string, info: Info): Check[] {
   return ['aof_last_write_status', 'aof_last_bgrewrite_status', 'rdb_last_bgsave_status']
     .filter((status) => info[status] !== undefined && info[status] !== 'ok')
     .map((status) =>
-      fail(name, `${status}: ${info[status]}`, 'Look at its log and its disk: it cannot write.'),
+      alerting(
+        'store-full',
+        fail(name, `${status}: ${info[status]}`, 'Look at its log and its disk: it cannot write.'),
+      ),
     )
 }

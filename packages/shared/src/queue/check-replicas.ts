@@ -1,4 +1,4 @@
-import { type Check, ok, unsafe, warn } from '../runtime/check.ts'
+import { alerting, type Check, ok, unsafe, warn } from '../runtime/check.ts'
 import type { Master } from './nodes.ts'
 
 /** How many replicas are wanted, and which were seen before. */
@@ -31,16 +31,18 @@ export function checkReplicas(
   }
   if (failsOver && connected === 0) {
     const meanwhile = wanted > 0 ? 'events are written to the inbox as well, and ' : ''
-    return [warn(name, 'no replica', `Give it one: until then ${meanwhile}no server takes over from it.`)]
+    const advice = `Give it one: until then ${meanwhile}no server takes over from it.`
+    return [alerting('replica-gone', warn(name, 'no replica', advice))]
   }
   if (connected < wanted) {
     const advice = 'Bring them back: events are written to the inbox as well until a replica is back.'
-    return [warn(name, `${count} connected, events wait for ${wanted}`, advice)]
+    return [alerting('replica-gone', warn(name, `${count} connected, events wait for ${wanted}`, advice))]
   }
   const found = replicas.flatMap(([, line]) => checkReplica(name, line))
   if (connected < (master.replicas ?? 0)) {
     const advice = 'Start it, or take it out of the cluster (CLUSTER FORGET).'
-    found.push(warn(name, `${connected} of ${master.replicas} replicas of the cluster connected`, advice))
+    const text = `${connected} of ${master.replicas} replicas of the cluster connected`
+    found.push(alerting('replica-gone', warn(name, text, advice)))
   }
   return found.length > 0 || connected === 0 ? found : [ok(name, `${count}, in step`)]
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type Check, fail, ok, warn } from '../runtime/check.ts'
+import { alerting, type Check, fail, ok, warn } from '../runtime/check.ts'
 import { describeError } from '../runtime/errors.ts'
 import { queueKeys, shardPrefix } from './bullmq/keys.ts'
 import type { RedisClient } from './connection.ts'
@@ -103,7 +103,7 @@ function checkCanaries(shards: readonly Shard[]): Check[] {
   const advice =
     'Find out who did it (FLUSHALL, another program on this database): events that waited are lost.'
   const where = shards.length === 1 ? '' : ` (shard ${emptied.join(', ')})`
-  return [fail('Redis', `was emptied while Sluice was using it${where}`, advice)]
+  return [alerting('store-emptied', fail('Redis', `was emptied while Sluice was using it${where}`, advice))]
 }
 
 async function countJobs(client: RedisClient, prefix: string): Promise<Counts> {

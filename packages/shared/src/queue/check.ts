@@ -4,6 +4,7 @@ import { mayFailOver, redisAddress } from '../runtime/redis-url.ts'
 import { checkNode, nameOf } from './check-node.ts'
 import type { Replication } from './check-replicas.ts'
 import { checkShards, createShardMemory } from './check-shards.ts'
+import { createGrowth } from './growth.ts'
 import { connected, findMasters, type Master, withRedis } from './nodes.ts'
 import type { QueueLocation } from './producer.ts'
 import { redisCause } from './refusal.ts'
@@ -25,6 +26,7 @@ export function createRedisCheck(
   const failsOver = mayFailOver(redisAddress(url))
   const replication: Replication = { acks, failsOver, seen: new Set() }
   const memory = createShardMemory(location)
+  const growth = createGrowth()
   return async () => {
     const found = await withDeadline(look(), LIMIT_MS, 'looking at Redis').catch(noAnswer)
     return memory.isTrusted ? found : withUnusable(found)
@@ -34,7 +36,7 @@ export function createRedisCheck(
     return withRedis(url, async (client) => {
       const masters = await findMasters(url, client)
       const [nodes, [shards]] = await Promise.all([
-        Promise.all(masters.map(async (master) => inOneLine(master, await checkNode(master, replication)))),
+        Promise.all(masters.map(async (master) => inOneLine(master, await checkNode(master, replication, growth)))),
         Promise.allSettled([connected(client).then(() => checkShards(client, masters, memory))]),
       ])
       const found = nodes.flat()

@@ -1,5 +1,9 @@
 export type StoreName = 'Redis' | 'Postgres'
 
+/** The alerts that a check can give: headings of docs/runbooks.md. */
+export const CHECK_ALERTS = ['store-emptied', 'store-read-only', 'store-full', 'replica-gone'] as const
+export type CheckAlert = (typeof CHECK_ALERTS)[number]
+
 /**
  * The result of one check. `fail`: a guarantee is broken, or Sluice cannot work. `warn`: that may happen. Both come
  * with advice.
@@ -18,7 +22,12 @@ export type Check = {
   skewMs?: number
   /** The store would accept events that no worker could fetch: an ingest does not use it. */
   unusable?: StoreName
+  /** People are told of it under this name. */
+  alert?: CheckAlert
 }
+
+/** A check of which people are told, as processes record it. */
+export type Finding = { readonly alert: CheckAlert; readonly name: string; readonly text: string; readonly advice: string }
 
 export const ok = (name: string, text: string): Check => ({ name, level: 'ok', text })
 export const warn = (name: string, text: string, advice: string): Check => ({
@@ -36,6 +45,10 @@ export const fail = (name: string, text: string, advice: string): Check => ({
 
 export const unsafe = (store: StoreName, check: Check): Check => ({ ...check, unsafe: store })
 export const unusable = (store: StoreName, check: Check): Check => ({ ...check, unusable: store })
+
+/** Lets people be told of a check that is not ok. */
+export const alerting = (alert: CheckAlert, check: Check): Check =>
+  check.level === 'ok' ? check : { ...check, alert }
 
 const MAX_SKEW_MS = 2_000
 const MAX_ROUND_TRIP_MS = 1_000

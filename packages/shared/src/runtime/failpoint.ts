@@ -22,6 +22,7 @@ const FAILPOINTS = [
   'erase-after-rows',
   'erase-after-jobs',
   'erase-after-files',
+  'alert-claimed',
 ] as const
 
 export type Failpoint = (typeof FAILPOINTS)[number]

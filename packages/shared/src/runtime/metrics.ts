@@ -119,7 +119,7 @@ export function createMetrics() {
     }),
     senderPatience: new Gauge({
       name: 'sluice_sender_patience_seconds',
-      help: '900 minus the age of the first refused event that IDWise still tries; 900 without one',
+      help: 'Until IDWise makes its last try of the first refused event; 1,800 without one',
       labelNames: ['environment'] as const,
       registers,
     }),

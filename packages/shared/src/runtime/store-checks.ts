@@ -1,5 +1,5 @@
 import { withDeadline } from './backoff.ts'
-import type { Check, StoreName } from './check.ts'
+import type { Check, Finding, StoreName } from './check.ts'
 import { describeError, UserError } from './errors.ts'
 import { every } from './every.ts'
 import type { Log } from './log.ts'
@@ -11,6 +11,8 @@ export type StoreChecks = AsyncDisposable & {
   problems(): string[]
   /** Those among them about stores that may lose events. */
   unsafe(): string[]
+  /** Those of which people are told. */
+  findings(): Finding[]
   /** False if no worker could fetch events from this store, and for Redis until its first check is done. */
   isUsable(store: StoreName): boolean
   /** Whether no event may be put into this store: it is not usable, or may lose events and `strict` refuses that. */
@@ -108,6 +110,8 @@ export async function startStoreChecks(options: {
   return {
     problems: () => found().flatMap((check) => (check.level === 'ok' ? [] : sentenceOf(check))),
     unsafe: () => unsafe().map(sentenceOf),
+    findings: () =>
+      found().flatMap(({ alert, name, text, advice = '' }) => (alert ? [{ alert, name, text, advice }] : [])),
     isUsable: (store) => isUsable[store],
     blocksUse: (store) => !isUsable[store] || (strict && !isSafe[store]),
     [Symbol.asyncDispose]: async () => (await watching)[Symbol.asyncDispose](),

@@ -10,6 +10,7 @@ CREATE TABLE "incidents" (
 	"notifying_at" timestamp with time zone,
 	"claims" integer DEFAULT 0 NOT NULL,
 	"peak" integer,
+	"recovers" boolean DEFAULT true NOT NULL,
 	"resolved_at" timestamp with time zone,
 	"recovery_notified_at" timestamp with time zone,
 	"acknowledged_by" text,

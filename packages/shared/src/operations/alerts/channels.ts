@@ -52,9 +52,13 @@ function slack(text: string): Channel {
   const url = checkUrl(text)
   return {
     kind: 'slack',
-    send: (message, stop) => post(url, JSON.stringify({ text: textOf(message) }), stop),
+    send: (message, stop) => post(url, JSON.stringify({ text: forSlack(textOf(message)) }), stop),
   }
 }
+
+/** A text of a sender must not call a whole channel. */
+const forSlack = (text: string) =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 
 function pagerDuty(text: string): Channel {
   const [key = '', via] = text.split('?via=')

@@ -1,73 +1,75 @@
-import {
-  behindMs,
-  type Condition,
-  coveredUntil,
-  type Db,
-  listPartitions,
-  readRetention,
-} from '../../db/index.ts'
+import type { Condition } from '../../db/index.ts'
 import { kindOf } from '../../runtime/index.ts'
-import { findTexts, isAlive, ofEnvironments, quietSources } from '../state/causes.ts'
-import type { Recorded } from '../state/figures.ts'
-import type { State } from '../state/index.ts'
-import { amountOf, counted, span } from '../state/words.ts'
-import { alertText, meaningOfRefusals, severityOfRefusals } from './texts.ts'
+import { findTexts, isAlive, ofEnvironments } from '../state/causes.ts'
+import { amountOf, counted } from '../state/words.ts'
+import type { Facts } from './facts.ts'
+import { storage, subjectsOfErased } from './storage.ts'
+import { credentialsRefused, fallback, findings, silence } from './streak-conditions.ts'
+import { alertText, meaningOfRefusals, severityFor } from './texts.ts'
 
-const DAY_MS = 86_400_000
-/** IDWise is about to give up: it is told once more. */
-const SOON_MS = 300_000
-const STEPS = [10, 100, 1_000] as const
+/**
+ * All conditions. A new one is a function here, its words in `texts.ts`, and a heading of docs/runbooks.md with the same
+ * first command.
+ */
+const FINDERS: readonly ((facts: Facts) => Condition[])[] = [
+  refusing,
+  causes,
+  deadLetters,
+  credentialsRefused,
+  fallback,
+  silence,
+  findings,
+  storage,
+  subjectsOfErased,
+]
 
 /** What holds now, and the names whose conditions cannot be judged or follow from another one. */
 export type Conditions = { readonly found: readonly Condition[]; readonly held: readonly string[] }
 
 /** The conditions of a state. Postgres answers; while it does not, there is no table for incidents either. */
-export function conditionsOf(state: State): Conditions {
-  const { recorded, stores } = state.figures
-  if (!recorded || stores.postgres !== 'up') return { found: [], held: [] }
-  const isRedisDown = stores.redis === 'down'
-  const found = [
-    ...refusing(recorded, state.at),
-    ...causes(state),
-    ...silences(recorded, state.at),
-    ...deadLetters(recorded),
+export function conditionsOf(facts: Facts): Conditions {
+  const found = FINDERS.flatMap((find) => find(facts))
+  const { deadLetters, refusals } = facts.recorded
+  const held = [
+    // The state names the newest groups alone: one that it does not name may be there all the same.
+    ...(deadLetters.groups > deadLetters.newest.length ? ['dead-letters', 'conflict'] : []),
+    // It is over when what was refused has come again, or is lost.
+    ...(refusals.awaited > 0 ? ['refusing'] : []),
   ]
-  const { newest, groups } = recorded.deadLetters
-  // The state names the newest groups alone: one that it does not name may be there all the same.
-  const unknown = groups > newest.length ? ['dead-letters'] : []
-  if (!isRedisDown) return { found, held: unknown }
+  if (facts.state.figures.stores.redis !== 'down') return { found, held }
   // While Redis is away, its jobs wait, and nobody knows how many.
-  return {
-    found: found.filter(({ name }) => !FOLLOWING.includes(name)),
-    held: [...unknown, ...FOLLOWING],
-  }
+  return { found: found.filter(({ name }) => !FOLLOWING.includes(name)), held: [...held, ...FOLLOWING] }
 }
 
-const FOLLOWING = ['late', 'store-unsafe']
+const FOLLOWING: readonly string[] = ['late', 'store-unsafe', 'fallback', 'replica-gone']
+/** IDWise is about to give up: people are told once more. */
+const SOON_MS = 300_000
 
-function refusing({ refusals, isRefusing, sources }: Recorded, now: Date): Condition[] {
+function refusing({ recorded: { refusals, isRefusing, sources }, state: { at } }: Facts): Condition[] {
   const { awaited, lost, givesUpAt } = refusals
-  const severity = (figure: 'awaited' | 'lost') =>
-    severityOfRefusals(
-      Object.entries(refusals.byEnvironment).flatMap(([name, figures]) =>
-        figures[figure] > 0 ? kindOf(sources, name) : [],
-      ),
-    )
   const found: Condition[] = []
-  if (isRefusing || awaited > 0) {
-    const what = isRefusing ? 'Ingests refuse events' : 'Events were refused and have not come again yet'
-    const of = ofEnvironments(refusals, 'awaited')
-    const text = alertText('refusing', `${what}${of}. ${meaningOfRefusals({ events: awaited, givesUpAt }, now)}`)
-    const common = { name: 'refusing', severity: severity('awaited'), text, peak: awaited }
-    found.push({ ...common, subject: '' })
-    if (awaited > 0 && givesUpAt && givesUpAt.getTime() - now.getTime() < SOON_MS) {
-      found.push({ ...common, subject: 'IDWise gives up soon' })
-    }
+  const meaning = meaningOfRefusals({ events: awaited, givesUpAt }, at)
+  if (isRefusing) {
+    // No store takes events, whichever source sends the next one.
+    const severity = severityFor(sources.map(({ kind }) => kind))
+    const what = `Ingests refuse events${ofEnvironments(refusals, 'awaited')}. ${meaning}`
+    const text = alertText('refusing', what)
+    found.push({ name: 'refusing', subject: '', severity, text, peak: awaited, recovers: true })
+  }
+  function add(name: string, subject: string, figure: 'awaited' | 'lost', what: string): void {
+    const some = Object.entries(refusals.byEnvironment).filter(([, figures]) => figures[figure] > 0)
+    const severity = severityFor(some.map(([environment]) => kindOf(sources, environment)))
+    // Sandboxes alone have a subject of their own, so that live events are told anew.
+    const whose = severity === 'notice' ? `${subject} sandbox`.trim() : subject
+    const text = alertText(name, what)
+    found.push({ name, subject: whose, severity, text, peak: refusals[figure], recovers: false })
+  }
+  if (awaited > 0 && givesUpAt && givesUpAt.getTime() - at.getTime() < SOON_MS) {
+    add('refusing', 'IDWise gives up soon', 'awaited', meaning)
   }
   if (lost > 0) {
-    const what = `IDWise has given up on ${counted(lost, 'event')} that Sluice refused${ofEnvironments(refusals, 'lost')}: fetch the results with IDWise's API. /now in the console lists them.`
-    const text = alertText('refusing', what)
-    found.push({ name: 'refusing', subject: 'given up', severity: severity('lost'), text, peak: lost })
+    const which = `${counted(lost, 'event')} that Sluice refused${ofEnvironments(refusals, 'lost')}`
+    add('given-up', '', 'lost', `IDWise has given up on ${which}.`)
   }
   return found
 }
@@ -83,9 +85,9 @@ const ALERTS = {
   behind: ['late', '', 'page'],
 } as const
 
-function causes({ figures, at, since }: State): Condition[] {
+function causes({ state: { figures, at, since }, recorded }: Facts): Condition[] {
   const texts = findTexts(figures, at)
-  const isConsumed = figures.recorded?.workers.some(isAlive) === true
+  const isConsumed = recorded.workers.some(isAlive)
   return (Object.keys(ALERTS) as (keyof typeof ALERTS)[]).flatMap((kind): Condition[] => {
     const text = texts[kind]
     if (text === undefined) return []
@@ -97,50 +99,19 @@ function causes({ figures, at, since }: State): Condition[] {
   })
 }
 
-/** One for each live source. */
-function silences(recorded: Recorded, now: Date): Condition[] {
-  return quietSources(recorded, now).map(({ source, text }) => ({
-    name: 'silence',
-    subject: source === 'live' ? '' : source,
-    severity: 'notice',
-    text: alertText('silence', text),
-    peak: null,
-  }))
-}
+const STEPS = [10, 100, 1_000] as const
 
 /** One for each group of dead letters, and one more when it has grown to 10, 100 and 1,000. */
-function deadLetters({ deadLetters: { newest } }: Recorded): Condition[] {
-  return newest.flatMap(({ fingerprint, letters, event, reason }): Condition[] => {
+function deadLetters({ recorded: { deadLetters } }: Facts): Condition[] {
+  return deadLetters.newest.flatMap(({ fingerprint, letters, event, reason }): Condition[] => {
+    const name = reason === 'conflict' ? 'conflict' : 'dead-letters'
     const are = letters.count === 1 ? 'event is a dead letter' : 'events are dead letters'
     const what = `${amountOf(letters)} ${are} for one reason (${reason.replaceAll('_', ' ')}, ${event ?? 'no event name'}).`
-    const text = alertText('dead-letters', what)
-    return [fingerprint, ...steps(fingerprint, letters.count)].map((subject) => ({
-      name: 'dead-letters',
-      subject,
-      severity: 'notice',
-      text,
-      peak: letters.count,
-    }))
+    const rest = { name, severity: 'notice', text: alertText(name, what), peak: letters.count } as const
+    const grown = STEPS.filter((least) => letters.count >= least)
+    return [
+      { ...rest, subject: fingerprint },
+      ...grown.map((least) => ({ ...rest, subject: `${fingerprint} ${least}`, recovers: false })),
+    ]
   })
-}
-
-const steps = (fingerprint: string, count: number) =>
-  STEPS.filter((least) => count >= least).map((least) => `${fingerprint} ${least}`)
-
-/** Partitions that are missing, and retention that is behind. */
-export async function storageConditions({ pool }: Db): Promise<Condition[]> {
-  const [state, present] = await Promise.all([readRetention(pool), listPartitions(pool)])
-  const aheadMs = coveredUntil(present, state.now).getTime() - state.now.getTime()
-  const behind = behindMs(state, present)
-  const found: Condition[] = []
-  if (aheadMs < DAY_MS) {
-    const what = `The partitions of the events end in ${span(aheadMs)}: then no event lands.`
-    const text = alertText('partitions-missing', what)
-    found.push({ name: 'partitions-missing', subject: '', severity: 'page', text, peak: null })
-  }
-  if (behind > DAY_MS) {
-    const text = alertText('retention-behind', `Retention is ${span(behind)} behind its terms.`)
-    found.push({ name: 'retention-behind', subject: '', severity: 'notice', text, peak: null })
-  }
-  return found
 }

@@ -3,6 +3,8 @@ import { createHmac } from 'node:crypto'
 /** What is told: an incident, or that it is over. */
 export type Message = {
   readonly kind: 'opened' | 'recovered'
+  /** People were told of it before. */
+  readonly isAgain: boolean
   /** The alert: a heading of docs/runbooks.md. */
   readonly name: string
   readonly severity: 'page' | 'notice'
@@ -16,9 +18,10 @@ export type Message = {
 const MARKS = { page: 'ALERT', notice: 'Notice' } as const
 
 /** The first sentence, with what kind of message it is. */
-export function titleOf({ kind, severity, text }: Message): string {
+export function titleOf({ kind, isAgain, severity, text }: Message): string {
   const [first = ''] = text.split('\n')
-  return `Sluice ${kind === 'recovered' ? 'OK' : MARKS[severity]}: ${first}`
+  const mark = isAgain ? `${MARKS[severity]} again` : MARKS[severity]
+  return `Sluice ${kind === 'recovered' ? 'OK' : mark}: ${first}`
 }
 
 export const textOf = (message: Message) =>

@@ -4,11 +4,14 @@ import {
   type Db,
   type DueMessage,
   holdIncidents,
+  type RefusedSince,
+  readRefusedSince,
   releaseMessage,
   resolveUnseen,
   seeCondition,
   settleMessage,
 } from '../../db/index.ts'
+import { failpoint } from '../../runtime/index.ts'
 import type { Conditions } from './conditions.ts'
 import { type DeliverDeps, deliver } from './deliver.ts'
 import type { Message } from './message.ts'
@@ -20,7 +23,7 @@ export const GRACE_MS = 30_000
 const CLAIM_MS = 60_000
 
 export type Times = { readonly graceMs: number; readonly claimMs: number }
-const TIMES: Times = { graceMs: GRACE_MS, claimMs: CLAIM_MS }
+export const TIMES: Times = { graceMs: GRACE_MS, claimMs: CLAIM_MS }
 
 /** Writes what holds now into `incidents`. */
 export async function noteConditions(
@@ -33,31 +36,54 @@ export async function noteConditions(
   await resolveUnseen(pool, graceMs)
 }
 
+/** So many messages are sent at the same time. */
+const TOGETHER = 10
+
 /**
- * Sends the messages that are due, one after another. Of several processes one sends each. A process that dies before
- * it has noted a message leaves it to another one, which sends it once more at most.
+ * Sends the messages that are due. Of several processes one sends each. A process that dies before it has noted a
+ * message leaves it to another one, which sends it once more at most.
  */
 export async function sendDue(
   { pool }: Db,
   deps: DeliverDeps,
   { stop, times = TIMES }: { stop: AbortSignal; times?: Times },
 ): Promise<void> {
-  while (!stop.aborted) {
-    const due = await claimMessage(pool, times)
-    if (!due) return
-    const took = await deliver(deps, messageOf(due), { stop })
+  async function send(due: DueMessage): Promise<void> {
+    failpoint('alert-claimed')
+    const took = await deliver(deps, await messageOf(pool, due), { stop })
     await (took.length > 0 ? settleMessage(pool, due) : releaseMessage(pool, due))
+  }
+  while (!stop.aborted) {
+    const sending: Promise<void>[] = []
+    while (sending.length < TOGETHER) {
+      const due = await claimMessage(pool, times)
+      if (!due) break
+      sending.push(send(due))
+    }
+    if (sending.length === 0) return
+    await Promise.all(sending)
   }
 }
 
-function messageOf(due: DueMessage): Message {
-  const { kind, name, text, openedAt, resolvedAt } = due
+/** The first refusal may be a little older than its incident. */
+const BEFORE_MS = 60_000
+
+async function messageOf(pool: Db['pool'], due: DueMessage): Promise<Message> {
+  const { kind, name, subject, text, openedAt, resolvedAt, isAgain } = due
+  const isOfRefusals = kind === 'recovered' && name === 'refusing' && subject === ''
+  const refused: RefusedSince | undefined = isOfRefusals
+    ? await readRefusedSince(pool, new Date(openedAt.getTime() - BEFORE_MS))
+    : undefined
   return {
     kind,
+    isAgain,
     name,
     severity: due.severity as Condition['severity'],
     key: messageKey(due),
-    text: kind === 'opened' || !resolvedAt ? text : recoveryText(due, { openedAt, resolvedAt }),
+    text:
+      kind === 'opened' || !resolvedAt
+        ? text
+        : recoveryText(text, { openedAt, resolvedAt, ...(refused && { refused }) }),
     at: resolvedAt ?? openedAt,
   }
 }

@@ -21,6 +21,7 @@ export const alertSettings = {
       const message = problemOfUrl(text)
       if (message) context.addIssue({ code: 'custom', message })
     })
+    .meta({ fromFile: true })
     .optional(),
 }
 

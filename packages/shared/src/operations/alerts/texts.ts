@@ -1,104 +1,157 @@
+import type { RefusedSince } from '../../db/index.ts'
+import { REDELIVERY_SPAN_MS } from '../../idwise/index.ts'
 import type { SourceKind } from '../../runtime/index.ts'
 import { counted, span, timeOfDay } from '../state/words.ts'
 
-type Words = { readonly means: string; readonly command: string; readonly page: string }
+type Words = { readonly means: string; readonly command: string; readonly never: string; readonly page?: string }
 
-const runbook = (name: string) => `docs/runbooks.md#${name}`
-const KEPT = 'Nothing for IDWise: its events are accepted and kept.'
+const KEPT = 'Nothing: its events are accepted and kept.'
+const DOCTOR = 'npx sluice doctor'
+const PATIENCE = span(REDELIVERY_SPAN_MS)
 
-/** Of each alert: what it means for IDWise, the first command, and the page that says more. */
-const WORDS: Readonly<Record<string, Words>> = {
+/** Of each alert: what IDWise notices, the first command, and what not to do. The name is its heading in runbooks.md. */
+export const ALERT_WORDS = {
   refusing: {
-    means: 'Each refused event comes again 5, 15 and 30 minutes after its first try, and then never.',
-    command: 'npx sluice doctor',
-    page: runbook('refusing'),
+    means: `It sends each refused event again 5, 15 and ${PATIENCE} after the first try, and then never.`,
+    command: DOCTOR,
+    never: 'Do not stop the ingests: an address that does not answer counts as a try as well.',
+  },
+  'given-up': {
+    means: 'It will not send these events again.',
+    command: 'npx sluice now',
+    never: 'Do not wait for them: fetch the results with the API of IDWise.',
   },
   'no-ingest': {
-    means: 'IDWise cannot deliver. It gives up on an event 30 minutes after its first try.',
+    means: `It cannot deliver, and gives up on an event ${PATIENCE} after its first try.`,
     command: 'docker compose up -d ingest',
-    page: 'docs/operations.md#no-ingest-runs',
+    never: 'Do not change the address in the portal of IDWise.',
   },
   'nobody-consumes': {
     means: KEPT,
     command: 'docker compose up -d worker',
-    page: runbook('nobody-consumes'),
+    never: 'Do not empty the queue.',
   },
-  late: { means: KEPT, command: 'docker compose up -d --scale worker=3', page: runbook('late') },
+  late: { means: KEPT, command: DOCTOR, never: 'Do not restart Redis.' },
+  'credentials-refused': {
+    means: `Each event is answered 401. It gives up on it ${PATIENCE} after its first try.`,
+    command: 'docker compose logs --since 10m ingest',
+    never: 'Do not turn the authentication off.',
+  },
   'store-unsafe': {
-    means: 'Nothing yet. If this store fails, events may be lost that IDWise does not send again.',
-    command: 'npx sluice doctor',
-    page: runbook('store-unsafe'),
+    means: 'Nothing, until the store fails: then events may be lost that it does not send again.',
+    command: DOCTOR,
+    never: 'Do not restart the store before its setting is right.',
+  },
+  'store-emptied': {
+    means: 'Nothing: it has its answer for the events that waited there, and will not send them again.',
+    command: DOCTOR,
+    never: 'Do not restart Redis: its append-only file may still have what is gone.',
+  },
+  'store-read-only': {
+    means: 'Nothing, while the other store takes the events. Otherwise they are refused.',
+    command: DOCTOR,
+    never: 'Do not promote a second server by hand: which one is the primary?',
+  },
+  'store-full': {
+    means: 'Nothing yet. A full store takes no event, and two full stores refuse them.',
+    command: DOCTOR,
+    never: 'Do not delete files of the store.',
   },
   'store-down': {
     means: 'Nothing, while the other store answers. If that fails too, events are refused.',
-    command: 'npx sluice doctor',
-    page: runbook('store-down'),
+    command: DOCTOR,
+    never: 'Do not delete its data to make it start.',
   },
   'dead-letters': {
-    means: 'Nothing: IDWise does not send these events again. Sluice keeps them until you decide.',
+    means: 'Nothing: it has its answer, and will not send these events again. Sluice keeps them.',
     command: 'npx sluice dead groups',
-    page: runbook('dead-letters'),
+    never: 'Do not discard what you have not read.',
+  },
+  conflict: {
+    means: 'Nothing. It has sent another body under an event id that is stored; the first body stays.',
+    command: 'npx sluice dead groups',
+    never: 'Do not replay it before you have compared both bodies: it would fail again.',
   },
   silence: {
-    means: 'Perhaps it cannot reach Sluice. Press "Test URL" in its portal.',
+    means: 'Perhaps that it cannot reach Sluice. Press "Test URL" in its portal.',
     command: 'npx sluice now',
-    page: runbook('silence'),
+    never: 'Do not change the address in the portal.',
+  },
+  fallback: {
+    means: KEPT,
+    command: DOCTOR,
+    never: 'Do not take Postgres down now: no store would be left.',
   },
   'partitions-missing': {
     means: KEPT,
     command: 'npx sluice retention partitions',
-    page: runbook('partitions-missing'),
+    never: 'Do not make a DEFAULT partition.',
   },
   'retention-behind': {
     means: 'Nothing.',
     command: 'npx sluice retention',
-    page: runbook('retention-behind'),
+    never: 'Do not drop partitions by hand: their keys and facts would be lost.',
   },
-  test: { means: 'Nothing.', command: 'npx sluice alerts list', page: 'docs/operations.md#alerts' },
-}
+  'replica-gone': {
+    means: 'Nothing, until the primary fails: then no server takes over.',
+    command: DOCTOR,
+    never: 'Do not restart the primary now.',
+  },
+  'erased-sends': {
+    means: 'Nothing: its events are answered 200, and only counted.',
+    command: 'npx sluice erase list',
+    never: 'Do not take the erasure back. Ask who still has the person in IDWise.',
+  },
+} as const satisfies Record<string, Words>
 
 /** What is, what IDWise notices, the first command, and the page that says more: one line for each. */
 export function alertText(name: string, what: string): string {
-  const words = WORDS[name]
+  const words: Words | undefined = (ALERT_WORDS as Record<string, Words>)[name]
   if (!words) return what
   return [
     what,
     `What IDWise notices: ${words.means}`,
     `First command: ${words.command}`,
-    `More: ${words.page}`,
+    words.never,
+    `More: docs/runbooks.md#${name}`,
   ].join('\n')
 }
 
-/** Nobody is woken for refusals of sandboxes alone. */
-export const severityOfRefusals = (kinds: readonly SourceKind[]) =>
+/** Nobody is woken for sandboxes alone. */
+export const severityFor = (kinds: readonly SourceKind[]) =>
   kinds.length > 0 && kinds.every((kind) => kind === 'sandbox') ? 'notice' : 'page'
 
-/** The sources of refused events in brackets; nothing if they are of the source live alone. */
-export function sourcesInWords(sources: readonly string[]): string {
-  return sources.every((each) => each === 'live') ? '' : ` (${sources.join(', ')})`
-}
-
-/** How many events are at stake, and the minute at which IDWise gives up on the first of them. */
+/** How many events are at stake, and when IDWise gives up on the first of them. */
 export function meaningOfRefusals(
   { events, givesUpAt }: { events: number; givesUpAt: Date | null },
   now: Date,
 ): string {
-  if (!givesUpAt || events === 0) return 'IDWise gives up on an event 30 minutes after its first try.'
+  if (!givesUpAt || events === 0) return `IDWise gives up on an event ${PATIENCE} after its first try.`
   const leftMs = givesUpAt.getTime() - now.getTime()
-  const first = events === 1 ? 'a refused event' : `the first of ${counted(events, 'refused event')}`
-  if (leftMs <= 0) return `IDWise gave up on ${first} at ${timeOfDay(givesUpAt, now)}.`
-  return `IDWise gives up on ${first} in ${span(leftMs)} (${timeOfDay(givesUpAt, now)}).`
+  const first = events === 1 ? 'the refused event' : `the first of ${counted(events, 'refused event')}`
+  if (leftMs <= 0) return `IDWise gave up on ${first} at ${exactly(givesUpAt, now)}.`
+  return `IDWise gives up on ${first} in ${span(leftMs)} (${exactly(givesUpAt, now)}).`
+}
+
+/** The time of day to the second, such as `14:17:09 UTC`. */
+function exactly(at: Date, now: Date): string {
+  return timeOfDay(at, now).replace(/ UTC$/, `:${at.toISOString().slice(17, 19)} UTC`)
 }
 
 /** That it is over, for how long it was, and what became of the events. */
 export function recoveryText(
-  { name, text, peak }: { name: string; text: string; peak: number | null },
-  { openedAt, resolvedAt }: { openedAt: Date; resolvedAt: Date },
+  text: string,
+  { openedAt, resolvedAt, refused }: { openedAt: Date; resolvedAt: Date; refused?: RefusedSince },
 ): string {
   const [what] = text.split('\n')
-  const came =
-    name === 'refusing' && peak
-      ? `\n${counted(peak, 'event')} had been refused; npx sluice now tells if one is lost.`
-      : ''
-  return `It is over after ${span(resolvedAt.getTime() - openedAt.getTime())}. It was: ${what}${came}`
+  const over = `It is over after ${span(resolvedAt.getTime() - openedAt.getTime())}.`
+  if (!refused?.first || !refused.last) return `${over} It was: ${what}`
+  const { events, again, first, last } = refused
+  const lost = events - again
+  const times = `${exactly(first, resolvedAt)} to ${exactly(last, resolvedAt)}`
+  return [
+    `${over} ${counted(events, 'event')} ${events === 1 ? 'was' : 'were'} refused: ${again.toLocaleString('en')} came again, ${lost.toLocaleString('en')} ${lost === 1 ? 'is' : 'are'} lost.`,
+    `The refusals were from ${times}.`,
+    ...(lost > 0 ? ['First command: npx sluice now', 'More: docs/runbooks.md#given-up'] : []),
+  ].join('\n')
 }

@@ -1,73 +1,75 @@
 import type { Condition } from '../../db/index.ts'
 import { describeError, every, type Log } from '../../runtime/index.ts'
 import { type DeliverDeps, deliver } from './deliver.ts'
-import { GRACE_MS, messageKey } from './notify.ts'
+import { messageKey } from './notify.ts'
 
 /** What holds now, and since when. */
 export type Spoken = Condition & { readonly since: Date }
 
+/** How this process came to tell it: by the table after all, by itself, or not yet. */
+type Way = 'table' | 'self'
+
 /**
- * Tells one incident from memory, while there is no table for it. Each process tells it by itself, with the same key,
- * so that a receiver can merge the messages. Sending holds nothing up.
+ * Tells incidents from memory, while there is no table for them. Sending holds nothing up. When the table is back, it
+ * tells that they are over.
  *
- * @param options.look what holds now; undefined if nothing does
- * @param options.recovered the text of the recovery
- * @param options.record writes the incident into the table; it is tried until that is there, or all is told
- * @param options.over is called after the recovery was told
+ * @param options.look what holds now
+ * @param options.write writes a condition into the table; rejects while there is none. It is asked first
+ * @param options.claim whether this process is to tell it; all of them do without
+ * @param options.noted is called after it was told
+ * @param options.record writes what was told into the table; it is tried until that is there
  */
 export function createVoice(
   deps: DeliverDeps & { log: Pick<Log, 'warn' | 'debug'> },
   options: {
-    look(): Spoken | undefined | Promise<Spoken | undefined>
-    recovered(last: Spoken, at: Date): string
-    record(last: Spoken): Promise<void>
-    over?(): void
-    graceMs?: number
-    everyMs?: number
+    look(): readonly Spoken[]
+    write(spoken: Spoken): Promise<void>
+    claim?(): Promise<boolean>
+    noted?(spoken: Spoken): Promise<void>
+    record(told: Spoken): Promise<void>
+    graceMs: number
+    everyMs: number
   },
 ): AsyncDisposable {
-  const { look, recovered, record, over, graceMs = GRACE_MS, everyMs = 1_000 } = options
-  let told: Spoken | undefined
-  let goneSince: number | undefined
-  let isRecorded = false
+  const { look, write, claim, noted, record, graceMs, everyMs } = options
+  const told = new Map<string, { spoken: Spoken; way: Way }>()
+
+  async function tell(spoken: Spoken, stop: AbortSignal): Promise<Way | undefined> {
+    const isWritten = await write(spoken).then(
+      () => true,
+      () => false,
+    )
+    if (isWritten) return 'table'
+    if (claim && !(await claim())) return undefined
+    const message = { name: spoken.name, severity: spoken.severity, key: messageKey(spoken) }
+    const took = await deliver(
+      deps,
+      { ...message, kind: 'opened', isAgain: false, text: spoken.text, at: spoken.since },
+      { stop },
+    )
+    if (took.length === 0) return undefined
+    await noted?.(spoken)
+    return 'self'
+  }
 
   async function round(stop: AbortSignal): Promise<void> {
-    const now = new Date()
-    const found = await look()
-    if (found) {
-      goneSince = undefined
-      isRecorded = false
-      const isGraver = told?.severity === 'notice' && found.severity === 'page'
-      if (told && !isGraver) told = found
-      else if (now.getTime() - found.since.getTime() >= graceMs) {
-        const took = await deliver(
-          deps,
-          { ...base(found), kind: 'opened', text: found.text, at: found.since },
-          { stop },
-        )
-        if (took.length > 0) told = found
+    const now = Date.now()
+    const found = new Map(look().map((spoken) => [messageKey(spoken), spoken]))
+    for (const [key, spoken] of found) {
+      const known = told.get(key)
+      if (known) known.spoken = spoken
+      else if (now - spoken.since.getTime() >= graceMs) {
+        const way = await tell(spoken, stop)
+        if (way) told.set(key, { spoken, way })
       }
-      return
     }
-    if (!told) return
-    goneSince ??= now.getTime()
-    const last = told
-    if (!isRecorded) {
-      isRecorded = await record(last).then(
-        () => true,
-        () => false,
-      )
+    for (const [key, { spoken, way }] of told) {
+      if (found.has(key)) continue
+      if (way === 'self') await record(spoken)
+      told.delete(key)
     }
-    if (now.getTime() - goneSince < graceMs) return
-    told = undefined
-    goneSince = undefined
-    isRecorded = false
-    await deliver(deps, { ...base(last), kind: 'recovered', text: recovered(last, now), at: now }, { stop })
-    over?.()
   }
   return every(everyMs, round, {
     onError: (error) => deps.log.debug({ error: describeError(error) }, 'an alert is not told yet'),
   })
 }
-
-const base = (spoken: Spoken) => ({ name: spoken.name, severity: spoken.severity, key: messageKey(spoken) })

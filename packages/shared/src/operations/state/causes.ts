@@ -185,8 +185,8 @@ function findRecorded(recorded: Recorded, waiting: Amount, oldestMs: number | nu
     const are = open.count === 1 ? 'dead letter is' : 'dead letters are'
     texts.dead_letters = `${amountOf(open)} ${are} open, in ${counted(groups, 'group')}${newest}.`
   }
-  const quiet = quietSources(recorded, now)
-  if (quiet.length > 0) texts.quiet = quiet.map(({ text }) => text).join(' ')
+  const quiet = quietTexts(recorded, now)
+  if (quiet.length > 0) texts.quiet = quiet.join(' ')
   return texts
 }
 
@@ -204,18 +204,14 @@ export function clockText({ refusals: { nextTryAt, givesUpAt } }: Recorded, now:
   return `IDWise ${next}, and gives up at ${timeOfDay(givesUpAt, now)}`
 }
 
-/** The live sources of which no event has come for far longer than usual, and for how long. */
-export function quietSources(
-  { sources, flow, usualGapMs }: Recorded,
-  now: Date,
-): { source: string; text: string }[] {
+/** For how long no event of live sources has come, where that is far from usual. */
+function quietTexts({ sources, flow, usualGapMs }: Recorded, now: Date): string[] {
   return sources.flatMap(({ name, kind }) => {
     const [last, usual] = [flow.lastEvents[name], usualGapMs[name]]
     if (kind !== 'live' || !last || !usual) return []
     const quietMs = now.getTime() - last.getTime()
     if (quietMs < Math.max(QUIET_MS, QUIET_TIMES * usual)) return []
-    const text = `No ${name} event for ${span(quietMs)}; usual at this hour: one in ${span(usual)}.`
-    return [{ source: name, text }]
+    return [`No ${name} event for ${span(quietMs)}; usual at this hour: one in ${span(usual)}.`]
   })
 }
 

@@ -1,5 +1,6 @@
 import type { Amount, OpenLetters, SeenProcess } from '../../db/index.ts'
-import type { Check, Source } from '../../runtime/index.ts'
+import type { Check, Finding, Source } from '../../runtime/index.ts'
+import type { Streaks } from './streaks.ts'
 
 /** What is known now of the stores, and of what the processes have recorded. */
 export type Figures = {
@@ -39,6 +40,11 @@ export type Recorded = {
   readonly usualHour: Date
   /** How far events of each environment usually are apart in this hour of the week, ms; null if that is not known. */
   readonly usualGapMs: Readonly<Record<string, number | null>>
+  /** How far they were apart at most. */
+  readonly longestGapMs: Readonly<Record<string, number | null>>
+  readonly streaks: Streaks
+  /** What the checks of the processes say of which people are told. */
+  readonly findings: readonly Finding[]
 }
 
 /** What the processes have counted. */

@@ -90,9 +90,30 @@ const WEEKS = 4
  * @param sources those that are asked for
  */
 export function usualGaps(
-  active: readonly { minute: Date; environment: string }[],
+  active: ActiveMinutes,
   hour: Date,
   sources: readonly string[],
+): Record<string, number | null> {
+  return eachGaps(active, hour, sources, (gaps) => gaps[Math.floor(gaps.length / 2)] ?? null)
+}
+
+/** The longest time between events in the same hour of the last four weeks. */
+export function longestGaps(
+  active: ActiveMinutes,
+  hour: Date,
+  sources: readonly string[],
+): Record<string, number | null> {
+  return eachGaps(active, hour, sources, (gaps) => gaps.at(-1) ?? null)
+}
+
+type ActiveMinutes = readonly { minute: Date; environment: string }[]
+
+/** @param choose of the times between events, the shortest first */
+function eachGaps(
+  active: ActiveMinutes,
+  hour: Date,
+  sources: readonly string[],
+  choose: (gaps: number[]) => number | null,
 ): Record<string, number | null> {
   return Object.fromEntries(
     sources.map((environment) => {
@@ -107,7 +128,7 @@ export function usualGaps(
       const gaps = weeks.flatMap((minutes) =>
         [...minutes, 60 * MINUTE_MS].map((at, index) => at - (minutes[index - 1] ?? 0)),
       )
-      return [environment, gaps.sort((a, b) => a - b)[Math.floor(gaps.length / 2)] ?? null]
+      return [environment, choose(gaps.sort((a, b) => a - b))]
     }),
   )
 }

@@ -14,8 +14,9 @@ import { DEFAULT_SOURCES, errorCode, namesOf, type Source, withDeadline } from '
 import type { Stores } from '../stores.ts'
 import { CAUSES, type Cause, type CauseKind, findTexts, isAlive, type Since } from './causes.ts'
 import type { Figures, Recorded } from './figures.ts'
-import { flowOf, shownSince, usualGaps } from './flow.ts'
+import { flowOf, longestGaps, shownSince, usualGaps } from './flow.ts'
 import { LOST_SHOWN_MS, sumRefusals } from './refusals.ts'
+import { streaksOf } from './streaks.ts'
 import { span } from './words.ts'
 
 /** The state of Sluice in words and figures. */
@@ -180,6 +181,7 @@ async function readRows(
   const newest = minutes.filter(
     ({ minute, process }) => ids.has(process) && at.getTime() - minute.getTime() < 120_000,
   )
+  const hasRedis = living.some(({ app, queuePrefix }) => app === 'ingest' && queuePrefix !== null)
   return {
     state: 'up',
     inbox: depth.waiting,
@@ -197,6 +199,9 @@ async function readRows(
       refusals: sumRefusals(refused, at),
       usualHour,
       usualGapMs: isUsualKnown ? before.usualGapMs : usualGaps(sameHours, usualHour, names),
+      longestGapMs: isUsualKnown ? before.longestGapMs : longestGaps(sameHours, usualHour, names),
+      streaks: streaksOf(minutes, hasRedis),
+      findings: newest.flatMap(({ counters }) => counters.findings),
     },
   }
 }

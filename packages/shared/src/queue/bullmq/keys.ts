@@ -53,6 +53,8 @@ export function queueKeys(prefix: string, name: string = QUEUE_NAME) {
     redeliveriesNone: `${prefix}:collapsed:${NO_KEY}`,
     /** Gone, or another one, after Redis was emptied. */
     canary: `${prefix}:canary`,
+    /** Since when people have been told that Postgres is away; gone once Postgres knows it. */
+    told: `${prefix}:told`,
   }
 }
 

@@ -3,6 +3,10 @@ import { type AddressInfo, createServer, type Server } from 'node:net'
 
 export type Heard = { path: string; headers: Record<string, unknown>; body: string }
 
+/** The first lines of messages to Slack. */
+export const titlesOf = (heard: readonly Heard[]) =>
+  heard.map(({ body }) => (JSON.parse(body) as { text: string }).text.split('\n')[0] ?? '')
+
 /** A receiver on loopback. While `answer` is null, it takes connections and never answers. */
 export async function hearHttp(): Promise<
   AsyncDisposable & { url: string; heard: Heard[]; answer: number | null }

@@ -1,0 +1,54 @@
+import type { MinuteRow } from '../../db/index.ts'
+
+/** What goes on minute after minute, up to now. */
+export type Streaks = {
+  /** Requests in a row with wrong credentials, of each environment that was accepted before. */
+  readonly credentials: Readonly<Record<string, { readonly requests: number; readonly since: Date }>>
+  /** Since when all events, or some in each minute, went to the inbox of an ingest that has Redis. */
+  readonly inboxSince: Date | null
+}
+
+type Minute = { at: number; inbox: number; redis: number; answers: Map<string, { ok: number; wrong: number }> }
+
+/** @param rows of the last hour */
+export function streaksOf(rows: readonly MinuteRow[], hasRedis: boolean): Streaks {
+  const minutes = sumMinutes(rows)
+  const environments = Object.keys(Object.assign({}, ...rows.map(({ counters }) => counters.last)))
+  const credentials = environments.flatMap((environment) => {
+    const streak = { requests: 0, since: 0 }
+    for (const { at, answers } of minutes) {
+      const { ok = 0, wrong = 0 } = answers.get(environment) ?? {}
+      if (ok > 0) break
+      if (wrong > 0) Object.assign(streak, { requests: streak.requests + wrong, since: at })
+    }
+    const { requests, since } = streak
+    return requests > 0 ? [[environment, { requests, since: new Date(since) }] as const] : []
+  })
+  let inboxSince: Date | null = null
+  for (const { at, inbox, redis } of hasRedis ? minutes : []) {
+    if (inbox > 0) inboxSince = new Date(at)
+    else if (redis > 0) break
+  }
+  return { credentials: Object.fromEntries(credentials), inboxSince }
+}
+
+/** The newest minute first. */
+function sumMinutes(rows: readonly MinuteRow[]): Minute[] {
+  const minutes = new Map<number, Minute>()
+  for (const { minute, counters } of rows) {
+    const at = minute.getTime()
+    const sum = minutes.get(at) ?? { at, inbox: 0, redis: 0, answers: new Map() }
+    minutes.set(at, sum)
+    for (const [name, count] of Object.entries(counters.counts)) {
+      const [metric, label = '', outcome = ''] = name.split(' ')
+      if (metric === 'enqueued' && (label === 'inbox' || label === 'redis')) sum[label] += count
+      if (metric !== 'answers') continue
+      const { ok, wrong } = sum.answers.get(label) ?? { ok: 0, wrong: 0 }
+      sum.answers.set(label, {
+        ok: ok + (outcome === 'accepted' ? count : 0),
+        wrong: wrong + (outcome === 'unauthorised' ? count : 0),
+      })
+    }
+  }
+  return [...minutes.values()].sort((a, b) => b.at - a.at)
+}

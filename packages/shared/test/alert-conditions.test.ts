@@ -1,0 +1,175 @@
+import { readFileSync } from 'node:fs'
+import { bury } from '@sluice/testkit/dead-letter'
+import { finishedJourney } from '@sluice/testkit/event'
+import { createWorld, type World } from '@sluice/testkit/world'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { announceProcess, describeProcess } from '../src/db/index.ts'
+import { conditionsOf } from '../src/operations/alerts/conditions.ts'
+import { createStorageFacts } from '../src/operations/alerts/storage-facts.ts'
+import { ALERT_WORDS } from '../src/operations/index.ts'
+import { readState } from '../src/operations/state/index.ts'
+import { createGrowth } from '../src/queue/growth.ts'
+import { createLog } from '../src/runtime/index.ts'
+
+describe('the conditions of alerts', () => {
+  let stack: AsyncDisposableStack
+  let world: World
+  const readFacts = createStorageFacts()
+  beforeEach(async () => {
+    stack = new AsyncDisposableStack()
+    world = stack.use(await createWorld('inbox'))
+    const log = createLog('test', 'silent')
+    const redis = { prefix: 'q', shards: 1 }
+    for (const app of ['ingest', 'worker'] as const) {
+      stack.use(announceProcess(world.db, describeProcess(app, redis), log))
+    }
+    await expect.poll(() => world.rows('select from processes')).toHaveLength(2)
+  })
+  afterEach(() => stack.disposeAsync())
+
+  async function conditions() {
+    const state = await readState({ db: world.db, queue: undefined })
+    const { recorded } = state.figures
+    if (!recorded) throw new Error('Postgres is there')
+    return { state, ...conditionsOf({ state, recorded, storage: await readFacts(world.db) }) }
+  }
+  const names = async () =>
+    (await conditions()).found.map(({ name, subject }) => `${name} ${subject}`.trim()).sort()
+  /** What the processes counted so many minutes ago. */
+  const count = async (minutes: number, counts: Record<string, number>, more: object = {}) => {
+    const [self] = await world.rows<{ id: string }>(`select id from processes where app = 'ingest'`)
+    await world.rows(
+      `insert into minutes (minute, process, role, counters)
+        values (date_trunc('minute', now()) - $1 * interval '1 minute', $2, 'ingest', $3)`,
+      [minutes, self?.id, JSON.stringify({ counts, last: { live: 1_000 }, ...more })],
+    )
+  }
+
+  it('are none while all is well', async () => {
+    await count(0, { 'answers live accepted': 5, 'enqueued redis': 5 })
+    expect(await conditions()).toMatchObject({ found: [], held: [] })
+  })
+
+  it('tell of refusals when IDWise gives up, also once more before that, and of those that it gave up on', async () => {
+    const at = Date.now()
+    await count(0, {}, { lastRefused: at })
+    await world.rows(
+      `insert into refusals (event_key, environment, first_refused_at, last_refused_at, deliveries) values
+        ('\\x01', 'live', $1::timestamptz, $1, 1), ('\\x02', 'live', $1, $1, 1)`,
+      [new Date(at)],
+    )
+    const { found, held } = await conditions()
+    expect(found.map(({ name }) => name)).toEqual(['refusing'])
+    expect(held).toEqual(['refusing'])
+    const time = new Date(at + 1_800_000).toISOString().slice(11, 19)
+    expect(found[0]?.text.split('\n')[0]).toBe(
+      `Ingests refuse events. IDWise gives up on the first of 2 refused events in 29 min (${time} UTC).`,
+    )
+    await world.rows(`update refusals set first_refused_at = now() - interval '26 minutes',
+      last_refused_at = now() - interval '11 minutes' where event_key = '\\x01'`)
+    await world.rows(`update refusals set first_refused_at = now() - interval '50 minutes',
+      last_refused_at = now() - interval '20 minutes' where event_key = '\\x02'`)
+    expect(await names()).toEqual(['given-up', 'refusing', 'refusing IDWise gives up soon'])
+  })
+
+  it('tell that nobody consumes, or receives', async () => {
+    await count(0, {})
+    await world.rows(`update processes set seen_at = now() - interval '1 minute'`)
+    expect(await names()).toEqual(['no-ingest', 'nobody-consumes no worker'])
+  })
+
+  it('tell of ten wrong credentials in a row, unless a request was right meanwhile', async () => {
+    await count(9, { 'answers live unauthorised': 50, 'answers live accepted': 1 })
+    await count(5, { 'answers live unauthorised': 6, 'answers sandbox unauthorised': 90 })
+    await count(0, { 'answers live unauthorised': 3 })
+    expect(await names()).toEqual([])
+    await count(1, { 'answers live unauthorised': 1 })
+    expect(await names()).toEqual(['credentials-refused live'])
+  })
+
+  it('tell that events have gone to the inbox for five minutes', async () => {
+    await count(6, { 'enqueued redis': 9 })
+    await count(4, { 'enqueued inbox': 9 })
+    await count(0, { 'enqueued inbox': 9 })
+    expect(await names()).toEqual([])
+    await world.rows(`update minutes set minute = minute - interval '1 minute'`)
+    await count(0, { 'enqueued inbox': 1 })
+    expect(await names()).toEqual(['fallback'])
+  })
+
+  it('tell of silence that is three times as long as the longest gap, and of half an hour at least', async () => {
+    const hour = new Date(Math.floor(Date.now() / 3_600_000) * 3_600_000)
+    for (const week of [1, 2]) {
+      await world.rows(
+        `insert into minutes (minute, process, role, counters)
+          select $1::timestamptz - $2 * interval '7 days' + n * interval '10 minutes', 'p', 'ingest', $3 from generate_series(0, 5) n`,
+        [hour, week, JSON.stringify({ counts: { 'answers live accepted': 1 }, last: {} })],
+      )
+    }
+    for (const [minutes, expected] of [
+      [29, []],
+      [31, ['silence']],
+    ] as const) {
+      await world.rows('delete from minutes where minute > $1::timestamptz', [new Date(hour.getTime() - 86_400_000)])
+      await count(0, {}, { last: { live: Date.now() - minutes * 60_000 } })
+      expect(await names()).toEqual(expected)
+    }
+  })
+
+  it('tell of dead letters by group and by number, and of conflicts', async () => {
+    await count(0, {})
+    await bury(world, Array.from({ length: 12 }, () => finishedJourney().bytes))
+    expect(await names()).toEqual([
+      expect.stringMatching(/^dead-letters \w+$/),
+      expect.stringMatching(/^dead-letters \w+ 10$/),
+    ])
+    await world.rows(`update dead_letters set reason = 'conflict'`)
+    expect(await names()).toEqual([expect.stringMatching(/^conflict/), expect.stringMatching(/^conflict .* 10$/)])
+  })
+
+  it('tell what the checks of the processes have found, once for each store', async () => {
+    const finding = (alert: string) => ({ alert, name: 'Redis', text: 'is so', advice: 'Mend it.' })
+    const findings = ['store-emptied', 'store-read-only', 'store-full', 'replica-gone'].map(finding)
+    await count(0, {}, { findings, unsafe: ['Redis: appendfsync everysec'] })
+    expect(await names()).toEqual([
+      'replica-gone Redis',
+      'store-emptied Redis',
+      'store-full Redis',
+      'store-read-only Redis',
+      'store-unsafe',
+    ])
+  })
+
+  it('tell that partitions end, that retention is behind, and that an erased person is sent', async () => {
+    await count(0, {})
+    await world.rows(
+      `insert into erasures (kind, subjects, actor, late, last_late_at) values ('journey', array['\\x01'::bytea], 'ada', 1, now())`,
+    )
+    const [{ name = '' } = {}] = await world.rows<{ name: string }>(
+      `select inhrelid::regclass::text as name from pg_inherits where inhparent = 'events'::regclass order by 1 desc limit 1`,
+    )
+    await world.rows(`drop table ${name}`)
+    expect(await names()).toEqual(['erased-sends', 'partitions-missing'])
+  })
+})
+
+it('a Redis that fills within half an hour at its rate is told', () => {
+  let now = 0
+  const growth = createGrowth(() => now)
+  expect(growth.fullInMinutes('Redis', 600, 1_000)).toBeUndefined()
+  now = 60_000
+  expect(growth.fullInMinutes('Redis', 620, 1_000)).toBe(19)
+  now = 120_000
+  expect(growth.fullInMinutes('Redis', 621, 1_000)).toBeUndefined()
+})
+
+it('each alert has a runbook with the same first command', () => {
+  const page = readFileSync(new URL('../../../docs/runbooks.md', import.meta.url), 'utf8')
+  const runbooks = new Map(
+    page.split(/^## /m).map((part) => [part.slice(0, part.indexOf('\n')), part] as const),
+  )
+  for (const [name, { command }] of Object.entries(ALERT_WORDS)) {
+    expect(runbooks.get(name)).toContain(`**First command.** \`${command}\``)
+    expect(runbooks.get(name)).toMatch(/\*\*What IDWise notices\.\*\* [\s\S]+\*\*What not to do\.\*\* /)
+  }
+})

@@ -1,0 +1,67 @@
+import { hearHttp, titlesOf } from '@sluice/testkit/alert-doubles'
+import { createWorld, eventually, type World } from '@sluice/testkit/world'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createDb, listIncidents } from '../src/db/index.ts'
+import { parseChannels } from '../src/operations/alerts/channels.ts'
+import { startAlertWatch } from '../src/operations/index.ts'
+import { createQueueAdmin } from '../src/queue/index.ts'
+import { createLog, createMetrics } from '../src/runtime/index.ts'
+
+const log = createLog('test', 'silent')
+
+describe('several processes that watch', () => {
+  let stack: AsyncDisposableStack
+  let world: World
+  let receiver: Awaited<ReturnType<typeof hearHttp>>
+  beforeEach(async () => {
+    stack = new AsyncDisposableStack()
+    world = stack.use(await createWorld('redis'))
+    receiver = stack.use(await hearHttp())
+  })
+  afterEach(() => stack.disposeAsync())
+
+  function watch(role: 'scheduler' | 'ingest', databaseUrl = world.databaseUrl) {
+    const db = stack.use(createDb(databaseUrl, { max: 2, statementMs: 5_000, log, name: role }))
+    const { queue: location } = world.workerConfig
+    const queue = location && stack.use(createQueueAdmin(location, log))
+    const { channels } = parseChannels(`slack:${receiver.url}`)
+    const settings = { channels, heartbeat: undefined }
+    const times = { graceMs: 100, claimMs: 60_000, sendEveryMs: 50 }
+    return stack.use(startAlertWatch({ db, queue, metrics: createMetrics(), log }, settings, role, times))
+  }
+  const heard = () => titlesOf(receiver.heard)
+  const about = (what: string) => heard().filter((text) => text.includes(what))
+
+  it('look one at a time, and an ingest only if no scheduler has for a while', async () => {
+    const [ingest, scheduler] = [watch('ingest'), watch('scheduler')]
+    const looked = async () => (await world.rows('select from incidents')).length > 0
+    const holder = async () =>
+      (await world.rows<{ holder: string }>(`select holder from leases where name = 'sluice alerts'`))[0]?.holder
+    await ingest.round()
+    expect(await looked()).toBe(true)
+    await scheduler.round()
+    expect(await holder()).toMatch(/^scheduler/)
+    await world.rows('delete from incidents')
+    await ingest.round()
+    expect(await looked()).toBe(false)
+  })
+
+  it('tell once that Postgres is away, agreed on in Redis, and once that it is back', async () => {
+    const away = new URL(world.databaseUrl)
+    away.port = '1'
+    const lost = [watch('scheduler', away.href), watch('scheduler', away.href), watch('ingest', away.href)]
+    await Promise.all(lost.map((each) => each.round()))
+    await eventually(() => heard().length > 0)
+    await Promise.all(lost.map((each) => each.round()))
+    expect(heard()).toEqual([expect.stringContaining('Sluice ALERT: Postgres does not answer')])
+    const back = watch('scheduler')
+    await back.round()
+    expect(await listIncidents(world.db.pool)).toContainEqual(
+      expect.objectContaining({ name: 'store-down', subject: 'postgres', notifiedAt: expect.any(Date) }),
+    )
+    await world.rows(`update incidents set last_seen_at = now() - interval '1 minute' where subject = 'postgres'`)
+    await back.round()
+    await eventually(() => about('Postgres').length === 2)
+    expect(about('Postgres')[1]).toMatch(/^Sluice OK: It is over after .* It was: Postgres does not answer/)
+  })
+})
