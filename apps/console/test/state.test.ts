@@ -1,6 +1,6 @@
 import { announceProcess, describeProcess } from '@sluice/shared/db'
 import { createLog } from '@sluice/shared/runtime'
-import { type OpenedConsole, openConsole, VIEWER } from '@sluice/testkit/console'
+import { OPERATOR, type OpenedConsole, openConsole, VIEWER } from '@sluice/testkit/console'
 import { createWorld, eventually, type World } from '@sluice/testkit/world'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createReadNow } from '../src/now.ts'
@@ -49,6 +49,25 @@ describe('overview and /now', () => {
     const json = await textOf('/now?format=json', BROWSER)
     expect(JSON.parse(json.text)).toMatchObject({ level, refusals: [{}, {}, {}] })
     expect((await console.get('/now?format=xml')).status).toBe(400)
+  })
+
+  it('list open incidents, which an operator acknowledges and a viewer does not', async () => {
+    const [row] = await world.rows<{ id: string }>(
+      `insert into incidents (name, severity, text) values ('late', 'page', 'Workers lag <b>.') returning id::text`,
+    )
+    const path = `/incidents/${row?.id}/ack`
+    const button = `<form method="post" action="${path}">`
+    const overview = async (as: typeof OPERATOR) => (await console.get('/', { headers: BROWSER, as })).text()
+    await eventually(async () => (await overview(OPERATOR)).includes(button))
+    const seen = await overview(VIEWER)
+    expect([seen.includes('Workers lag &lt;b&gt;.'), seen.includes(button)]).toEqual([true, false])
+    const origin = { origin: console.url }
+    const refused = await console.get(path, { method: 'POST', headers: origin, as: VIEWER })
+    expect(refused.status).toBe(403)
+    const done = await console.get(path, { method: 'POST', headers: origin, as: OPERATOR })
+    expect(done.status).toBe(303)
+    expect(await world.rows('select acknowledged_by as by from incidents')).toEqual([{ by: OPERATOR.user }])
+    await world.rows('delete from incidents')
   })
 
   it('show what strangers wrote as text', async () => {

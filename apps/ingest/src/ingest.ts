@@ -30,9 +30,9 @@ import { createIngestMetrics } from './metrics.ts'
 import { createRefusalVoice } from './refusal-voice.ts'
 import { rememberRefused } from './refused-events.ts'
 import { watchSchema } from './schema-watch.ts'
-import { watchForAlerts } from './watch-for-alerts.ts'
 import { createServer } from './server.ts'
 import { type OfSource, perSource } from './source-settings.ts'
+import { watchForAlerts } from './watch-for-alerts.ts'
 
 const REDIS_BOOT_WAIT_MS = 3_000
 const CLOSE_LIMIT_MS = 10_000

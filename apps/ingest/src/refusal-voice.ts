@@ -54,8 +54,9 @@ export function createRefusalVoice(
   let isAccepting = true
 
   function look(): Spoken[] {
-    const isOver = isAccepting || (now() - last >= graceMs && canAccept())
-    if (since === undefined || isOver) return []
+    // Nothing has come since, and a store would take it.
+    if (!isAccepting && now() - last >= graceMs && canAccept()) isAccepting = true
+    if (since === undefined || isAccepting) return []
     const [first = since] = awaited.values()
     const end = first + REDELIVERY_SPAN_MS
     const meaning = meaningOfRefusals({ events: awaited.size, givesUpAt: new Date(end) }, new Date(now()))

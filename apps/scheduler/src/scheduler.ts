@@ -51,15 +51,11 @@ export function startScheduler(deps: {
   const { db, queue, log, sources = DEFAULT_SOURCES } = deps
   const admin = queue && createQueueAdmin(queue, log)
   const connected = admin?.ready(CONNECT_LIMIT_MS)
-  const { channels = [], heartbeat } = deps.alerts ?? {}
-  const watch =
-    channels.length > 0 || heartbeat !== undefined
-      ? startAlertWatch(
-          { db, queue: admin, sources, metrics: deps.metrics, log },
-          { channels, heartbeat },
-          'scheduler',
-        )
-      : undefined
+  const { alerts: settings, metrics } = deps
+  const isTelling = settings && (settings.channels.length > 0 || settings.heartbeat !== undefined)
+  const watch = isTelling
+    ? startAlertWatch({ db, queue: admin, sources, metrics, log }, settings, 'scheduler')
+    : undefined
   const duties = [
     ...DUTIES.map((create) => create({ db, log })),
     partitions(deps),

@@ -36,7 +36,8 @@ describe('several processes that watch', () => {
     const [ingest, scheduler] = [watch('ingest'), watch('scheduler')]
     const looked = async () => (await world.rows('select from incidents')).length > 0
     const holder = async () =>
-      (await world.rows<{ holder: string }>(`select holder from leases where name = 'sluice alerts'`))[0]?.holder
+      (await world.rows<{ holder: string }>(`select holder from leases where name = 'sluice alerts'`))[0]
+        ?.holder
     await ingest.round()
     expect(await looked()).toBe(true)
     await scheduler.round()
@@ -54,12 +55,15 @@ describe('several processes that watch', () => {
     await eventually(() => heard().length > 0)
     await Promise.all(lost.map((each) => each.round()))
     expect(heard()).toEqual([expect.stringContaining('Sluice ALERT: Postgres does not answer')])
+    for (const each of lost) await each[Symbol.asyncDispose]()
     const back = watch('scheduler')
     await back.round()
     expect(await listIncidents(world.db.pool)).toContainEqual(
       expect.objectContaining({ name: 'store-down', subject: 'postgres', notifiedAt: expect.any(Date) }),
     )
-    await world.rows(`update incidents set last_seen_at = now() - interval '1 minute' where subject = 'postgres'`)
+    await world.rows(
+      `update incidents set last_seen_at = now() - interval '1 minute' where subject = 'postgres'`,
+    )
     await back.round()
     await eventually(() => about('Postgres').length === 2)
     expect(about('Postgres')[1]).toMatch(/^Sluice OK: It is over after .* It was: Postgres does not answer/)

@@ -55,7 +55,7 @@ describe('alerts', () => {
     await Promise.all([send(), send(), send()])
     expect(heard()).toEqual([
       'Sluice ALERT: Workers lag.',
-      'Sluice OK: It is over after 31 s. It was: Workers lag.',
+      expect.stringMatching(/^Sluice OK: It is over after \d+ s. It was: Workers lag.$/),
     ])
   })
 
@@ -80,21 +80,24 @@ describe('alerts', () => {
   it.each([
     ['page', 20],
     ['notice', 300],
-  ] as const)('is silent while a %s comes and goes ten times, and tells it once it is back for good', async (severity, minutes) => {
-    const condition: Condition = { ...CONDITION, severity }
-    for (let n = 0; n < 10; n++) {
+  ] as const)(
+    'is silent while a %s comes and goes ten times, and tells it once it is back for good',
+    async (severity, minutes) => {
+      const condition: Condition = { ...CONDITION, severity }
+      for (let n = 0; n < 10; n++) {
+        await see(condition)
+        await send()
+        await pass('1 minute')
+        await see()
+        await send()
+      }
+      expect(heard()).toHaveLength(2)
+      await pass(`${minutes} minutes`)
       await see(condition)
       await send()
-      await pass('1 minute')
-      await see()
-      await send()
-    }
-    expect(heard()).toHaveLength(2)
-    await pass(`${minutes} minutes`)
-    await see(condition)
-    await send()
-    expect(heard()).toHaveLength(3)
-  })
+      expect(heard()).toHaveLength(3)
+    },
+  )
 
   it('tells a page again that came back and lasts', async () => {
     await see(CONDITION)
@@ -176,13 +179,16 @@ describe('alerts', () => {
     await send()
     await world.rows(`insert into refusals (event_key, environment, first_refused_at, last_refused_at, deliveries, made_up_at)
       values ('\\x01', 'live', now(), now(), 1, now()), ('\\x02', 'live', now(), now(), 1, null)`)
-    await noteConditions(world.db, { found: [], held: ['refusing'] }, { graceMs: 0 })
+    await pass('31 seconds')
+    await noteConditions(world.db, { found: [], held: ['refusing'] })
     await send()
     expect(heard()).toHaveLength(1)
     await pass('31 seconds')
     await see()
     await send()
-    expect(heard().at(-1)).toMatch(/^Sluice OK: It is over after 31 s. 2 events were refused: 1 came again, 1 is lost.$/)
+    expect(heard().at(-1)).toMatch(
+      /^Sluice OK: It is over after \d+ s. 2 events were refused: 1 came again, 1 is lost.$/,
+    )
   })
 
   it('sends by mail, PagerDuty and as a signed webhook', async () => {

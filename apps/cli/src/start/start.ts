@@ -41,6 +41,7 @@ export async function startHere(options: {
   const { stop, log, print } = options
   await using stack = new AsyncDisposableStack()
   const state = stack.use(await openState(ROOT))
+  const { IDWISE_SOURCES: named } = process.env
   const secrets = await ensureSecrets(state.dir, namesOf(readableSources(process.env)))
   stop.signal.addEventListener(
     'abort',
@@ -101,7 +102,7 @@ export async function startHere(options: {
     ...(redis && { REDIS_URL: redis.url }),
     QUEUE_PREFIX: queue.prefix,
     QUEUE_SHARDS: String(queue.shards),
-    ...(env.IDWISE_SOURCES && { IDWISE_SOURCES: env.IDWISE_SOURCES.trim().replace(/\s+/g, ' ') }),
+    ...(named && { IDWISE_SOURCES: named.trim().replace(/\s+/g, ' ') }),
     INGEST_PORT: String(ingest.port),
     CONSOLE_PORT: String(console.port),
     ...('CONSOLE_CREDENTIALS' in generated && { CONSOLE_CREDENTIALS: secrets.CONSOLE_CREDENTIALS }),

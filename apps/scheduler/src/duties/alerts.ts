@@ -2,4 +2,8 @@ import type { AlertWatch } from '@sluice/shared/operations'
 import type { Duty } from '../duty.ts'
 
 /** Finds what people must hear of. Of all processes one does it, under a lease of its own. */
-export const alerts = (watch: AlertWatch): Duty => ({ name: 'alerts', everyMs: 10_000, run: () => watch.round() })
+export const alerts = (watch: AlertWatch): Duty => ({
+  name: 'alerts',
+  everyMs: 10_000,
+  run: () => watch.round(),
+})

@@ -48,7 +48,11 @@ on conflict (name, subject) where resolved_at is null do update set last_seen_at
  *
  * @param since since when it holds, if not since now
  */
-export async function seeCondition(connection: Connection, condition: Condition, since?: Date): Promise<void> {
+export async function seeCondition(
+  connection: Connection,
+  condition: Condition,
+  since?: Date,
+): Promise<void> {
   const { name, subject, severity, text, peak, recovers = true } = condition
   try {
     await connection.query(REOPEN, [name, subject, text])

@@ -27,19 +27,19 @@ export {
   readOperation,
   rebuildJourneys,
   recordTold,
-  seeCondition,
   type ShownIncident,
   STEERING_NAMES,
   type SteeringName,
   type StoredEvent,
+  seeCondition,
   steeringOf,
   steerOperation,
 } from '../db/index.ts'
 export {
   type AlertSettings,
+  type AlertWatch,
   alertSettings,
   alertsOf,
-  ALERT_WORDS,
   alertText,
   createVoice,
   deliver,
@@ -129,4 +129,4 @@ export {
   type State,
   type StoreGauges,
 } from './state/index.ts'
-export type { Stores } from './stores.ts'
+export { knownEnvironments, type Stores } from './stores.ts'

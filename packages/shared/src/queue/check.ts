@@ -36,7 +36,9 @@ export function createRedisCheck(
     return withRedis(url, async (client) => {
       const masters = await findMasters(url, client)
       const [nodes, [shards]] = await Promise.all([
-        Promise.all(masters.map(async (master) => inOneLine(master, await checkNode(master, replication, growth)))),
+        Promise.all(
+          masters.map(async (master) => inOneLine(master, await checkNode(master, replication, growth))),
+        ),
         Promise.allSettled([connected(client).then(() => checkShards(client, masters, memory))]),
       ])
       const found = nodes.flat()

@@ -2,8 +2,8 @@ import { queueKeys } from './bullmq/keys.ts'
 import type { RedisClient } from './connection.ts'
 
 /**
- * What schedulers tell each other in Redis while Postgres is away: that people were told of it, and since when. There is
- * one note for the whole installation.
+ * What schedulers tell each other in Redis while Postgres is away: that people were told of it, and since when. There
+ * is one note for the whole installation.
  */
 export type ToldNote = {
   /** Whether this process is to tell it. Another one may, if it has not noted within this time that it did. */

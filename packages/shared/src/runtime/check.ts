@@ -27,7 +27,12 @@ export type Check = {
 }
 
 /** A check of which people are told, as processes record it. */
-export type Finding = { readonly alert: CheckAlert; readonly name: string; readonly text: string; readonly advice: string }
+export type Finding = {
+  readonly alert: CheckAlert
+  readonly name: string
+  readonly text: string
+  readonly advice: string
+}
 
 export const ok = (name: string, text: string): Check => ({ name, level: 'ok', text })
 export const warn = (name: string, text: string, advice: string): Check => ({

@@ -1,7 +1,7 @@
 export { aligned } from './aligned.ts'
 export { backoffMs, DeadlineError, withDeadline } from './backoff.ts'
 export { type BatcherOptions, createBatcher } from './batch.ts'
-export { type Check, type CheckAlert, type Finding, fail, ok, type StoreName, warn } from './check.ts'
+export { type Check, type Finding, fail, ok, type StoreName, warn } from './check.ts'
 export { type Circuit, type CircuitPolicy, createCircuit } from './circuit.ts'
 export { addressIn, addressMatcher, networks, sourceOf } from './client-address.ts'
 export {

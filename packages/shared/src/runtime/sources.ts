@@ -34,7 +34,7 @@ export const sourceSettings = {
       for (const message of problems) context.issues.push({ code: 'custom', message, input: undefined })
       return problems.length > 0 ? z.NEVER : sources
     })
-    .default(DEFAULT_SOURCES),
+    .default([...DEFAULT_SOURCES]),
 }
 
 /** The sources that the setting names; of a wrong setting those that can be read. */

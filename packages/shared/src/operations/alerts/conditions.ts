@@ -8,8 +8,8 @@ import { credentialsRefused, fallback, findings, silence } from './streak-condit
 import { alertText, meaningOfRefusals, severityFor } from './texts.ts'
 
 /**
- * All conditions. A new one is a function here, its words in `texts.ts`, and a heading of docs/runbooks.md with the same
- * first command.
+ * All conditions. A new one is a function here, its words in `texts.ts`, and a heading of docs/runbooks.md with the
+ * same first command.
  */
 const FINDERS: readonly ((facts: Facts) => Condition[])[] = [
   refusing,

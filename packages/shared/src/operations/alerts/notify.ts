@@ -18,7 +18,7 @@ import type { Message } from './message.ts'
 import { recoveryText } from './texts.ts'
 
 /** Nothing is said of what lasted less than this, nor is anything over that was gone for less. */
-export const GRACE_MS = 30_000
+const GRACE_MS = 30_000
 /** Longer than all tries of all channels together. */
 const CLAIM_MS = 60_000
 

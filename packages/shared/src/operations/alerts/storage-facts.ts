@@ -1,5 +1,13 @@
 import { statfs } from 'node:fs/promises'
-import { type AlertFacts, behindMs, coveredUntil, type Db, listPartitions, readAlertFacts, readRetention } from '../../db/index.ts'
+import {
+  type AlertFacts,
+  behindMs,
+  coveredUntil,
+  type Db,
+  listPartitions,
+  readAlertFacts,
+  readRetention,
+} from '../../db/index.ts'
 
 /** What Postgres and its disk say beside the state. */
 export type StorageFacts = AlertFacts & {
@@ -30,7 +38,10 @@ export function createStorageFacts(): (db: Db) => Promise<StorageFacts> {
     samples = [...samples.filter((sample) => at - sample.at < SAMPLES_MS), { at, bytes }]
     const first = samples[0] as Sample
     const perMs = at - first.at < LEAST_MS ? 0 : (first.bytes - bytes) / (at - first.at)
-    return { free: found.bavail / found.blocks, fullInMs: perMs > 0 ? bytes / perMs : Number.POSITIVE_INFINITY }
+    return {
+      free: found.bavail / found.blocks,
+      fullInMs: perMs > 0 ? bytes / perMs : Number.POSITIVE_INFINITY,
+    }
   }
 
   return async ({ pool }) => {

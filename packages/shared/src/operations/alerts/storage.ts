@@ -12,23 +12,34 @@ export function storage({ storage: facts }: Facts): Condition[] {
   const { aheadMs, behindMs, standbys, standbysBefore, disk } = facts
   return [
     ...when(aheadMs < DAY_MS, {
-      ...{ name: 'partitions-missing', severity: 'page' },
-      what: aheadMs > 0 ? `The partitions of the events end in ${span(aheadMs)}: then no event lands.` : 'There is no partition for now: no event lands.',
+      name: 'partitions-missing',
+      severity: 'page',
+      what:
+        aheadMs > 0
+          ? `The partitions of the events end in ${span(aheadMs)}: then no event lands.`
+          : 'There is no partition for now: no event lands.',
     }),
     ...when(behindMs > DAY_MS, {
-      ...{ name: 'retention-behind', severity: 'notice' },
+      name: 'retention-behind',
+      severity: 'notice',
       what: `Retention is ${span(behindMs)} behind its terms.`,
     }),
     ...when(standbys < standbysBefore, {
-      ...{ name: 'replica-gone', subject: 'Postgres', severity: 'notice' },
+      name: 'replica-gone',
+      subject: 'Postgres',
+      severity: 'notice',
       what: `Postgres had ${counted(standbysBefore, 'standby', 'standbys')}, and has ${standbys}.`,
     }),
     ...when(disk !== null && disk.free < LEAST_FREE, {
-      ...{ name: 'store-full', subject: 'disk of Postgres', severity: 'page' },
+      name: 'store-full',
+      subject: 'disk of Postgres',
+      severity: 'page',
       what: `The disk of Postgres is ${Math.floor((1 - (disk?.free ?? 1)) * 100)} % full.`,
     }),
     ...when(disk !== null && disk.fullInMs < FULL_SOON_MS, {
-      ...{ name: 'store-full', subject: 'disk of Postgres, soon', severity: 'page' },
+      name: 'store-full',
+      subject: 'disk of Postgres, soon',
+      severity: 'page',
       what: `The disk of Postgres is full in ${span(disk?.fullInMs ?? 0)} at the rate of the last minutes.`,
     }),
   ]

@@ -27,7 +27,9 @@ export function fallback({ recorded, state }: Facts): Condition[] {
   const since = recorded.streaks.inboxSince
   if (!since || state.at.getTime() - since.getTime() < FALLBACK_MS) return []
   const what = `Events have gone to the inbox since ${timeOfDay(since, state.at)}, although Redis is configured.`
-  return [{ name: 'fallback', subject: '', severity: 'notice', text: alertText('fallback', what), peak: null }]
+  return [
+    { name: 'fallback', subject: '', severity: 'notice', text: alertText('fallback', what), peak: null },
+  ]
 }
 
 /** Nothing came of a live source for far longer than ever in the same hour of the last weeks. */

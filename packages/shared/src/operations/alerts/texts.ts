@@ -3,13 +3,18 @@ import { REDELIVERY_SPAN_MS } from '../../idwise/index.ts'
 import type { SourceKind } from '../../runtime/index.ts'
 import { counted, span, timeOfDay } from '../state/words.ts'
 
-type Words = { readonly means: string; readonly command: string; readonly never: string; readonly page?: string }
+type Words = {
+  readonly means: string
+  readonly command: string
+  readonly never: string
+  readonly page?: string
+}
 
 const KEPT = 'Nothing: its events are accepted and kept.'
 const DOCTOR = 'npx sluice doctor'
 const PATIENCE = span(REDELIVERY_SPAN_MS)
 
-/** Of each alert: what IDWise notices, the first command, and what not to do. The name is its heading in runbooks.md. */
+/** Of each alert: what IDWise notices, the first command, and what not to do. Its name is a heading of runbooks.md. */
 export const ALERT_WORDS = {
   refusing: {
     means: `It sends each refused event again 5, 15 and ${PATIENCE} after the first try, and then never.`,

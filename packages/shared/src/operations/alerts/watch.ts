@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { classifyFailure, dropLease, holdLease, recordTold, seeCondition } from '../../db/index.ts'
 import { describeError, errorCode, every, type Log, type Metrics, withDeadline } from '../../runtime/index.ts'
-import type { Stores } from '../stores.ts'
 import { readState, type State } from '../state/index.ts'
+import type { Stores } from '../stores.ts'
 import { conditionsOf } from './conditions.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import { noteConditions, sendDue, TIMES, type Times } from './notify.ts'
@@ -24,8 +24,8 @@ export type AlertWatch = AsyncDisposable & {
 }
 
 /**
- * Finds what people must hear of, and tells them. Of all processes that watch, one looks, under a lease: a scheduler, or
- * an ingest if none runs. Each sends what is due, in a loop of its own, so that a channel that hangs holds nothing up.
+ * Finds what people must hear of, and tells them. Of all processes that watch, one looks, under a lease: a scheduler,
+ * or an ingest if none runs. Each sends what is due, in a loop of its own, so that a channel that hangs holds nothing up.
  */
 export function startAlertWatch(
   { db, queue, sources, metrics, log }: Pick<Stores, 'db' | 'queue' | 'sources'> & { metrics: Metrics; log: Log },
@@ -95,7 +95,8 @@ export function startAlertWatch(
           claim: () => queue.told.claim(times.claimMs).catch(() => false),
           noted: ({ since }) => queue.told.note(since).catch(() => {}),
         }),
-        record: (told) => (queue ? Promise.resolve() : recordTold(db.pool, { ...told, openedAt: told.since })),
+        record: (told) =>
+          queue ? Promise.resolve() : recordTold(db.pool, { ...told, openedAt: told.since }),
       }),
     )
   }
@@ -112,7 +113,8 @@ class Away extends Error {}
 /** Why nothing can be written into Postgres; undefined if the error has another cause. */
 function reasonOf(error: unknown): string | undefined {
   const code = errorCode(error) ?? ''
-  if (error instanceof NotMigrated || /^42(P01|703)$/.test(code)) return 'is not migrated (npx sluice migrate)'
+  if (error instanceof NotMigrated || /^42(P01|703)$/.test(code))
+    return 'is not migrated (npx sluice migrate)'
   if (code === '25006') return 'cannot be written to'
   if (code === '53100') return 'has no space left on its disk'
   if (error instanceof Away || classifyFailure(error) === 'infrastructure') return 'does not answer'

@@ -8,7 +8,12 @@ export type Streaks = {
   readonly inboxSince: Date | null
 }
 
-type Minute = { at: number; inbox: number; redis: number; answers: Map<string, { ok: number; wrong: number }> }
+type Minute = {
+  at: number
+  inbox: number
+  redis: number
+  answers: Map<string, { ok: number; wrong: number }>
+}
 
 /** @param rows of the last hour */
 export function streaksOf(rows: readonly MinuteRow[], hasRedis: boolean): Streaks {
