@@ -128,7 +128,9 @@ describe('several sources, as processes', () => {
     await post('made-up-by-a-stranger', '{}', UAE)
     const labels = async () => {
       const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()
-      return new Set([...text.matchAll(/sluice_answers_total\{environment="([^"]*)"/g)].map(([, name]) => name))
+      return new Set(
+        [...text.matchAll(/sluice_answers_total\{environment="([^"]*)"/g)].map(([, name]) => name),
+      )
     }
     await eventually(async () => (await labels()).has('none'))
     expect([...(await labels())].sort()).toEqual(['live', 'none', 'qat-test', 'uae-live'])
@@ -177,7 +179,19 @@ describe('several sources, as processes', () => {
   it('are each sent to by the simulator', async () => {
     const simulator = run(
       PROGRAMS.cli,
-      ['simulate', '--url', url, '--environment', 'qat-test', '--journeys', '3', '--mix', 'plain', '--seed', 'q'],
+      [
+        'simulate',
+        '--url',
+        url,
+        '--environment',
+        'qat-test',
+        '--journeys',
+        '3',
+        '--mix',
+        'plain',
+        '--seed',
+        'q',
+      ],
       { ...world.env, IDWISE_QAT_TEST_CREDENTIALS: `bearer:${QATAR}` },
     )
     expect([await simulator.exited, simulator.output()]).toEqual([0, expect.not.stringContaining('401')])

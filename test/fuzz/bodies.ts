@@ -1,4 +1,3 @@
-
 /** A body that a sequence may send. Bodies with the same `key` are one event, of which only one body can land. */
 export type Body = {
   readonly name: string

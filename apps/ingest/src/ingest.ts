@@ -152,10 +152,7 @@ export async function startIngest(
         log.debug({ error: describeError(error) }, 'no store has acknowledged an event')
       },
     }),
-    authenticate: perSource(
-      sources,
-      (name) => (request) => (authenticate[name] ?? nobody)(request),
-    ),
+    authenticate: perSource(sources, (name) => (request) => (authenticate[name] ?? nobody)(request)),
     nobody: (request) => nobody(request),
     allowedIps: config.allowedIps,
     trustedProxies: config.trustedProxies,

@@ -6,9 +6,9 @@ import {
   createVoice,
   meaningOfRefusals,
   recordTold,
-  severityFor,
   type Spoken,
   seeCondition,
+  severityFor,
 } from '@sluice/shared/operations'
 import type { Log, Metrics, Source } from '@sluice/shared/runtime'
 

@@ -56,17 +56,9 @@ type AnswerLabel = 'accepted' | 'test' | Labels[RefusalKind]
  * @param environment the source, or `none` for a request of no source: never a text that a stranger chose
  * @param milliseconds the time from the complete request to the answer
  */
-export type CountAnswer = (
-  environment: string,
-  label: AnswerLabel,
-  milliseconds?: number,
-) => void
+export type CountAnswer = (environment: string, label: AnswerLabel, milliseconds?: number) => void
 
-export type Refuse = (
-  reply: FastifyReply,
-  environment: string,
-  kind: RefusalKind,
-) => FastifyReply
+export type Refuse = (reply: FastifyReply, environment: string, kind: RefusalKind) => FastifyReply
 
 /** The refusal of a request. */
 export function createRefuse(count: CountAnswer): Refuse {

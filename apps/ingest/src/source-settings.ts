@@ -42,7 +42,9 @@ export function strayCredentials(env: Env, sources: readonly Source[]): string[]
   const known = namesOf(sources).map(credentialsSetting)
   const given = Object.keys(env).filter((name) => env[name] && /^IDWISE_.+_CREDENTIALS(_FILE)?$/.test(name))
   // Both are set wherever somebody has begun without other sources.
-  return given.filter((name) => !known.includes(name.replace(/_FILE$/, '')) && !/_(LIVE|SANDBOX)_C/.test(name))
+  return given.filter(
+    (name) => !known.includes(name.replace(/_FILE$/, '')) && !/_(LIVE|SANDBOX)_C/.test(name),
+  )
 }
 
 export function perSource<T>(sources: readonly Source[], make: (name: string) => T): OfSource<T> {

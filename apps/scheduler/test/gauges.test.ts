@@ -29,7 +29,12 @@ describe('the gauges of the stores', () => {
     const lastEvent = Date.now() - 60_000
     await world.rows(
       `insert into minutes (minute, process, role, counters) values (now(), 'p', 'ingest', $1)`,
-      [JSON.stringify({ counts: {}, last: { live: lastEvent, 'uae-live': lastEvent, 'not-configured': lastEvent } })],
+      [
+        JSON.stringify({
+          counts: {},
+          last: { live: lastEvent, 'uae-live': lastEvent, 'not-configured': lastEvent },
+        }),
+      ],
     )
     // IDWise still tries the first one, and not the second one; the third one has come again.
     await world.rows(

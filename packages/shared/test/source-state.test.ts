@@ -56,7 +56,8 @@ describe('the state of several sources', () => {
 
   it('names all that are configured, and those of which events came', async () => {
     const { recorded } = (await stateWith(LIVE, { ...LIVE, name: 'new' })).figures
-    expect(Object.keys(recorded?.flow.lastEvents ?? {})).toEqual(['uae-live', 'new', 'qat-test', 'old-name'])
+    const names = Object.keys(recorded?.flow.lastEvents ?? {})
+    expect(names.sort()).toEqual(['new', 'old-name', 'qat-test', 'uae-live'])
   })
 
   it('tells the silence of each live source, and of no sandbox', async () => {
@@ -68,10 +69,12 @@ describe('the state of several sources', () => {
           generate_series(0, 59, 4) minute`,
     )
     expect(await told(/silence/, LIVE, SANDBOX)).toEqual([
-      ['silence', 'uae-live', 'notice', expect.stringMatching(/^No uae-live event for 1 h/)],
+      ['silence', 'uae-live', 'notice', expect.stringMatching(/^No uae-live event for 60 min/)],
     ])
     const state = await stateWith(LIVE, SANDBOX)
-    expect(state.causes.find(({ kind }) => kind === 'quiet')?.text).toMatch(/^No uae-live event for 1 h; [^.]*\.$/)
+    expect(state.causes.find(({ kind }) => kind === 'quiet')?.text).toMatch(
+      /^No uae-live event for 60 min; [^.]*\.$/,
+    )
     expect(await told(/silence/, SANDBOX)).toEqual([])
   })
 
@@ -79,8 +82,18 @@ describe('the state of several sources', () => {
     await refuse('qat-test', 27)
     await refuse('qat-test', 50)
     expect(await told(/refusing|given-up/, LIVE, SANDBOX)).toEqual([
-      ['refusing', '', 'page', expect.stringContaining('Ingests refuse events (qat-test 1). IDWise gives up on')],
-      ['refusing', 'IDWise gives up soon sandbox', 'notice', expect.stringContaining('IDWise gives up on the refused event in')],
+      [
+        'refusing',
+        '',
+        'page',
+        expect.stringContaining('Ingests refuse events (qat-test 1). IDWise gives up on'),
+      ],
+      [
+        'refusing',
+        'IDWise gives up soon sandbox',
+        'notice',
+        expect.stringContaining('IDWise gives up on the refused event in'),
+      ],
       ['given-up', 'sandbox', 'notice', 'IDWise has given up on 1 event that Sluice refused (qat-test 1).'],
     ])
     const [refusing] = await told(/refusing/, SANDBOX)

@@ -24,11 +24,7 @@ const VIEWS: Readonly<Record<EventView, string>> = {
 }
 
 /** The list, with room beside it for the event that is chosen. */
-export function eventsPage(
-  asked: EventsQuery,
-  list: EventsPage,
-  environments: readonly string[],
-): Html {
+export function eventsPage(asked: EventsQuery, list: EventsPage, environments: readonly string[]): Html {
   const view = asked.view ?? 'all'
   const path = (changed: Record<string, string | undefined>) =>
     `/events${query({ ...writeEventsQuery(asked), before: undefined, ...changed })}`

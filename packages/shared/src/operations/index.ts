@@ -45,8 +45,8 @@ export {
   deliver,
   type Message,
   meaningOfRefusals,
-  severityFor,
   type Spoken,
+  severityFor,
   startAlertWatch,
 } from './alerts/index.ts'
 export { listArchives, readArchive, removeUnfinished, rewriteArchive } from './archive-files.ts'

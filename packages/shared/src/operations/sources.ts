@@ -19,6 +19,7 @@ export async function checkSources({
   const strays = recent.filter((name) => !known.includes(name))
   if (strays.length === 0) return []
   const text = `events come from ${strays.join(', ')}, which IDWISE_SOURCES does not name here`
-  const advice = 'Give all processes the same IDWISE_SOURCES. These events land, but nobody hears if they stop.'
+  const advice =
+    'Give all processes the same IDWISE_SOURCES. These events land, but nobody hears if they stop.'
   return [warn('Sources', text, advice)]
 }

@@ -23,6 +23,9 @@ type Copies = {
 }
 
 /** The names of the sources that are configured, and of all others of which there are events. */
-export async function knownEnvironments({ db, sources = [] }: Pick<Stores, 'db' | 'sources'>): Promise<string[]> {
+export async function knownEnvironments({
+  db,
+  sources = [],
+}: Pick<Stores, 'db' | 'sources'>): Promise<string[]> {
   return [...new Set([...namesOf(sources), ...(await readEnvironments(db))])]
 }

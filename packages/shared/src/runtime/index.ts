@@ -5,8 +5,8 @@ export { type Check, type Finding, fail, ok, type StoreName, warn } from './chec
 export { type Circuit, type CircuitPolicy, createCircuit } from './circuit.ts'
 export { addressIn, addressMatcher, networks, sourceOf } from './client-address.ts'
 export {
-  type Credential,
   allowedIpsSetting,
+  type Credential,
   credentialSettings,
   credentials,
   credentialsSetting,

@@ -81,7 +81,8 @@ function parseSource(word: string, position: number): Source | string {
   if (more.length > 0 || (given !== undefined && kind === undefined)) {
     return `has the source ${name} with a kind that is neither live nor sandbox`
   }
-  if (kind === undefined) return `has the source ${name} without a kind: write ${name}:live or ${name}:sandbox`
+  if (kind === undefined)
+    return `has the source ${name} without a kind: write ${name}:live or ${name}:sandbox`
   if (implied !== undefined && kind !== implied) {
     return `has the source ${name} with the kind ${kind}: choose another name`
   }

@@ -28,7 +28,13 @@ export type AlertWatch = AsyncDisposable & {
  * or an ingest if none runs. Each sends what is due, in a loop of its own, so that a channel that hangs holds nothing up.
  */
 export function startAlertWatch(
-  { db, queue, sources, metrics, log }: Pick<Stores, 'db' | 'queue' | 'sources'> & { metrics: Metrics; log: Log },
+  {
+    db,
+    queue,
+    sources,
+    metrics,
+    log,
+  }: Pick<Stores, 'db' | 'queue' | 'sources'> & { metrics: Metrics; log: Log },
   { channels, heartbeat }: AlertSettings,
   role: 'scheduler' | 'ingest',
   times: Times & { readonly sendEveryMs: number } = { ...TIMES, sendEveryMs: 5_000 },

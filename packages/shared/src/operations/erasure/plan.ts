@@ -42,7 +42,9 @@ export async function planErasure(stores: Stores, given: Sought): Promise<Erasur
   const sought = { ...given, name: storedId(given.name) }
   const journeys = await findErasable(db.pool, sought)
   const found = journeys.map(({ environment }) => environment)
-  const environments = given.environment ? [given.environment] : [...new Set([...(await knownEnvironments(stores)), ...found])]
+  const environments = given.environment
+    ? [given.environment]
+    : [...new Set([...(await knownEnvironments(stores)), ...found])]
   const named = environments.map((environment) => ({ environment, name: sought.name }))
   const ofJourneys =
     sought.kind === 'journey'

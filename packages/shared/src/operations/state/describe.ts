@@ -50,10 +50,12 @@ export function figureTexts({ at, figures }: Pick<State, 'at' | 'figures'>): [na
     ],
     ['refused, last hour', refused.length > 0 ? refused.join(', ') : 'none'],
     ...(refusals.awaited > 0
-      ? ([["the sender's clock", `${counted(refusals.awaited, 'event')}${ofEnvironments(refusals, 'awaited')}: ${clockText(recorded, at)}`]] as [
-          string,
-          string,
-        ][])
+      ? ([
+          [
+            "the sender's clock",
+            `${counted(refusals.awaited, 'event')}${ofEnvironments(refusals, 'awaited')}: ${clockText(recorded, at)}`,
+          ],
+        ] as [string, string][])
       : []),
     [
       'dead letters',
