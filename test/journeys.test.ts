@@ -6,7 +6,7 @@ import {
   readJourneyStory,
   rebuildJourneys,
 } from '@sluice/shared/db'
-import { type Environment, encodeRaw } from '@sluice/shared/envelope'
+import { encodeRaw } from '@sluice/shared/envelope'
 import { identify, parseEvent } from '@sluice/shared/idwise'
 import { journeyTimeline } from '@sluice/shared/journey'
 import { createWorld, eventually, type World } from '@sluice/testkit/world'
@@ -41,7 +41,7 @@ function deliveries(journeyId: string, events: readonly Sent[]) {
         jobId: identify('live', raw, parseEvent(raw), receivedAt).jobId,
         envelope: {
           v: 1 as const,
-          env: 'live' as Environment,
+          env: 'live',
           at: receivedAt,
           deliveryId: `a${received++}`,
           ...encodeRaw(raw),
@@ -444,7 +444,7 @@ describe('a journey', () => {
     ])
     const sandbox = steps.map((delivery) => ({
       ...delivery,
-      envelope: { ...delivery.envelope, env: 'sandbox' as Environment },
+      envelope: { ...delivery.envelope, env: 'sandbox' },
     }))
     await land([steps, sandbox], 2)
     const rows = await world.rows(

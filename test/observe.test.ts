@@ -76,7 +76,10 @@ const CASES: Record<string, { series: Record<string, string>; change: [string, s
     change: ['> 0', '> 1'],
   },
   Silence: {
-    series: { 'sluice_last_event_timestamp_seconds{environment="live"}': '-7200x60' },
+    series: {
+      'sluice_last_event_timestamp_seconds{environment="uae-live"}': '-7200x60',
+      'sluice_source_info{environment="uae-live",kind="live"}': '1x60',
+    },
     change: ['> 7200', '> 72000'],
   },
   Fallback: {

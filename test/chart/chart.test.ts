@@ -92,6 +92,20 @@ describe.skipIf(!helm)('the chart', () => {
     expect(files('console')).toEqual(['CONSOLE_CREDENTIALS', ...stores])
   })
 
+  it('gives further sources their credentials and their paths', () => {
+    const { volumes, containers } = theOne(manifests('gitops'), 'Deployment', 'sluice-ingest').spec.template
+      .spec
+    expect(volumes[0].secret.items.map(({ key }: { key: string }) => key)).toContain(
+      'IDWISE_QAT_LIVE_CREDENTIALS',
+    )
+    expect(containers[0].env).toContainEqual({
+      name: 'IDWISE_QAT_LIVE_CREDENTIALS_FILE',
+      value: '/run/secrets/sluice/IDWISE_QAT_LIVE_CREDENTIALS',
+    })
+    const urls = showNotes(helm, 'gitops').match(/\/webhooks\/idwise\/\S+/g)
+    expect(urls).toEqual(['/webhooks/idwise/live', '/webhooks/idwise/qat-live'])
+  })
+
   it('has a migration for each revision, which is no hook', () => {
     const job = (...args: string[]) => {
       const all = parseManifests(renderChart(helm, 'existing-secret', args))

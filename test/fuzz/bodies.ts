@@ -1,10 +1,8 @@
-import type { Environment } from '@sluice/shared/envelope'
-
 /** A body that a sequence may send. Bodies with the same `key` are one event, of which only one body can land. */
 export type Body = {
   readonly name: string
   readonly key: string
-  readonly environment: Environment
+  readonly environment: string
   readonly eventId: string | null
   readonly journeyId: string | null
   readonly bytes: Buffer
@@ -33,7 +31,7 @@ export const BODIES: readonly Body[] = [
   anonymous('JSON without id', Buffer.from('{"event":"Finished Journey","body":{"journeyId":"journey-2"}}')),
 ]
 
-type Names = { id: string; journey?: string; environment?: Environment; event?: string }
+type Names = { id: string; journey?: string; environment?: string; event?: string }
 
 function event(name: string, names: Names, bodies: Record<string, unknown>[]): Body[] {
   const { id, journey = null, environment = 'live', event = 'Finished Journey' } = names

@@ -1,6 +1,5 @@
 import { fileURLToPath } from 'node:url'
 import { createDb, databaseUrl, placeOf } from '@sluice/shared/db'
-import { ENVIRONMENTS } from '@sluice/shared/envelope'
 import {
   checkTerms,
   erasureSettings,
@@ -12,13 +11,13 @@ import {
 import { createQueueAdmin } from '@sluice/shared/queue'
 import {
   createLog,
-  credentialsSetting,
   describeError,
   type Env,
   errorCode,
   queueLocation,
   queueSettings,
   readSettings,
+  sourceSettings,
   UserError,
 } from '@sluice/shared/runtime'
 import * as z from 'zod'
@@ -28,7 +27,13 @@ import { readEnv } from './start/env-file.ts'
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 
 const { ARCHIVE_DIR } = retentionSettings
-const SETTINGS = z.object({ ...queueSettings, ...erasureSettings, ARCHIVE_DIR, DATABASE_URL: databaseUrl })
+const SETTINGS = z.object({
+  ...queueSettings,
+  ...sourceSettings,
+  ...erasureSettings,
+  ARCHIVE_DIR,
+  DATABASE_URL: databaseUrl,
+})
 const log = createLog('sluice', 'fatal')
 
 /**
@@ -40,14 +45,14 @@ export async function settingsOfStart(env: Env = process.env): Promise<Env> {
   return { ...withoutGiven(await readEnv(`${ROOT}/.sluice`), env), ...withoutEmpty(env) }
 }
 
-const SENDING: readonly string[] = [...ENVIRONMENTS.map(credentialsSetting), 'INGEST_PORT']
+const SENDING = /^(IDWISE_SOURCES|IDWISE_.+_CREDENTIALS|INGEST_PORT)$/
 
 /**
  * The settings for sending to the ingest of this clone. They do not depend on the database that the environment
  * names.
  */
 export async function settingsForSending(env: Env = process.env, root = ROOT): Promise<Env> {
-  const ofClone = Object.entries(await readEnv(`${root}/.sluice`)).filter(([name]) => SENDING.includes(name))
+  const ofClone = Object.entries(await readEnv(`${root}/.sluice`)).filter(([name]) => SENDING.test(name))
   return { ...withoutGiven(Object.fromEntries(ofClone), env), ...withoutEmpty(env) }
 }
 
@@ -82,7 +87,8 @@ export async function withStores<T>(work: (stores: Stores) => Promise<T>): Promi
   const queue = location && stack.use(createQueueAdmin(location, log))
   try {
     const { ARCHIVE_DIR: archives, RECEIPTS_DIR: receipts, BACKUP_RETENTION: backupDays } = settings
-    return await work({ db, queue, location, copies: { archives, receipts, backupDays } })
+    const copies = { archives, receipts, backupDays }
+    return await work({ db, queue, location, copies, sources: settings.IDWISE_SOURCES })
   } catch (error) {
     throw withAdvice(error, settings.DATABASE_URL)
   }

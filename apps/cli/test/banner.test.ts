@@ -57,7 +57,7 @@ it.skipIf(spawnSync('curl', ['--version']).status !== 0).each([
     try {
       const root = makeRoot()
       mkdirSync(join(root, '.sluice'))
-      writeFileSync(join(root, '.sluice/curl'), curlConfig(configOf(credential).credentials.live[0]))
+      writeFileSync(join(root, '.sluice/curl'), curlConfig(configOf(credential).credentials.live?.[0]))
       await once(server, 'listening')
       const { port } = server.address() as AddressInfo
       for (const showSecret of [false, true]) {

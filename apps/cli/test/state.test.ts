@@ -46,12 +46,12 @@ test('secrets are made once and kept, and none that is there is replaced', async
   const root = makeRoot()
   await writeEnv(root, { IDWISE_LIVE_CREDENTIALS: 'basic:mine:own', OTHER: 'a b $c "d" #e' }, 'secrets')
 
-  const first = await ensureSecrets(root)
-  const second = await ensureSecrets(root)
+  const first = await ensureSecrets(root, ['live', 'uae-live'])
+  const second = await ensureSecrets(root, ['live', 'uae-live'])
 
   expect(second).toEqual(first)
   expect(first).toMatchObject({ IDWISE_LIVE_CREDENTIALS: 'basic:mine:own', OTHER: 'a b $c "d" #e' })
-  expect(first.IDWISE_SANDBOX_CREDENTIALS).toMatch(/^bearer:[\w-]{43}$/)
+  expect(first.IDWISE_UAE_LIVE_CREDENTIALS).toMatch(/^bearer:[\w-]{43}$/)
   expect(statSync(join(root, 'secrets')).mode & 0o777).toBe(0o600)
 })
 

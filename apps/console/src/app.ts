@@ -9,6 +9,7 @@ import { addAssets } from './assets.ts'
 import { type App, type ConsoleDeps, createFastify } from './context.ts'
 import { answerError, Problem } from './errors.ts'
 import { addGuard } from './guard.ts'
+import { badgeColours } from './parts/badge.ts'
 import { addPages } from './routes/index.ts'
 import { validatorCompiler } from './validate.ts'
 
@@ -40,7 +41,7 @@ export async function createApp(deps: ConsoleDeps): Promise<App> {
     return reply
   })
   addProbes(app, deps.health)
-  addAssets(app)
+  addAssets(app, badgeColours(deps.config.sources))
   await addGuard(app, deps)
   await addApi(app, deps)
   addPages(app, deps)

@@ -17,10 +17,15 @@ const FILES = {
   },
 } as const
 
-/** Serves the style sheet and the scripts, which are read once. They need no sign-in. */
-export function addAssets(app: FastifyInstance): void {
+/**
+ * Serves the style sheet and the scripts, which are read once. They need no sign-in.
+ *
+ * @param styles further rules of the style sheet
+ */
+export function addAssets(app: FastifyInstance, styles: string): void {
   for (const [name, { files, type }] of Object.entries(FILES)) {
-    const bytes = Buffer.from(files.map((file) => readFileSync(file, 'utf8')).join('\n'))
+    const texts = files.map((file) => readFileSync(file, 'utf8'))
+    const bytes = Buffer.from([...texts, ...(name === 'console.css' ? [styles] : [])].join('\n'))
     const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`
     app.get(
       `/assets/${name}`,

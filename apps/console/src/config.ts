@@ -8,6 +8,8 @@ import {
   queueLocation,
   queueSettings,
   readSettings,
+  type Source,
+  sourceSettings,
 } from '@sluice/shared/runtime'
 import * as z from 'zod'
 import { type Credential, consoleCredentials } from './sign-in/credentials.ts'
@@ -21,6 +23,7 @@ export type ConsoleConfig = Readonly<{
   /** Where pages read: a standby, or the database itself. */
   readUrl: string
   queue: QueueLocation | undefined
+  sources: readonly Source[]
   credentials: readonly Credential[]
   /** Proxies whose X-Forwarded-… is believed. */
   trustedProxies: readonly string[]
@@ -45,6 +48,7 @@ export function readConsoleConfig(env: Env): ConsoleConfig {
     databaseUrl: settings.DATABASE_URL,
     readUrl: settings.DATABASE_REPLICA_URL ?? settings.DATABASE_URL,
     queue: queueLocation(settings),
+    sources: settings.IDWISE_SOURCES,
     credentials: settings.CONSOLE_CREDENTIALS ?? [],
     trustedProxies: settings.TRUSTED_PROXIES,
     userHeader: settings.CONSOLE_USER_HEADER,
@@ -65,6 +69,7 @@ export const consoleSettings = z
   .object({
     ...processSettings,
     ...queueSettings,
+    ...sourceSettings,
     DATABASE_URL: databaseUrl,
     DATABASE_REPLICA_URL: databaseUrl.optional(),
     CONSOLE_HOST: z.string().default('127.0.0.1'),

@@ -45,7 +45,8 @@ export async function startConsole(
     createDb(config.databaseUrl, { max: 2, statementMs: ACT_LIMIT_MS, log, name: 'console' }),
   )
   const queue = config.queue && stack.use(createQueueAdmin(config.queue, log))
-  const common = { queue, location: config.queue }
+  const { sources } = config
+  const common = { queue, location: config.queue, sources }
   const live = createLive(log)
   const health = (): Health => ({ ready: true })
   const people = createPeople(config.credentials)
@@ -55,7 +56,7 @@ export async function startConsole(
     stores: { ...common, db: readDb },
     actStores: { ...common, db: actDb },
     live,
-    readNow: createReadNow({ queue, db: stateDb }),
+    readNow: createReadNow({ queue, db: stateDb, sources }),
     log,
     health,
   })

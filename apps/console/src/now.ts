@@ -28,12 +28,13 @@ const MOST_INCIDENTS = 20
  * Reads the state at most once a second, however many ask. Each reading is given the one before, which tells since when
  * something is wrong.
  */
-export function createReadNow({ db, queue }: Pick<Stores, 'db' | 'queue'>): () => Promise<Now> {
+export function createReadNow(stores: Pick<Stores, 'db' | 'queue' | 'sources'>): () => Promise<Now> {
+  const { db } = stores
   let last: Now | undefined
   let reading: Promise<Now> | undefined
 
   async function read(): Promise<Now> {
-    const state = await readState({ db, queue }, { before: last?.state, redisMs: REDIS_MS })
+    const state = await readState(stores, { before: last?.state, redisMs: REDIS_MS })
     const { awaited = 0, lost = 0 } = state.figures.recorded?.refusals ?? {}
     const isListed = state.figures.stores.postgres === 'up' && awaited + lost > 0
     const refusals = isListed ? await listRefusals(db, MOST_REFUSALS).catch(() => []) : []

@@ -1,4 +1,4 @@
-import { type Envelope, type Environment, encodeRaw } from '@sluice/shared/envelope'
+import { type Envelope, encodeRaw } from '@sluice/shared/envelope'
 import { type EventKind, identify, parseNames } from '@sluice/shared/idwise'
 import type { NewJob } from '@sluice/shared/queue'
 import { isTraceparent, type Traces } from '@sluice/shared/runtime'
@@ -6,7 +6,7 @@ import type { RefusedEvent } from './refused-events.ts'
 
 /** An authenticated request with its complete body. */
 type WebhookRequest = {
-  readonly environment: Environment
+  readonly environment: string
   readonly raw: Buffer
   /** Undefined if a trusted proxy names a text that is no address. */
   readonly sourceAddress: string | undefined
@@ -69,7 +69,7 @@ export function createAccept(deps: {
 }
 
 /** `status`: that of the answer. */
-function attributesOf(environment: Environment, status: number) {
+function attributesOf(environment: string, status: number) {
   return { 'sluice.environment': environment, 'http.response.status_code': status }
 }
 

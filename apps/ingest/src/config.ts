@@ -1,12 +1,9 @@
 import { databaseUrl } from '@sluice/shared/db'
-import { ENVIRONMENTS, type Environment, perEnvironment } from '@sluice/shared/envelope'
 import { type AlertSettings, alertSettings } from '@sluice/shared/operations'
 import type { QueueLocation } from '@sluice/shared/queue'
 import {
   type Credential,
-  credentialSettings,
-  credentials,
-  credentialsSetting,
+  DEFAULT_SOURCES,
   durabilitySettings,
   type Env,
   networks,
@@ -14,13 +11,26 @@ import {
   processSettings,
   queueLocation,
   queueSettings,
+  readableSources,
   readSettings,
+  SettingsError,
+  type Source,
+  settingsProblems,
+  sourceSettings,
   type TraceSettings,
   traceSettings,
   tracesOf,
   wholeNumber,
 } from '@sluice/shared/runtime'
 import * as z from 'zod'
+import {
+  allowedIpsFrom,
+  allowedIpsShape,
+  credentialsFrom,
+  credentialsShape,
+  type OfSource,
+  strayCredentials,
+} from './source-settings.ts'
 
 export type IngestConfig = Readonly<{
   host: string
@@ -32,11 +42,14 @@ export type IngestConfig = Readonly<{
   strict: boolean
   databaseUrl: string
   queue: QueueLocation | undefined
-  credentials: Readonly<Record<Environment, readonly Credential[]>>
+  sources: readonly Source[]
+  credentials: OfSource<readonly Credential[]>
   /** Addresses whose X-Forwarded-For is believed. */
   trustedProxies: readonly string[]
   /** Empty: any address may post. */
-  allowedIps: readonly string[]
+  allowedIps: OfSource<readonly string[]>
+  /** The names of settings with credentials of no source. */
+  strayCredentials: readonly string[]
   /** How long a closing ingest goes on serving, so that a load balancer notices. */
   shutdownDelayMs: number
   /** Whom to tell of trouble. An ingest has no heartbeat. */
@@ -46,7 +59,16 @@ export type IngestConfig = Readonly<{
 
 /** @throws SettingsError that lists all wrong settings */
 export function readIngestConfig(env: Env): IngestConfig {
-  const settings = readSettings(env, ingestSettings)
+  const readable = readableSources(env)
+  const problems = settingsProblems(env, [
+    (given) => readSettings(given, ownSettings),
+    (given) => readSettings(given, credentialsShape(readable)),
+    (given) => readSettings(given, allowedIpsShape(readable)),
+  ])
+  if (problems.length > 0) throw new SettingsError(problems)
+  const settings = readSettings(env, ownSettings)
+  const sources = settings.IDWISE_SOURCES
+  const own = readSettings(env, allowedIpsShape(sources))
   return {
     host: settings.LISTEN_HOST,
     port: settings.INGEST_PORT,
@@ -55,27 +77,23 @@ export function readIngestConfig(env: Env): IngestConfig {
     strict: settings.SLUICE_DURABILITY === 'strict',
     databaseUrl: settings.DATABASE_URL,
     queue: queueLocation(settings),
-    credentials: credentialsFrom(settings),
+    sources,
+    credentials: credentialsFrom(sources, readSettings(env, credentialsShape(sources))),
     trustedProxies: settings.TRUSTED_PROXIES,
-    allowedIps: settings.IDWISE_ALLOWED_IPS,
+    allowedIps: allowedIpsFrom(sources, own, settings.IDWISE_ALLOWED_IPS),
+    strayCredentials: strayCredentials(env, sources),
     shutdownDelayMs: settings.SHUTDOWN_DELAY_SECONDS * 1000,
     alerts: { channels: settings.ALERTS ?? [], heartbeat: undefined },
     traces: tracesOf(settings),
   }
 }
 
-/** What may change while an ingest runs. */
-export const ingestCredentials = z.object(credentialSettings(ENVIRONMENTS, credentials))
-
-export const credentialsFrom = (settings: z.output<typeof ingestCredentials>): IngestConfig['credentials'] =>
-  perEnvironment((environment) => settings[credentialsSetting(environment)])
-
-export const ingestSettings = z.object({
+const ownSettings = z.object({
   ...processSettings,
   ...durabilitySettings,
   ...queueSettings,
   ...traceSettings,
-  ...ingestCredentials.shape,
+  ...sourceSettings,
   ALERTS: alertSettings.ALERTS,
   LISTEN_HOST: z.string().default('127.0.0.1'),
   INGEST_PORT: port(3000),
@@ -83,4 +101,11 @@ export const ingestSettings = z.object({
   TRUSTED_PROXIES: networks,
   IDWISE_ALLOWED_IPS: networks,
   SHUTDOWN_DELAY_SECONDS: wholeNumber(5, 0, 120),
+})
+
+/** The settings of an ingest with the usual sources. Each further source has settings of the same form. */
+export const ingestSettings = z.object({
+  ...ownSettings.shape,
+  ...credentialsShape(DEFAULT_SOURCES).shape,
+  ...allowedIpsShape(DEFAULT_SOURCES).shape,
 })

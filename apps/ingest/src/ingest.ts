@@ -8,7 +8,6 @@ import {
   describeProcess,
   recordMinutes,
 } from '@sluice/shared/db'
-import { ENVIRONMENTS, type Environment, perEnvironment } from '@sluice/shared/envelope'
 import { createQueueProducer, createRedisCheck } from '@sluice/shared/queue'
 import {
   describeError,
@@ -24,7 +23,7 @@ import {
 } from '@sluice/shared/runtime'
 import type { FastifyInstance } from 'fastify'
 import { createAccept } from './accept.ts'
-import { type Authenticate, createAuthenticate } from './authenticate.ts'
+import { type Authenticate, createAuthenticate, createNobody } from './authenticate.ts'
 import { createClock } from './clock.ts'
 import type { IngestConfig } from './config.ts'
 import { createEnqueue } from './enqueue.ts'
@@ -34,6 +33,7 @@ import { createRefusalVoice } from './refusal-voice.ts'
 import { rememberRefused } from './refused-events.ts'
 import { watchSchema } from './schema-watch.ts'
 import { createServer } from './server.ts'
+import { type OfSource, perSource } from './source-settings.ts'
 import { watchForAlerts } from './watch-for-alerts.ts'
 
 const REDIS_BOOT_WAIT_MS = 3_000
@@ -91,16 +91,22 @@ export async function startIngest(
   )
   const refused = stack.use(rememberRefused(db, metrics, log))
   const counts = stack.use(createIngestMetrics(log, metrics, clock.now))
-  let authenticate: Readonly<Record<Environment, Authenticate>>
+  const { sources } = config
+  let authenticate: OfSource<Authenticate> = {}
+  let nobody: Authenticate = () => false
   function useCredentials(credentials: IngestConfig['credentials']): void {
-    authenticate = perEnvironment((environment) => createAuthenticate(credentials[environment]))
-    for (const environment of ENVIRONMENTS) {
-      if (credentials[environment].some(({ kind }) => kind === 'none')) {
+    authenticate = perSource(sources, (name) => createAuthenticate(credentials[name] ?? []))
+    nobody = createNobody(Object.values(credentials))
+    for (const { name: environment } of sources) {
+      if (credentials[environment]?.some(({ kind }) => kind === 'none')) {
         log.warn({ environment }, 'no credentials are required: anybody who finds the address may post')
       }
     }
   }
   useCredentials(config.credentials)
+  for (const setting of config.strayCredentials) {
+    log.warn({ setting }, 'these credentials are of no source: IDWISE_SOURCES does not name it')
+  }
 
   const starting = startStoreChecks({
     looks: {
@@ -128,9 +134,9 @@ export async function startIngest(
   const { channels } = config.alerts
   const voice =
     channels.length > 0
-      ? stack.use(createRefusalVoice(channels, { db, canAccept, now: clock.now, metrics, log }))
+      ? stack.use(createRefusalVoice(channels, { db, sources, canAccept, now: clock.now, metrics, log }))
       : undefined
-  if (voice) stack.use(watchForAlerts({ db, queue: config.queue, metrics, log }, config.alerts))
+  if (voice) stack.use(watchForAlerts({ db, queue: config.queue, sources, metrics, log }, config.alerts))
   const enqueue = createEnqueue({
     queue,
     blocksUse: storeChecks.blocksUse,
@@ -160,7 +166,8 @@ export async function startIngest(
       },
       traces,
     }),
-    authenticate: perEnvironment((environment) => (request) => authenticate[environment](request)),
+    authenticate: perSource(sources, (name) => (request) => (authenticate[name] ?? nobody)(request)),
+    nobody: (request) => nobody(request),
     allowedIps: config.allowedIps,
     trustedProxies: config.trustedProxies,
     health,

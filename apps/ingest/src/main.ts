@@ -7,8 +7,9 @@ import {
   serveMetrics,
   watchSettings,
 } from '@sluice/shared/runtime'
-import { credentialsFrom, ingestCredentials, readIngestConfig } from './config.ts'
+import { readIngestConfig } from './config.ts'
 import { startIngest } from './ingest.ts'
+import { credentialsFrom, credentialsShape } from './source-settings.ts'
 
 allocateYoung()
 armFailpoint(process.env.SLUICE_FAILPOINT)
@@ -20,13 +21,13 @@ await runUntilSignal(
     await using stack = new AsyncDisposableStack()
     const metrics = createMetrics()
     let health = () => ({ ready: false })
-    const { probesHost: host, metricsPort: port } = config
+    const { probesHost: host, metricsPort: port, sources } = config
     stack.use(await serveMetrics({ host, port }, metrics, () => health()))
     const ingest = stack.use(await startIngest(config, { log, metrics }))
     health = ingest.health
-    const changed = (settings: Parameters<typeof credentialsFrom>[0]) =>
-      ingest.useCredentials(credentialsFrom(settings))
-    stack.use(watchSettings(process.env, ingestCredentials, { changed, log }))
+    const changed = (settings: Parameters<typeof credentialsFrom>[1]) =>
+      ingest.useCredentials(credentialsFrom(sources, settings))
+    stack.use(watchSettings(process.env, credentialsShape(sources), { changed, log }))
     return stack.move()
   },
   { log, graceMs: 150_000 },

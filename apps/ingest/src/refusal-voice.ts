@@ -8,8 +8,9 @@ import {
   recordTold,
   type Spoken,
   seeCondition,
+  severityFor,
 } from '@sluice/shared/operations'
-import type { Log, Metrics } from '@sluice/shared/runtime'
+import type { Log, Metrics, Source } from '@sluice/shared/runtime'
 
 /** Further refused events are not watched for. */
 const MOST = 100_000
@@ -35,6 +36,7 @@ export function createRefusalVoice(
   channels: AlertSettings['channels'],
   deps: {
     db: Db
+    sources: readonly Source[]
     canAccept(): boolean
     now(): number
     metrics: Metrics
@@ -43,7 +45,7 @@ export function createRefusalVoice(
     everyMs?: number
   },
 ): RefusalVoice {
-  const { db, canAccept, now, metrics, log, graceMs = GRACE_MS, everyMs = EVERY_MS } = deps
+  const { db, sources, canAccept, now, metrics, log, graceMs = GRACE_MS, everyMs = EVERY_MS } = deps
   /** The first refusal of each event that has not come again, the oldest first. */
   const awaited = new Map<string, number>()
   /** The first and the last refusal of the present incident. */
@@ -59,7 +61,8 @@ export function createRefusalVoice(
     const end = first + REDELIVERY_SPAN_MS
     const meaning = meaningOfRefusals({ events: awaited.size, givesUpAt: new Date(end) }, new Date(now()))
     const what = `No store takes events: the ingest refuses them. ${meaning}`
-    const rest = { name: 'refusing', severity: 'page', since: new Date(since), peak: awaited.size } as const
+    const severity = severityFor(sources.map(({ kind }) => kind))
+    const rest = { name: 'refusing', severity, since: new Date(since), peak: awaited.size } as const
     const spoken = { ...rest, subject: '', text: alertText('refusing', what) }
     if (end - now() >= SOON_MS) return [spoken]
     const subject = 'IDWise gives up soon'

@@ -1,6 +1,5 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Environment } from '@sluice/shared/envelope'
 import type { FastifyReply } from 'fastify'
 
 /**
@@ -51,18 +50,15 @@ type Labels = {
 /** How a request ended: the values of the metric's label `outcome`. */
 type AnswerLabel = 'accepted' | 'test' | Labels[RefusalKind]
 
-/** Takes note of an answer. `milliseconds` is the time from the complete request to the answer. */
-export type CountAnswer = (
-  environment: Environment | 'none',
-  label: AnswerLabel,
-  milliseconds?: number,
-) => void
+/**
+ * Takes note of an answer.
+ *
+ * @param environment the source, or `none` for a request of no source: never a text that a stranger chose
+ * @param milliseconds the time from the complete request to the answer
+ */
+export type CountAnswer = (environment: string, label: AnswerLabel, milliseconds?: number) => void
 
-export type Refuse = (
-  reply: FastifyReply,
-  environment: Environment | 'none',
-  kind: RefusalKind,
-) => FastifyReply
+export type Refuse = (reply: FastifyReply, environment: string, kind: RefusalKind) => FastifyReply
 
 /** The refusal of a request. */
 export function createRefuse(count: CountAnswer): Refuse {

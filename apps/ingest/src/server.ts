@@ -1,4 +1,3 @@
-import { ENVIRONMENTS, type Environment } from '@sluice/shared/envelope'
 import type { EventKind } from '@sluice/shared/idwise'
 import { addressMatcher, type Health, probes } from '@sluice/shared/runtime'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
@@ -7,7 +6,8 @@ import type { Authenticate } from './authenticate.ts'
 import { limitConnections } from './connection-limit.ts'
 import { createCredentialThrottle } from './credential-throttle.ts'
 import { type CountAnswer, createRefuse, createRefuseSocket, kindOfError } from './refusals.ts'
-import { addWebhook, BYTES, environmentOf, MAX_HEADERS } from './webhook.ts'
+import type { OfSource } from './source-settings.ts'
+import { addWebhook, BYTES, MAX_HEADERS, sourceIn } from './webhook.ts'
 
 const BODY_LIMIT_BYTES = 256 * 1024
 const MAX_CONNECTIONS = 5_000
@@ -15,9 +15,12 @@ const MAX_UNAUTHENTICATED_OF_AN_ADDRESS = 1_000
 
 type ServerDeps = {
   accept: Accept
-  authenticate: Readonly<Record<Environment, Authenticate>>
+  /** The sources, each with its way to authenticate. */
+  authenticate: OfSource<Authenticate>
+  /** For the paths of no source: lets nobody in, and takes as long about it. */
+  nobody: Authenticate
   /** Networks that may post; none: every address may. */
-  allowedIps: readonly string[]
+  allowedIps: OfSource<readonly string[]>
   trustedProxies: readonly string[]
   health(): Health
   /** Called when a source of wrong credentials has used up its tries. */
@@ -25,7 +28,7 @@ type ServerDeps = {
   /** True: every answer closes its connection. */
   isClosing(): boolean
   answered: CountAnswer
-  received(environment: Environment, kind: EventKind): void
+  received(environment: string, kind: EventKind): void
 }
 
 /** The ingest's HTTP server: its limits, and what is the same for every route. */
@@ -63,8 +66,12 @@ export function createServer(deps: ServerDeps): FastifyInstance {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(BYTES, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   app.decorateRequest('receivedContentType', undefined)
+  const environmentIn = (url: string) => {
+    const name = sourceIn(url)
+    return name !== undefined && Object.hasOwn(deps.authenticate, name) ? name : 'none'
+  }
   const notFound = ({ url }: FastifyRequest, reply: FastifyReply) =>
-    refuse(reply, 'none', environmentOf(url) === 'none' ? 'not_found' : 'method_not_allowed')
+    refuse(reply, 'none', sourceIn(url) === undefined ? 'not_found' : 'method_not_allowed')
   app.setNotFoundHandler(notFound)
   // Refused before the body is read, which nothing needs here.
   app.addHook('onRequest', (request, reply, done) => {
@@ -72,7 +79,7 @@ export function createServer(deps: ServerDeps): FastifyInstance {
     else done()
   })
   app.setErrorHandler((error: { statusCode?: number }, { url }, reply) =>
-    refuse(reply, environmentOf(url), kindOfError(error)),
+    refuse(reply, environmentIn(url), kindOfError(error)),
   )
   app.addHook('onSend', (request, reply, payload, done) => {
     // Only IDWise keeps a connection.
@@ -81,35 +88,33 @@ export function createServer(deps: ServerDeps): FastifyInstance {
     }
     done(null, payload)
   })
-  continueOnlyWithCredentials(app, deps.authenticate)
+  continueOnlyWithCredentials(app, (name) => deps.authenticate[name] ?? deps.nobody)
   for (const [path, answer] of Object.entries(probes(deps.health))) {
     app.get(path, async (_request, reply) => {
       const { status, body } = answer()
       return reply.code(status).send(body)
     })
   }
-  const isAllowed = deps.allowedIps.length > 0 ? addressMatcher(deps.allowedIps) : () => true
-  for (const environment of ENVIRONMENTS) {
-    const authenticate = deps.authenticate[environment]
-    addWebhook(app, environment, {
-      ...deps,
-      authenticate,
-      isAllowed,
-      connectionLimit,
-      credentialThrottle,
-      refuse,
-    })
+  const common = { ...deps, connectionLimit, credentialThrottle, refuse }
+  for (const [environment, authenticate] of Object.entries(deps.authenticate)) {
+    const networks = deps.allowedIps[environment] ?? []
+    const isAllowed = networks.length > 0 ? addressMatcher(networks) : () => true
+    addWebhook(app, environment, { ...common, authenticate, isAllowed })
   }
+  addWebhook(app, 'none', { ...common, authenticate: deps.nobody, isAllowed: () => false })
   return app
 }
 
 /** A client that asks before it sends its body is let go on only with right credentials and a size that fits. */
-function continueOnlyWithCredentials(app: FastifyInstance, authenticate: ServerDeps['authenticate']): void {
+function continueOnlyWithCredentials(
+  app: FastifyInstance,
+  authenticateOf: (source: string) => Authenticate,
+): void {
   app.server.on('checkContinue', (request, response) => {
-    const environment = environmentOf(request.url)
+    const source = sourceIn(request.url)
     const fits = !(Number(request.headers['content-length']) > BODY_LIMIT_BYTES)
-    const isPost = environment !== 'none' && request.method === 'POST'
-    if (isPost && fits && authenticate[environment](request)) response.writeContinue()
+    const isPost = request.method === 'POST'
+    if (source !== undefined && isPost && fits && authenticateOf(source)(request)) response.writeContinue()
     // The client may send the body all the same, so the bytes that follow on this connection could be anything.
     else response.setHeader('connection', 'close')
     app.server.emit('request', request, response)

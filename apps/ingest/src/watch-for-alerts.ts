@@ -1,19 +1,19 @@
 import type { Db } from '@sluice/shared/db'
 import { type AlertSettings, startAlertWatch } from '@sluice/shared/operations'
 import { createQueueAdmin, type QueueLocation } from '@sluice/shared/queue'
-import { describeError, every, type Log, type Metrics } from '@sluice/shared/runtime'
+import { describeError, every, type Log, type Metrics, type Source } from '@sluice/shared/runtime'
 
 const EVERY_MS = 10_000
 
 /** Looks for what people must hear of while no scheduler does, such as that no worker runs. */
 export function watchForAlerts(
-  deps: { db: Db; queue: QueueLocation | undefined; metrics: Metrics; log: Log },
+  deps: { db: Db; queue: QueueLocation | undefined; sources: readonly Source[]; metrics: Metrics; log: Log },
   settings: AlertSettings,
 ): AsyncDisposable {
-  const { db, metrics, log } = deps
+  const { db, sources, metrics, log } = deps
   const stack = new AsyncDisposableStack()
   const queue = deps.queue && stack.use(createQueueAdmin(deps.queue, log))
-  const watch = stack.use(startAlertWatch({ db, queue, metrics, log }, settings, 'ingest'))
+  const watch = stack.use(startAlertWatch({ db, queue, sources, metrics, log }, settings, 'ingest'))
   stack.use(
     every(EVERY_MS, () => watch.round(), {
       pauseFirst: true,

@@ -1,4 +1,3 @@
-import { ENVIRONMENTS, type Environment } from '@sluice/shared/envelope'
 import type { EventKind } from '@sluice/shared/idwise'
 import { addressIn, failpoint } from '@sluice/shared/runtime'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -11,7 +10,7 @@ import type { CountAnswer, RefusalKind, Refuse } from './refusals.ts'
 export const MAX_HEADERS = 100
 /** Fastify reads every body as this type: it finds the parser of a known type faster than its parser for all types. */
 export const BYTES = 'application/octet-stream'
-/** The most requests of an environment under way at once. Without a limit senders could fill memory. */
+/** The most requests of a source under way at once. Without a limit senders could fill memory. */
 const MAX_IN_FLIGHT = 2_000
 
 declare module 'fastify' {
@@ -21,20 +20,24 @@ declare module 'fastify' {
   }
 }
 
-const pathOf = (environment: Environment) => `/webhooks/idwise/${environment}`
-const ENVIRONMENT_OF: ReadonlyMap<string, Environment> = new Map(
-  ENVIRONMENTS.map((each) => [pathOf(each), each]),
-)
+const PATH = /^\/webhooks\/idwise\/([a-z0-9-]{1,32})$/
+/** The path of every name that a source may have. Fastify prefers the path of a source. */
+const ANY_NAME = ':source(^[a-z0-9-]{1,32}$)'
 
-/** The environment to which a URL belongs; `none` for every other path. */
-export function environmentOf(url: string | undefined): Environment | 'none' {
-  return ENVIRONMENT_OF.get(url?.split('?', 1)[0] ?? '') ?? 'none'
+/** The name of the source in a URL, whether there is such a source or not; undefined for every other path. */
+export function sourceIn(url: string | undefined): string | undefined {
+  return PATH.exec(url?.split('?', 1)[0] ?? '')?.[1]
 }
 
-/** Adds the routes of one environment. */
+/**
+ * Adds the routes of a source.
+ *
+ * @param environment its name; `none` for the routes of all names that are of no source. They answer as those of a
+ *   source do to wrong credentials.
+ */
 export function addWebhook(
   app: FastifyInstance,
-  environment: Environment,
+  environment: string,
   deps: {
     accept: Accept
     authenticate: Authenticate
@@ -43,10 +46,11 @@ export function addWebhook(
     credentialThrottle: CredentialThrottle
     refuse: Refuse
     answered: CountAnswer
-    received(environment: Environment, kind: EventKind): void
+    received(environment: string, kind: EventKind): void
   },
 ): void {
   const { refuse, answered } = deps
+  const path = `/webhooks/idwise/${environment === 'none' ? ANY_NAME : environment}`
   let inFlight = 0
 
   /** A listener of the response, since a hook of Fastify's would add and remove two listeners for each response. */
@@ -81,11 +85,11 @@ export function addWebhook(
   }
 
   // The "Test URL" button of IDWise's portal may send a GET. It has no effect.
-  app.get(pathOf(environment), { onRequest: admit }, async (_request, reply) => {
+  app.get(path, { onRequest: admit }, async (_request, reply) => {
     answered(environment, 'test')
     return reply.code(200).send()
   })
-  app.post(pathOf(environment), { onRequest: admit }, async (request, reply) => {
+  app.post(path, { onRequest: admit }, async (request, reply) => {
     const began = performance.now()
     const outcome = await deps.accept({
       environment,

@@ -118,4 +118,63 @@ describe('the settings of the ingest', () => {
     )
     expect(problems({ ...others, IDWISE_LIVE_CREDENTIALS_FILE: `${file}.away` })).toContain('ENOENT')
   })
+
+  it('have credentials and addresses for each source, and the address of its region', () => {
+    const config = readIngestConfig({
+      ...GOOD,
+      IDWISE_SOURCES: ' live  uae-live:live\n qat-test:sandbox@https://api-qat.idwise.com/ ',
+      IDWISE_UAE_LIVE_CREDENTIALS: 'bearer:a-token-of-the-emirates',
+      IDWISE_QAT_TEST_CREDENTIALS: 'bearer:a-token-of-qatar-1',
+      IDWISE_ALLOWED_IPS: '192.0.2.0/24',
+      IDWISE_QAT_TEST_ALLOWED_IPS: '203.0.113.0/24',
+    })
+    expect(config.sources).toEqual([
+      { name: 'live', kind: 'live', api: 'https://api.idwise.com' },
+      { name: 'uae-live', kind: 'live', api: 'https://api.idwise.com' },
+      { name: 'qat-test', kind: 'sandbox', api: 'https://api-qat.idwise.com' },
+    ])
+    expect(Object.keys(config.credentials)).toEqual(['live', 'uae-live', 'qat-test'])
+    expect(config.allowedIps).toEqual({
+      live: ['192.0.2.0/24'],
+      'uae-live': ['192.0.2.0/24'],
+      'qat-test': ['203.0.113.0/24'],
+    })
+  })
+
+  it.each([
+    ['live Uae:live', 'has a source (number 2) whose name is not 1 to 32'],
+    ['live uae_live:live', 'has a source (number 2) whose name is not 1 to 32'],
+    [`live ${'a'.repeat(33)}:live`, 'has a source (number 2) whose name is not 1 to 32'],
+    ['live :live', 'has a source (number 2) whose name is not 1 to 32'],
+    ['live none:live', 'names a source none'],
+    ['live sandbox live', 'names live twice'],
+    ['live uae', 'has the source uae without a kind: write uae:live or uae:sandbox'],
+    ['live uae:production', 'has the source uae with a kind that is neither live nor sandbox'],
+    ['live uae:live:live', 'has the source uae with a kind that is neither live nor sandbox'],
+    ['live:sandbox', 'has the source live with the kind sandbox: choose another name'],
+    ['live uae:live@http://api-uae.idwise.com', 'an address that is not just https://HOST'],
+    ['live uae:live@api-uae.idwise.com', 'an address that is not just https://HOST'],
+    ['live uae:live@https://key:secret-to-look-for@api-uae.idwise.com', 'is not just https://HOST'],
+    ['live uae:live@https://api-uae.idwise.com/journey', 'an address that is not just https://HOST'],
+    ['live uae:live@', 'an address that is not just https://HOST'],
+    [Array.from({ length: 21 }, (_, n) => `s${n}:live`).join(' '), 'names more than 20 sources'],
+  ])('refuse the sources %s', (sources, problem) => {
+    const text = problems({ ...GOOD, IDWISE_SOURCES: sources })
+    expect(text).toContain('IDWISE_SOURCES ')
+    expect(text).toContain(problem)
+    expect(text).not.toContain('to-look-for')
+  })
+
+  it('refuse a source without credentials, together with what else is wrong', () => {
+    const text = problems({
+      ...GOOD,
+      IDWISE_SOURCES: 'live uae-live:live qat:what',
+      IDWISE_LIVE_ALLOWED_IPS: '10.0.0.0/33',
+    })
+    expect(text.split('\n').slice(1)).toEqual([
+      expect.stringMatching(/IDWISE_SOURCES has the source qat with a kind/),
+      '  - IDWISE_UAE_LIVE_CREDENTIALS is not set',
+      expect.stringMatching(/IDWISE_LIVE_ALLOWED_IPS is not a list of networks/),
+    ])
+  })
 })

@@ -294,13 +294,10 @@ describe('the door behind a proxy', () => {
   it('believes X-Forwarded-For only of trusted proxies, and lets in only allowed addresses', async () => {
     await using stack = new AsyncDisposableStack()
     const world = stack.use(await createWorld('inbox'))
-    const open = async (config: { trustedProxies: string[]; allowedIps: string[] }) =>
-      stack.use(await openDoor(world, config))
-    const trusting = await open({
-      trustedProxies: ['127.0.0.0/8'],
-      allowedIps: ['203.0.113.0/24', '2001:db8::/32'],
-    })
-    const wary = await open({ trustedProxies: [], allowedIps: ['203.0.113.0/24'] })
+    const open = async (trustedProxies: string[], live: string[]) =>
+      stack.use(await openDoor(world, { trustedProxies, allowedIps: { live } }))
+    const trusting = await open(['127.0.0.0/8'], ['203.0.113.0/24', '2001:db8::/32'])
+    const wary = await open([], ['203.0.113.0/24'])
     const status = async (door: Door, from: string) =>
       (await door.post('{}', { headers: { 'x-forwarded-for': from } })).status
 

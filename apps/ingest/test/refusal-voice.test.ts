@@ -1,5 +1,5 @@
 import { alertSettings, listIncidents } from '@sluice/shared/operations'
-import { createLog, createMetrics } from '@sluice/shared/runtime'
+import { createLog, createMetrics, DEFAULT_SOURCES } from '@sluice/shared/runtime'
 import { hearHttp } from '@sluice/testkit/alert-doubles'
 import { createWorld, eventually, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -25,7 +25,8 @@ describe('an ingest that refuses events', () => {
   const texts = () => receiver.heard.map(({ body }) => (JSON.parse(body) as { text: string }).text)
   function voice(now = Date.now) {
     const channels = alertSettings.ALERTS.parse(`slack:${receiver.url}`) ?? []
-    const deps = { db: world.db, canAccept: () => canAccept(), now, metrics: createMetrics(), log }
+    const metrics = createMetrics()
+    const deps = { db: world.db, sources: DEFAULT_SOURCES, canAccept: () => canAccept(), now, metrics, log }
     return stack.use(createRefusalVoice(channels, { ...deps, graceMs: GRACE_MS, everyMs: 20 }))
   }
 

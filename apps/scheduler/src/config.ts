@@ -16,6 +16,8 @@ import {
   queueLocation,
   queueSettings,
   readSettings,
+  type Source,
+  sourceSettings,
 } from '@sluice/shared/runtime'
 import * as z from 'zod'
 
@@ -27,6 +29,7 @@ export type SchedulerConfig = Readonly<{
   queue: QueueLocation | undefined
   retention: RetentionPolicy
   alerts?: AlertSettings
+  sources: readonly Source[]
 }>
 
 /** @throws UserError that lists all wrong settings */
@@ -40,6 +43,7 @@ export function readSchedulerConfig(env: Env): SchedulerConfig {
     queue: queueLocation(settings),
     retention: retentionPolicy(settings),
     alerts: alertsOf(settings),
+    sources: settings.IDWISE_SOURCES,
   }
 }
 
@@ -47,6 +51,7 @@ export const schedulerSettings = checkTerms(
   z.object({
     ...processSettings,
     ...queueSettings,
+    ...sourceSettings,
     ...retentionSettings,
     ...alertSettings,
     SCHEDULER_PORT: port(3003),

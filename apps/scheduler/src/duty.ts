@@ -1,7 +1,7 @@
 import type { Db } from '@sluice/shared/db'
 import type { RetentionPolicy } from '@sluice/shared/operations'
 import type { QueueAdmin } from '@sluice/shared/queue'
-import type { Log, Metrics } from '@sluice/shared/runtime'
+import type { Log, Metrics, Source } from '@sluice/shared/runtime'
 
 /** Work beside the flow of events that is done again and again. */
 export type Duty = {
@@ -28,4 +28,8 @@ export type RetentionDutyDeps = DutyDeps & { readonly metrics: Metrics; readonly
 export type QueueDutyDeps = DutyDeps & { readonly admin: QueueAdmin }
 
 /** For the gauges of the stores; `admin` is undefined without Redis. */
-export type GaugeDutyDeps = DutyDeps & { readonly metrics: Metrics; readonly admin: QueueAdmin | undefined }
+export type GaugeDutyDeps = DutyDeps & {
+  readonly metrics: Metrics
+  readonly admin: QueueAdmin | undefined
+  readonly sources: readonly Source[]
+}

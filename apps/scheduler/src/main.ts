@@ -20,10 +20,10 @@ await runUntilSignal(
   async () => {
     const config = readSchedulerConfig(process.env)
     await using stack = new AsyncDisposableStack()
-    const { probesHost: host, port, metricsPort, databaseUrl, queue, retention, alerts } = config
+    const { probesHost: host, port, metricsPort, databaseUrl, queue, retention, alerts, sources } = config
     const metrics = createMetrics()
     const db = stack.use(createDb(databaseUrl, { max: 4, statementMs: 10_000, log, name: 'scheduler' }))
-    const { health } = stack.use(startScheduler({ db, queue, retention, alerts, metrics, log }))
+    const { health } = stack.use(startScheduler({ db, queue, retention, alerts, sources, metrics, log }))
     stack.use(await serveMetrics({ host, port: metricsPort }, metrics, health))
     stack.use(await serveProbes({ host, port }, health, 'SCHEDULER_PORT'))
     log.info({ queue: queue ? 'redis' : 'inbox' }, 'scheduler does its duties')

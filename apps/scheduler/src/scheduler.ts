@@ -1,7 +1,15 @@
 import { type Db, withLease } from '@sluice/shared/db'
 import { type AlertSettings, type RetentionPolicy, startAlertWatch } from '@sluice/shared/operations'
 import { createQueueAdmin, type QueueLocation } from '@sluice/shared/queue'
-import { describeError, every, type Health, type Log, type Metrics } from '@sluice/shared/runtime'
+import {
+  DEFAULT_SOURCES,
+  describeError,
+  every,
+  type Health,
+  type Log,
+  type Metrics,
+  type Source,
+} from '@sluice/shared/runtime'
 import { alerts } from './duties/alerts.ts'
 import { completedBodies } from './duties/completed-bodies.ts'
 import { crashes } from './duties/crashes.ts'
@@ -37,21 +45,22 @@ export function startScheduler(deps: {
   retention: RetentionPolicy
   /** Without a channel and a heartbeat nothing is watched for. */
   alerts?: AlertSettings | undefined
+  sources?: readonly Source[]
   metrics: Metrics
   log: Log
 }): AsyncDisposable & { health(): Health } {
-  const { db, queue, log } = deps
+  const { db, queue, log, sources = DEFAULT_SOURCES } = deps
   const admin = queue && createQueueAdmin(queue, log)
   const connected = admin?.ready(CONNECT_LIMIT_MS)
   const { alerts: settings, metrics } = deps
   const isTelling = settings && (settings.channels.length > 0 || settings.heartbeat !== undefined)
   const watch = isTelling
-    ? startAlertWatch({ db, queue: admin, metrics, log }, settings, 'scheduler')
+    ? startAlertWatch({ db, queue: admin, sources, metrics, log }, settings, 'scheduler')
     : undefined
   const duties = [
     ...DUTIES.map((create) => create({ db, log })),
     partitions(deps),
-    gauges({ db, log, metrics: deps.metrics, admin }),
+    gauges({ db, log, metrics: deps.metrics, admin, sources }),
     ...(watch ? [alerts(watch)] : []),
     ...(deps.retention.terms ? [retention(deps)] : []),
     ...(admin ? QUEUE_DUTIES.map((create) => create({ db, log, admin })) : []),

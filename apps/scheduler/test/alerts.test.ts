@@ -32,8 +32,11 @@ describe('a scheduler', () => {
     await pass(60)
     expect(await killed.exited).toBe('SIGKILL')
     expect(receiver.heard).toEqual([])
-    const [claimed] = await world.rows<{ id: string; text: string }>('select id, text from incidents where claims = 1')
-    const told = () => world.rows('select from incidents where id = $1 and notified_at is not null', [claimed?.id])
+    const [claimed] = await world.rows<{ id: string; text: string }>(
+      'select id, text from incidents where claims = 1',
+    )
+    const told = () =>
+      world.rows('select from incidents where id = $1 and notified_at is not null', [claimed?.id])
     await world.rows('delete from leases')
     await pass(60)
     stack.use(runScheduler(env))

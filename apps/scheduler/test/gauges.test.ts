@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { announceProcess, describeProcess } from '@sluice/shared/db'
 import { createQueueAdmin } from '@sluice/shared/queue'
-import { createLog, createMetrics, release } from '@sluice/shared/runtime'
+import { createLog, createMetrics, DEFAULT_SOURCES, release } from '@sluice/shared/runtime'
 import { bury } from '@sluice/testkit/dead-letter'
 import { finishedJourney } from '@sluice/testkit/event'
 import { createRedisServer } from '@sluice/testkit/redis-server'
@@ -36,7 +36,7 @@ describe('the gauges of the stores', () => {
     )
     const [log, metrics] = [createLog('test', 'silent'), createMetrics()]
     const admin = stack.use(createQueueAdmin({ url: redis.url, prefix: 'sluice', shards: 2 }, log))
-    await gauges({ db: world.db, log, metrics, admin }).run(new AbortController().signal)
+    await gauges({ db: world.db, log, metrics, admin, sources: DEFAULT_SOURCES }).run(new AbortController().signal)
     const text = await metrics.text()
     expect(text).toContain('sluice_queue_jobs{shard="1",state="waiting"} 0')
     expect(text).toContain('sluice_replicas{store="redis",kind="replica"} 1')
@@ -58,14 +58,21 @@ describe('the gauges of the stores', () => {
     const lastEvent = Date.now() - 60_000
     await world.rows(
       `insert into minutes (minute, process, role, counters) values (now(), 'p', 'ingest', $1)`,
-      [JSON.stringify({ counts: {}, last: { live: lastEvent } })],
+      [
+        JSON.stringify({
+          counts: {},
+          last: { live: lastEvent, 'uae-live': lastEvent, 'not-configured': lastEvent },
+        }),
+      ],
     )
     // IDWise still tries the first one, and not the second one; the third one has come again.
     await world.rows(
       `insert into refusals (event_key, environment, first_refused_at, last_refused_at, deliveries, made_up_at)
         values ('\\x01', 'live', now() - interval '5 min', now(), 1, null),
           ('\\x02', 'live', now() - interval '40 min', now(), 4, null),
-          ('\\x03', 'sandbox', now() - interval '9 min', now(), 1, now())`,
+          ('\\x03', 'sandbox', now() - interval '9 min', now(), 1, now()),
+          ('\\x04', 'uae-live', now() - interval '14 min', now(), 1, null),
+          ('\\x05', 'not-configured', now() - interval '14 min', now(), 1, null)`,
     )
     const read = async () => {
       const lines = (await metrics.text()).split('\n').filter((line) => line.startsWith('sluice_'))
@@ -73,7 +80,8 @@ describe('the gauges of the stores', () => {
         lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]),
       )
     }
-    const duty = gauges({ db: world.db, log, metrics, admin })
+    const uae = { name: 'uae-live', kind: 'live', api: 'https://api-uae.idwise.com' } as const
+    const duty = gauges({ db: world.db, log, metrics, admin, sources: [...DEFAULT_SOURCES, uae] })
     const { signal } = new AbortController()
     await duty.run(signal)
 
@@ -92,6 +100,8 @@ describe('the gauges of the stores', () => {
       sluice_drifts: 0,
       'sluice_sender_patience_seconds{environment="sandbox"}': 1_800,
       'sluice_last_event_timestamp_seconds{environment="live"}': lastEvent / 1_000,
+      'sluice_last_event_timestamp_seconds{environment="uae-live"}': lastEvent / 1_000,
+      'sluice_source_info{environment="uae-live",kind="live"}': 1,
       [`sluice_workers{release="${release()}"}`]: 1,
       [`sluice_ingests{release="${release()}"}`]: 1,
       [`sluice_build_info{release="${release()}"}`]: 1,
@@ -100,6 +110,9 @@ describe('the gauges of the stores', () => {
     })
     expect(found['sluice_oldest_waiting_seconds{via="redis"}']).toBeGreaterThan(0)
     const patience = found['sluice_sender_patience_seconds{environment="live"}']
+    const uaePatience = found['sluice_sender_patience_seconds{environment="uae-live"}']
+    expect(uaePatience).toBeLessThanOrEqual(960)
+    expect(Object.keys(found).join()).not.toContain('not-configured')
     expect(patience).toBeLessThanOrEqual(1_500)
     expect(patience).toBeGreaterThan(1_400)
 

@@ -17,6 +17,8 @@ import {
   queueLocation,
   queueSettings,
   readSettings,
+  type Source,
+  sourceSettings,
   type TraceSettings,
   traceSettings,
   tracesOf,
@@ -39,6 +41,7 @@ export type WorkerConfig = Readonly<{
   retention: RetentionPolicy
   alerts?: AlertSettings
   traces?: TraceSettings | undefined
+  sources: readonly Source[]
 }>
 
 /** @throws UserError that lists all wrong settings */
@@ -58,6 +61,7 @@ export function readWorkerConfig(env: Env): WorkerConfig {
     retention: retentionPolicy(settings),
     alerts: alertsOf(settings),
     traces: tracesOf(settings),
+    sources: settings.IDWISE_SOURCES,
   }
 }
 
@@ -67,6 +71,7 @@ export const workerSettings = checkTerms(
     ...durabilitySettings,
     ...queueSettings,
     ...traceSettings,
+    ...sourceSettings,
     ...retentionSettings,
     ...alertSettings,
     WORKER_PORT: port(3002),

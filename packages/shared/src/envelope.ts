@@ -1,15 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import * as z from 'zod'
 
-/** The environments from which an ingest receives. A stored event or job may have another one, of a later release. */
-export const ENVIRONMENTS = ['live', 'sandbox'] as const
-export type Environment = (typeof ENVIRONMENTS)[number]
-
-/** Makes one value for each environment. */
-export function perEnvironment<T>(make: (environment: Environment) => T): Record<Environment, T> {
-  return Object.fromEntries(ENVIRONMENTS.map((each) => [each, make(each)])) as Record<Environment, T>
-}
-
 /** The last moment that a Date holds ("ECMAScript, Time Values"). PostgreSQL goes further. */
 const MAX_DATE_MS = 8.64e15
 
@@ -22,7 +13,7 @@ const description = (maxLength: number) => z.string().max(maxLength).optional().
  */
 const envelopeSchema = z.object({
   v: z.literal(1),
-  /** An environment. Any name is read, so that workers of this release know the environments of the next. */
+  /** The name of its source. Any name is read, so that a worker need not know the sources of the ingests. */
   env: z.string().regex(/^[a-z0-9-]{1,32}$/),
   /** When the request's body was complete, ms since 1970 by the ingest's clock. */
   at: z.int().min(0).max(MAX_DATE_MS),

@@ -2,7 +2,6 @@ import { hash } from 'node:crypto'
 import { createReadStream, writeSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
-import type { Environment } from '@sluice/shared/envelope'
 import { UserError } from '@sluice/shared/runtime'
 
 /**
@@ -27,7 +26,7 @@ export type EventRecord = {
   n: number
   /** Times are ms since 1970. */
   at: number
-  environment: Environment
+  environment: string
   /** Its place in its journey, from 0, in the order in which things happened. */
   moment: number
   eventId: string | null

@@ -30,12 +30,15 @@ function settingNames(): { secrets: string[]; settings: string[] } {
   return { secrets: names(true), settings: names(false).filter((name) => !BY_THE_CHART.test(name)) }
 }
 
+/** The settings of further sources, each of which has its name in the middle. */
+const ofSources = (what: string) => `^IDWISE_[A-Z0-9_]{1,32}_${what}$`
+
 /** What files of the chart should have that other files of this repository decide, by their paths. */
 export function chartFiles(): Record<string, string> {
   const schema = JSON.parse(readFileSync(join(ROOT, SCHEMA_FILE), 'utf8'))
   const { secrets, settings } = settingNames()
-  schema.$defs.secretName = { enum: secrets }
-  schema.$defs.settingName = { enum: settings }
+  schema.$defs.secretName = { anyOf: [{ enum: secrets }, { pattern: ofSources('CREDENTIALS') }] }
+  schema.$defs.settingName = { anyOf: [{ enum: settings }, { pattern: ofSources('ALLOWED_IPS') }] }
   const copies = Object.entries(OBSERVED).map(([name, byDefault]) => {
     const source = join(ROOT, 'deploy/observe', name)
     return [`deploy/chart/files/${name}`, existsSync(source) ? readFileSync(source, 'utf8') : byDefault]

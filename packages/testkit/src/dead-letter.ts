@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { letterOf, writeDeadLetters } from '@sluice/shared/db'
 import type { DeadLetterReason } from '@sluice/shared/disposition'
-import { type Environment, writeEnvelope } from '@sluice/shared/envelope'
+import { writeEnvelope } from '@sluice/shared/envelope'
 import type { World } from './world.ts'
 
 /** Writes dead letters as a worker does, in one transaction. @returns their numbers, in order */
 export async function bury(
   world: World,
   bodies: readonly (string | Buffer)[],
-  failed: { reason?: DeadLetterReason; message?: string; code?: string; environment?: Environment } = {},
+  failed: { reason?: DeadLetterReason; message?: string; code?: string; environment?: string } = {},
 ): Promise<number[]> {
   const { reason = 'rejected_by_database', message = 'value too long', code, environment = 'live' } = failed
   const error = Object.assign(new Error(message), { name: 'DatabaseError', ...(code && { code }) })

@@ -87,7 +87,7 @@ function settingsFor(env: Record<string, string>): Settings {
 
 export type Door = AsyncDisposable & { url: string; post(body: Body, init?: PostInit): Promise<Response> }
 export type Body = NonNullable<RequestInit['body']>
-export type PostInit = { environment?: 'live' | 'sandbox'; headers?: Record<string, string> }
+export type PostInit = { environment?: string; headers?: Record<string, string> }
 
 /** Runs an ingest in this process. */
 export async function openDoor(world: World, config: Partial<IngestConfig> = {}): Promise<Door> {

@@ -18,7 +18,7 @@ export function addFilterOptions(command: Command): Command {
   return command
     .option('--group <id>', 'only those of this group (see `sluice dead groups`)')
     .option('--reason-is <reason>', 'only those with this reason, such as rejected_by_database')
-    .option('--environment <name>', 'only those of live, or of sandbox')
+    .option('--environment <name>', 'only those of one source, such as live')
     .option('--journey <id>', 'only those of this journey')
     .option('--reference <no>', 'only those of this reference number')
     .option('--failed-since <time>', 'only those that have failed since, such as 2026-11-03T09:00:00Z')

@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { ENVIRONMENTS } from '@sluice/shared/envelope'
-import { credentialsSetting, type Env, parseCredentials, UserError } from '@sluice/shared/runtime'
+import {
+  credentialsSetting,
+  type Env,
+  namesOf,
+  parseCredentials,
+  readableSources,
+  UserError,
+} from '@sluice/shared/runtime'
 import { describeProgress, describeSummary, parseMix, simulate } from '@sluice/simulator'
 import { Command } from 'commander'
 import { numberAboveZero } from '../arguments.ts'
@@ -9,6 +15,7 @@ import { settingsForSending } from '../stores.ts'
 
 type Options = {
   url?: string
+  environment?: string
   rate: number
   duration?: number
   journeys?: number
@@ -27,6 +34,7 @@ export function simulateCommand(): Command {
       'send to an ingest what IDWise sends: whole journeys, redeliveries, and faults of the network',
     )
     .option('--url <url>', 'the address of the ingest (default: the one of this clone)')
+    .option('--environment <name>', 'send to this source alone (default: to all that have credentials)')
     .option(
       '--rate <n>',
       'new events a second; duplicates and redeliveries come on top',
@@ -44,7 +52,7 @@ export function simulateCommand(): Command {
     .option('--json', 'print the summary as JSON')
     .addHelpText(
       'after',
-      '\nIt uses the credentials of the ingest (IDWISE_LIVE_CREDENTIALS, IDWISE_SANDBOX_CREDENTIALS, or .sluice/env).' +
+      '\nIt uses the credentials of the ingest (IDWISE_LIVE_CREDENTIALS and so on, or .sluice/env).' +
         '\nWithout --journeys and --duration it goes on until Ctrl-C.',
     )
     .action(run)
@@ -58,7 +66,7 @@ async function run(options: Options): Promise<void> {
   const summary = await simulate(
     {
       url: baseOf(options.url ?? `http://127.0.0.1:${env.INGEST_PORT || 3000}`),
-      credentials: readCredentials(env),
+      credentials: readCredentials(env, options.environment),
       seed: options.seed,
       mix: parseMix(options.mix),
       ratePerSecond: options.rate,
@@ -83,12 +91,13 @@ async function run(options: Options): Promise<void> {
 
 /** The URL may end in the path of the webhook. */
 function baseOf(url: string): string {
-  return url.replace(/\/webhooks\/idwise\/(live|sandbox)\/?$/, '')
+  return url.replace(/\/webhooks\/idwise\/[a-z0-9-]+\/?$/, '')
 }
 
-function readCredentials(env: Env) {
+function readCredentials(env: Env, only: string | undefined) {
+  const sources = only === undefined ? namesOf(readableSources(env)) : [only]
   return Object.fromEntries(
-    ENVIRONMENTS.flatMap((environment) => {
+    sources.flatMap((environment) => {
       const name = credentialsSetting(environment)
       const text = env[name]
       if (!text) return []

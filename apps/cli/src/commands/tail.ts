@@ -12,7 +12,7 @@ export function tailCommand(): Command {
     .description('show the events that landed last, and new ones as they land')
     .option('-f, --follow', 'go on with new events until Ctrl-C; looks every second')
     .option('-n, --lines <n>', 'how many of the last events, at most 100', wholeNumber, 10)
-    .option('--environment <name>', 'only live or sandbox')
+    .option('--environment <name>', 'only those of one source, such as live')
     .option('--kind <kind>', 'only events of a kind, such as finished_journey')
     .option('--decision <decision>', 'only events with this decision, such as Refer')
     .option('--journey <id>', 'only events of a journey')

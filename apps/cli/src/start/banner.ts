@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IngestConfig } from '@sluice/ingest'
-import type { Credential } from '@sluice/shared/runtime'
+import { type Credential, namesOf } from '@sluice/shared/runtime'
 import type { OpenedStore } from './open-stores.ts'
 
 /** The lines that a person needs after a start: where to post, an example to paste, and how to find its event. */
@@ -20,21 +20,23 @@ export function banner(started: {
   const { config, port, postgres, redis, left, showSecret, consoleUrl, operator } = started
   const base = `http://${hostIn(config.host)}:${port}/webhooks/idwise`
   const eventId = randomUUID()
-  const option = curlOption(config.credentials.live[0], showSecret)
+  const names = namesOf(config.sources)
+  const [first] = names as [string]
+  const option = curlOption(config.credentials[first]?.[0], showSecret)
   return [
     '',
     'Sluice is ready.',
     '',
-    `  Post to    ${base}/live and ${base}/sandbox`,
+    `  Post to    ${names.map((name) => `${base}/${name}`).join(' and ')}`,
     `  Console    ${consoleUrl}${operator ? `   ${signInHint(operator, started.isTerminal)}` : ''}`,
     `  Queue      ${redis?.text ?? WITHOUT_REDIS}`,
     `  Database   ${postgres.text}`,
-    '  Settings   .sluice/env (credentials of both environments, addresses of the stores)',
+    '  Settings   .sluice/env (credentials of all sources, addresses of the stores)',
     ...left.flatMap((line) => ['', `  ! ${line}`]),
     '',
     `Post an event${option.startsWith('-K') ? ' (with the credential in .sluice/curl)' : ''}:`,
     '',
-    `curl -sS ${base}/live ${option} -H 'Content-Type: application/json' -d '${example(eventId)}'`,
+    `curl -sS ${base}/${first} ${option} -H 'Content-Type: application/json' -d '${example(eventId)}'`,
     '',
     'Find it:',
     '',

@@ -3,21 +3,19 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { writeWhole } from '@sluice/embedded'
-import { ENVIRONMENTS } from '@sluice/shared/envelope'
 import { credentialSettings, errorCode, UserError } from '@sluice/shared/runtime'
 
 /**
- * The secrets that the first start generates and keeps in `.sluice/secrets`. The settings of a start may override
- * them.
+ * The secrets that the first start generates and keeps in `.sluice/secrets`, besides the credentials of each source.
+ * The settings of a start may override them.
  */
 const SECRETS = {
-  ...credentialSettings(ENVIRONMENTS, () => `bearer:${secret()}`),
   CONSOLE_CREDENTIALS: () => `operator:operator:${secret()}`,
   SLUICE_POSTGRES_PASSWORD: secret,
   SLUICE_REDIS_PASSWORD: secret,
 }
 
-export type Secrets = Record<keyof typeof SECRETS, string>
+export type Secrets = Record<keyof typeof SECRETS, string> & Record<string, string>
 
 type File = 'env' | 'secrets'
 
@@ -49,10 +47,15 @@ export async function writeEnv(
   await writeWhole(join(stateDir, name), lines.join(''))
 }
 
-/** Reads the secrets of this clone, and generates those that are missing. */
-export async function ensureSecrets(stateDir: string): Promise<Secrets> {
+/**
+ * Reads the secrets of this clone, and generates those that are missing.
+ *
+ * @param sources their names
+ */
+export async function ensureSecrets(stateDir: string, sources: readonly string[]): Promise<Secrets> {
   const known = await readEnv(stateDir, 'secrets')
-  const missing = Object.entries(SECRETS).filter(([name]) => !known[name])
+  const wanted = { ...credentialSettings(sources, () => `bearer:${secret()}`), ...SECRETS }
+  const missing = Object.entries(wanted).filter(([name]) => !known[name])
   const all = { ...known, ...Object.fromEntries(missing.map(([name, make]) => [name, make()])) }
   if (missing.length > 0) await writeEnv(stateDir, all, 'secrets')
   return all as Secrets

@@ -1,11 +1,12 @@
 import { readConsoleConfig } from '@sluice/console'
 import { readIngestConfig } from '@sluice/ingest'
 import { databaseUrl, type Period, retentionPartition } from '@sluice/shared/db'
-import { ENVIRONMENTS } from '@sluice/shared/envelope'
 import {
   credentialSettings,
   type Env,
+  namesOf,
   queueSettings,
+  readableSources,
   readSettings,
   SettingsError,
   settingsProblems,
@@ -53,15 +54,17 @@ export function readStores(env: Env): {
   }
 }
 
-const CREDENTIALS = z.object(credentialSettings(ENVIRONMENTS, z.string().meta({ fromFile: true })))
-
 /**
  * The credentials in force, as quoted lines of `.sluice/env` can hold them: separated by single blanks, and with each
  * quote percent-encoded.
  */
 export function credentialsForEnvFile(env: Env): Record<string, string> {
-  const given = Object.entries(readSettings(env, CREDENTIALS))
+  const text = z.string().meta({ fromFile: true })
+  const shape = z.object(credentialSettings(namesOf(readableSources(env)), text))
   return Object.fromEntries(
-    given.map(([name, text]) => [name, text.replace(/\s+/g, ' ').replaceAll("'", '%27')]),
+    Object.entries(readSettings(env, shape)).map(([name, given]) => [
+      name,
+      given.replace(/\s+/g, ' ').replaceAll("'", '%27'),
+    ]),
   )
 }

@@ -7,9 +7,12 @@ import { countBacklog } from '@sluice/shared/operations'
 import { createQueueAdmin, type QueueLocation } from '@sluice/shared/queue'
 import {
   createMetrics,
+  credentialsSetting,
   errorCode,
   type Health,
   type Log,
+  namesOf,
+  readableSources,
   serveMetrics,
   serveProbes,
   UserError,
@@ -38,7 +41,8 @@ export async function startHere(options: {
   const { stop, log, print } = options
   await using stack = new AsyncDisposableStack()
   const state = stack.use(await openState(ROOT))
-  const secrets = await ensureSecrets(state.dir)
+  const { IDWISE_SOURCES: named } = process.env
+  const secrets = await ensureSecrets(state.dir, namesOf(readableSources(process.env)))
   stop.signal.addEventListener(
     'abort',
     () => {
@@ -98,11 +102,13 @@ export async function startHere(options: {
     ...(redis && { REDIS_URL: redis.url }),
     QUEUE_PREFIX: queue.prefix,
     QUEUE_SHARDS: String(queue.shards),
+    ...(named && { IDWISE_SOURCES: named.trim().replace(/\s+/g, ' ') }),
     INGEST_PORT: String(ingest.port),
     CONSOLE_PORT: String(console.port),
     ...('CONSOLE_CREDENTIALS' in generated && { CONSOLE_CREDENTIALS: secrets.CONSOLE_CREDENTIALS }),
   })
-  await writeWhole(join(state.dir, 'curl'), curlConfig(ingestConfig.credentials.live[0]))
+  const [first] = namesOf(ingestConfig.sources) as [string]
+  await writeWhole(join(state.dir, 'curl'), curlConfig(ingestConfig.credentials[first]?.[0]))
   const isTerminal = process.stdout.isTTY
   const started = {
     config: ingestConfig,
@@ -113,7 +119,7 @@ export async function startHere(options: {
     postgres,
     redis,
     left,
-    showSecret: isTerminal && 'IDWISE_LIVE_CREDENTIALS' in generated,
+    showSecret: isTerminal && credentialsSetting(first) in generated,
     isTerminal,
   }
   for (const line of banner(started)) print(line)

@@ -13,6 +13,13 @@ const process = z.object({
   shards: z.array(z.number()).nullable(),
 })
 
+const refusalFigures = z.object({
+  awaited: z.number(),
+  nextTryAt: time.nullable(),
+  givesUpAt: time.nullable(),
+  lost: z.number(),
+})
+
 const recorded = z.object({
   asOf: time,
   isRefusing: z.boolean(),
@@ -38,12 +45,7 @@ const recorded = z.object({
   ingests: z.array(process),
   unsafe: z.array(z.string()),
   deadLetters: z.object({ open: amount, groups: z.number(), newestAt: time.nullable() }),
-  refusals: z.object({
-    awaited: z.number(),
-    nextTryAt: time.nullable(),
-    givesUpAt: time.nullable(),
-    lost: z.number(),
-  }),
+  refusals: refusalFigures.extend({ byEnvironment: z.record(z.string(), refusalFigures) }),
   usualGapMs: z.record(z.string(), z.number().nullable()),
 })
 

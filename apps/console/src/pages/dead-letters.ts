@@ -1,5 +1,4 @@
 import { DEAD_LETTER_REASONS } from '@sluice/shared/disposition'
-import { ENVIRONMENTS } from '@sluice/shared/envelope'
 import {
   DEAD_LETTER_STATES,
   type DeadLetterState,
@@ -23,6 +22,8 @@ export type LettersShown = {
   /** Undefined: all states. */
   readonly state: DeadLetterState | undefined
   readonly filter: LetterFilter
+  /** Those that the filter offers. */
+  readonly environments: readonly string[]
   readonly before: number | undefined
   /** The cursor of the next page; undefined on the last one. */
   readonly older: number | undefined
@@ -70,10 +71,10 @@ function options(values: readonly (readonly [value: string, text: string])[], ch
   )
 }
 
-function filterForm({ state, filter }: LettersShown): Html {
+function filterForm({ state, filter, environments: names }: LettersShown): Html {
   const states = [...DEAD_LETTER_STATES, 'all'].map((each) => [each, each] as const)
   const reasons = DEAD_LETTER_REASONS.map((each) => [each, reasonName(each)] as const)
-  const environments = ENVIRONMENTS.map((each) => [each, each] as const)
+  const environments = names.map((each) => [each, each] as const)
   const any = ['', 'any'] as const
   const { reason = '', environment = '', journeyId = '', referenceNo = '', failedSince, ids } = filter
   const kept = filterPairs(filter).filter(([name]) =>

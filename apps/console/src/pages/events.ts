@@ -24,7 +24,7 @@ const VIEWS: Readonly<Record<EventView, string>> = {
 }
 
 /** The list, with room beside it for the event that is chosen. */
-export function eventsPage(asked: EventsQuery, list: EventsPage): Html {
+export function eventsPage(asked: EventsQuery, list: EventsPage, environments: readonly string[]): Html {
   const view = asked.view ?? 'all'
   const path = (changed: Record<string, string | undefined>) =>
     `/events${query({ ...writeEventsQuery(asked), before: undefined, ...changed })}`
@@ -35,7 +35,7 @@ export function eventsPage(asked: EventsQuery, list: EventsPage): Html {
       ? html`<a href="${href}" aria-current="page">${VIEWS[each]}</a>`
       : html`<a href="${href}">${VIEWS[each]}</a>`
   })}</div>
-${filters(asked)}
+${filters(asked, environments)}
 ${list.top !== null && html`<div aria-live="polite" hx-sse:connect="/live/events${query({ ...writeEventsQuery(asked), top: list.top })}" hx-swap="innerMorph"></div>`}
 <div class="split"><div>
 ${rows(asked, list)}
@@ -100,7 +100,7 @@ const EMPTY: Readonly<Record<EventView, string>> = {
 
 const MORE = ['kind', 'via', 'from', 'to', 'body'] as const
 
-function filters(asked: EventsQuery): Html {
+function filters(asked: EventsQuery, environments: readonly string[]): Html {
   const value = writeEventsQuery(asked)
   const isOpen = MORE.some((name) => value[name] !== undefined)
   const field = (name: string, label: string, type = 'text') =>
@@ -118,7 +118,7 @@ ${choice('via', 'Came by', ['redis', 'inbox', 'replay'])}${moment('from', 'Lande
 ${field('body', 'Body has (JSON)')}</div>`
   return html`<form action="/events" class="filters">
 ${asked.view && html`<input type="hidden" name="view" value="${asked.view}">`}
-${choice('environment', 'Environment', ['live', 'sandbox'])}${field('decision', 'Decision')}${field('journey', 'Journey')}${field('reference', 'Reference')}
+${choice('environment', 'Environment', environments)}${field('decision', 'Decision')}${field('journey', 'Journey')}${field('reference', 'Reference')}
 <button type="submit">Filter</button> <a href="/events">Clear</a>
 ${isOpen ? html`<details open>${more}</details>` : html`<details>${more}</details>`}
 </form>`

@@ -8,6 +8,7 @@ import {
   type SinceNews,
   type State,
 } from '@sluice/shared/operations'
+import { credentialsSetting } from '@sluice/shared/runtime'
 import { type Html, html, type Part } from '../html.ts'
 import type { Now } from '../now.ts'
 import { environmentBadge } from '../parts/badge.ts'
@@ -38,7 +39,7 @@ export function overviewRegion({ state, refusals, incidents, drifts }: Now, isOp
 ${causeNotes(state)}
 ${incidentTable(incidents, isOperator, state.at)}
 ${tiles(state)}
-${recorded ? html`${isNew(recorded) ? firstSteps() : chart(recorded)}${needsPerson(recorded, drifts)}` : html`<p class="soft">Everything else is in Postgres, and shows as soon as that answers.</p>`}
+${recorded ? html`${isNew(recorded) ? firstSteps(recorded) : chart(recorded)}${needsPerson(recorded, drifts)}` : html`<p class="soft">Everything else is in Postgres, and shows as soon as that answers.</p>`}
 ${refusalTable(refusals, state.at)}`
 }
 
@@ -146,14 +147,21 @@ function isNew({ flow: { lastEvents } }: Recorded): boolean {
   return Object.values(lastEvents).every((time) => time === null)
 }
 
-function firstSteps(): Html {
+function firstSteps({ sources }: Recorded): Html {
+  const paths = sources.map(
+    ({ name }) =>
+      html`<li><code>/webhooks/idwise/${name}</code> with a credential of <code>${credentialsSetting(name)}</code></li>`,
+  )
+  const tried = sources.find(({ kind }) => kind === 'sandbox') ?? sources[0]
   return html`<h2>Send the first event</h2>
-<div class="card pane"><p>IDWise posts to <code>/webhooks/idwise/live</code> and <code>/webhooks/idwise/sandbox</code> of the ingest, with a credential of
-<code>IDWISE_LIVE_CREDENTIALS</code> or <code>IDWISE_SANDBOX_CREDENTIALS</code>. To try it on the machine of the ingest:</p>
-<pre>${TRY}</pre></div>`
+<div class="card pane"><p>IDWise posts to the ingest:</p><ul>${paths}</ul>
+<p>To try it on the machine of the ingest:</p>
+<pre>${tryLine(tried?.name ?? 'live')}</pre></div>`
 }
 
-const TRY = `curl -sS http://127.0.0.1:3000/webhooks/idwise/sandbox -H 'Authorization: Bearer TOKEN' \\
+const tryLine = (
+  source: string,
+) => `curl -sS http://127.0.0.1:3000/webhooks/idwise/${source} -H 'Authorization: Bearer TOKEN' \\
   -d '{"event":"Finished Journey","body":{"eventId":"try-1","journeyId":"try","systemDecision":"Complete"}}'`
 
 function needsPerson({ deadLetters, refusals }: Recorded, drifts: number): Html {

@@ -6,6 +6,7 @@ import {
   findGroups,
   getDeadLetter,
   inWords,
+  knownEnvironments,
   type LetterFilter,
   listActions,
   listDeadLetters,
@@ -56,12 +57,14 @@ export function addDeadLetters(app: App, { stores, actStores }: ConsoleDeps): vo
       return sendPage(request, reply, { title: 'Dead letters', body })
     }
     const which = { state: readState(query), filter: readFilter(query) }
-    const [found, total] = await Promise.all([
+    const [found, total, environments] = await Promise.all([
       listDeadLetters(db, { ...which, limit: PAGE + 1, before }),
       countDeadLetters(db, which),
+      knownEnvironments(stores),
     ])
     const { items: letters, next: older } = pageOf(found, PAGE)
-    const body = deadLettersPage({ letters, total, ...which, before, older, mayAct: mayAct(request) })
+    const shown = { letters, total, ...which, environments, before, older, mayAct: mayAct(request) }
+    const body = deadLettersPage(shown)
     return sendPage(request, reply, { title: 'Dead letters', body })
   })
 

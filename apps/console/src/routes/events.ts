@@ -1,6 +1,7 @@
 import {
   countNewer,
   eventsQuery,
+  knownEnvironments,
   listEvents,
   NEWER_COUNTED,
   readEventPage,
@@ -20,9 +21,12 @@ const liveQuery = eventsQuery.extend({ top: z.string().max(200) })
 
 export function addEvents(app: App, { stores, live }: ConsoleDeps): void {
   app.get('/events', { schema: { hide: true, querystring: eventsQuery } }, async (request, reply) => {
-    const list = await listEvents(stores, request.query)
+    const [list, environments] = await Promise.all([
+      listEvents(stores, request.query),
+      knownEnvironments(stores),
+    ])
     if (list.kind === 'refused') throw new Problem(400, list.words)
-    return sendPage(request, reply, { title: 'Events', body: eventsPage(request.query, list) })
+    return sendPage(request, reply, { title: 'Events', body: eventsPage(request.query, list, environments) })
   })
 
   app.get('/live/events', { schema: { hide: true, querystring: liveQuery } }, async (request, reply) => {

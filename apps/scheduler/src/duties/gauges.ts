@@ -1,24 +1,24 @@
-import { ENVIRONMENTS } from '@sluice/shared/envelope'
 import { REDELIVERY_SPAN_MS } from '@sluice/shared/idwise'
 import { readGauges, type StoreGauges } from '@sluice/shared/operations'
-import { type Metrics, release } from '@sluice/shared/runtime'
+import { type Metrics, release, type Source } from '@sluice/shared/runtime'
 import type { Duty, GaugeDutyDeps } from '../duty.ts'
 
 const PATIENCE_SECONDS = REDELIVERY_SPAN_MS / 1_000
 
 /** Sets the metrics that the stores decide. Each scheduler does it, so that they stay while one of them ends. */
-export const gauges = ({ db, metrics, admin }: GaugeDutyDeps): Duty => ({
+export const gauges = ({ db, metrics, admin, sources }: GaugeDutyDeps): Duty => ({
   name: 'gauges',
   everyMs: 10_000,
   async run() {
     const { postgres, redis } = await readGauges({ db, queue: admin })
-    setPostgres(metrics, postgres)
+    setPostgres(metrics, postgres, sources)
     if (redis !== undefined) setRedis(metrics, redis)
   },
 })
 
 /** @param found null if Postgres did not tell: what it told before is not repeated */
-function setPostgres(metrics: Metrics, found: StoreGauges['postgres']): void {
+function setPostgres(metrics: Metrics, found: StoreGauges['postgres'], sources: readonly Source[]): void {
+  for (const { name, kind } of sources) metrics.sourceInfo.set({ environment: name, kind }, 1)
   metrics.storeUp.set({ store: 'postgres' }, found ? 1 : 0)
   for (const name of BY_LABEL) metrics[name].reset()
   for (const kind of ['synchronous', 'asynchronous', 'unknown'] as const) {
@@ -36,7 +36,8 @@ function setPostgres(metrics: Metrics, found: StoreGauges['postgres']): void {
   metrics.erasuresPending.set(found.erasures)
   metrics.drifts.set(found.drifts)
   for (const { state, reason, count } of found.letters) metrics.deadLetters.set({ reason, state }, count)
-  for (const environment of ENVIRONMENTS) {
+  // Of these alone, so that nobody but the settings decides how many series there are.
+  for (const { name: environment } of sources) {
     const seconds = (found.refusedForMs[environment] ?? 0) / 1_000
     metrics.refusingSince.set({ environment }, seconds)
     metrics.senderPatience.set({ environment }, PATIENCE_SECONDS - seconds)

@@ -1,4 +1,3 @@
-import { ENVIRONMENTS } from '../envelope.ts'
 import { readEnclosed } from './enclosed.ts'
 import type { Erased } from './erased.ts'
 import type { Connection } from './pool.ts'
@@ -16,7 +15,7 @@ export type Remnant = {
 const PAGE = 200
 type Row = Record<string, string | null> & { readonly at: string }
 
-/** Each reads a page of a table after `$1`, in the order of `at`. */
+/** Each reads a page of a table after `$1`, in the order of `at`; `$2` are all environments. */
 const TABLES: Readonly<Record<string, string>> = {
   journeys: `select environment, journey_id as "journeyId", reference_no as "referenceNo",
       environment || ' ' || journey_id as at from journeys
@@ -35,7 +34,7 @@ const TABLES: Readonly<Record<string, string>> = {
   operations: `select env as environment, filter->>'journeyId' as "journeyId", filter->>'referenceNo' as "referenceNo",
       lpad(id::text, 20, '0') || env as at
     from operations, unnest(case when filter ? 'environment' then array[filter->>'environment']
-      else '{${ENVIRONMENTS.join()}}'::text[] end) as env
+      else $2::text[] end) as env
     where filter ?| '{journeyId,referenceNo}' and lpad(id::text, 20, '0') || env > $1 order by at`,
 }
 
@@ -43,11 +42,16 @@ const TABLES: Readonly<Record<string, string>> = {
  * Looks through the tables for what belongs to an erased subject, without knowing its name: each name that is stored is
  * hashed. Events of journeys are found by the rows of these; bodies that cannot be read are not looked into.
  */
-export async function* findRemnants(connection: Connection, erased: Erased): AsyncGenerator<Remnant> {
+export async function* findRemnants(
+  connection: Connection,
+  erased: Erased,
+  environments: readonly string[],
+): AsyncGenerator<Remnant> {
   if (erased.size === 0) return
   for (const [store, sql] of Object.entries(TABLES)) {
     for (let after = ''; ; ) {
-      const { rows } = await connection.query<Row>(`${sql} limit ${PAGE}`, [after])
+      const values = sql.includes('$2') ? [after, environments] : [after]
+      const { rows } = await connection.query<Row>(`${sql} limit ${PAGE}`, values)
       for (const row of rows) yield* remnantsOf(store, row, erased)
       if (rows.length < PAGE) break
       after = rows.at(-1)?.at as string

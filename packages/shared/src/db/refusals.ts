@@ -86,18 +86,24 @@ export async function deleteOldRecords(connection: Connection, before: Date): Pr
   await connection.query('delete from incidents where resolved_at < $1', [before])
 }
 
-/** Refused events that have not come again, together if they were refused in the same minutes. */
-export type RefusedTogether = { readonly first: Date; readonly last: Date; readonly events: number }
+/** Refused events of one environment that have not come again, together if they were refused in the same minutes. */
+export type RefusedTogether = {
+  readonly environment: string
+  readonly first: Date
+  readonly last: Date
+  readonly events: number
+}
 
 const MOST_COUNTED = 20_000
 
 /** Those that were last refused after a time. */
 export async function readOpenRefusals(connection: Connection, since: Date): Promise<RefusedTogether[]> {
   const { rows } = await connection.query<RefusedTogether>(
-    `select min(first_refused_at) as first, min(last_refused_at) as last, count(*)::float8 as events
-      from (select first_refused_at, last_refused_at from refusals
+    `select environment, min(first_refused_at) as first, min(last_refused_at) as last, count(*)::float8 as events
+      from (select environment, first_refused_at, last_refused_at from refusals
         where made_up_at is null and last_refused_at > $1 order by last_refused_at desc limit ${MOST_COUNTED}) as open
-      group by floor(date_part('epoch', first_refused_at) / 60), floor(date_part('epoch', last_refused_at) / 60) order by 1, 2`,
+      group by environment, floor(date_part('epoch', first_refused_at) / 60),
+        floor(date_part('epoch', last_refused_at) / 60) order by 2, 3, 1`,
     [since],
   )
   return rows

@@ -1,6 +1,6 @@
-import { ENVIRONMENTS } from '../envelope.ts'
 import { KNOWN_NAMES } from '../idwise/event.ts'
 import { eventKey } from '../idwise/identity.ts'
+import { DEFAULT_SOURCES, namesOf } from '../runtime/sources.ts'
 import { byteaArray, textArray, uuidArray } from './array.ts'
 import { GONE_BECAUSE, type GoneEvent, OF_KEY } from './event-keys.ts'
 import type { Db } from './pool.ts'
@@ -36,7 +36,10 @@ export type Of<Found> = Found & { readonly index: number }
 /** For one name, at most so many rows are read from each index. */
 export const MOST_OF_NAME = 20
 
-/** The environments of which there are events, and those from which an ingest receives. */
+/** Each ingest carries on what it knows: the newest rows have what all of them know. */
+const NEWEST = 50
+
+/** The environments of which there are journeys, or ingests have accepted an event; and the usual ones. */
 export async function readEnvironments({ pool }: Db): Promise<string[]> {
   // Steps from one environment to the next through the primary key.
   const { rows } = await pool.query<{ name: string }>(`with recursive known as (
@@ -44,8 +47,10 @@ export async function readEnvironments({ pool }: Db): Promise<string[]> {
     union all
     select (select environment from journeys where environment > known.name order by environment limit 1)
     from known where known.name is not null)
-    select name from known where name is not null`)
-  return [...new Set<string>([...ENVIRONMENTS, ...rows.map(({ name }) => name)])]
+    select name from known where name is not null
+    union select jsonb_object_keys(counters->'last') from (select counters from minutes
+      where role = 'ingest' order by minute desc limit ${NEWEST}) as newest`)
+  return [...new Set([...namesOf(DEFAULT_SOURCES), ...rows.map(({ name }) => name)])]
 }
 
 /** The keys that an event of this id has under each known name and in each environment. */

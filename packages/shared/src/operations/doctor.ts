@@ -2,6 +2,7 @@ import { checkPostgres, checkProcesses, checkRetention } from '../db/index.ts'
 import { createRedisCheck } from '../queue/index.ts'
 import { type Check, type Env, fail, ok, settingsProblems, UserError } from '../runtime/index.ts'
 import { checkErasures } from './erasure/index.ts'
+import { checkSources } from './sources.ts'
 import type { Stores } from './stores.ts'
 
 /**
@@ -30,13 +31,15 @@ function checkSettings(problems: readonly string[]): Check[] {
   return problems.map((problem) => fail('Settings', problem, 'docs/operations.md describes each setting.'))
 }
 
-async function checkStores({ db, location, copies }: Stores): Promise<Check[]> {
+async function checkStores(stores: Stores): Promise<Check[]> {
+  const { db, location, copies } = stores
   return [
     ...(await checkPostgres(db)),
     ...(location
       ? await createRedisCheck(location)()
       : [ok('Redis', 'not configured: events go through the inbox in Postgres')]),
     ...(await checkProcesses(db)),
+    ...(await checkSources(stores)),
     ...(await checkRetention(db)),
     ...(await checkErasures(db, copies?.receipts)),
   ]

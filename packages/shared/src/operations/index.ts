@@ -54,6 +54,7 @@ export {
   type Message,
   meaningOfRefusals,
   type Spoken,
+  severityFor,
   startAlertWatch,
 } from './alerts/index.ts'
 export { listArchives, readArchive, removeUnfinished, rewriteArchive } from './archive-files.ts'
@@ -144,4 +145,4 @@ export {
   type State,
   type StoreGauges,
 } from './state/index.ts'
-export type { Stores } from './stores.ts'
+export { knownEnvironments, type Stores } from './stores.ts'

@@ -1,5 +1,6 @@
-import type { Db } from '../db/index.ts'
+import { type Db, readEnvironments } from '../db/index.ts'
 import type { QueueAdmin, QueueLocation } from '../queue/index.ts'
+import { namesOf, type Source } from '../runtime/index.ts'
 
 /** The stores that an operation works on. Without Redis, `queue` and `location` are undefined. */
 export type Stores = {
@@ -7,6 +8,8 @@ export type Stores = {
   readonly queue: QueueAdmin | undefined
   readonly location: QueueLocation | undefined
   readonly copies?: Copies
+  /** The sources that are configured; `live` and `sandbox` if none are given. */
+  readonly sources?: readonly Source[] | undefined
 }
 
 /** What is kept beside the stores. */
@@ -17,4 +20,12 @@ type Copies = {
   readonly receipts?: string | undefined
   /** For how many days backups are kept. */
   readonly backupDays?: number | undefined
+}
+
+/** The names of the sources that are configured, and of all others of which there are events. */
+export async function knownEnvironments({
+  db,
+  sources = [],
+}: Pick<Stores, 'db' | 'sources'>): Promise<string[]> {
+  return [...new Set([...namesOf(sources), ...(await readEnvironments(db))])]
 }

@@ -31,17 +31,18 @@ const RESERVED_HEADERS = new Set([
   'x-forwarded-proto',
 ])
 
-/** The name of the setting with the credentials of an environment. */
-export const credentialsSetting = <Environment extends string>(environment: Environment) =>
-  `IDWISE_${environment.toUpperCase()}_CREDENTIALS` as `IDWISE_${Uppercase<Environment>}_CREDENTIALS`
+const settingOf = (source: string, what: string) =>
+  `IDWISE_${source.toUpperCase().replaceAll('-', '_')}_${what}`
 
-/** The settings of all environments, each with the same value, such as its schema. */
-export function credentialSettings<Environment extends string, T>(
-  environments: readonly Environment[],
-  value: T,
-): Record<ReturnType<typeof credentialsSetting<Environment>>, T> {
-  const entries = environments.map((environment) => [credentialsSetting(environment), value])
-  return Object.fromEntries(entries)
+/** The name of the setting with the credentials of a source. */
+export const credentialsSetting = (source: string) => settingOf(source, 'CREDENTIALS')
+
+/** The name of the setting with the addresses that may post to a source. */
+export const allowedIpsSetting = (source: string) => settingOf(source, 'ALLOWED_IPS')
+
+/** A value for the credentials of each source, such as a schema. */
+export function credentialSettings<T>(sources: readonly string[], value: T): Record<string, T> {
+  return Object.fromEntries(sources.map((source) => [credentialsSetting(source), value]))
 }
 
 /** The schema of such a setting. */

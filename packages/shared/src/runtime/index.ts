@@ -5,6 +5,7 @@ export { type Check, type Finding, fail, ok, type StoreName, warn } from './chec
 export { type Circuit, type CircuitPolicy, createCircuit } from './circuit.ts'
 export { addressIn, addressMatcher, networks, sourceOf } from './client-address.ts'
 export {
+  allowedIpsSetting,
   type Credential,
   credentialSettings,
   credentials,
@@ -34,6 +35,15 @@ export {
   settingsProblems,
   wholeNumber,
 } from './settings.ts'
+export {
+  DEFAULT_SOURCES,
+  kindOf,
+  namesOf,
+  readableSources,
+  type Source,
+  type SourceKind,
+  sourceSettings,
+} from './sources.ts'
 export { startStoreChecks } from './store-checks.ts'
 export { type TraceSettings, traceSettings, tracesOf } from './trace-settings.ts'
 export { isTraceparent, traceField } from './traceparent.ts'

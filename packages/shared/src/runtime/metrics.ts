@@ -197,6 +197,12 @@ export function createMetrics() {
       labelNames: ['environment'] as const,
       registers,
     }),
+    sourceInfo: new Gauge({
+      name: 'sluice_source_info',
+      help: 'Always 1: the sources that are configured, and whether each is live or a sandbox',
+      labelNames: ['environment', 'kind'] as const,
+      registers,
+    }),
     workers: new Gauge({
       name: 'sluice_workers',
       help: 'Workers that gave a sign of life, by release',

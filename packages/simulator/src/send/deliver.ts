@@ -1,4 +1,3 @@
-import type { Environment } from '@sluice/shared/envelope'
 import type { Credential } from '@sluice/shared/runtime'
 import type { Ledger } from '../ledger.ts'
 import type { Disturbance, PlannedEvent } from './scenario.ts'
@@ -13,7 +12,7 @@ export type Delivery = { readonly n: number; readonly event: PlannedEvent; reado
  */
 export function createDeliver(deps: {
   send: Send
-  credentials: Readonly<Partial<Record<Environment, readonly Credential[]>>>
+  credentials: Readonly<Record<string, readonly Credential[]>>
   ledger: Ledger | undefined
   stats: Stats
   /** Resolves to false if the run is stopped. */

@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto'
-import type { Environment } from '@sluice/shared/envelope'
 import { playJourney } from './journey.ts'
 import type { Mix, Outcome } from './mix.ts'
 import { type Payload, testRequest } from './payload.ts'
@@ -13,7 +12,7 @@ import { createRandom, type Random } from './random.ts'
 export type Disturbance = 'twin' | 'again' | 'late' | 'cut' | 'hang_up' | 'slow'
 
 export type PlannedEvent = {
-  readonly environment: Environment
+  readonly environment: string
   readonly eventId: string | null
   readonly bytes: Buffer
   /** SHA-256 of the bytes, hex. */
@@ -39,11 +38,12 @@ export function createJourney(
   seed: string,
   index: number,
   mix: Mix,
-  environments: readonly [Environment, ...Environment[]],
+  environments: readonly [string, ...string[]],
 ): readonly Moment[] {
   const random = createRandom(`${seed}/${index}`)
   const sandbox = random.chance(SANDBOX_SHARE)
-  const environment = environments.find((name) => (name === 'sandbox') === sandbox) ?? environments[0]
+  const fitting = environments.filter((name) => (name === 'sandbox') === sandbox)
+  const environment = fitting[index % fitting.length] ?? environments[0]
   const plan = (payload: Payload, moment: number): PlannedEvent => {
     const disturbance = disturb(mix, random)
     return {

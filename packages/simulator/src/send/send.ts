@@ -1,6 +1,5 @@
 import http from 'node:http'
 import https from 'node:https'
-import type { Environment } from '@sluice/shared/envelope'
 import type { Credential } from '@sluice/shared/runtime'
 import type { Outcome } from '../ledger.ts'
 
@@ -8,7 +7,7 @@ import type { Outcome } from '../ledger.ts'
 export type Manner = 'plain' | 'slow' | 'cut' | 'hang_up'
 
 type Request = {
-  readonly environment: Environment
+  readonly environment: string
   readonly bytes: Buffer
   readonly contentType?: string
   readonly credential: Credential

@@ -1,4 +1,3 @@
-import { ENVIRONMENTS, type Environment } from '@sluice/shared/envelope'
 import type { Credential } from '@sluice/shared/runtime'
 import { UserError } from '@sluice/shared/runtime'
 import { createLedger, type EventRecord } from '../ledger.ts'
@@ -11,10 +10,10 @@ import { createStats, type Progress } from './stats.ts'
 import { createTraffic } from './traffic.ts'
 
 export type SimulateOptions = {
-  /** The address of the receiver, without `/webhooks/idwise/live` and `/sandbox`. */
+  /** The address of the receiver, without the paths of the webhooks. */
   readonly url: string
-  /** The receiver's credentials. An environment without any gets no events. */
-  readonly credentials: Readonly<Partial<Record<Environment, readonly Credential[]>>>
+  /** The receiver's credentials for each of its sources. One without any gets no events. */
+  readonly credentials: Readonly<Record<string, readonly Credential[]>>
   /** The same seed gives the same events, byte for byte, in the same order. */
   readonly seed: string
   readonly mix: Mix
@@ -121,7 +120,7 @@ function eventRecord(n: number, event: PlannedEvent): EventRecord {
   }
 }
 
-function check(options: SimulateOptions): { url: URL; environments: [Environment, ...Environment[]] } {
+function check(options: SimulateOptions): { url: URL; environments: [string, ...string[]] } {
   const { ratePerSecond, connections, timeoutMs, timeScale, journeys, durationMs, credentials } = options
   const { redeliveryMinutes = REDELIVERY_MINUTES } = options
   const url = URL.parse(options.url)
@@ -154,10 +153,10 @@ function check(options: SimulateOptions): { url: URL; environments: [Environment
     const least = Math.ceil((longestGap / LONGEST_WAIT_MS) * 10_000) / 10_000
     throw new UserError(`--time-scale must be at least ${least}, or redeliveries would be weeks away.`)
   }
-  const [first, ...rest] = ENVIRONMENTS.filter((name) => (credentials[name]?.length ?? 0) > 0)
+  const [first, ...rest] = Object.keys(credentials).filter((name) => (credentials[name]?.length ?? 0) > 0)
   if (!first) {
     throw new UserError(
-      'Neither live nor sandbox has credentials to send with. Set IDWISE_LIVE_CREDENTIALS or IDWISE_SANDBOX_CREDENTIALS to those of the ingest.',
+      'No source has credentials to send with. Set IDWISE_LIVE_CREDENTIALS or those of another source as for the ingest.',
     )
   }
   return { url, environments: [first, ...rest] }

@@ -1,4 +1,3 @@
-import type { Environment } from '@sluice/shared/envelope'
 import type { Mix } from './mix.ts'
 import { createRandom } from './random.ts'
 import { createJourney, type Moment, type PlannedEvent } from './scenario.ts'
@@ -13,7 +12,7 @@ const UNDER_WAY = 100
 export function* createTraffic(options: {
   seed: string
   mix: Mix
-  environments: readonly [Environment, ...Environment[]]
+  environments: readonly [string, ...string[]]
   /** How many journeys; undefined for no end. */
   journeys?: number | undefined
 }): Generator<PlannedEvent> {

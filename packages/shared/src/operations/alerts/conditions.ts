@@ -1,11 +1,12 @@
 import type { Condition } from '../../db/index.ts'
-import { findTexts, isAlive } from '../state/causes.ts'
+import { kindOf } from '../../runtime/index.ts'
+import { findTexts, isAlive, ofEnvironments } from '../state/causes.ts'
 import { amountOf, counted } from '../state/words.ts'
 import { drift, hasMoreDrift } from './drift.ts'
 import type { Facts } from './facts.ts'
 import { storage, subjectsOfErased } from './storage.ts'
 import { credentialsRefused, fallback, findings, silence } from './streak-conditions.ts'
-import { alertText, meaningOfRefusals } from './texts.ts'
+import { alertText, meaningOfRefusals, severityFor } from './texts.ts'
 
 /**
  * All conditions. A new one is a function here, its words in `texts.ts`, and a heading of docs/runbooks.md with the
@@ -47,18 +48,31 @@ const FOLLOWING: readonly string[] = ['late', 'rejected', 'store-unsafe', 'fallb
 /** IDWise is about to give up: people are told once more. */
 const SOON_MS = 300_000
 
-function refusing({ recorded: { refusals, isRefusing }, state: { at } }: Facts): Condition[] {
+function refusing({ recorded: { refusals, isRefusing, sources }, state: { at } }: Facts): Condition[] {
   const { awaited, lost, givesUpAt } = refusals
   const found: Condition[] = []
-  const add = (name: string, subject: string, peak: number, what: string, recovers = false) =>
-    found.push({ name, subject, severity: 'page', text: alertText(name, what), peak, recovers })
   const meaning = meaningOfRefusals({ events: awaited, givesUpAt }, at)
-  if (isRefusing) add('refusing', '', awaited, `Ingests refuse events. ${meaning}`, true)
+  if (isRefusing) {
+    // No store takes events, whichever source sends the next one.
+    const severity = severityFor(sources.map(({ kind }) => kind))
+    const what = `Ingests refuse events${ofEnvironments(refusals, 'awaited')}. ${meaning}`
+    const text = alertText('refusing', what)
+    found.push({ name: 'refusing', subject: '', severity, text, peak: awaited, recovers: true })
+  }
+  function add(name: string, subject: string, figure: 'awaited' | 'lost', what: string): void {
+    const some = Object.entries(refusals.byEnvironment).filter(([, figures]) => figures[figure] > 0)
+    const severity = severityFor(some.map(([environment]) => kindOf(sources, environment)))
+    // Sandboxes alone have a subject of their own, so that live events are told anew.
+    const whose = severity === 'notice' ? `${subject} sandbox`.trim() : subject
+    const text = alertText(name, what)
+    found.push({ name, subject: whose, severity, text, peak: refusals[figure], recovers: false })
+  }
   if (awaited > 0 && givesUpAt && givesUpAt.getTime() - at.getTime() < SOON_MS) {
-    add('refusing', 'IDWise gives up soon', awaited, meaning)
+    add('refusing', 'IDWise gives up soon', 'awaited', meaning)
   }
   if (lost > 0) {
-    add('given-up', '', lost, `IDWise has given up on ${counted(lost, 'event')} that Sluice refused.`)
+    const which = `${counted(lost, 'event')} that Sluice refused${ofEnvironments(refusals, 'lost')}`
+    add('given-up', '', 'lost', `IDWise has given up on ${which}.`)
   }
   return found
 }

@@ -1,4 +1,5 @@
 import type { Condition } from '../../db/index.ts'
+import { kindOf } from '../../runtime/index.ts'
 import { counted, span, timeOfDay } from '../state/words.ts'
 import type { Facts } from './facts.ts'
 import { alertText } from './texts.ts'
@@ -16,7 +17,8 @@ export function credentialsRefused({ recorded, state }: Facts): Condition[] {
     const before = last ? ` The last event was accepted at ${timeOfDay(last, state.at)}.` : ''
     const what = `${counted(requests, 'request')} in a row for ${environment} had wrong credentials, since ${timeOfDay(since, state.at)}.${before} Was the secret changed?`
     const text = alertText('credentials-refused', what)
-    return [{ name: 'credentials-refused', subject: environment, severity: 'page', text, peak: requests }]
+    const severity = kindOf(recorded.sources, environment) === 'live' ? 'page' : 'notice'
+    return [{ name: 'credentials-refused', subject: environment, severity, text, peak: requests }]
   })
 }
 
@@ -30,14 +32,17 @@ export function fallback({ recorded, state }: Facts): Condition[] {
   ]
 }
 
-/** Nothing came for far longer than ever in the same hour of the last weeks. */
-export function silence({ recorded: { flow, longestGapMs }, state }: Facts): Condition[] {
-  const [last, longest] = [flow.lastEvents.live, longestGapMs.live]
-  if (!last || !longest) return []
-  const quietMs = state.at.getTime() - last.getTime()
-  if (quietMs < Math.max(QUIET_MS, QUIET_TIMES * longest)) return []
-  const what = `No live event for ${span(quietMs)}; in this hour of the last weeks they were ${span(longest)} apart at most.`
-  return [{ name: 'silence', subject: '', severity: 'notice', text: alertText('silence', what), peak: null }]
+/** Nothing came of a live source for far longer than ever in the same hour of the last weeks. */
+export function silence({ recorded: { sources, flow, longestGapMs }, state }: Facts): Condition[] {
+  return sources.flatMap(({ name, kind }): Condition[] => {
+    const [last, longest] = [flow.lastEvents[name], longestGapMs[name]]
+    if (kind !== 'live' || !last || !longest) return []
+    const quietMs = state.at.getTime() - last.getTime()
+    if (quietMs < Math.max(QUIET_MS, QUIET_TIMES * longest)) return []
+    const what = `No ${name} event for ${span(quietMs)}; in this hour of the last weeks they were ${span(longest)} apart at most.`
+    const text = alertText('silence', what)
+    return [{ name: 'silence', subject: name === 'live' ? '' : name, severity: 'notice', text, peak: null }]
+  })
 }
 
 /** What the checks of the processes have found, once for each store. */

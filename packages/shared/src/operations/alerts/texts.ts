@@ -1,5 +1,6 @@
 import type { RefusedSince } from '../../db/index.ts'
 import { REDELIVERY_SPAN_MS } from '../../idwise/index.ts'
+import type { SourceKind } from '../../runtime/index.ts'
 import { counted, span, timeOfDay } from '../state/words.ts'
 
 type Words = {
@@ -130,6 +131,10 @@ export function alertText(name: string, what: string): string {
     `More: docs/runbooks.md#${name}`,
   ].join('\n')
 }
+
+/** Nobody is woken for sandboxes alone. */
+export const severityFor = (kinds: readonly SourceKind[]) =>
+  kinds.length > 0 && kinds.every((kind) => kind === 'sandbox') ? 'notice' : 'page'
 
 /** How many events are at stake, and when IDWise gives up on the first of them. */
 export function meaningOfRefusals(

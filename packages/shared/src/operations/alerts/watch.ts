@@ -28,7 +28,13 @@ export type AlertWatch = AsyncDisposable & {
  * or an ingest if none runs. Each sends what is due, in a loop of its own: a channel that hangs holds nothing up.
  */
 export function startAlertWatch(
-  { db, queue, metrics, log }: Pick<Stores, 'db' | 'queue'> & { metrics: Metrics; log: Log },
+  {
+    db,
+    queue,
+    sources,
+    metrics,
+    log,
+  }: Pick<Stores, 'db' | 'queue' | 'sources'> & { metrics: Metrics; log: Log },
   { channels, heartbeat }: AlertSettings,
   role: 'scheduler' | 'ingest',
   times: Times & { readonly sendEveryMs: number } = { ...TIMES, sendEveryMs: 5_000 },
@@ -45,7 +51,7 @@ export function startAlertWatch(
       state = undefined
       return
     }
-    const now = await readState({ db, queue }, { before: state })
+    const now = await readState({ db, queue, sources }, { before: state })
     state = now
     const { recorded, stores } = now.figures
     if (stores.postgres === 'not_migrated') throw new NotMigrated()

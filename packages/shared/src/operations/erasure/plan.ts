@@ -15,10 +15,9 @@ import {
   textOf,
   type Wanted,
 } from '../../db/index.ts'
-import { ENVIRONMENTS } from '../../envelope.ts'
 import { storedId } from '../../idwise/index.ts'
 import { UserError } from '../../runtime/index.ts'
-import type { Stores } from '../stores.ts'
+import { knownEnvironments, type Stores } from '../stores.ts'
 
 /** What an erasure would delete. */
 export type ErasurePlan = {
@@ -35,14 +34,17 @@ export type ErasurePlan = {
 const REDIS_WITHIN_MS = 3_000
 
 /** Looks for what would be erased, and changes nothing. */
-export async function planErasure({ db, queue }: Stores, given: Sought): Promise<ErasurePlan> {
+export async function planErasure(stores: Stores, given: Sought): Promise<ErasurePlan> {
+  const { db, queue } = stores
   if (queue && !(await queue.ready(REDIS_WITHIN_MS))) {
     throw new UserError('Redis does not answer; `sluice doctor` says why. Nothing was erased.')
   }
   const sought = { ...given, name: storedId(given.name) }
   const journeys = await findErasable(db.pool, sought)
   const found = journeys.map(({ environment }) => environment)
-  const environments = given.environment ? [given.environment] : [...new Set([...ENVIRONMENTS, ...found])]
+  const environments = given.environment
+    ? [given.environment]
+    : [...new Set([...(await knownEnvironments(stores)), ...found])]
   const named = environments.map((environment) => ({ environment, name: sought.name }))
   const ofJourneys =
     sought.kind === 'journey'

@@ -10,7 +10,7 @@ import {
   readInstallation,
   remnantOf,
 } from '../../db/index.ts'
-import type { Stores } from '../stores.ts'
+import { knownEnvironments, type Stores } from '../stores.ts'
 import { checkChain } from './chain.ts'
 import { hashOfReceipt, isSigned, type Receipt, readReceipt, receiptKey } from './receipt.ts'
 
@@ -73,8 +73,9 @@ export function erasedBy(erasures: readonly Pick<Erasure, 'n' | 'subjects'>[], s
 }
 
 /** What any store has of erased subjects. */
-export async function* remnants({ db, queue }: Stores, erased: Erased): AsyncGenerator<Remnant> {
-  yield* findRemnants(db.pool, erased)
+export async function* remnants(stores: Stores, erased: Erased): AsyncGenerator<Remnant> {
+  const { db, queue } = stores
+  yield* findRemnants(db.pool, erased, await knownEnvironments(stores))
   for (const shard of queue?.allJobs() ?? []) {
     for await (const { data } of shard.each()) {
       const enclosed = readEnclosed(data)

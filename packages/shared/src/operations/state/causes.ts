@@ -1,6 +1,6 @@
 import type { Amount, SeenProcess } from '../../db/index.ts'
 import { REDELIVERY_SPAN_MS } from '../../idwise/index.ts'
-import type { Figures, Recorded } from './figures.ts'
+import type { Figures, OpenRefusals, Recorded } from './figures.ts'
 import { amountOf, counted, number, span, timeOfDay, waitingText } from './words.ts'
 
 /** What is not as it should be, and the one next step. */
@@ -174,7 +174,8 @@ function findRecorded(recorded: Recorded, waiting: Amount, oldestMs: number | nu
   const [misfit] = misfits.filter(({ level }) => level === 'fail')
   if (misfit && isWorked) texts.misfit = `${capital(misfit.text)}.`
   if (refusals.awaited > 0) {
-    texts.refused = `${counted(refusals.awaited, 'refused event has', 'refused events have')} not come again: ${clockText(recorded, now)}.`
+    const of = ofEnvironments(refusals, 'awaited')
+    texts.refused = `${counted(refusals.awaited, 'refused event has', 'refused events have')} not come again${of}: ${clockText(recorded, now)}.`
   }
   if (unsafe.length > 0) {
     const more = unsafe.length > 1 ? ` (and ${unsafe.length - 1} more)` : ''
@@ -186,7 +187,7 @@ function findRecorded(recorded: Recorded, waiting: Amount, oldestMs: number | nu
     texts.behind = `Workers do not keep up: ${waitingText(waiting)} wait${age}.`
   }
   if (refusals.lost > 0) {
-    texts.lost = `IDWise has given up on ${counted(refusals.lost, 'event')} that ${refusals.lost === 1 ? 'was' : 'were'} refused.`
+    texts.lost = `IDWise has given up on ${counted(refusals.lost, 'event')} that ${refusals.lost === 1 ? 'was' : 'were'} refused${ofEnvironments(refusals, 'lost')}.`
   }
   const { open, groups, newestAt } = deadLetters
   if (open.count > 0) {
@@ -194,8 +195,8 @@ function findRecorded(recorded: Recorded, waiting: Amount, oldestMs: number | nu
     const are = open.count === 1 ? 'dead letter is' : 'dead letters are'
     texts.dead_letters = `${amountOf(open)} ${are} open, in ${counted(groups, 'group')}${newest}.`
   }
-  const quiet = quietText(recorded, now)
-  if (quiet) texts.quiet = quiet
+  const quiet = quietTexts(recorded, now)
+  if (quiet.length > 0) texts.quiet = quiet.join(' ')
   return texts
 }
 
@@ -213,6 +214,13 @@ function rejectedText(rejected: Recorded['rejected']): string {
   return `Postgres refuses ${what}: “${first?.error.slice(0, MOST_ERROR)}”.`
 }
 
+/** How many of each environment, in brackets; nothing if they are of the source live alone. */
+export function ofEnvironments({ byEnvironment }: OpenRefusals, figure: 'awaited' | 'lost'): string {
+  const some = Object.entries(byEnvironment).filter(([, figures]) => figures[figure] > 0)
+  if (some.every(([name]) => name === 'live')) return ''
+  return ` (${some.map(([name, figures]) => `${name} ${number(figures[figure])}`).join(', ')})`
+}
+
 /** When IDWise tries again, and gives up. */
 export function clockText({ refusals: { nextTryAt, givesUpAt } }: Recorded, now: Date): string {
   if (!nextTryAt || !givesUpAt) return 'IDWise has given up'
@@ -220,13 +228,15 @@ export function clockText({ refusals: { nextTryAt, givesUpAt } }: Recorded, now:
   return `IDWise ${next}, and gives up at ${timeOfDay(givesUpAt, now)}`
 }
 
-/** For how long no live event has come, if that is far from usual. */
-function quietText({ flow, usualGapMs }: Recorded, now: Date): string | undefined {
-  const [last, usual] = [flow.lastEvents.live, usualGapMs.live]
-  if (!last || !usual) return undefined
-  const quietMs = now.getTime() - last.getTime()
-  if (quietMs < Math.max(QUIET_MS, QUIET_TIMES * usual)) return undefined
-  return `No live event for ${span(quietMs)}; usual at this hour: one in ${span(usual)}.`
+/** For how long no event of live sources has come, where that is far from usual. */
+function quietTexts({ sources, flow, usualGapMs }: Recorded, now: Date): string[] {
+  return sources.flatMap(({ name, kind }) => {
+    const [last, usual] = [flow.lastEvents[name], usualGapMs[name]]
+    if (kind !== 'live' || !last || !usual) return []
+    const quietMs = now.getTime() - last.getTime()
+    if (quietMs < Math.max(QUIET_MS, QUIET_TIMES * usual)) return []
+    return [`No ${name} event for ${span(quietMs)}; usual at this hour: one in ${span(usual)}.`]
+  })
 }
 
 export const isAlive = ({ silentMs }: SeenProcess) => silentMs <= ALIVE_MS

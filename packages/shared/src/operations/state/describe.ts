@@ -1,5 +1,5 @@
 import type { SeenProcess } from '../../db/index.ts'
-import { allWaiting, clockText, isAlive } from './causes.ts'
+import { allWaiting, clockText, isAlive, ofEnvironments } from './causes.ts'
 import type { Processing, Recorded } from './figures.ts'
 import type { State } from './state.ts'
 import { amountOf, counted, number, span } from './words.ts'
@@ -50,10 +50,12 @@ export function figureTexts({ at, figures }: Pick<State, 'at' | 'figures'>): [na
     ],
     ['refused, last hour', refused.length > 0 ? refused.join(', ') : 'none'],
     ...(refusals.awaited > 0
-      ? ([["the sender's clock", `${counted(refusals.awaited, 'event')}: ${clockText(recorded, at)}`]] as [
-          string,
-          string,
-        ][])
+      ? ([
+          [
+            "the sender's clock",
+            `${counted(refusals.awaited, 'event')}${ofEnvironments(refusals, 'awaited')}: ${clockText(recorded, at)}`,
+          ],
+        ] as [string, string][])
       : []),
     [
       'dead letters',

@@ -1,5 +1,5 @@
 import type { Amount, OpenLetters, RejectedKind, SeenProcess } from '../../db/index.ts'
-import type { Check, Finding } from '../../runtime/index.ts'
+import type { Check, Finding, Source } from '../../runtime/index.ts'
 import type { Streaks } from './streaks.ts'
 
 /** What is known now of the stores, and of what the processes have recorded. */
@@ -24,6 +24,8 @@ export type Figures = {
 
 export type Recorded = {
   readonly asOf: Date
+  /** Those that this process knows. */
+  readonly sources: readonly Source[]
   readonly flow: Flow
   /** An ingest had no store for its last event. */
   readonly isRefusing: boolean
@@ -62,7 +64,7 @@ export type Flow = {
   }
   /** The time from receipt to landed in the last ten minutes; null if nothing landed. */
   readonly processing: Processing | null
-  /** The last accepted event of each environment; null if there was none in 35 days. */
+  /** The last accepted event of each source and each other environment; null if there was none in 35 days. */
   readonly lastEvents: Readonly<Record<string, Date | null>>
 }
 
@@ -82,7 +84,12 @@ export type Processing = {
 }
 
 /** The events that were answered 503 and have not come again. */
-export type OpenRefusals = {
+export type OpenRefusals = RefusalFigures & {
+  /** The same of each environment that has some. */
+  readonly byEnvironment: Readonly<Record<string, RefusalFigures>>
+}
+
+export type RefusalFigures = {
   /** Those that IDWise still tries. */
   readonly awaited: number
   readonly nextTryAt: Date | null

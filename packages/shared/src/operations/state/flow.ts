@@ -1,5 +1,4 @@
 import type { MinuteRow } from '../../db/index.ts'
-import { ENVIRONMENTS } from '../../envelope.ts'
 import type { Flow, Processing } from './figures.ts'
 
 const MINUTE_MS = 60_000
@@ -14,8 +13,12 @@ export function shownSince(now: Date): Date {
   return new Date((Math.floor(now.getTime() / MINUTE_MS) - SHOWN_MINUTES + 1) * MINUTE_MS)
 }
 
-/** Adds up what all processes have counted. */
-export function flowOf(rows: readonly MinuteRow[], now: Date): Flow {
+/**
+ * Adds up what all processes have counted.
+ *
+ * @param sources those that are named even if they have had no event
+ */
+export function flowOf(rows: readonly MinuteRow[], now: Date, sources: readonly string[]): Flow {
   const first = shownSince(now).getTime()
   const perMinute = Array.from({ length: SHOWN_MINUTES }, (_, index) => ({
     minute: new Date(first + index * MINUTE_MS),
@@ -55,7 +58,7 @@ export function flowOf(rows: readonly MinuteRow[], now: Date): Flow {
     lastHour: { accepted: sum('accepted'), landed: sum('landed'), duplicates, refused },
     processing: processingOf(within),
     lastEvents: Object.fromEntries(
-      [...new Set([...ENVIRONMENTS, ...Object.keys(last)])].map((environment) => {
+      [...new Set([...sources, ...Object.keys(last)])].map((environment) => {
         const at = last[environment]
         return [environment, at === undefined ? null : new Date(at)]
       }),
@@ -85,14 +88,23 @@ const WEEKS = 4
  * had events.
  *
  * @param active the minutes in which an environment had events
+ * @param sources those that are asked for
  */
-export function usualGaps(active: ActiveMinutes, hour: Date): Record<string, number | null> {
-  return eachGaps(active, hour, (gaps) => gaps[Math.floor(gaps.length / 2)] ?? null)
+export function usualGaps(
+  active: ActiveMinutes,
+  hour: Date,
+  sources: readonly string[],
+): Record<string, number | null> {
+  return eachGaps(active, hour, sources, (gaps) => gaps[Math.floor(gaps.length / 2)] ?? null)
 }
 
 /** The longest time between events in the same hour of the last four weeks. */
-export function longestGaps(active: ActiveMinutes, hour: Date): Record<string, number | null> {
-  return eachGaps(active, hour, (gaps) => gaps.at(-1) ?? null)
+export function longestGaps(
+  active: ActiveMinutes,
+  hour: Date,
+  sources: readonly string[],
+): Record<string, number | null> {
+  return eachGaps(active, hour, sources, (gaps) => gaps.at(-1) ?? null)
 }
 
 type ActiveMinutes = readonly { minute: Date; environment: string }[]
@@ -101,10 +113,11 @@ type ActiveMinutes = readonly { minute: Date; environment: string }[]
 function eachGaps(
   active: ActiveMinutes,
   hour: Date,
+  sources: readonly string[],
   choose: (gaps: number[]) => number | null,
 ): Record<string, number | null> {
   return Object.fromEntries(
-    ENVIRONMENTS.map((environment) => {
+    sources.map((environment) => {
       const weeks = Array.from({ length: WEEKS }, (_, index) => {
         const start = hour.getTime() - (index + 1) * 7 * 86_400_000
         return active

@@ -66,7 +66,7 @@ async function readPostgres({ pool }: Stores['db']): Promise<PostgresGauges> {
   return {
     ...work,
     inbox: { rows: depth.waiting.count, oldestMs: depth.oldestMs ?? 0 },
-    lastEvents: flowOf(minutes, at).lastEvents,
+    lastEvents: flowOf(minutes, at, []).lastEvents,
     refusedForMs: Object.fromEntries(refusals.map(({ environment, ageMs }) => [environment, ageMs])),
     workers: releases('worker'),
     ingests: releases('ingest'),

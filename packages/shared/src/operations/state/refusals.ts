@@ -1,6 +1,6 @@
 import { type Db, listOpenRefusals, type Refusal, type RefusedTogether } from '../../db/index.ts'
 import { nextTries } from '../../idwise/index.ts'
-import type { OpenRefusals } from './figures.ts'
+import type { OpenRefusals, RefusalFigures } from './figures.ts'
 
 /** A try may come so much late. */
 const LATE_MS = 60_000
@@ -27,16 +27,24 @@ function senderClock({ first, last }: { first: Date; last: Date }, now: Date): C
 }
 
 export function sumRefusals(refused: readonly RefusedTogether[], now: Date): OpenRefusals {
+  const byEnvironment = Map.groupBy(refused, ({ environment }) => environment)
+  return {
+    ...sum(refused, now),
+    byEnvironment: Object.fromEntries([...byEnvironment].map(([name, some]) => [name, sum(some, now)])),
+  }
+}
+
+function sum(refused: readonly RefusedTogether[], now: Date): RefusalFigures {
   const clocks = refused.map((group) => ({ ...senderClock(group, now), events: group.events }))
   const awaited = clocks.filter(({ isLost }) => !isLost)
-  const sum = (some: typeof clocks) => some.reduce((total, { events }) => total + events, 0)
+  const eventsOf = (some: typeof clocks) => some.reduce((total, { events }) => total + events, 0)
   const earliest = (times: readonly (Date | null)[]) =>
     times.reduce((least, at) => (least === null || (at !== null && at < least) ? at : least), null)
   return {
-    awaited: sum(awaited),
+    awaited: eventsOf(awaited),
     nextTryAt: earliest(awaited.map(({ nextTryAt }) => nextTryAt)),
     givesUpAt: earliest(awaited.map(({ givesUpAt }) => givesUpAt)),
-    lost: sum(clocks) - sum(awaited),
+    lost: eventsOf(clocks) - eventsOf(awaited),
   }
 }
 

@@ -11,7 +11,7 @@ import {
   readSameHours,
   seenProcesses,
 } from '../../db/index.ts'
-import { errorCode, withDeadline } from '../../runtime/index.ts'
+import { DEFAULT_SOURCES, errorCode, namesOf, type Source, withDeadline } from '../../runtime/index.ts'
 import type { Stores } from '../stores.ts'
 import { CAUSES, type Cause, type CauseKind, findTexts, isAlive, type Since } from './causes.ts'
 import type { Figures, Recorded } from './figures.ts'
@@ -50,7 +50,7 @@ const HOUR_MS = 3_600_000
  * @param options.redisMs the longest wait for a connection to Redis
  */
 export async function readState(
-  stores: Pick<Stores, 'db' | 'queue'>,
+  stores: Pick<Stores, 'db' | 'queue' | 'sources'>,
   { before, redisMs = REDIS_MS }: { before?: State | undefined; redisMs?: number } = {},
 ): Promise<State> {
   const at = new Date()
@@ -132,9 +132,15 @@ function flowSentence(recorded: Recorded | null, at: Date, isWell: boolean): str
   if (times.length === 0) return 'Sluice is ready. No event has come yet.'
   const age = Math.max(0, at.getTime() - Math.max(...times))
   if (age < RECENT_MS) return `Events flow. The last one came ${span(age)} ago.`
-  const usual = recorded?.usualGapMs.live
+  const usual = recorded && usualOfLive(recorded)
   const text = usual ? `; usual at this hour: one in ${span(usual)}` : ''
   return `${isWell ? 'All is well. ' : ''}The last event came ${span(age)} ago${text}.`
+}
+
+/** How far the events of the busiest live source usually are apart; undefined if that is not known. */
+function usualOfLive({ sources, usualGapMs }: Recorded): number | undefined {
+  const gaps = sources.flatMap(({ name, kind }) => (kind === 'live' ? (usualGapMs[name] ?? []) : []))
+  return gaps.length > 0 ? Math.min(...gaps) : undefined
 }
 
 type Postgres = Pick<Figures['waiting'], 'inbox' | 'oldestMs'> & {
@@ -143,12 +149,12 @@ type Postgres = Pick<Figures['waiting'], 'inbox' | 'oldestMs'> & {
 }
 
 async function readPostgres(
-  { db }: Pick<Stores, 'db'>,
+  { db, sources = DEFAULT_SOURCES }: Pick<Stores, 'db' | 'sources'>,
   at: Date,
   before: Recorded | undefined,
 ): Promise<Postgres> {
   try {
-    return await withDeadline(readRows(db, at, before), POSTGRES_MS, 'reading the state')
+    return await withDeadline(readRows(db, sources, at, before), POSTGRES_MS, 'reading the state')
   } catch (error) {
     const isMissing = /^42(P01|703)$/.test(errorCode(error) ?? '')
     const isDown = isTooSlow(error) || classifyFailure(error) === 'infrastructure'
@@ -158,7 +164,13 @@ async function readPostgres(
   }
 }
 
-async function readRows({ pool }: Stores['db'], at: Date, before: Recorded | undefined): Promise<Postgres> {
+async function readRows(
+  { pool }: Stores['db'],
+  sources: readonly Source[],
+  at: Date,
+  before: Recorded | undefined,
+): Promise<Postgres> {
+  const names = namesOf(sources)
   const usualHour = new Date(Math.floor(at.getTime() / HOUR_MS) * HOUR_MS)
   const isUsualKnown = before?.usualHour.getTime() === usualHour.getTime()
   const [depth, minutes, processes, deadLetters, refused, sameHours] = await Promise.all([
@@ -181,7 +193,8 @@ async function readRows({ pool }: Stores['db'], at: Date, before: Recorded | und
     oldestMs: depth.oldestMs,
     recorded: {
       asOf: at,
-      flow: flowOf(minutes, at),
+      sources,
+      flow: flowOf(minutes, at, names),
       rejected: rejectedNow(newest),
       isRefusing: newest.some(({ counters }) => isRefusing(counters, at)),
       workers: processes.filter(({ app }) => app === 'worker'),
@@ -191,8 +204,8 @@ async function readRows({ pool }: Stores['db'], at: Date, before: Recorded | und
       deadLetters,
       refusals: sumRefusals(refused, at),
       usualHour,
-      usualGapMs: isUsualKnown ? before.usualGapMs : usualGaps(sameHours, usualHour),
-      longestGapMs: isUsualKnown ? before.longestGapMs : longestGaps(sameHours, usualHour),
+      usualGapMs: isUsualKnown ? before.usualGapMs : usualGaps(sameHours, usualHour, names),
+      longestGapMs: isUsualKnown ? before.longestGapMs : longestGaps(sameHours, usualHour, names),
       streaks: streaksOf(minutes, hasRedis),
       findings: newest.flatMap(({ counters }) => counters.findings),
     },
