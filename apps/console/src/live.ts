@@ -67,7 +67,8 @@ export function createLive(log: Log): Live {
         reply.send()
         return
       }
-      if (streams.size >= MOST_STREAMS) throw new Problem(503, `There are ${MOST_STREAMS} live pages already.`)
+      if (streams.size >= MOST_STREAMS)
+        throw new Problem(503, `There are ${MOST_STREAMS} live pages already.`)
       reply.hijack()
       // Fastify does not send the headers of a reply that it has given away.
       for (const [header, value] of Object.entries(reply.getHeaders())) {

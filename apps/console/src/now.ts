@@ -14,7 +14,7 @@ const REDIS_MS = 500
 const MOST_REFUSALS = 50
 
 /**
- * Reads the state at most once a second, however many ask. Each reading is given the one before, which tells since when
+ * Reads the state at most once a second, however many ask. Each reading is given the one before, which says since when
  * something is wrong.
  */
 export function createReadNow({ db, queue }: Pick<Stores, 'db' | 'queue'>): () => Promise<Now> {

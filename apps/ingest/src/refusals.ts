@@ -1,12 +1,14 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Environment } from '@sluice/shared/envelope'
+import type { AnswerOutcome, RefusedOutcome } from '@sluice/shared/operations'
 import type { FastifyReply } from 'fastify'
 
 /**
  * Everything that the ingest refuses: the one place for a new refusal. The body is always `{"error": …}` with the
  * name of the entry or, if two entries must look alike to the client, with `error`. It is fixed, so that an answer
- * repeats nothing of its request. A refusal with a `label` is counted under it in the metrics.
+ * repeats nothing of its request. A refusal with a `label` is counted under it in the metrics; the list of the labels
+ * (`operations/state/outcomes.ts`) has words for each.
  */
 const REFUSALS = {
   bad_request: { status: 400, label: 'bad_request' },
@@ -40,21 +42,15 @@ type Refusal = {
   readonly status: number
   readonly error?: string
   readonly headers?: Readonly<Record<string, string>>
-  readonly label?: string
+  readonly label?: RefusedOutcome
 }
 
 export type RefusalKind = keyof typeof REFUSALS
-type Labels = {
-  [Kind in RefusalKind]: (typeof REFUSALS)[Kind] extends { label: infer Label } ? Label : never
-}
-
-/** How a request ended: the values of the metric's label `outcome`. */
-type AnswerLabel = 'accepted' | 'test' | Labels[RefusalKind]
 
 /** Takes note of an answer. `milliseconds` is the time from the complete request to the answer. */
 export type CountAnswer = (
   environment: Environment | 'none',
-  label: AnswerLabel,
+  label: AnswerOutcome,
   milliseconds?: number,
 ) => void
 
@@ -67,7 +63,7 @@ export type Refuse = (
 /** The refusal of a request. */
 export function createRefuse(count: CountAnswer): Refuse {
   return (reply, environment, kind) => {
-    const { status, headers, label, error = kind }: Refusal & { label?: AnswerLabel } = REFUSALS[kind]
+    const { status, headers, label, error = kind }: Refusal = REFUSALS[kind]
     if (label) count(environment, label)
     if (headers) reply.headers(headers)
     return reply.code(status).send({ error })

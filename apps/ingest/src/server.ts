@@ -1,4 +1,5 @@
 import { ENVIRONMENTS, type Environment } from '@sluice/shared/envelope'
+import { MAX_BODY_BYTES } from '@sluice/shared/idwise'
 import { addressMatcher, type Health, probes } from '@sluice/shared/runtime'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Accept } from './accept.ts'
@@ -8,7 +9,6 @@ import { createCredentialThrottle } from './credential-throttle.ts'
 import { type CountAnswer, createRefuse, createRefuseSocket, kindOfError } from './refusals.ts'
 import { addWebhook, BYTES, environmentOf, MAX_HEADERS } from './webhook.ts'
 
-const BODY_LIMIT_BYTES = 256 * 1024
 const MAX_CONNECTIONS = 5_000
 const MAX_UNAUTHENTICATED_OF_AN_ADDRESS = 1_000
 
@@ -31,7 +31,7 @@ export function createServer(deps: ServerDeps): FastifyInstance {
   const refuse = createRefuse(deps.answered)
   const refuseSocket = createRefuseSocket(deps.answered)
   const app = Fastify({
-    bodyLimit: BODY_LIMIT_BYTES,
+    bodyLimit: MAX_BODY_BYTES,
     trustProxy: deps.trustedProxies.length > 0 ? [...deps.trustedProxies] : false,
     // Both limits: with requestTimeout alone Node lets a body trickle for ever.
     requestTimeout: 10_000,
@@ -105,7 +105,7 @@ export function createServer(deps: ServerDeps): FastifyInstance {
 function continueOnlyWithCredentials(app: FastifyInstance, authenticate: ServerDeps['authenticate']): void {
   app.server.on('checkContinue', (request, response) => {
     const environment = environmentOf(request.url)
-    const fits = !(Number(request.headers['content-length']) > BODY_LIMIT_BYTES)
+    const fits = !(Number(request.headers['content-length']) > MAX_BODY_BYTES)
     const isPost = environment !== 'none' && request.method === 'POST'
     if (isPost && fits && authenticate[environment](request)) response.writeContinue()
     // The client may send the body all the same, so the bytes that follow on this connection could be anything.

@@ -5,6 +5,9 @@ import * as z from 'zod'
 export const ENVIRONMENTS = ['live', 'sandbox'] as const
 export type Environment = (typeof ENVIRONMENTS)[number]
 
+/** What an environment's name looks like. */
+export const ENVIRONMENT_NAME = /^[a-z0-9-]{1,32}$/
+
 /** Makes one value for each environment. */
 export function perEnvironment<T>(make: (environment: Environment) => T): Record<Environment, T> {
   return Object.fromEntries(ENVIRONMENTS.map((each) => [each, make(each)])) as Record<Environment, T>
@@ -23,7 +26,7 @@ const description = (maxLength: number) => z.string().max(maxLength).optional().
 const envelopeSchema = z.object({
   v: z.literal(1),
   /** An environment. Any name is read, so that workers of this release know the environments of the next. */
-  env: z.string().regex(/^[a-z0-9-]{1,32}$/),
+  env: z.string().regex(ENVIRONMENT_NAME),
   /** When the request's body was complete, ms since 1970 by the ingest's clock. */
   at: z.int().min(0).max(MAX_DATE_MS),
   /** The delivery id, under its older name. */
@@ -70,6 +73,9 @@ export function parseJson(text: string): unknown {
     return undefined
   }
 }
+
+/** The error of a job or a row from which no envelope can be read. */
+export const NO_ENVELOPE = 'It carries no envelope that this version knows.'
 
 /**
  * Reads a job's data or an inbox row. Anybody with access to Redis can have written it.

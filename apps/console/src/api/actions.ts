@@ -29,7 +29,9 @@ export function addActionsApi(api: App, { stores: { db } }: ConsoleDeps): void {
       .regex(/^([0-9a-f]{2}){1,64}$/)
       .optional()
       .describe('Hex: acts on the dead letters of this event.'),
-    journeyId: shortText.describe('Acts on the dead letters of this journey; `environment` is live unless given.'),
+    journeyId: shortText.describe(
+      'Acts on the dead letters of this journey; `environment` is live unless given.',
+    ),
     environment: shortText,
   })
   api.get(

@@ -1,51 +1,20 @@
-import {
-  countDeadLetters,
-  type DeadLetterSummary,
-  findGroups,
-  getDeadLetter,
-  listDeadLetters,
-} from '@sluice/shared/operations'
+import { countDeadLetters, findGroups, getDeadLetter, listDeadLetters } from '@sluice/shared/operations'
 import * as z from 'zod'
 import type { App, ConsoleDeps } from '../context.ts'
 import { Problem } from '../errors.ts'
 import { letterQuery, readFilter, readState } from '../letter-query.ts'
 import { apiPageQuery, idParams, pageOf } from '../schemas.ts'
+import { letterSchema, toJson } from './json.ts'
 import { operationReply, toOperation } from './operation-reply.ts'
-import { isoOrNull, nextPath, time } from './replies.ts'
+import { nextPath, time } from './replies.ts'
 
 const text = z.string().nullable()
 
-const letterReply = z.object({
-  id: z.number(),
-  state: z.string(),
-  environment: text,
-  event: text,
-  eventKey: text.describe('hex'),
-  eventId: text,
-  journeyId: text,
-  referenceNo: text,
-  reason: z.string(),
+const letterReply = letterSchema.extend({
   errorClass: z.string(),
-  errorMessage: z.string(),
   fingerprint: z.string(),
-  attempts: z.number(),
-  replays: z.number(),
   operationId: z.number().nullable(),
-  receivedAt: time.nullable(),
-  firstFailedAt: time,
-  lastFailedAt: time,
 })
-
-function toLetter(letter: DeadLetterSummary): z.input<typeof letterReply> {
-  const { eventKey, receivedAt, firstFailedAt, lastFailedAt } = letter
-  return {
-    ...letter,
-    eventKey: eventKey?.toString('hex') ?? null,
-    receivedAt: isoOrNull(receivedAt),
-    firstFailedAt: firstFailedAt.toISOString(),
-    lastFailedAt: lastFailedAt.toISOString(),
-  }
-}
 
 const list = z.object({
   items: z.array(letterReply),
@@ -95,7 +64,7 @@ export function addDeadLettersApi(api: App, { stores: { db } }: ConsoleDeps): vo
         countDeadLetters(db, which),
       ])
       const { items, next } = pageOf(found, limit)
-      return { items: items.map(toLetter), next: nextPath(url, next), total: count, isAtLeast }
+      return { items: toJson(items), next: nextPath(url, next), total: count, isAtLeast }
     },
   )
 
@@ -106,7 +75,7 @@ export function addDeadLettersApi(api: App, { stores: { db } }: ConsoleDeps): vo
     async ({ params: { id } }) => {
       const letter = await getDeadLetter(db, id)
       if (!letter) throw new Problem(404, `There is no dead letter ${id}.`)
-      return { ...toLetter(letter), raw: letter.raw.toString('base64') }
+      return { ...toJson(letter), eventKey: letter.eventKey?.toString('hex') ?? null }
     },
   )
 

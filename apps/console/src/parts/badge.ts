@@ -1,7 +1,7 @@
 import { type Html, html } from '../html.ts'
 import { shown } from './text.ts'
 
-/** Tells live and sandbox apart, and names any other environment. */
+/** Shows live and sandbox in different colours, and names any other environment. */
 export function environmentBadge(environment: string | null): Html {
   const name = environment ?? 'unknown'
   const shown = name.charAt(0).toUpperCase() + name.slice(1)

@@ -1,10 +1,8 @@
 import { ENVIRONMENTS } from '@sluice/shared/envelope'
+import { PATIENCE_MS } from '@sluice/shared/idwise'
 import { readGauges, type StoreGauges } from '@sluice/shared/operations'
 import { type Metrics, release } from '@sluice/shared/runtime'
 import type { Duty, GaugeDutyDeps } from '../duty.ts'
-
-/** IDWise's third try comes so long after the first one, and its last try twice as long after it. */
-const PATIENCE_SECONDS = 900
 
 /** Sets the metrics that the stores decide. Each scheduler does it, so that they stay while one of them ends. */
 export const gauges = ({ db, metrics, admin }: GaugeDutyDeps): Duty => ({
@@ -17,7 +15,7 @@ export const gauges = ({ db, metrics, admin }: GaugeDutyDeps): Duty => ({
   },
 })
 
-/** @param found null if Postgres did not tell: what it told before is not repeated */
+/** @param found null if Postgres could not be read: then no gauge of it has an older value */
 function setPostgres(metrics: Metrics, found: StoreGauges['postgres']): void {
   metrics.storeUp.set({ store: 'postgres' }, found ? 1 : 0)
   for (const name of BY_LABEL) metrics[name].reset()
@@ -32,8 +30,8 @@ function setPostgres(metrics: Metrics, found: StoreGauges['postgres']): void {
   metrics.erasuresPending.set(found.erasures)
   for (const { state, reason, count } of found.letters) metrics.deadLetters.set({ reason, state }, count)
   for (const environment of ENVIRONMENTS) {
-    const seconds = (found.refusedForMs[environment] ?? 0) / 1_000
-    metrics.senderPatience.set({ environment }, PATIENCE_SECONDS - seconds)
+    const refusedForMs = found.refusedForMs[environment] ?? 0
+    metrics.senderPatience.set({ environment }, (PATIENCE_MS - refusedForMs) / 1_000)
     const last = found.lastEvents[environment]
     if (last) metrics.lastEvent.set({ environment }, last.getTime() / 1_000)
   }

@@ -82,7 +82,13 @@ export {
   readEventsPage,
   SLICE,
 } from './events-page.ts'
-export { classifyFailure, isFullOfNotifications, isTooSlow, isWithoutPartition } from './failure.ts'
+export {
+  classifyFailure,
+  isFullOfNotifications,
+  isNotMigrated,
+  isTooSlow,
+  isWithoutPartition,
+} from './failure.ts'
 export { databaseUrl, placeOf } from './hosts.ts'
 export {
   delayInbox,
@@ -134,6 +140,7 @@ export {
   OPERATION_KINDS,
   type Operation,
   type OperationKind,
+  type OperationState,
   operationsOn,
   readOperation,
   STEERING_NAMES,
@@ -160,6 +167,7 @@ export { type Connection, createDb, type Db, type TransactionLimits } from './po
 export { ANY_EVENT, type EventShape, probeLanding, shapeOf } from './probe.ts'
 export {
   announceProcess,
+  BEAT_MS,
   checkProcesses,
   compareProcesses,
   describeProcess,
@@ -190,7 +198,8 @@ export {
 export {
   acceptTerms,
   describeTerms,
-  isOpen,
+  FOR_EVER,
+  mustBeAccepted,
   type RetentionState,
   readRetention,
   settleTerms,

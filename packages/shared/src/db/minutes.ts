@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import type { Connection } from './pool.ts'
+import type { Process } from './processes.ts'
 
 const numbers = z.record(z.string(), z.number()).catch({})
 
@@ -21,7 +22,7 @@ export type MinuteRow = {
   /** The start of the minute. */
   readonly minute: Date
   readonly process: string
-  readonly role: 'ingest' | 'worker'
+  readonly role: Process['app']
   readonly counters: MinuteCounters
 }
 

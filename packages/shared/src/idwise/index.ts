@@ -1,6 +1,7 @@
-export { decodeBody, textOf } from './decode.ts'
+export { decodeBody, MAX_BODY_BYTES, textOf } from './decode.ts'
 export {
   EVENT_KINDS,
+  MAX_TEXT,
   parseEvent,
   parseNames,
   storedId,
@@ -9,4 +10,4 @@ export { type ExactJson, parseExact, writeExact } from './exact-json.ts'
 export { eventKey, identify, sha256 } from './identity.ts'
 export { type JsonChange, jsonChanges } from './json-changes.ts'
 export { type NamedInText, namesIn } from './names.ts'
-export { nextTries, REDELIVERY_SPAN_MS } from './schedule.ts'
+export { nextTries, PATIENCE_MS, REDELIVERY_SPAN_MS } from './schedule.ts'

@@ -18,9 +18,12 @@ const TRIES_MS = [0, 1, 2, 3].map((retries) =>
   RETRIES_AFTER_MS.slice(0, retries).reduce((sum, ms) => sum + ms, 0),
 )
 
+/** When IDWise's third try is due, from the first one on; its last try comes as long again after it. */
+export const PATIENCE_MS = TRIES_MS[2] as number
+
 /**
  * When IDWise will send a refused event again, ms since 1970. The times are counted from the last refusal: its distance
- * from the first one tells which try it was, also if tries between them reached no ingest.
+ * from the first one shows which try it was, also if tries between them reached no ingest.
  *
  * @returns the next tries in order; none after the last one
  */

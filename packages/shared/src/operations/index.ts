@@ -18,6 +18,7 @@ export {
   migrateSchema,
   type Operation,
   type OperationKind,
+  type OperationState,
   type Preview,
   previewLetters,
   type RecordedAction,
@@ -48,6 +49,7 @@ export {
   writeReceiptFile,
 } from './erasure/index.ts'
 export { lookUpEvent } from './events.ts'
+export { shellWord } from './find/curl-line.ts'
 export {
   type EventPage,
   type PreviousEvent,
@@ -74,7 +76,7 @@ export {
 export { type Place, placeOf, type SearchHit, type SearchStatus } from './find/hits.ts'
 export { type JourneyPage, type JourneyPageRead, readJourneyPage } from './find/journey-page.ts'
 export { type FoundName, type SearchAnswer, search } from './find/search.ts'
-export { followEvents } from './find/tail.ts'
+export { type Followed, followEvents } from './find/tail.ts'
 export { type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'
 export {
   type DeadLetterGroup,
@@ -94,6 +96,7 @@ export { type RetentionSurvey, surveyRetention } from './retention.ts'
 export { retainOnce } from './retention-round.ts'
 export { checkTerms, type RetentionPolicy, retentionPolicy, retentionSettings } from './retention-settings.ts'
 export {
+  type AnswerOutcome,
   type AwaitedRefusal,
   allWaiting,
   amountOf,
@@ -104,6 +107,7 @@ export {
   perMinute,
   REFUSED,
   type Recorded,
+  type RefusedOutcome,
   readGauges,
   readState,
   type State,

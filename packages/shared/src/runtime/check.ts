@@ -37,7 +37,8 @@ export const fail = (name: string, text: string, advice: string): Check => ({
 export const unsafe = (store: StoreName, check: Check): Check => ({ ...check, unsafe: store })
 export const unusable = (store: StoreName, check: Check): Check => ({ ...check, unusable: store })
 
-const MAX_SKEW_MS = 2_000
+/** Clocks that differ by less are right. */
+export const MAX_SKEW_MS = 2_000
 const MAX_ROUND_TRIP_MS = 1_000
 
 /** Compares the clock of a store (ms since 1970) with this machine's. Half of the round trip is taken into account. */

@@ -5,7 +5,7 @@ import type { Stores } from '../stores.ts'
 import { isAlive } from './causes.ts'
 import { flowOf } from './flow.ts'
 
-/** What the stores tell for the metrics. */
+/** The figures of the stores for the metrics. */
 export type StoreGauges = {
   /** Null if it could not be read. */
   readonly postgres: PostgresGauges | null
@@ -24,7 +24,8 @@ type PostgresGauges = Pick<OpenWork, 'letters' | 'journeys' | 'erasures'> & {
 }
 
 type RedisGauges = {
-  readonly jobs: Readonly<Record<'waiting' | 'active' | 'delayed' | 'failed', number>>
+  /** By their states, without completed ones. */
+  readonly jobs: Readonly<Record<string, number>>
   readonly oldestMs: number
 }
 
