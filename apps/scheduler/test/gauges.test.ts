@@ -16,7 +16,7 @@ describe('the gauges of the stores', () => {
   })
   afterEach(() => stack.disposeAsync())
 
-  it('tell what waits, what is open and who runs, and nothing old once a store does not tell', async () => {
+  it('say what waits, what is open and who runs, and nothing old once a store cannot be read', async () => {
     const [log, metrics] = [createLog('test', 'silent'), createMetrics()]
     const { queue } = world.workerConfig
     if (!queue) throw new Error('this world has Redis')
