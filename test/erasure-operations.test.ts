@@ -26,9 +26,9 @@ it('an erasure blanks what operators have typed in about the person, and ends an
     if (outcome.kind !== 'started') throw new Error(outcome.kind)
     return outcome.id
   }
-  const byJourney = await start({ journeyId: ADA.journeyId }, 'mended')
-  const byReference = await start({ referenceNo: ADA.referenceNo, environment: 'live' }, 'mended')
-  const ofBob = await start({ journeyId: BOB.journeyId }, `as for ${ADA.referenceNo}: mended`)
+  const byJourney = await start({ journeyId: ADA.journeyId }, 'fixed')
+  const byReference = await start({ referenceNo: ADA.referenceNo, environment: 'live' }, 'fixed')
+  const ofBob = await start({ journeyId: BOB.journeyId }, `as for ${ADA.referenceNo}: fixed`)
   await recordAction(world.db.pool, {
     actor: 'me',
     action: 'reland',

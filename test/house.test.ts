@@ -97,13 +97,6 @@ it('nothing imports in a circle', () => {
   expect(circles).toEqual([])
 })
 
-it('only queue/bullmq imports bullmq; tests look at the queue with it, and bench compares with it', () => {
-  const allowed =
-    /^packages\/shared\/src\/queue\/bullmq\/|^packages\/testkit\/src\/given-up-job|^bench\/|\btest\//
-  const broken = imports.filter(({ from, specifier }) => specifier === 'bullmq' && !allowed.test(from))
-  expect(broken.map(shown)).toEqual([])
-})
-
 it('a file above 250 lines says in its first comment why it is long', () => {
   const broken = [...texts].filter(([file, text]) => {
     if (file.endsWith('.test.ts') || linesOf(text) <= 250) return false

@@ -3,6 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { DEAD_LETTER_REASONS } from '@sluice/shared/disposition'
+import { REFUSED, runbookOf } from '@sluice/shared/operations'
 import { createMetrics } from '@sluice/shared/runtime'
 import { program } from '@sluice/testkit/programs'
 import { describe, expect, it } from 'vitest'
@@ -44,6 +46,20 @@ it('operations.md has every metric of the registry, and no other', async () => {
   const documented = rows.flatMap((row) => row.split(' | ')[0]?.match(/sluice_\w+/g) ?? [])
   const own = (await registered()).filter((name) => !/^sluice_(nodejs|process)_/.test(name))
   expect(documented.sort()).toEqual(own.sort())
+})
+
+it('operations.md has every outcome of a webhook request, and no other', () => {
+  const row = /^\| `sluice_answers_total.*?\| webhook requests: (.*) \|$/m
+  const [, listed = ''] = row.exec(read('docs/operations.md')) ?? []
+  const documented = listed.split(', ').map((name) => name.replaceAll('`', ''))
+  expect(documented.sort()).toEqual(['accepted', 'test', ...Object.keys(REFUSED)].sort())
+})
+
+it('operations.md says what to do about dead letters of each reason, as the console does', () => {
+  const rows = [...read('docs/operations.md').matchAll(/^\| `(\w+)` \| ([A-Z].*\.) \|$/gm)]
+  expect(rows.map(([, reason, text]) => [reason, text])).toEqual(
+    DEAD_LETTER_REASONS.map((reason) => [reason, runbookOf(reason)]),
+  )
 })
 
 it('every alert has its runbook, and every runbook its alert', () => {

@@ -13,9 +13,9 @@ export type Act =
   /** A worker in another process claims the events that wait and is killed at this step. Another one goes on. */
   | { kind: 'kill worker'; at: (typeof STEPS)[number] }
   | { kind: 'restart ingest' }
-  /** These act on the n-th dead letter. After `mend` the database accepts its row. */
+  /** These act on the n-th dead letter. After `repair` the database accepts its row. */
   | { kind: 'send again'; letter: number }
-  | { kind: 'mend'; letter: number }
+  | { kind: 'repair'; letter: number }
   | { kind: 'replay'; letter: number }
   | { kind: 'discard'; letter: number }
   | { kind: 'replay and discard at once'; letter: number }
@@ -41,7 +41,7 @@ const common: fc.WeightedArbitrary<Act>[] = [
   { weight: 2, arbitrary: act('restart worker', {}) },
   { weight: 2, arbitrary: act('restart ingest', {}) },
   { weight: 6, arbitrary: act('send again', { letter: nth }) },
-  { weight: 6, arbitrary: act('mend', { letter: nth }) },
+  { weight: 6, arbitrary: act('repair', { letter: nth }) },
   { weight: 10, arbitrary: act('replay', { letter: nth }) },
   { weight: 4, arbitrary: act('discard', { letter: nth }) },
   { weight: 2, arbitrary: act('replay and discard at once', { letter: nth }) },

@@ -6,7 +6,7 @@ export type Body = {
   readonly eventId: string | null
   readonly journeyId: string | null
   readonly bytes: Buffer
-  /** The database refuses rows with this reference until the act `mend`. */
+  /** The database refuses rows with this reference until the act `repair`. */
   readonly poison: string | null
 }
 

@@ -45,8 +45,8 @@ export function createModel(way: Way) {
       letter: undefined,
     }),
   )
-  const mended = new Set<string>()
-  const blocksUse = ({ poison }: Body) => poison !== null && !mended.has(poison)
+  const repaired = new Set<string>()
+  const blocksUse = ({ poison }: Body) => poison !== null && !repaired.has(poison)
   const acted = { replay: 0, discard: 0 }
   // If the database refuses an event in conflict, its journey stays marked until the next fold.
 
@@ -120,7 +120,7 @@ export function createModel(way: Way) {
       entry.known = true
       entry.waiting = true
     },
-    mend: (reference: string) => mended.add(reference),
+    repair: (reference: string) => repaired.add(reference),
     act(letter: Letter, action: 'replay' | 'discard'): void {
       acted[action]++
       letter.state = action === 'replay' ? 'replaying' : 'discarded'

@@ -37,12 +37,12 @@ export async function perform(act: Act, system: System, model: Model): Promise<v
       await system.send([body])
       return model.sent(body)
     }
-    case 'mend': {
+    case 'repair': {
       await settle(system, model)
       const reference = nthLetter(model, act.letter)?.body.poison
       if (!reference) return
       await system.world.rows('delete from refused where reference = $1', [reference])
-      model.mend(reference)
+      model.repair(reference)
       return
     }
     case 'replay':

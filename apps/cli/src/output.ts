@@ -1,3 +1,5 @@
+import { aligned } from '@sluice/shared/runtime'
+
 // Every line for people passes through `plain`, because names, ids and messages come from others. A control character
 // acts on a terminal, a line break forges a line, and a character that is invisible or reverses the direction of text
 // hides text.
@@ -77,14 +79,7 @@ export function printFields(fields: Record<string, unknown>): void {
 export function printTable(rows: readonly Record<string, unknown>[]): void {
   const names = Object.keys(rows[0] ?? {})
   const lines = [names, ...rows.map((row) => names.map((name) => plain(textOf(row[name]))))]
-  const widths = names.map((_, column) => Math.max(...lines.map((line) => (line[column] ?? '').length)))
-  for (const line of lines)
-    print(
-      line
-        .map((text, column) => text.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
+  for (const line of aligned(lines)) print(line)
 }
 
 /** For example 1,204. */

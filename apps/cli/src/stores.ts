@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { createDb, databaseUrl, placeOf } from '@sluice/shared/db'
+import { classifyFailure, createDb, databaseUrl, isNotMigrated, placeOf } from '@sluice/shared/db'
 import {
   checkTerms,
   erasureSettings,
@@ -13,7 +13,6 @@ import {
   createLog,
   describeError,
   type Env,
-  errorCode,
   queueLocation,
   queueSettings,
   readSettings,
@@ -94,11 +93,10 @@ export async function withStores<T>(work: (stores: Stores) => Promise<T>): Promi
   }
 }
 
-/** Explains the errors that a person can mend. Others are returned as they are. */
+/** Explains the errors that a person can fix. Others are returned as they are. */
 function withAdvice(error: unknown, url: string): unknown {
-  const code = errorCode(error)
-  if (code === '42P01') return new UserError('The database is not migrated. Run `sluice migrate`.')
-  if (error instanceof UserError || !/^(E[A-Z]+|28...|3D000|57P0.|08...)$/.test(code ?? '')) return error
+  if (isNotMigrated(error)) return new UserError('The database is not migrated. Run `sluice migrate`.')
+  if (error instanceof UserError || classifyFailure(error) !== 'infrastructure') return error
   const { message } = describeError(error)
   return new UserError(
     `Postgres at ${placeOf(url)} cannot be used (${message}). ` +

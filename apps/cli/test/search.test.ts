@@ -74,11 +74,11 @@ it('sluice event --receipt checks a receipt without a database', () => {
   expect(ended.wrong).toEqual({ code: 1, output: expect.stringContaining('SHA-256') })
 })
 
-it('following tells each event once, also one whose transaction is committed after that of a later one', async () => {
+it('following shows each event once, also one whose transaction is committed after that of a later one', async () => {
   const insert = `insert into events (event_key, environment, event, kind, event_id, raw, body_sha256, delivery_id, received_at, via)
     values (sha256($1::text::bytea), 'live', 'Finished Step', 'finished_step', $1, '', '', '', now(), 'redis')`
   const stop = new AbortController()
-  const told: (string | null)[] = []
+  const shown: (string | null)[] = []
   const slow = await world.db.pool.connect()
   try {
     await slow.query('begin')
@@ -86,17 +86,17 @@ it('following tells each event once, also one whose transaction is committed aft
     const following = (async () => {
       const options = { recent: 1, everyMs: 20, signal: stop.signal }
       for await (const each of followEvents({ db: world.db }, {}, options)) {
-        if (each.kind === 'events') told.push(...each.events.map(({ eventId }) => eventId))
+        if (each.kind === 'events') shown.push(...each.events.map(({ eventId }) => eventId))
       }
     })()
-    await eventually(() => told.length === 1)
+    await eventually(() => shown.length === 1)
     await world.rows(insert, ['fast'])
-    await eventually(() => told.includes('fast'))
+    await eventually(() => shown.includes('fast'))
     await slow.query('commit')
-    await eventually(() => told.includes('slow'))
+    await eventually(() => shown.includes('slow'))
     stop.abort()
     await following
-    expect(told).toEqual(['odd', 'fast', 'slow'])
+    expect(shown).toEqual(['odd', 'fast', 'slow'])
   } finally {
     slow.release()
   }

@@ -1,3 +1,4 @@
+import { classifyFailure, isNotMigrated } from '@sluice/shared/db'
 import { errorCode, UserError } from '@sluice/shared/runtime'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { page } from './layout.ts'
@@ -51,11 +52,9 @@ export function describeProblem(error: unknown): { status: number; words: string
       words: 'This took longer than 2 seconds, so it was stopped. Narrow it down, or try again.',
     }
   }
-  if (code === '42P01') return { status: 503, words: 'The database is not migrated. Run `sluice migrate`.' }
-  if (
-    /^(E[A-Z]+|28...|3D000|53...|57P0.|08...|25006)$/.test(code) ||
-    /timeout|terminated/i.test(String(error))
-  ) {
+  if (isNotMigrated(error))
+    return { status: 503, words: 'The database is not migrated. Run `sluice migrate`.' }
+  if (classifyFailure(error) === 'infrastructure' || /timeout|terminated/i.test(String(error))) {
     return { status: 503, words: 'The database does not answer.' }
   }
   if (/\b(Redis|Connection is closed|Command timed out|writeable|max retries)\b/i.test(String(error))) {

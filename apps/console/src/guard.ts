@@ -72,7 +72,7 @@ function keyOf(oidc: ConsoleConfig['oidc']): string | undefined {
 const NOBODY_MAY_SIGN_IN =
   'Nobody can sign in yet. Set CONSOLE_CREDENTIALS=operator:USER:SECRET (docs/operations.md) and start the console again.'
 
-/** A browser is led to the page that asks for a secret, and back afterwards. A program is told 401. */
+/** A browser is led to the page that asks for a secret, and back afterwards. A program is answered 401. */
 function askToSignIn(request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const isPage = request.headers.accept?.includes('text/html') && !request.url.startsWith('/api/')
   if (!isPage || request.headers['hx-request'] !== undefined) {

@@ -25,7 +25,7 @@ const MOST_REFUSALS = 50
 const MOST_INCIDENTS = 20
 
 /**
- * Reads the state at most once a second, however many ask. Each reading is given the one before, which tells since when
+ * Reads the state at most once a second, however many ask. Each reading is given the one before, which says since when
  * something is wrong.
  */
 export function createReadNow(stores: Pick<Stores, 'db' | 'queue' | 'sources'>): () => Promise<Now> {

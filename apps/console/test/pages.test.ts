@@ -90,7 +90,7 @@ describe.skipIf(!chromium)('the pages in a browser', () => {
     const page = await browser.signIn(console.url, { javaScriptEnabled: false })
     await page.goto(`${console.url}/dead-letters/41`)
     await page.click('text=Replay…')
-    await page.fill('#why', 'mended')
+    await page.fill('#why', 'fixed')
     await page.click('button[type=submit] >> text=Replay')
     await page.waitForURL(/\/dead-letters\/41$/)
     expect(await page.textContent('h1')).toBe('Finished Journey is on its way again')

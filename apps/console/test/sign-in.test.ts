@@ -33,7 +33,7 @@ describe('signing in', () => {
 
   const cookieOf = (response: Response) => response.headers.get('set-cookie')?.split(';')[0] ?? ''
 
-  it('leads a browser to the form and back, and a program is told 401', async () => {
+  it('leads a browser to the form and back, and a program is answered 401', async () => {
     const led = await ask('/events?environment=live')
     expect([led.status, led.headers.get('location')]).toEqual([
       303,

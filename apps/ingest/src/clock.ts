@@ -1,4 +1,4 @@
-import type { Check } from '@sluice/shared/runtime'
+import { type Check, MAX_SKEW_MS } from '@sluice/shared/runtime'
 
 type Clock = {
   /** ms since 1970: by this machine's clock, or by that of Postgres if this machine's is known to be wrong. */
@@ -6,8 +6,6 @@ type Clock = {
   /** Takes from checks how far Postgres' clock is ahead, and returns the checks. */
   adjust(checks: Check[]): Check[]
 }
-
-const MAX_SKEW_MS = 2_000
 
 /**
  * The clock of the time of receipt. This time decides between events of a journey that several ingests received, so

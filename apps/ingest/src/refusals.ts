@@ -1,11 +1,13 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
+import type { AnswerOutcome, RefusedOutcome } from '@sluice/shared/operations'
 import type { FastifyReply } from 'fastify'
 
 /**
  * Everything that the ingest refuses: the one place for a new refusal. The body is always `{"error": …}` with the
  * name of the entry or, if two entries must look alike to the client, with `error`. It is fixed, so that an answer
- * repeats nothing of its request. A refusal with a `label` is counted under it in the metrics.
+ * repeats nothing of its request. A refusal with a `label` is counted under it in the metrics; the list of the labels
+ * (`operations/state/outcomes.ts`) has words for each.
  */
 const REFUSALS = {
   bad_request: { status: 400, label: 'bad_request' },
@@ -39,16 +41,10 @@ type Refusal = {
   readonly status: number
   readonly error?: string
   readonly headers?: Readonly<Record<string, string>>
-  readonly label?: string
+  readonly label?: RefusedOutcome
 }
 
 export type RefusalKind = keyof typeof REFUSALS
-type Labels = {
-  [Kind in RefusalKind]: (typeof REFUSALS)[Kind] extends { label: infer Label } ? Label : never
-}
-
-/** How a request ended: the values of the metric's label `outcome`. */
-type AnswerLabel = 'accepted' | 'test' | Labels[RefusalKind]
 
 /**
  * Takes note of an answer.
@@ -56,14 +52,14 @@ type AnswerLabel = 'accepted' | 'test' | Labels[RefusalKind]
  * @param environment the source, or `none` for a request of no source: never a text that a stranger chose
  * @param milliseconds the time from the complete request to the answer
  */
-export type CountAnswer = (environment: string, label: AnswerLabel, milliseconds?: number) => void
+export type CountAnswer = (environment: string, label: AnswerOutcome, milliseconds?: number) => void
 
 export type Refuse = (reply: FastifyReply, environment: string, kind: RefusalKind) => FastifyReply
 
 /** The refusal of a request. */
 export function createRefuse(count: CountAnswer): Refuse {
   return (reply, environment, kind) => {
-    const { status, headers, label, error = kind }: Refusal & { label?: AnswerLabel } = REFUSALS[kind]
+    const { status, headers, label, error = kind }: Refusal = REFUSALS[kind]
     if (label) count(environment, label)
     if (headers) reply.headers(headers)
     return reply.code(status).send({ error })

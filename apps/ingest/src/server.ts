@@ -1,4 +1,4 @@
-import type { EventKind } from '@sluice/shared/idwise'
+import { type EventKind, MAX_BODY_BYTES } from '@sluice/shared/idwise'
 import { addressMatcher, type Health, probes } from '@sluice/shared/runtime'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Accept } from './accept.ts'
@@ -9,7 +9,6 @@ import { type CountAnswer, createRefuse, createRefuseSocket, kindOfError } from 
 import type { OfSource } from './source-settings.ts'
 import { addWebhook, BYTES, MAX_HEADERS, sourceIn } from './webhook.ts'
 
-const BODY_LIMIT_BYTES = 256 * 1024
 const MAX_CONNECTIONS = 5_000
 const MAX_UNAUTHENTICATED_OF_AN_ADDRESS = 1_000
 
@@ -36,7 +35,7 @@ export function createServer(deps: ServerDeps): FastifyInstance {
   const refuse = createRefuse(deps.answered)
   const refuseSocket = createRefuseSocket(deps.answered)
   const app = Fastify({
-    bodyLimit: BODY_LIMIT_BYTES,
+    bodyLimit: MAX_BODY_BYTES,
     trustProxy: deps.trustedProxies.length > 0 ? [...deps.trustedProxies] : false,
     // Both limits: with requestTimeout alone Node lets a body trickle for ever.
     requestTimeout: 10_000,
@@ -112,7 +111,7 @@ function continueOnlyWithCredentials(
 ): void {
   app.server.on('checkContinue', (request, response) => {
     const source = sourceIn(request.url)
-    const fits = !(Number(request.headers['content-length']) > BODY_LIMIT_BYTES)
+    const fits = !(Number(request.headers['content-length']) > MAX_BODY_BYTES)
     const isPost = request.method === 'POST'
     if (source !== undefined && isPost && fits && authenticateOf(source)(request)) response.writeContinue()
     // The client may send the body all the same, so the bytes that follow on this connection could be anything.

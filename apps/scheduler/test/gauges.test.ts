@@ -20,7 +20,7 @@ describe('the gauges of the stores', () => {
   })
   afterEach(() => stack.disposeAsync())
 
-  it('tell of each shard, of replicas, and of the memory that is left', async () => {
+  it('say of each shard, of replicas, and of the memory that is left', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'sluice-gauges-'))
     stack.defer(() => rm(dir, { recursive: true }))
     const redis = stack.use(
@@ -36,7 +36,9 @@ describe('the gauges of the stores', () => {
     )
     const [log, metrics] = [createLog('test', 'silent'), createMetrics()]
     const admin = stack.use(createQueueAdmin({ url: redis.url, prefix: 'sluice', shards: 2 }, log))
-    await gauges({ db: world.db, log, metrics, admin, sources: DEFAULT_SOURCES }).run(new AbortController().signal)
+    await gauges({ db: world.db, log, metrics, admin, sources: DEFAULT_SOURCES }).run(
+      new AbortController().signal,
+    )
     const text = await metrics.text()
     expect(text).toContain('sluice_queue_jobs{shard="1",state="waiting"} 0')
     expect(text).toContain('sluice_replicas{store="redis",kind="replica"} 1')
@@ -45,7 +47,7 @@ describe('the gauges of the stores', () => {
     expect(ratio).toBeCloseTo(used / (64 * 2 ** 20), 2)
   })
 
-  it('tell what waits, what is open and who runs, and nothing old once a store does not tell', async () => {
+  it('say what waits, what is open and who runs, and nothing old once a store cannot be read', async () => {
     const [log, metrics] = [createLog('test', 'silent'), createMetrics()]
     const { queue } = world.workerConfig
     if (!queue) throw new Error('this world has Redis')

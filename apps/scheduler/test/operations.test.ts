@@ -40,7 +40,7 @@ describe('an operation on dead letters', () => {
     sample: null,
     rate: null,
     stopAfter: null,
-    reason: 'mended',
+    reason: 'fixed',
   } as const
   const start = (asked: Partial<NewOperationRequest> & { expected: number }): Promise<StartOutcome> =>
     startOperation(world.db, { ...REPLAY, ...asked, actor: 'Ada' })
@@ -121,13 +121,13 @@ describe('an operation on dead letters', () => {
         where target in ('operation ${id}', 'dead_letter ${poison[0]}') order by id`,
     )
     expect(acts).toEqual([
-      { actor: 'Ada', action: 'start', target: `operation ${id}`, reason: 'mended', operation_id: null },
+      { actor: 'Ada', action: 'start', target: `operation ${id}`, reason: 'fixed', operation_id: null },
       { actor: 'Ada', action: 'go', target: `operation ${id}`, reason: null, operation_id: null },
       {
         actor: 'Ada',
         action: 'replay',
         target: `dead_letter ${poison[0]}`,
-        reason: 'mended',
+        reason: 'fixed',
         operation_id: id,
       },
     ])

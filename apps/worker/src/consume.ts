@@ -7,14 +7,14 @@ import {
   writeDeadLetters,
 } from '@sluice/shared/db'
 import type { DeadLetterReason } from '@sluice/shared/disposition'
-import { readEnvelope } from '@sluice/shared/envelope'
+import { NO_ENVELOPE, readEnvelope } from '@sluice/shared/envelope'
 import type { HandleResult, QueueJob } from '@sluice/shared/queue'
 import { type BatchTrace, failpoint } from '@sluice/shared/runtime'
 import { bisect, HALVED } from './bisect.ts'
 import { countBuried, countHandled, traceFailed } from './count.ts'
 import { type LandingDeps, land, landInSlot } from './land.ts'
 import { createLimit } from './limit.ts'
-import { NO_ENVELOPE, settle, waitingTimeMs } from './settle.ts'
+import { settle, waitingTimeMs } from './settle.ts'
 import { divide } from './slow-journeys.ts'
 
 const COMPLETED: HandleResult = { kind: 'completed' }

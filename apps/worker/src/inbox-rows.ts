@@ -9,9 +9,8 @@ import {
   writeDeadLetters,
 } from '@sluice/shared/db'
 import { type DeadLetterReason, dispositionOf } from '@sluice/shared/disposition'
-import { parseJson, readEnvelope } from '@sluice/shared/envelope'
+import { NO_ENVELOPE, parseJson, readEnvelope } from '@sluice/shared/envelope'
 import type { Handled } from './count.ts'
-import { NO_ENVELOPE } from './settle.ts'
 
 /** A row that was taken, and its job; `job` is undefined if the row is no envelope. */
 export type ReadRow = { readonly row: InboxRow; readonly job: Job | undefined }

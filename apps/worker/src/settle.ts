@@ -3,8 +3,6 @@ import type { DeadLetterReason, Disposition } from '@sluice/shared/disposition'
 import type { FailedJob } from './comparison.ts'
 import { type LandingDeps, landAloneFromNowOn } from './land.ts'
 
-/** The error of a job or a row that is no envelope. */
-export const NO_ENVELOPE = 'It carries no envelope that this version knows.'
 /** How long an event waits at least that is to wait. */
 const WAIT_MS = 1_000
 

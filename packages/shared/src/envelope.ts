@@ -1,6 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 import * as z from 'zod'
 
+/** What an environment's name looks like. */
+export const ENVIRONMENT_NAME = /^[a-z0-9-]{1,32}$/
+
 /** The last moment that a Date holds ("ECMAScript, Time Values"). PostgreSQL goes further. */
 const MAX_DATE_MS = 8.64e15
 
@@ -14,7 +17,7 @@ const description = (maxLength: number) => z.string().max(maxLength).optional().
 const envelopeSchema = z.object({
   v: z.literal(1),
   /** The name of its source. Any name is read, so that a worker need not know the sources of the ingests. */
-  env: z.string().regex(/^[a-z0-9-]{1,32}$/),
+  env: z.string().regex(ENVIRONMENT_NAME),
   /** When the request's body was complete, ms since 1970 by the ingest's clock. */
   at: z.int().min(0).max(MAX_DATE_MS),
   /** The delivery id, under its older name. */
@@ -62,6 +65,9 @@ export function parseJson(text: string): unknown {
     return undefined
   }
 }
+
+/** The error of a job or a row from which no envelope can be read. */
+export const NO_ENVELOPE = 'It carries no envelope that this version knows.'
 
 /**
  * Reads a job's data or an inbox row. Anybody with access to Redis can have written it.

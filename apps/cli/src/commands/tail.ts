@@ -1,4 +1,4 @@
-import { type EventsQuery, eventsQuery, followEvents } from '@sluice/shared/operations'
+import { type EventsQuery, eventsQuery, type Followed, followEvents } from '@sluice/shared/operations'
 import { UserError } from '@sluice/shared/runtime'
 import { Command } from 'commander'
 import { wholeNumber } from '../arguments.ts'
@@ -25,10 +25,10 @@ export function tailCommand(): Command {
       const query = readFilters(filters)
       if (lines > 100) throw new UserError('--lines is more than 100.')
       await withStores(async (stores) => {
-        for await (const told of followEvents(stores, query, { recent: lines })) {
-          if (told.kind === 'refused') throw new UserError(told.words)
-          if (told.kind === 'away') complain(`Postgres does not answer (${told.words}); asking again.`)
-          else for (const event of told.events) print(json ? JSON.stringify(event) : lineOf(event))
+        for await (const found of followEvents(stores, query, { recent: lines })) {
+          if (found.kind === 'refused') throw new UserError(found.words)
+          if (found.kind === 'away') complain(`Postgres does not answer (${found.words}); asking again.`)
+          else for (const event of found.events) print(json ? JSON.stringify(event) : lineOf(event))
           if (!follow) return
         }
       })
@@ -43,9 +43,7 @@ function readFilters(filters: Record<string, unknown>): EventsQuery {
   )
 }
 
-type Told = Extract<Awaited<ReturnType<ReturnType<typeof followEvents>['next']>>['value'], { kind: 'events' }>
-
-function lineOf(event: Told['events'][number]): string {
+function lineOf(event: Extract<Followed, { kind: 'events' }>['events'][number]): string {
   const { processedAt, environment, event: name, journeyId, referenceNo, duplicates, via } = event
   const decision = event.finalDecision ?? event.manualDecision ?? event.systemDecision
   const facts = [

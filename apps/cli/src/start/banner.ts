@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IngestConfig } from '@sluice/ingest'
+import { shellWord } from '@sluice/shared/operations'
 import { type Credential, namesOf } from '@sluice/shared/runtime'
 import type { OpenedStore } from './open-stores.ts'
 
@@ -75,7 +76,7 @@ function example(eventId: string): string {
 function curlOption(credential: Credential | undefined, showSecret = false): string {
   const option = credential && optionOf(credential)
   if (!option) return ''
-  return showSecret ? `${option.short} ${quoted(option.value)}` : '-K .sluice/curl'
+  return showSecret ? `${option.short} ${shellWord(option.value)}` : '-K .sluice/curl'
 }
 
 /** The contents of `.sluice/curl`, from which `curl -K` reads the credential. */
@@ -97,9 +98,4 @@ function optionOf(credential: Credential): { name: string; short: string; value:
     default:
       return credential satisfies never
   }
-}
-
-/** For a POSIX shell. */
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`
 }

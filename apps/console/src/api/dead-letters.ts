@@ -2,7 +2,6 @@ import { sha256 } from '@sluice/shared/idwise'
 import {
   compareConflict,
   countDeadLetters,
-  type DeadLetterSummary,
   findGroups,
   getDeadLetter,
   listDeadLetters,
@@ -12,43 +11,17 @@ import type { App, ConsoleDeps } from '../context.ts'
 import { Problem } from '../errors.ts'
 import { letterQuery, readFilter, readState } from '../letter-query.ts'
 import { apiPageQuery, idParams, pageOf } from '../schemas.ts'
-import { changeSchema } from './json.ts'
+import { changeSchema, letterSchema, toJson } from './json.ts'
 import { operationReply, toOperation } from './operation-reply.ts'
-import { isoOrNull, nextPath, time } from './replies.ts'
+import { nextPath, time } from './replies.ts'
 
 const text = z.string().nullable()
 
-const letterReply = z.object({
-  id: z.number(),
-  state: z.string(),
-  environment: text,
-  event: text,
-  eventKey: text.describe('hex'),
-  eventId: text,
-  journeyId: text,
-  referenceNo: text,
-  reason: z.string(),
+const letterReply = letterSchema.extend({
   errorClass: z.string(),
-  errorMessage: z.string(),
   fingerprint: z.string(),
-  attempts: z.number(),
-  replays: z.number(),
   operationId: z.number().nullable(),
-  receivedAt: time.nullable(),
-  firstFailedAt: time,
-  lastFailedAt: time,
 })
-
-function toLetter(letter: DeadLetterSummary): z.input<typeof letterReply> {
-  const { eventKey, receivedAt, firstFailedAt, lastFailedAt } = letter
-  return {
-    ...letter,
-    eventKey: eventKey?.toString('hex') ?? null,
-    receivedAt: isoOrNull(receivedAt),
-    firstFailedAt: firstFailedAt.toISOString(),
-    lastFailedAt: lastFailedAt.toISOString(),
-  }
-}
 
 const list = z.object({
   items: z.array(letterReply),
@@ -110,7 +83,7 @@ export function addDeadLettersApi(api: App, { stores }: ConsoleDeps): void {
         countDeadLetters(db, which),
       ])
       const { items, next } = pageOf(found, limit)
-      return { items: items.map(toLetter), next: nextPath(url, next), total: count, isAtLeast }
+      return { items: toJson(items), next: nextPath(url, next), total: count, isAtLeast }
     },
   )
 
@@ -134,7 +107,12 @@ export function addDeadLettersApi(api: App, { stores }: ConsoleDeps): void {
           ? { eventKey: found.eventKey, changes: found.changes && [...found.changes] }
           : null
       const hash = sha256(letter.raw).toString('hex')
-      return { ...toLetter(letter), raw: letter.raw.toString('base64'), sha256: hash, conflict }
+      return {
+        ...toJson(letter),
+        eventKey: letter.eventKey?.toString('hex') ?? null,
+        sha256: hash,
+        conflict,
+      }
     },
   )
 

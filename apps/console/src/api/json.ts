@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { time } from './replies.ts'
 
 /** What JSON makes of a value. */
 export type Json<T> = T extends Date
@@ -29,7 +30,6 @@ function isBytes(value: unknown): value is { type: 'Buffer'; data: number[] } {
   )
 }
 
-const time = z.iso.datetime()
 const text = z.string().nullable()
 const names = { environment: z.string(), event: text, eventId: text, journeyId: text, referenceNo: text }
 

@@ -17,7 +17,7 @@ export function deadLetterGroupsPage(
   if (groups.length === 0) {
     return html`<h1>No dead letters are open.</h1>
 ${letterTabs('groups')}
-${nothingYet('Nothing to mend', html`An event that cannot be landed appears here, with what it failed with. Those that have ended are in the <a href="${listPath('all', {})}">list</a>.`)}`
+${nothingYet('Nothing to fix', html`An event that cannot be landed appears here, with what it failed with. Those that have ended are in the <a href="${listPath('all', {})}">list</a>.`)}`
   }
   const headline = `${isAtLeast ? 'At least ' : ''}${letters.toLocaleString('en')} open in ${counted(total, 'group')}`
   return html`<h1>${headline}</h1>

@@ -1,6 +1,7 @@
+import type { DeadLetterState, OperationState } from '@sluice/shared/operations'
 import { type Html, html } from '../html.ts'
 
-const COLOURS: Readonly<Record<string, string>> = {
+const COLOURS: Readonly<Record<DeadLetterState | OperationState, string>> = {
   open: 'bad',
   replaying: 'wait',
   resolved: 'good',
@@ -16,5 +17,5 @@ const COLOURS: Readonly<Record<string, string>> = {
 
 /** The state of a dead letter or an operation. */
 export function stateOf(state: string): Html {
-  return html`<span class="nowrap ${COLOURS[state] ?? ''}">${state.replaceAll('_', ' ')}</span>`
+  return html`<span class="nowrap ${COLOURS[state as keyof typeof COLOURS] ?? ''}">${state.replaceAll('_', ' ')}</span>`
 }

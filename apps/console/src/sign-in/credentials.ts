@@ -79,14 +79,15 @@ function costOf(secret: string): Cost | undefined {
   }
 }
 
-/** A power of two, and neither so cheap that it protects nothing nor so dear that a sign-in takes seconds. */
+/** A power of two, and neither so cheap that it protects nothing nor so expensive that a sign-in takes seconds. */
 function isAffordable({ N, r, p }: Cost): boolean {
   return (
     Number.isInteger(Math.log2(N)) && N >= 16_384 && N <= 262_144 && r >= 8 && r <= 16 && p >= 1 && p <= 4
   )
 }
 
-const hashAsync = promisify<string | Buffer, Buffer, number, ScryptOptions, Buffer>(scrypt)
+/** Hashes beside other work. */
+export const hashAsync = promisify<string | Buffer, Buffer, number, ScryptOptions, Buffer>(scrypt)
 
 /** Compares in a time that does not depend on where the two differ. */
 async function isSecret({ secret }: Credential, given: string): Promise<boolean> {

@@ -16,7 +16,7 @@ export const gauges = ({ db, metrics, admin, sources }: GaugeDutyDeps): Duty => 
   },
 })
 
-/** @param found null if Postgres did not tell: what it told before is not repeated */
+/** @param found null if Postgres could not be read: then no gauge of it has an older value */
 function setPostgres(metrics: Metrics, found: StoreGauges['postgres'], sources: readonly Source[]): void {
   for (const { name, kind } of sources) metrics.sourceInfo.set({ environment: name, kind }, 1)
   metrics.storeUp.set({ store: 'postgres' }, found ? 1 : 0)

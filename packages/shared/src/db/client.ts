@@ -7,14 +7,14 @@ const LOOK_EVERY_MS = 500
 const BEGIN = /^\s*(begin|start\s+transaction)\b/i
 const END = /^\s*(commit|end|rollback)\s*;?\s*$/i
 
-const unhurried = new WeakSet<object>()
+const unlimited = new WeakSet<object>()
 
 /**
  * Lets the statements of a connection take as long as they need, also those that are sent as one text. The connection
  * must be closed afterwards. Behind a pooler, `set` holds for one transaction only.
  */
 export async function withoutLimits(connection: Pick<pg.ClientBase, 'query'>): Promise<void> {
-  unhurried.add(connection)
+  unlimited.add(connection)
   await connection.query('set statement_timeout = 0; set lock_timeout = 0')
 }
 
@@ -98,7 +98,7 @@ export function limitedClient({ finder, connected, ...limits }: ClientOptions): 
 
     #look(): void {
       if (this.#waitingSince === undefined || performance.now() - this.#waitingSince < answerMs) return
-      if (unhurried.has(this)) return
+      if (unlimited.has(this)) return
       this.#socket.destroy(new Error(`Connection terminated: Postgres has not answered for ${answerMs} ms`))
     }
 

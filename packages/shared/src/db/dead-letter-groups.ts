@@ -1,3 +1,4 @@
+import { MOST_COUNTED } from './dead-letter-queries.ts'
 import type { Db } from './pool.ts'
 
 /** Open dead letters that failed alike. */
@@ -31,7 +32,6 @@ export type LetterGroups = {
   readonly isAtLeast: boolean
 }
 
-const MOST_COUNTED = 200_000
 const HOURS = 24
 
 /** An act of a person on one letter, without an operation. */

@@ -3,15 +3,12 @@ import type { DeadLetterState } from './dead-letter-acts.ts'
 import { type LetterFilter, whereLetter } from './letter-filter.ts'
 import type { Connection, Db } from './pool.ts'
 import { deadLetters } from './schema.ts'
+import { LETTER_SUMMARY, type LetterSummary } from './search-others.ts'
 
 export type DeadLetter = typeof deadLetters.$inferSelect
-export type DeadLetterSummary = Omit<DeadLetter, 'raw' | 'envelope' | 'deliveryId'>
+export type DeadLetterSummary = LetterSummary & Pick<DeadLetter, 'errorClass' | 'fingerprint' | 'operationId'>
 
-const SUMMARY = `d.id::float8 as id, d.job_id as "jobId", d.event_key as "eventKey", d.environment, d.event,
-  d.event_id as "eventId", d.journey_id as "journeyId", d.reference_no as "referenceNo", d.reason,
-  d.error_class as "errorClass", d.error_message as "errorMessage", d.fingerprint, d.attempts,
-  d.received_at as "receivedAt", d.first_failed_at as "firstFailedAt", d.last_failed_at as "lastFailedAt", d.state,
-  d.replays, d.operation_id::float8 as "operationId"`
+const SUMMARY = `${LETTER_SUMMARY}, d.error_class as "errorClass", d.fingerprint, d.operation_id::float8 as "operationId"`
 
 export type LetterQuery = {
   /** Undefined: of every state. */
@@ -41,7 +38,7 @@ export async function listDeadLetters(
 /** A count that was ended says that there are at least so many. */
 export type LetterCount = { readonly count: number; readonly isAtLeast: boolean }
 
-const MOST_COUNTED = 200_000
+export const MOST_COUNTED = 200_000
 
 export async function countDeadLetters(
   { pool }: Pick<Db, 'pool'>,

@@ -3,9 +3,9 @@ import { isTooSlow } from './failure.ts'
 import { listPartitions, type Partition, quoted } from './partitions.ts'
 import type { Connection, Db } from './pool.ts'
 
-/** Nobody lands in an old partition, so that waiting for a lock on it holds up nobody. */
+/** No event lands in an old partition, so waiting for a lock on it holds up nobody. */
 const LOCK_MS = 2_000
-/** Without `concurrently`, all that use `events` wait behind a lock that is waited for. */
+/** Without `concurrently` the lock is on `events`, and while it is waited for, every other statement waits behind it. */
 const POOLED_LOCK_MS = 200
 const POOLED_TRIES = 15
 const POOLED_PAUSE_MS = 500

@@ -1,6 +1,6 @@
-import { errorCode } from '../runtime/errors.ts'
 import { pause } from '../runtime/every.ts'
 import { withoutLimits } from './client.ts'
+import { isLocked } from './failure.ts'
 import type { Connection, Db } from './pool.ts'
 
 /** What became of the files of one table. */
@@ -17,7 +17,7 @@ export type TableFiles = {
 
 /** Larger tables would be locked for too long. */
 const REWRITE_BYTES = 64 * 1024 * 1024
-/** Others wait behind a lock that is waited for. */
+/** While a statement waits for a lock, the statements of others wait behind it. */
 const LOCK_MS = 300
 const LOCK_TRIES = 20
 const LOOK_EVERY_MS = 100
@@ -42,7 +42,7 @@ export async function purgeTables(
     if (!(await snapshotsEnded(client, limitMs))) return kept
     const purged: TableFiles[] = []
     for (const table of tables) purged.push({ table, outcome: await purge(client, table) })
-    // Those of the whole are nobody's but an operator's.
+    // Only an operator makes statistics of the whole table.
     const { rows } = await client.query(`select from pg_stats where tablename = 'events' limit 1`)
     if (rows.length > 0) await tried(client, 'analyze events')
     return [...purged, { table: STATISTICS, outcome: await purgeStatistics(client) }]
@@ -80,14 +80,14 @@ async function tried(client: Connection, statement: string): Promise<boolean> {
       await client.query(statement)
       return true
     } catch (error) {
-      if (errorCode(error) !== '55P03') throw error
+      if (!isLocked(error)) throw error
       await pause(LOOK_EVERY_MS)
     }
   }
   return false
 }
 
-/** Whoever may still see what was deleted: a reader, a standby, a slot, a prepared transaction. */
+/** Whether a transaction, a standby or a replication slot may still see what was deleted. */
 const SEES_MORE = `select exists (
     select backend_xmin as xmin from pg_stat_activity where datname = current_database()
       and pid <> pg_backend_pid() and age(backend_xmin) >= age($1::xid)

@@ -71,8 +71,8 @@ const OF_REFERENCES = `select ${PLACE} from unnest($1::text[], $2::text[]) as wa
 /** A spot check has no journey id, but may name its journey in its details. */
 const SPOT_CHECKS = `select ${PLACE} from unnest($1::text[], $2::text[]) as wanted(environment, journey_id),
   lateral (select distinct reference_no from events where events.journey_id = wanted.journey_id
-    and events.environment = wanted.environment and reference_no is not null) as told,
-  lateral (select * from events where events.reference_no = told.reference_no and events.journey_id is null
+    and events.environment = wanted.environment and reference_no is not null) as named,
+  lateral (select * from events where events.reference_no = named.reference_no and events.journey_id is null
     and events.environment = wanted.environment and details->>'spotCheckJourneyId' = wanted.journey_id offset 0) as e`
 const UNREAD = `select ${PLACE}, e.raw, e.environment from events e where e.kind = 'unrecognised'
   and e.journey_id is null and e.reference_no is null and (e.processed_at, e.n, e.event_key) > ($1, $2, $3)

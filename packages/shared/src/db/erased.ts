@@ -33,13 +33,13 @@ const NOTHING: Erased = { size: 0, of: () => undefined, stillComes() {} }
 const MOST_REMEMBERED = 50_000
 
 export function createErasedSubjects(log?: Log): ErasedSubjects {
-  const told = new Set<number>()
+  const warned = new Set<number>()
   let known = { erasures: 0, erased: NOTHING }
 
   function stillComes(erasures: Iterable<number>): void {
     for (const erasure of erasures) {
-      if (told.has(erasure)) continue
-      told.add(erasure)
+      if (warned.has(erasure)) continue
+      warned.add(erasure)
       log?.warn({ erasure }, 'IDWise still sends for an erased journey: delete it there too')
     }
   }

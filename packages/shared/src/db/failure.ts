@@ -74,9 +74,21 @@ export function isWithoutPartition(error: unknown): boolean {
   return errorCode(error) === '23514' && (error as { routine?: unknown }).routine === NO_PARTITION
 }
 
+const LOCK_NOT_AVAILABLE = '55P03'
+
+/** Whether it failed because a lock took longer than it may: another transaction holds it. */
+export function isLocked(error: unknown): boolean {
+  return errorCode(error) === LOCK_NOT_AVAILABLE
+}
+
 /** Whether it failed because a lock or a statement took longer than it may. */
 export function isTooSlow(error: unknown): boolean {
-  return ['55P03', '57014'].includes(errorCode(error) ?? '')
+  return [LOCK_NOT_AVAILABLE, '57014'].includes(errorCode(error) ?? '')
+}
+
+/** Whether a table or a column is missing: the schema is that of an earlier release, or there is none. */
+export function isNotMigrated(error: unknown): boolean {
+  return ['42P01', '42703'].includes(errorCode(error) ?? '')
 }
 
 /** Whether a commit may have failed because Postgres holds too many notifications that a listener does not read. */

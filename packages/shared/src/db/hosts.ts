@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import * as z from 'zod'
 import { describeError } from '../runtime/errors.ts'
+import { IS_WRITABLE } from './session.ts'
 
 const FORM = /^(postgres(?:ql)?:\/\/)((?:[^@/?]*@)?)([^/?]*)([^?]*)(?:\?(.*))?$/
 
@@ -77,7 +78,6 @@ export type PrimaryFinder = {
 const ASK_MS = 1_500
 /** How long the other hosts may still answer after the first answer. */
 const OTHERS_MS = 250
-const WRITABLE = `select not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off' as writable`
 const TIMELINE = `select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int as timeline`
 
 /** @returns undefined for a single host */
@@ -136,7 +136,7 @@ async function ask(url: string): Promise<{ place: Place; timeline: number }> {
   client.on('error', () => {})
   try {
     await client.connect()
-    const { rows } = await client.query(WRITABLE)
+    const { rows } = await client.query(`select ${IS_WRITABLE} as writable`)
     if (!rows[0]?.writable) throw new Error('a standby')
     // A server that is not plain Postgres may not know the function.
     const timeline = await client.query(TIMELINE).then(

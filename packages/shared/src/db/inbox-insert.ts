@@ -1,6 +1,6 @@
 import { readEnvelope } from '../envelope.ts'
-import { errorCode } from '../runtime/errors.ts'
 import { textArray } from './array.ts'
+import { isLocked } from './failure.ts'
 import type { Connection } from './pool.ts'
 
 /** Workers listen here; ingest and replays notify. */
@@ -34,7 +34,7 @@ export async function insertInbox(connection: Connection, events: readonly Inbox
       values,
     })
   } catch (error) {
-    if (errorCode(error) !== '55P03') throw error
+    if (!isLocked(error)) throw error
     await insertBesideHeld(connection, groups, values)
   }
 }

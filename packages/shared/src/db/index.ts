@@ -109,7 +109,13 @@ export {
   readEventsPage,
   SLICE,
 } from './events-page.ts'
-export { classifyFailure, isFullOfNotifications, isTooSlow, isWithoutPartition } from './failure.ts'
+export {
+  classifyFailure,
+  isFullOfNotifications,
+  isNotMigrated,
+  isTooSlow,
+  isWithoutPartition,
+} from './failure.ts'
 export { databaseUrl, placeOf } from './hosts.ts'
 export {
   delayInbox,
@@ -178,6 +184,7 @@ export {
   OPERATION_KINDS,
   type Operation,
   type OperationKind,
+  type OperationState,
   operationsOn,
   readOperation,
   STEERING_NAMES,
@@ -204,6 +211,7 @@ export { type Connection, createDb, type Db, type TransactionLimits } from './po
 export { ANY_EVENT, type EventShape, probeLanding, shapeOf } from './probe.ts'
 export {
   announceProcess,
+  BEAT_MS,
   checkProcesses,
   compareProcesses,
   describeProcess,
@@ -236,7 +244,8 @@ export {
 export {
   acceptTerms,
   describeTerms,
-  isOpen,
+  FOR_EVER,
+  mustBeAccepted,
   type RetentionState,
   readRetention,
   settleTerms,

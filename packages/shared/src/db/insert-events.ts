@@ -1,5 +1,6 @@
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import { cleaned } from '../idwise/json.ts'
+import { MAX_SKEW_MS } from '../runtime/check.ts'
 import { byteaArray, float8Array, textArray, uuidArray } from './array.ts'
 import type { EventRow } from './event-row.ts'
 import type { KeyText } from './known-events.ts'
@@ -89,10 +90,10 @@ export async function insertEvents(connection: Connection, rows: readonly EventR
   return new Set(others.map(({ index }) => (rows[index] as EventRow).eventKey.toString('latin1')))
 }
 
-/** As far as the checks let clocks differ. If an ingest's clock was ahead by more, its time is kept as well. */
-const MAX_SKEW_MS = 2_000
-
-/** What is kept of the request besides its body; null if nothing is known. It is mostly the same for a whole batch. */
+/**
+ * What is kept of the request besides its body; null if nothing is known. It is mostly the same for a whole batch. If an
+ * ingest's clock was wrong and ahead, its time is kept as well.
+ */
 function createRequests(): (row: EventRow) => string | null {
   const known = new Map<string, string | null>()
   return ({ at, job: { envelope } }) => {

@@ -1,25 +1,23 @@
-import { and, eq, getTableColumns } from 'drizzle-orm'
+import { and, eq } from 'drizzle-orm'
 import { SLICE } from './events-page.ts'
-import type { StoredJourney } from './journey-queries.ts'
+import { JOURNEY_SHOWN, type StoredJourney } from './journey-queries.ts'
 import type { JourneyName } from './journey-rows.ts'
 import type { Db } from './pool.ts'
+import { HAS_COME } from './refusals.ts'
 import { journeys } from './schema.ts'
 import {
   JOURNEY,
   type JourneySummary,
   LETTER_SUMMARY,
   type LetterSummary,
-  NOT_DELIVERED,
   REFUSALS_READ,
   REFUSED,
   type RefusedEvent,
 } from './search-others.ts'
 
-const { digest: _, base: __, ...SHOWN } = getTableColumns(journeys)
-
 export async function readJourney({ query }: Db, name: JourneyName): Promise<StoredJourney | undefined> {
   const [journey] = await query
-    .select(SHOWN)
+    .select(JOURNEY_SHOWN)
     .from(journeys)
     .where(and(eq(journeys.environment, name.environment), eq(journeys.journeyId, name.journeyId)))
   return journey
@@ -53,13 +51,13 @@ export async function readLettersOfJourney(
   return rows
 }
 
-/** What was refused of a journey and has not come again, as far as the last 5,000 refusals tell. */
+/** What was refused of a journey and has not come again, as far as the last 5,000 refusals show. */
 export async function readRefusalsOfJourney(
   { pool }: Db,
   { environment, journeyId }: JourneyName,
 ): Promise<RefusedEvent[]> {
   const { rows } = await pool.query<RefusedEvent>(
-    `select ${REFUSED} from ${REFUSALS_READ} as f where f.journey_id = $1 and f.environment = $2 and ${NOT_DELIVERED}
+    `select ${REFUSED} from ${REFUSALS_READ} as f where f.journey_id = $1 and f.environment = $2 and not ${HAS_COME}
       order by f.last_refused_at desc limit ${MOST}`,
     [journeyId, environment],
   )
@@ -69,7 +67,7 @@ export async function readRefusalsOfJourney(
 /** How long something usually takes, in ms. */
 export type UsualGap = { readonly median: number; readonly p95: number; readonly journeys: number }
 
-/** Fewer journeys tell nothing. */
+/** The figures of fewer journeys say nothing. */
 const ENOUGH = 20
 
 /**

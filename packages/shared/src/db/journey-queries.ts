@@ -9,7 +9,9 @@ import { foldJourneys } from './journeys.ts'
 import type { Db } from './pool.ts'
 import { journeys } from './schema.ts'
 
-const { digest: _, base: __, ...SHOWN } = getTableColumns(journeys)
+const { digest: _, base: __, ...shown } = getTableColumns(journeys)
+/** The columns that people see. */
+export const JOURNEY_SHOWN = shown
 
 export type StoredJourney = Omit<typeof journeys.$inferSelect, 'digest' | 'base'>
 
@@ -34,7 +36,7 @@ export async function findJourneys(
   const id = storedId(name)
   const isNamed = or(eq(journeys.journeyId, id), eq(journeys.referenceNo, id))
   const found = await db.query
-    .select(SHOWN)
+    .select(JOURNEY_SHOWN)
     .from(journeys)
     .where(isNamed)
     .orderBy(desc(journeys.lastEventAt), asc(journeys.environment), asc(journeys.journeyId))

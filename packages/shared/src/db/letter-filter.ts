@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { DEAD_LETTER_REASONS } from '../disposition.ts'
+import { ENVIRONMENT_NAME } from '../envelope.ts'
 import { storedId } from '../idwise/event.ts'
 
 const MOST_CHOSEN = 1_000
@@ -22,10 +23,7 @@ export const letterFilter = z.strictObject({
     .regex(/^[0-9a-f]{16}$/, 'is no group of dead letters')
     .optional(),
   reason: z.enum(DEAD_LETTER_REASONS).optional(),
-  environment: z
-    .string()
-    .regex(/^[a-z0-9-]{1,32}$/, 'is no environment')
-    .optional(),
+  environment: z.string().regex(ENVIRONMENT_NAME, 'is no environment').optional(),
   journeyId: name.optional(),
   referenceNo: name.optional(),
   /** The number of the operation that acted on them last. */

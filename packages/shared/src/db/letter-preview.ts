@@ -1,4 +1,4 @@
-import { parseJson, readEnvelope } from '../envelope.ts'
+import { NO_ENVELOPE, parseJson, readEnvelope } from '../envelope.ts'
 import type { Journey } from '../journey/fold.ts'
 import { describeError } from '../runtime/errors.ts'
 import { createErasedSubjects, type Erased } from './erased.ts'
@@ -133,7 +133,7 @@ async function act(
     return kind === 'discard' ? 'discarded' : 'opened'
   }
   const read = readEnvelope(parseJson(envelope))
-  if (!read) throw new Error('It carries no envelope that this version knows.')
+  if (!read) throw new Error(NO_ENVELOPE)
   const job = { jobId, envelope: read, via: 'inbox' as const, duplicates: 0, replayOf: id }
   const land = (withoutBody: boolean) =>
     landJobs(connection, [job], { ...options, withoutBody, announced: false })

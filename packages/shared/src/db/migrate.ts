@@ -3,11 +3,12 @@ import { fileURLToPath } from 'node:url'
 import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import type pg from 'pg'
-import { errorCode, UserError } from '../runtime/errors.ts'
+import { UserError } from '../runtime/errors.ts'
 import { pause } from '../runtime/every.ts'
 import { failpoint } from '../runtime/failpoint.ts'
 import { release } from '../runtime/release.ts'
 import { withoutLimits } from './client.ts'
+import { isLocked } from './failure.ts'
 import { endOf, makePartitions, type Period } from './partitions.ts'
 import type { Connection, Db } from './pool.ts'
 import {
@@ -61,8 +62,8 @@ export async function migrateSchema(db: Db, options: MigrateOptions = {}): Promi
     try {
       return await migrateOnce(db, period, bound)
     } catch (error) {
-      // Somebody reads `events`. While the lock is waited for, others wait behind it.
-      if (errorCode(error) !== '55P03' || tries === LOCK_TRIES) throw error
+      // Another transaction holds `events`. While this waits for the lock, others wait behind it: so it waits briefly.
+      if (!isLocked(error) || tries === LOCK_TRIES) throw error
       await pause(LOCK_PAUSE_MS)
     }
   }

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { CHECK_ALERTS } from '../runtime/check.ts'
 import type { Connection } from './pool.ts'
+import type { Process } from './processes.ts'
 
 const numbers = z.record(z.string(), z.number()).catch({})
 
@@ -30,7 +31,7 @@ export type MinuteRow = {
   /** The start of the minute. */
   readonly minute: Date
   readonly process: string
-  readonly role: 'ingest' | 'worker'
+  readonly role: Process['app']
   readonly counters: MinuteCounters
 }
 

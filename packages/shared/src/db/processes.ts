@@ -18,8 +18,9 @@ export type Process = {
   readonly shards: readonly number[] | null
 }
 
-const BEAT_MS = 5_000
-const GONE_AFTER_SECONDS = 60
+/** The time between two signs of life. */
+export const BEAT_MS = 5_000
+const GONE_AFTER_MS = 60_000
 const END_LIMIT_MS = 1_000
 
 /**
@@ -81,16 +82,6 @@ export async function seenProcesses(connection: Connection, withinMs: number): P
   return rows
 }
 
-/** The processes that announced themselves within the last minute. */
-async function liveProcesses(db: Db): Promise<Process[]> {
-  const { rows } = await db.pool.query(
-    `select id, app, queue_prefix as "queuePrefix", queue_shards as "queueShards", shards from processes
-      where seen_at > now() - $1 * interval '1 second'`,
-    [GONE_AFTER_SECONDS],
-  )
-  return rows
-}
-
 /**
  * Checks that workers consume every queue and shard that an ingest fills. If Postgres or its schema is missing, the
  * result is empty: other checks say so.
@@ -99,7 +90,7 @@ async function liveProcesses(db: Db): Promise<Process[]> {
  * worker runs at all.
  */
 export async function checkProcesses(db: Db, self?: Process): Promise<Check[]> {
-  const live = await liveProcesses(db).catch(() => undefined)
+  const live = await seenProcesses(db.pool, GONE_AFTER_MS).catch(() => undefined)
   if (!live) return []
   if (!self && !live.some(isWorker))
     return [warn('Processes', 'no worker runs', 'Start one. Events wait until it lands them.')]

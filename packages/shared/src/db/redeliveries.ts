@@ -1,15 +1,6 @@
+import type { Redeliveries } from '../idwise/identity.ts'
 import { OF_KEY } from './event-keys.ts'
 import type { Connection } from './pool.ts'
-
-/** Deliveries that collapsed onto a job that was in the queue already, and are not yet counted on the event's row. */
-export type Redeliveries = {
-  /** Hex; null for an event without id, which is found by its body. */
-  readonly eventKey: string | null
-  readonly environment: string
-  /** Hex. */
-  readonly bodySha256: string
-  readonly count: number
-}
 
 const COUNT = `with k as materialized (
     select * from event_keys where key = substring($2 for 32)::uuid for no key update),
@@ -25,7 +16,8 @@ const COUNT_ANONYMOUS = `with newest as materialized (
     where e.processed_at = newest.processed_at and e.n = newest.n and e.event_key = newest.event_key`
 
 /**
- * Counts redeliveries on the rows of their events. Those of an event without row are not kept.
+ * Counts redeliveries on the rows of their events. An event without id is found by its body. Those of an event without
+ * row are not kept.
  *
  * @returns for each, in order, whether its event has landed; the others are for a later try
  */

@@ -40,11 +40,14 @@ export async function writeRefusals(
   })
 }
 
-/** SQL: the refusal `r` has come again since. An event without id is known by its bytes; it may come an hour early. */
-const IS_MADE_UP = `(exists (select from event_keys k where k.key = encode(substring(r.event_key for 16), 'hex')::uuid)
-  or exists (select from dead_letters d where d.event_key = r.event_key)
-  or (r.event_id is null and exists (select from events e where e.event_id is null and e.body_sha256 = r.event_key
-    and e.received_at > r.first_refused_at - interval '1 hour' and e.processed_at > r.first_refused_at)))`
+/**
+ * SQL: the event of a row `f` of `refusals` has come again since. An event without id is known by its bytes; it may come
+ * an hour early.
+ */
+export const HAS_COME = `(exists (select from event_keys k where k.key = encode(substring(f.event_key for 16), 'hex')::uuid)
+  or exists (select from dead_letters d where d.event_key = f.event_key)
+  or (f.event_id is null and exists (select from events e where e.event_id is null and e.body_sha256 = f.event_key
+    and e.received_at > f.first_refused_at - interval '1 hour' and e.processed_at > f.first_refused_at)))`
 
 /**
  * Marks the refused events that have come again.
@@ -53,8 +56,8 @@ const IS_MADE_UP = `(exists (select from event_keys k where k.key = encode(subst
  */
 export async function markMadeUp(connection: Connection, withinMs: number): Promise<number> {
   const { rowCount } = await connection.query(
-    `update refusals r set made_up_at = now() where made_up_at is null
-      and last_refused_at > now() - $1::float8 * interval '1 millisecond' and ${IS_MADE_UP}`,
+    `update refusals f set made_up_at = now() where made_up_at is null
+      and last_refused_at > now() - $1::float8 * interval '1 millisecond' and ${HAS_COME}`,
     [withinMs],
   )
   return rowCount ?? 0

@@ -2,7 +2,7 @@ import { type Check, fail, ok, warn } from '../runtime/check.ts'
 import { listPartitions, type Partition } from './partitions.ts'
 import type { Connection, Db } from './pool.ts'
 import { behindMs } from './retention-plan.ts'
-import { describeTerms, isOpen, readRetention } from './retention-state.ts'
+import { describeTerms, mustBeAccepted, readRetention } from './retention-state.ts'
 
 const DAY_MS = 86_400_000
 const MIN_AHEAD_DAYS = 3
@@ -56,7 +56,7 @@ export async function checkRetention({ pool }: Db): Promise<Check[]> {
   if (!state) return []
   const { announced, announcedAt, accepted } = state
   const checks: Check[] = []
-  if (announced && isOpen(state)) {
+  if (announced && mustBeAccepted(state)) {
     const at = announcedAt?.toISOString().slice(0, 10)
     const text = `announced on ${at} and not accepted: ${describeTerms(announced)}`
     checks.push(

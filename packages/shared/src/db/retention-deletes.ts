@@ -1,4 +1,5 @@
 import type { Db } from './pool.ts'
+import { ENDED_BEFORE } from './retention-plan.ts'
 
 const KEYS = 10_000
 const LETTERS = 1_000
@@ -50,8 +51,7 @@ export async function deleteDeadLetters(db: Db, before: Date, stop: AbortSignal)
     stop.throwIfAborted()
     const { rowCount } = await db.pool.query(
       `delete from dead_letters where id = any(array(
-        select id from dead_letters where state in ('resolved', 'discarded') and last_failed_at < $1
-        order by id limit $2 for update skip locked))`,
+        select id from dead_letters where ${ENDED_BEFORE} order by id limit $2 for update skip locked))`,
       [before, LETTERS],
     )
     deleted += rowCount ?? 0

@@ -3,6 +3,8 @@ import type { Connection, Db } from './pool.ts'
 import type { RetentionState, Terms } from './retention-state.ts'
 
 const DAY_MS = 86_400_000
+/** SQL: dead letters that have ended, and last failed before a time. */
+export const ENDED_BEFORE = `state in ('resolved', 'discarded') and last_failed_at < $1`
 
 /** A partition with its size, for people. */
 export type SizedPartition = Partition & {
@@ -104,8 +106,7 @@ async function estimateKeys(connection: Connection, before: Date | null): Promis
 async function countLetters(connection: Connection, before: Date | null): Promise<number> {
   if (!before) return 0
   const { rows } = await connection.query(
-    `select count(*)::int as letters from dead_letters
-      where state in ('resolved', 'discarded') and last_failed_at < $1`,
+    `select count(*)::int as letters from dead_letters where ${ENDED_BEFORE}`,
     [before],
   )
   return rows[0].letters

@@ -60,12 +60,12 @@ export async function settleTerms(db: Db, terms: Terms): Promise<{ allowed: Term
         accepted = $3::jsonb where announced is distinct from $1::jsonb or accepted is distinct from $3::jsonb`,
       [JSON.stringify(terms), isNew, longest && JSON.stringify(longest)],
     )
-    return { allowed: longest ? allowedOf(terms, longest) : NOTHING, isNew }
+    return { allowed: longest ? allowedOf(terms, longest) : FOR_EVER, isNew }
   })
 }
 
 /** Whether an operator still has to accept the announced terms, or one of them. */
-export function isOpen({ announced, accepted }: RetentionState): boolean {
+export function mustBeAccepted({ announced, accepted }: RetentionState): boolean {
   if (!announced) return false
   return !accepted || !isSame(allowedOf(announced, longestOf(announced, accepted)), announced)
 }
@@ -102,7 +102,8 @@ export function describeTerms({ events, keys, deadLetters, archive }: Terms): st
   return `events ${text(events)}${archive && events !== null ? ' (archived)' : ''}, keys ${text(keys)}, dead letters ${text(deadLetters)}`
 }
 
-const NOTHING: Terms = { events: null, keys: null, deadLetters: null, archive: false }
+/** Nothing is ever dropped. */
+export const FOR_EVER: Terms = { events: null, keys: null, deadLetters: null, archive: false }
 
 function longestOf(terms: Terms, accepted: Terms): Terms {
   const longer = (term: number | null, least: number | null) =>

@@ -16,6 +16,7 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
+import { SUSPECT_AFTER } from '../disposition.ts'
 import type { DriftKind } from '../idwise/drift.ts'
 import { OPEN_CONFLICT, type StoredJourneyEvent } from '../journey/event.ts'
 import type { Journey } from '../journey/fold.ts'
@@ -303,7 +304,9 @@ export const inbox = pgTable(
   (table) => [
     index('inbox_by_available_at').on(table.availableAt),
     // For rows in quarantine. Without it, a look for them would pass over all rows that were ever claimed.
-    index('inbox_suspects').on(table.crashes, table.availableAt).where(sql`crashes >= 2`),
+    index('inbox_suspects')
+      .on(table.crashes, table.availableAt)
+      .where(sql.raw(`crashes >= ${SUSPECT_AFTER}`)),
   ],
 )
 

@@ -1,5 +1,6 @@
 import { byteaArray, textArray } from './array.ts'
 import type { Db } from './pool.ts'
+import { HAS_COME } from './refusals.ts'
 import { MOST_OF_NAME, type Of } from './search-events.ts'
 
 /** A row of `journeys`, as a search shows it. */
@@ -102,7 +103,7 @@ export type LetterSummary = {
 /** SQL: a row `d` of `dead_letters` as a `LetterSummary`. */
 export const LETTER_SUMMARY = `d.id::float8 as id, d.job_id as "jobId", encode(d.event_key, 'hex') as "eventKey",
   d.environment, d.event, d.event_id as "eventId", d.journey_id as "journeyId", d.reference_no as "referenceNo",
-  d.reason, left(d.error_message, 300) as "errorMessage", d.state, d.attempts, d.replays,
+  d.reason, d.error_message as "errorMessage", d.state, d.attempts, d.replays,
   d.received_at as "receivedAt", d.first_failed_at as "firstFailedAt", d.last_failed_at as "lastFailedAt"`
 
 const letters = (which: string) =>
@@ -130,7 +131,7 @@ export async function findLetters(
   return rows
 }
 
-/** An event that was answered 503 and has neither landed nor become a dead letter since. */
+/** An event that was answered 503. */
 export type RefusedEvent = {
   /** Hex. */
   readonly eventKey: string
@@ -152,10 +153,6 @@ export const REFUSED = `encode(f.event_key, 'hex') as "eventKey", f.environment,
 /** SQL: the rows of `refusals` that are looked through: the table has no index on names. */
 export const REFUSALS_READ =
   '(select * from refusals where made_up_at is null order by last_refused_at desc limit 5000)'
-/** SQL: a row `f` of `refusals` has not come again. */
-export const NOT_DELIVERED = `not exists (
-    select from event_keys k where k.key = encode(substring(f.event_key for 16), 'hex')::uuid)
-  and not exists (select from dead_letters d where d.event_key = f.event_key)`
 
 /** @param hashes in the order of the names; null for a name that is no event key */
 export async function findRefused(
@@ -168,7 +165,7 @@ export async function findRefused(
     from ${REFUSALS_READ} as f
     join unnest($1::text[], $2::bytea[]) with ordinality as wanted(name, hash, n)
       on f.event_key = wanted.hash or wanted.name in (f.event_id, f.journey_id, f.reference_no)
-    where ${NOT_DELIVERED}
+    where not ${HAS_COME}
     order by 1, f.last_refused_at desc`,
     [textArray(names), byteaArray(hashes)],
   )

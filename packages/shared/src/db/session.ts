@@ -74,11 +74,13 @@ export function openingStatement(processId: number, limits: SessionLimits): stri
   )
   const isDirect = `pg_backend_pid() = ${Math.trunc(processId)}`
   return `select ${isDirect} as direct, ${VERSION} as version,
-    not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off' as writable,
+    ${IS_WRITABLE} as writable,
     case when ${isDirect} then length(concat(${[...settings, ...newer].join(', ')})) end`
 }
 
 const VERSION = `current_setting('server_version_num')::int`
+/** SQL: whether the server takes writes. */
+export const IS_WRITABLE = `not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off'`
 
 /**
  * Begins a transaction with the same settings. They end with the transaction.

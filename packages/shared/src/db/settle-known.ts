@@ -30,7 +30,7 @@ export async function settleKnown(
     connection,
     gone.map((row) => row.eventKey),
   )
-  // Whoever sends it, and whatever it says now.
+  // An event that was erased stays erased, whatever the new delivery says.
   for (const { row, there } of keyed) if (there?.n === null) outcomes.set(row, 'erased')
   const found = keyed.filter(
     (entry): entry is Found => entry.there !== undefined && entry.there.n !== null && !isGone(entry.there),

@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { gunzipSync } from 'node:zlib'
 
-/** The same limit as the ingest has for a body as sent. */
-const MAX_DECODED_BYTES = 262_144
+/** The largest body that the ingest takes. A compressed one may not be larger when it is decoded. */
+export const MAX_BODY_BYTES = 262_144
 
 /**
  * The body before compression. Its first bytes say whether it is gzip, not its label. They are no UTF-8, so no text is
@@ -13,7 +13,7 @@ const MAX_DECODED_BYTES = 262_144
 export function decodeBody(raw: Buffer): Buffer | undefined {
   if (!isGzip(raw)) return raw
   try {
-    return gunzipSync(raw, { maxOutputLength: MAX_DECODED_BYTES })
+    return gunzipSync(raw, { maxOutputLength: MAX_BODY_BYTES })
   } catch {
     return undefined
   }

@@ -70,7 +70,8 @@ export type EventDetails = {
 }
 
 const MAX_ID_BYTES = 256
-const MAX_TEXT = 500
+/** The most characters of a text that is stored in a column. */
+export const MAX_TEXT = 500
 const HASH_DIGITS = 64
 const MAX_NAME = 200
 

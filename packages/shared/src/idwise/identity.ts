@@ -24,7 +24,7 @@ export function anonymousEventKey(environment: string, bodySha256: Buffer, first
 }
 
 /** The ids of one delivery before it is stored. */
-type Identity = {
+export type Identity = {
   /**
    * The same for every delivery of one body of one event with an id. The raw event id would collide with BullMQ's own
    * keys, and without the body's hash BullMQ would silently drop another body under the same event id.
@@ -34,6 +34,12 @@ type Identity = {
   readonly eventKey: string | null
   /** Hex. */
   readonly bodySha256: string
+}
+
+/** How often one body of one event was delivered again while its job was in the queue. */
+export type Redeliveries = Pick<Identity, 'eventKey' | 'bodySha256'> & {
+  readonly environment: string
+  readonly count: number
 }
 
 export function identify(

@@ -1,8 +1,9 @@
-export { decodeBody, textOf } from './decode.ts'
+export { decodeBody, MAX_BODY_BYTES, textOf } from './decode.ts'
 export { DRIFT_KINDS, type Drift, type DriftKind, findDrift } from './drift.ts'
 export {
   EVENT_KINDS,
   type EventKind,
+  MAX_TEXT,
   parseEvent,
   parseNames,
   storedId,

@@ -24,7 +24,7 @@ const TRIES_MS = [0, 1, 2, 3].map((retries) =>
 
 /**
  * When IDWise will send a refused event again, ms since 1970. The times are counted from the last refusal: its distance
- * from the first one tells which try it was, also if tries between them reached no ingest.
+ * from the first one shows which try it was, also if tries between them reached no ingest.
  *
  * @returns the next tries in order; none after the last one
  */

@@ -7,7 +7,7 @@ export const RESUBMISSION_REQUESTED = 'Resubmission Requested'
 export const VERDICTS: ReadonlySet<string> = new Set(['Approved', 'Rejected'])
 
 /**
- * What a reviewer decided, as far as an event tells. The oldest shape has no manual decision; there a verdict as the
+ * What a reviewer decided, as far as an event says. The oldest shape has no manual decision; there a verdict as the
  * final decision, other than the system's, can only come from a review.
  */
 export function reviewIn(event: JourneyEvent): string | null {

@@ -1,4 +1,5 @@
 import { inboxBacklog } from '../db/index.ts'
+import { unfinishedOf } from '../queue/index.ts'
 import type { Stores } from './stores.ts'
 
 /** How many events have been received and have not ended yet. `queue` is null if there is no Redis that answers. */
@@ -11,7 +12,5 @@ export async function countBacklog(
 ): Promise<Backlog> {
   const { waiting: inbox } = await inboxBacklog(db.pool)
   if (!queue || !(await queue.ready(redisMs))) return { inbox, queue: null }
-  const { waiting, active, delayed, failed } = await queue.counts()
-  // The sweeper makes a dead letter of a failed job.
-  return { inbox, queue: waiting + active + delayed + failed }
+  return { inbox, queue: unfinishedOf(await queue.counts()) }
 }

@@ -25,6 +25,7 @@ export {
   muteIncidents,
   type Operation,
   type OperationKind,
+  type OperationState,
   type Preview,
   previewLetters,
   type RecordedAction,
@@ -78,6 +79,7 @@ export {
 } from './erasure/index.ts'
 export { lookUpEvent } from './events.ts'
 export { type ComparedConflict, compareConflict } from './find/conflict.ts'
+export { shellWord } from './find/curl-line.ts'
 export {
   type EventPage,
   type PreviousEvent,
@@ -109,7 +111,7 @@ export {
   readJourneyPage,
 } from './find/journey-page.ts'
 export { type FoundName, type SearchAnswer, search } from './find/search.ts'
-export { followEvents } from './find/tail.ts'
+export { type Followed, followEvents } from './find/tail.ts'
 export { type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'
 export {
   type DeadLetterGroup,
@@ -130,6 +132,7 @@ export { type RetentionSurvey, surveyRetention } from './retention.ts'
 export { retainOnce } from './retention-round.ts'
 export { checkTerms, type RetentionPolicy, retentionPolicy, retentionSettings } from './retention-settings.ts'
 export {
+  type AnswerOutcome,
   type AwaitedRefusal,
   allWaiting,
   amountOf,
@@ -140,6 +143,7 @@ export {
   perMinute,
   REFUSED,
   type Recorded,
+  type RefusedOutcome,
   readGauges,
   readState,
   type State,

@@ -1,11 +1,8 @@
-import * as z from 'zod'
+import type * as z from 'zod'
 import { type Period, retentionPartition, type Terms } from '../db/index.ts'
+import { days, folder } from '../runtime/index.ts'
 
-const term = z
-  .string()
-  .regex(/^[1-9]\d{0,4}d$/, 'is not a number of days such as 400d')
-  .transform((text) => Number(text.slice(0, -1)))
-  .optional()
+const term = days('400d')
 
 /** The settings of retention. A term that is unset keeps for ever. */
 export const retentionSettings = {
@@ -13,7 +10,7 @@ export const retentionSettings = {
   RETENTION_EVENTS: term,
   RETENTION_KEYS: term,
   RETENTION_DEAD_LETTERS: term,
-  ARCHIVE_DIR: z.string().startsWith('/', 'is not an absolute path').optional(),
+  ARCHIVE_DIR: folder,
 }
 type Settings = z.output<z.ZodObject<typeof retentionSettings>>
 

@@ -1,13 +1,13 @@
 import {
   type Db,
+  FOR_EVER,
   findOverdue,
-  isOpen,
+  mustBeAccepted,
   type Overdue,
   type RetentionState,
   readRetention,
   type SizedPartition,
   sizePartitions,
-  type Terms,
 } from '../db/index.ts'
 
 /** What is kept, for how long, and what is older. */
@@ -20,12 +20,10 @@ export type RetentionSurvey = {
   readonly overdue: Overdue
 }
 
-const FOR_EVER: Terms = { events: null, keys: null, deadLetters: null, archive: false }
-
 export async function surveyRetention(db: Db): Promise<RetentionSurvey> {
   const state = await readRetention(db.pool)
   const terms = state.announced ?? FOR_EVER
   const partitions = await sizePartitions(db.pool, terms.events)
   const overdue = await findOverdue(db, terms, partitions, state.now)
-  return { state, needsAcceptance: isOpen(state), partitions, overdue }
+  return { state, needsAcceptance: mustBeAccepted(state), partitions, overdue }
 }

@@ -1,3 +1,4 @@
+import type { Redeliveries } from '../idwise/identity.ts'
 import { withDeadline } from '../runtime/backoff.ts'
 import type { Log } from '../runtime/log.ts'
 import { type AllJobs, createAllJobs } from './bullmq/all-jobs.ts'
@@ -5,8 +6,16 @@ import { type CompletedJob, createBodies } from './bullmq/bodies.ts'
 import { type FailedJob, sweepFailedJobs } from './bullmq/failed-jobs.ts'
 import { queueKeys, shardPrefix } from './bullmq/keys.ts'
 import { BODIES_STAY_MS } from './bullmq/options.ts'
-import { countJobs, oldestJob, openQueue, type QueueCounts, removeOldJobs } from './bullmq/queue.ts'
-import { moveRedeliveries, type Redeliveries } from './bullmq/redeliveries.ts'
+import {
+  addCounts,
+  countJobs,
+  NO_JOBS,
+  oldestJob,
+  openQueue,
+  type QueueCounts,
+  removeOldJobs,
+} from './bullmq/queue.ts'
+import { moveRedeliveries } from './bullmq/redeliveries.ts'
 import { createRescue, type Rescued } from './bullmq/rescue.ts'
 import { createSomeJobs, type QueuedJob } from './bullmq/some-jobs.ts'
 import { connectRedis, readyWithin } from './connection.ts'
@@ -77,15 +86,7 @@ export function createQueueAdmin({ url, prefix, shards: count }: QueueLocation, 
   return {
     ready: (ms) => readyWithin(client, ms),
     async counts() {
-      const all = await countsOfShards()
-      const sum = (name: keyof QueueCounts) => all.reduce((total, counts) => total + counts[name], 0)
-      return {
-        waiting: sum('waiting'),
-        active: sum('active'),
-        delayed: sum('delayed'),
-        failed: sum('failed'),
-        completed: sum('completed'),
-      }
+      return (await countsOfShards()).reduce(addCounts, NO_JOBS)
     },
     countsOfShards,
     servers: () => readServers(client),

@@ -3,7 +3,7 @@ export type { HandleResult, QueueJob } from './bullmq/batch.ts'
 
 export type { FailedJob } from './bullmq/failed-jobs.ts'
 export { FIELD, queueKeys, shardPrefix } from './bullmq/keys.ts'
-export { openQueue } from './bullmq/queue.ts'
+export { openQueue, unfinishedOf } from './bullmq/queue.ts'
 export type { QueuedJob } from './bullmq/some-jobs.ts'
 
 export { createRedisCheck } from './check.ts'

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { type Envelope, writeEnvelope } from '../envelope.ts'
+import type { Identity } from '../idwise/identity.ts'
 import { DeadlineError, withDeadline } from '../runtime/backoff.ts'
 import { createBatcher } from '../runtime/batch.ts'
 import { createCircuit } from '../runtime/circuit.ts'
@@ -13,12 +14,7 @@ import { createConfirmedAdd } from './replication.ts'
 import { createLinks, type Link } from './shard-connection.ts'
 
 /** A job to add. */
-export type NewJob = {
-  readonly jobId: string
-  /** Hex; null for an event without id. */
-  readonly eventKey: string | null
-  /** Hex. */
-  readonly bodySha256: string
+export type NewJob = Identity & {
   /** Events of one journey go to one shard. */
   readonly journeyId: string | null
   readonly envelope: Envelope
@@ -130,7 +126,7 @@ function createShardProducer(
     },
     onClose: () => log.info(ofShard, 'Redis works again'),
   })
-  const isOpen = new Error('Redis has failed, and is not tried again yet')
+  const refusal = new Error('Redis has failed, and is not tried again yet')
   const counting = new Set<Promise<void>>()
   /** The events are stored, so neither a failure nor a delay here may hold up their answers. */
   function count(collapsed: readonly NewJob[]): void {
@@ -168,7 +164,7 @@ function createShardProducer(
     },
   })
   return {
-    add: (job) => (circuit.allows() ? batcher.add(job) : Promise.reject(isOpen)),
+    add: (job) => (circuit.allows() ? batcher.add(job) : Promise.reject(refusal)),
     get isUsable() {
       return link.isUsable
     },

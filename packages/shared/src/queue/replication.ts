@@ -10,7 +10,7 @@ const WAIT_MS = 400
  * so a job that another ingest has just added is confirmed as well.
  *
  * @returns a function that resolves as `createAdd` does. If `acks` is not 0, it must not be called again before its
- * last   call has settled
+ *   last call has settled
  */
 export function createConfirmedAdd(
   prefix: string,
@@ -34,12 +34,12 @@ export function createConfirmedAdd(
   return async (client, wanted, jobs) => {
     current = client
     acks = wanted
-    const collapsed = await add(jobs)
-    if (wanted === 0) return collapsed
+    const redelivered = await add(jobs)
+    if (wanted === 0) return redelivered
     // That of the last run: a script that Redis did not know is sent again.
     const replicas = Number(await confirmation)
     if (replicas < wanted)
       throw new Error(`${replicas} of ${wanted} replicas have confirmed within ${WAIT_MS} ms`)
-    return collapsed
+    return redelivered
   }
 }

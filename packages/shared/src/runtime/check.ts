@@ -55,7 +55,8 @@ export const unusable = (store: StoreName, check: Check): Check => ({ ...check, 
 export const alerting = (alert: CheckAlert, check: Check): Check =>
   check.level === 'ok' ? check : { ...check, alert }
 
-const MAX_SKEW_MS = 2_000
+/** Clocks that differ by less are right. */
+export const MAX_SKEW_MS = 2_000
 const MAX_ROUND_TRIP_MS = 1_000
 
 /** Compares the clock of a store (ms since 1970) with this machine's. Half of the round trip is taken into account. */

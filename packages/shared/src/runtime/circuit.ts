@@ -81,7 +81,7 @@ export function createCircuit(policy: CircuitPolicy): Circuit {
 
   function passed(): void {
     state = 'half-open'
-    // The next trial may be made at once: it is one, whatever the load.
+    // The next trial may be made at once: only one is made at a time.
     nextTrialAt = now()
     if (++successes < successesToClose) return
     state = 'closed'

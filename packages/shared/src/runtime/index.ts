@@ -1,7 +1,7 @@
 export { aligned } from './aligned.ts'
 export { backoffMs, DeadlineError, withDeadline } from './backoff.ts'
 export { type BatcherOptions, createBatcher } from './batch.ts'
-export { type Check, type Finding, fail, ok, type StoreName, warn } from './check.ts'
+export { type Check, type Finding, fail, MAX_SKEW_MS, ok, type StoreName, warn } from './check.ts'
 export { type Circuit, type CircuitPolicy, createCircuit } from './circuit.ts'
 export { addressIn, addressMatcher, networks, sourceOf } from './client-address.ts'
 export {
@@ -23,8 +23,10 @@ export { allocateYoung, lowerPriority } from './process.ts'
 export { parseRedisUrl, redisAddress, showRedis } from './redis-url.ts'
 export { release } from './release.ts'
 export {
+  days,
   durabilitySettings,
   type Env,
+  folder,
   isFromFile,
   port,
   processSettings,

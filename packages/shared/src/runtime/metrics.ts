@@ -147,7 +147,7 @@ export function createMetrics() {
       registers,
     }),
 
-    // Scheduler: what each round of 10 s reads from the stores. What a store did not tell is missing.
+    // Scheduler: what each round of 10 s reads from the stores. What could not be read is missing.
     /** state: waiting, active, delayed, failed */
     queueJobs: new Gauge({
       name: 'sluice_queue_jobs',

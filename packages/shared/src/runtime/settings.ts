@@ -100,6 +100,17 @@ export const wholeNumber = (byDefault: number, min: number, max: number) =>
     .refine((number) => number >= min && number <= max, `is not between ${min} and ${max}`)
     .default(byDefault)
 
+/** A number of days such as 400d; undefined if it is unset. */
+export const days = (example: string) =>
+  z
+    .string()
+    .regex(/^[1-9]\d{0,4}d$/, `is not a number of days such as ${example}`)
+    .transform((text) => Number(text.slice(0, -1)))
+    .optional()
+
+/** The path of a folder; undefined if it is unset. */
+export const folder = z.string().startsWith('/', 'is not an absolute path').optional()
+
 const redisUrl = z
   .string()
   .superRefine((url, context) => {

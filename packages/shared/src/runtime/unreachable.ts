@@ -15,10 +15,10 @@ export function networkCause(error: unknown, setting: string): Cause | undefined
   const because = (text: string, advice: string): Cause => ({ text: `${text} (${code})`, advice })
   const correct = `correct the address in ${setting}.`
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
-    return because('its host is not found', `Mend the name service, or ${correct}`)
+    return because('its host is not found', `Fix the name service, or ${correct}`)
   if (code === 'ECONNREFUSED') return because('the connection is refused', `Start it, or ${correct}`)
   if (code === 'EHOSTUNREACH' || code === 'ENETUNREACH')
-    return because('there is no way to its host', `Mend the network, or ${correct}`)
+    return because('there is no way to its host', `Fix the network, or ${correct}`)
   if (code === 'ETIMEDOUT')
     return because(message.replace(/\s*ETIMEDOUT\s*/, ' timed out').trim(), `Start it, or ${correct}`)
   if (code === 'ECONNRESET' || code === 'EPIPE')

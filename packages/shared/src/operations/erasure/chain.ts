@@ -22,7 +22,7 @@ export function checkChain(
     const receipt = readReceipt(erasure.receipt)
     if (!receipt || !isSigned(receipt, publicKey)) {
       problems.push(`The receipt of erasure ${erasure.n} was changed: its signature does not fit.`)
-    } else if (!tellsOf(receipt, erasure)) {
+    } else if (!isSame(receipt, erasure)) {
       problems.push(`Erasure ${erasure.n} was changed: its row differs from its receipt.`)
     }
     if (receipt) receipts.push(receipt)
@@ -44,7 +44,7 @@ export function checkChain(
   return problems
 }
 
-function tellsOf(receipt: Receipt, { n, kind, subjects, requestedAt, erasedAt, purgedAt }: Erasure): boolean {
+function isSame(receipt: Receipt, { n, kind, subjects, requestedAt, erasedAt, purgedAt }: Erasure): boolean {
   return (
     receipt.erasure === n &&
     receipt.kind === kind &&

@@ -112,7 +112,7 @@ function unsignedReceipt(row: Erasure, last: unknown, { list }: Remains): Parame
 
 /**
  * Deletes all of it from the stores and archives, and notes on the erasure how much that was. The rows go last, since
- * they tell the ids of journeys if this is interrupted.
+ * they have the ids of journeys if this is interrupted.
  */
 export async function eraseAll(
   { db, queue, copies }: Stores,

@@ -1,6 +1,7 @@
 import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Db, listErasures } from '../../db/index.ts'
+import { parseJson } from '../../envelope.ts'
 import { UserError } from '../../runtime/index.ts'
 import { type Receipt, readReceipt } from './receipt.ts'
 
@@ -47,17 +48,9 @@ export function readReceiptFiles(paths: readonly string[]): Promise<Receipt[]> {
       const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
         throw new UserError(`${path} cannot be read (${error.code}).`)
       })
-      const receipt = readReceipt(parsed(text))
+      const receipt = readReceipt(parseJson(text))
       if (!receipt) throw new UserError(`${path} is no receipt of an erasure, or was changed.`)
       return receipt
     }),
   )
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -17,7 +17,7 @@ const receiptSchema = z.strictObject({
   /** The number of its row in `erasures`. */
   erasure: z.int().min(1),
   kind: z.enum(['journey', 'reference']),
-  /** HMAC-SHA-256 of what was erased: only this installation can tell what it was. */
+  /** HMAC-SHA-256 of what was erased: only this installation can find out what it was. */
   subjects: z.array(hex),
   actor: z.string(),
   reason: z.string().nullable(),

@@ -14,19 +14,19 @@ const UNSAFE = /[^\P{C}\n]|[\p{Zl}\p{Zp}]/u
 export function curlLine(raw: Buffer, environment: string, contentType: unknown): string {
   const type = typeof contentType === 'string' ? contentType.replace(/[^\x20-\x7e]/g, '') : 'application/json'
   const options = [
-    `-H ${quoted('Authorization: Bearer YOUR-CREDENTIAL')}`,
-    `-H ${quoted(`Content-Type: ${type}`)}`,
-    quoted(`https://YOUR-SLUICE.example/webhooks/idwise/${environment}`),
+    `-H ${shellWord('Authorization: Bearer YOUR-CREDENTIAL')}`,
+    `-H ${shellWord(`Content-Type: ${type}`)}`,
+    shellWord(`https://YOUR-SLUICE.example/webhooks/idwise/${environment}`),
   ].join(' ')
   const text = isUtf8(raw) ? raw.toString() : undefined
   // Unlike the other options for data, --data-raw reads no file if the text begins with @.
   if (text !== undefined && text.length <= MOST_READABLE && !UNSAFE.test(text)) {
-    return `curl -sS -X POST --data-raw ${quoted(text)} ${options}`
+    return `curl -sS -X POST --data-raw ${shellWord(text)} ${options}`
   }
-  return `printf %s ${quoted(raw.toString('base64'))} | base64 -d | curl -sS -X POST --data-binary @- ${options}`
+  return `printf %s ${shellWord(raw.toString('base64'))} | base64 -d | curl -sS -X POST --data-binary @- ${options}`
 }
 
 /** One word of a shell: within single quotes, only these themselves have a meaning. */
-function quoted(text: string): string {
+export function shellWord(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import type { WholeEvent } from '../../db/index.ts'
+import { parseJson } from '../../envelope.ts'
 import { eventKey, parseEvent, sha256 } from '../../idwise/index.ts'
 import { release } from '../../runtime/index.ts'
 
@@ -58,7 +59,7 @@ export type ReceiptCheck =
 
 /** Checks that a receipt agrees with itself: its bytes have its hash, and give its event key. */
 export function checkEventReceipt(text: string): ReceiptCheck {
-  const receipt = read(text)
+  const receipt = schema.safeParse(parseJson(text)).data
   if (!receipt) return { kind: 'wrong', words: ['This is no receipt of an event.'] }
   const raw = Buffer.from(receipt.bytes, 'base64')
   const event = parseEvent(raw)
@@ -75,12 +76,4 @@ export function checkEventReceipt(text: string): ReceiptCheck {
     words.push('It says that the event landed before it was received.')
   if (words.length > 0) return { kind: 'wrong', words }
   return { kind: 'right', receipt, event: event.event, bytes: raw.length }
-}
-
-function read(text: string): EventReceipt | undefined {
-  try {
-    return schema.safeParse(JSON.parse(text)).data
-  } catch {
-    return undefined
-  }
 }

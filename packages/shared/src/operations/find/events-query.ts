@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { ENVIRONMENT_NAME } from '../../envelope.ts'
 
 export const EVENT_VIEWS = [
   'all',
@@ -33,7 +34,7 @@ const time = given(
 /** What the list of events can be asked, as the parameters of a link. */
 export const eventsQuery = z.object({
   view: given(z.enum(EVENT_VIEWS, `is none of ${EVENT_VIEWS.join(', ')}`)),
-  environment: given(z.string().regex(/^[a-z0-9-]{1,32}$/, 'is no environment such as live')),
+  environment: given(z.string().regex(ENVIRONMENT_NAME, 'is no environment such as live')),
   kind: given(z.string().max(100, 'is longer than 100 characters')),
   decision: text,
   journey: text,

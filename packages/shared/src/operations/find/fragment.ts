@@ -1,5 +1,5 @@
 import { toJsonb } from '../../db/index.ts'
-import { type ExactJson, parseEvent, parseExact, storedId, writeExact } from '../../idwise/index.ts'
+import { type ExactJson, MAX_TEXT, parseEvent, parseExact, storedId, writeExact } from '../../idwise/index.ts'
 
 /**
  * A part of a body that is looked for. Ids and columns are read out of it, since these have indexes or are cheap to
@@ -21,7 +21,6 @@ type Member = Extract<ExactJson, { kind: 'object' }>['members'][number]
 
 const IDS: readonly string[] = ['eventId', 'journeyId', 'referenceNo']
 const DECISIONS: readonly string[] = ['systemDecision', 'manualDecision', 'finalDecision']
-const MAX_TEXT = 500
 
 /**
  * Reads a fragment: of a whole document, with `event` or `body`, or of its `body`.

@@ -59,7 +59,7 @@ export async function lookUp(
   for (const row of letters) add(row.index, { what: 'dead_letter', ...without(row) })
   for (const row of refused) add(row.index, { what: 'refused', ...without(row) })
   for (const row of byKeys.gone) add(ofName(row), { what: 'gone', ...without(row) })
-  // The queue keeps a completed job for an hour: it tells the event of a job id.
+  // The queue keeps a completed job for an hour, with the key of its event.
   const ended = jobs.ended.filter(({ eventKey }) => eventKey !== null)
   const landed = await findByKeys(
     db,

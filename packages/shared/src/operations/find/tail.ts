@@ -4,7 +4,7 @@ import type { Stores } from '../stores.ts'
 import { readQuery } from './events-list.ts'
 import type { EventsQuery } from './events-query.ts'
 
-/** What `followEvents` tells. `away`: Postgres does not answer; it is asked again. */
+/** `away`: Postgres does not answer; it is asked again. */
 export type Followed =
   | { readonly kind: 'events'; readonly events: readonly EventSummary[] }
   | { readonly kind: 'away'; readonly words: string }
@@ -14,13 +14,12 @@ const EVERY_MS = 1_000
 const PAGE = 500
 /**
  * An event has its time of landing when its transaction begins, so one with an earlier time may be committed later.
- * What landed within this time is read again, and told once.
+ * What landed within this time is read again, and given once.
  */
 const LATE_US = 10_000_000n
 
 /**
- * Tells events as they land, in the order of landing: first the last `recent` ones, then for ever new ones, until the
- * signal.
+ * Gives events as they land, in the order of landing: first the last `recent` ones, then new ones until the signal.
  */
 export async function* followEvents(
   stores: Pick<Stores, 'db'>,
@@ -34,13 +33,13 @@ export async function* followEvents(
     return
   }
   const { source, filters } = asked
-  /** The events of the last seconds that have been told, with their times of landing. */
-  const told = new Map<string, bigint>()
+  /** The events of the last seconds that have been given, with their times of landing. */
+  const given = new Map<string, bigint>()
   let newest = await readClock(db)
   await readNew()
   const { events } = await readEventsPage(db, { source, filters, limit: Math.max(1, recent) })
   const last = recent === 0 ? [] : events.toReversed()
-  for (const { eventKey, place } of last) told.set(eventKey, BigInt(place.us))
+  for (const { eventKey, place } of last) given.set(eventKey, BigInt(place.us))
   yield { kind: 'events', events: last.map(withoutPlace) }
   while (!signal?.aborted) {
     await pause(everyMs)
@@ -53,7 +52,7 @@ export async function* followEvents(
 
   async function readNew(): Promise<EventSummary[]> {
     const since = newest - LATE_US
-    for (const [key, us] of told) if (us < since) told.delete(key)
+    for (const [key, us] of given) if (us < since) given.delete(key)
     const found: EventSummary[] = []
     let beyond: EventPlace | null = { us: String(since), n: 0, eventKey: '' }
     while (beyond) {
@@ -61,8 +60,8 @@ export async function* followEvents(
       for (const event of read.events) {
         const us = BigInt(event.place.us)
         if (us > newest) newest = us
-        if (told.has(event.eventKey)) continue
-        told.set(event.eventKey, us)
+        if (given.has(event.eventKey)) continue
+        given.set(event.eventKey, us)
         found.push(withoutPlace(event))
       }
       beyond = read.lookedTo

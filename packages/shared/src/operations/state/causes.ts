@@ -1,4 +1,4 @@
-import type { Amount, SeenProcess } from '../../db/index.ts'
+import { type Amount, BEAT_MS, type SeenProcess } from '../../db/index.ts'
 import { REDELIVERY_SPAN_MS } from '../../idwise/index.ts'
 import type { Figures, OpenRefusals, Recorded } from './figures.ts'
 import { amountOf, counted, number, span, timeOfDay, waitingText } from './words.ts'
@@ -93,8 +93,7 @@ export const CAUSES = {
 
 export type CauseKind = keyof typeof CAUSES
 
-/** Twice the time between two signs of life, and a little. */
-const ALIVE_MS = 12_000
+const ALIVE_MS = 2 * BEAT_MS + 2_000
 const BEHIND_MS = 120_000
 /** A quiet hour is no cause unless it is far from usual. */
 const QUIET_TIMES = 8

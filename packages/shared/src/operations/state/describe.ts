@@ -1,6 +1,7 @@
 import type { SeenProcess } from '../../db/index.ts'
 import { allWaiting, clockText, isAlive, ofEnvironments } from './causes.ts'
 import type { Processing, Recorded } from './figures.ts'
+import { REFUSED } from './outcomes.ts'
 import type { State } from './state.ts'
 import { amountOf, counted, number, span } from './words.ts'
 
@@ -72,16 +73,6 @@ export function figureTexts({ at, figures }: Pick<State, 'at' | 'figures'>): [na
 /** Of the last whole minute, or of the present one if that has more. */
 export function perMinute({ flow }: Recorded): number {
   return Math.max(0, ...flow.perMinute.slice(-2).map(({ accepted }) => accepted))
-}
-
-/** The outcomes of `sluice_answers_total` in words. */
-export const REFUSED: Readonly<Record<string, string>> = {
-  unauthorised: 'wrong credentials',
-  too_large: 'too large',
-  bad_request: 'broken requests',
-  too_many: 'too many at once',
-  unavailable: 'no store',
-  failed: 'failed',
 }
 
 const AWAY = { inbox: 'Postgres', queue: 'Redis' } as const

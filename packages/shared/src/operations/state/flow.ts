@@ -1,12 +1,10 @@
 import type { MinuteRow } from '../../db/index.ts'
 import type { Flow, Processing } from './figures.ts'
+import { NOT_REFUSED, SENT_AGAIN } from './outcomes.ts'
 
 const MINUTE_MS = 60_000
 const SHOWN_MINUTES = 60
 const PROCESSING_MINUTES = 10
-/** IDWise sends these again; the others are what strangers sent. */
-const SENT_AGAIN = ['too_many', 'failed', 'unavailable']
-const NO_REFUSAL = ['accepted', 'test']
 
 /** The start of the first minute that is shown. */
 export function shownSince(now: Date): Date {
@@ -48,7 +46,7 @@ export function flowOf(rows: readonly MinuteRow[], now: Date, sources: readonly 
       } else if (metric === 'answers') {
         if (outcome === 'accepted') shown.accepted += count
         if (SENT_AGAIN.includes(outcome)) shown.refused += count
-        if (!NO_REFUSAL.includes(outcome)) refused[outcome] = (refused[outcome] ?? 0) + count
+        if (!isNoRefusal(outcome)) refused[outcome] = (refused[outcome] ?? 0) + count
       }
     }
   }
@@ -65,6 +63,8 @@ export function flowOf(rows: readonly MinuteRow[], now: Date, sources: readonly 
     ),
   }
 }
+
+const isNoRefusal = (outcome: string) => (NOT_REFUSED as readonly string[]).includes(outcome)
 
 /** @param within how many landed within so many seconds, each count with all of the shorter times */
 function processingOf(within: Readonly<Record<string, number>>): Processing | null {

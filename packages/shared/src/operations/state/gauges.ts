@@ -13,7 +13,7 @@ import type { Stores } from '../stores.ts'
 import { isAlive } from './causes.ts'
 import { flowOf } from './flow.ts'
 
-/** What the stores tell for the metrics. */
+/** The figures of the stores for the metrics. */
 export type StoreGauges = {
   /** Null if it could not be read. */
   readonly postgres: PostgresGauges | null
@@ -33,8 +33,8 @@ type PostgresGauges = Pick<OpenWork, 'letters' | 'journeys' | 'erasures' | 'drif
 }
 
 type RedisGauges = {
-  /** Of each shard. */
-  readonly jobs: readonly Readonly<Record<'waiting' | 'active' | 'delayed' | 'failed', number>>[]
+  /** Of each shard by their states, without completed ones. */
+  readonly jobs: readonly Readonly<Record<string, number>>[]
   readonly oldestMs: number
   /** Of all masters. */
   readonly replicas: number

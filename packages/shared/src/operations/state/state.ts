@@ -1,6 +1,7 @@
 import {
   classifyFailure,
   compareProcesses,
+  isNotMigrated,
   isTooSlow,
   type MinuteRow,
   type RejectedKind,
@@ -11,7 +12,8 @@ import {
   readSameHours,
   seenProcesses,
 } from '../../db/index.ts'
-import { DEFAULT_SOURCES, errorCode, namesOf, type Source, withDeadline } from '../../runtime/index.ts'
+import { unfinishedOf } from '../../queue/index.ts'
+import { DEFAULT_SOURCES, namesOf, type Source, withDeadline } from '../../runtime/index.ts'
 import type { Stores } from '../stores.ts'
 import { CAUSES, type Cause, type CauseKind, findTexts, isAlive, type Since } from './causes.ts'
 import type { Figures, Recorded } from './figures.ts'
@@ -46,7 +48,7 @@ const HOUR_MS = 3_600_000
 /**
  * Reads the state. If a store does not answer, it says so. Nothing is counted in a table that grows.
  *
- * @param options.before the state that this process read last: it tells since when something is wrong
+ * @param options.before the state that this process read last: it has since when something is wrong
  * @param options.redisMs the longest wait for a connection to Redis
  */
 export async function readState(
@@ -156,11 +158,10 @@ async function readPostgres(
   try {
     return await withDeadline(readRows(db, sources, at, before), POSTGRES_MS, 'reading the state')
   } catch (error) {
-    const isMissing = /^42(P01|703)$/.test(errorCode(error) ?? '')
+    const isOld = isNotMigrated(error)
     const isDown = isTooSlow(error) || classifyFailure(error) === 'infrastructure'
-    if (!isMissing && !isDown) throw error
-    const state = isMissing ? 'not_migrated' : 'down'
-    return { state, inbox: null, oldestMs: null, recorded: null }
+    if (!isOld && !isDown) throw error
+    return { state: isOld ? 'not_migrated' : 'down', inbox: null, oldestMs: null, recorded: null }
   }
 }
 
@@ -239,11 +240,8 @@ async function readQueue({ queue }: Pick<Stores, 'queue'>, redisMs: number): Pro
   if (!queue) return { state: 'not_configured', waiting: null }
   try {
     if (!(await queue.ready(redisMs))) return { state: 'down', waiting: null }
-    const [{ waiting, active, delayed, failed }, oldestAt] = await Promise.all([
-      queue.counts(),
-      queue.oldest(),
-    ])
-    return { state: 'up', waiting: waiting + active + delayed + failed, oldestAt }
+    const [counts, oldestAt] = await Promise.all([queue.counts(), queue.oldest()])
+    return { state: 'up', waiting: unfinishedOf(counts), oldestAt }
   } catch {
     return { state: 'down', waiting: null }
   }

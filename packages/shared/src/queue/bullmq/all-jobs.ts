@@ -42,7 +42,7 @@ export type AllJobs = {
   each(): AsyncGenerator<StoredJob>
   /** @returns how many were removed: those that are claimed stay */
   remove(jobIds: readonly string[]): Promise<number>
-  /** Removes what the queue tells about its past, which nobody reads. */
+  /** Empties the stream of events, which nobody reads. */
   forgetEvents(): Promise<void>
 }
 

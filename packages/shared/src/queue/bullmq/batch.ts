@@ -18,7 +18,7 @@ import type { EndedJob, Finish } from './finish.ts'
  *                        │ └──▶ failed: waits again after a backoff, and the try counts; at last in `failed`
  *                        └──▶ given up, since it has stalled too often: in `failed`, not handled any more
  *
- * What a crash leaves, and who mends it:
+ * What a crash leaves, and who repairs it:
  * - Within the claim: jobs in `active` and in `wait`. Another worker claims them, and both may run; the event's key
  *   makes the second landing harmless. The spare id in `active` stalls, and a claim drops it once the job is finished.
  * - After the claim, before Postgres commits: claimed jobs without effect. They stall.

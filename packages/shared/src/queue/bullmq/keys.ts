@@ -48,7 +48,7 @@ export function queueKeys(prefix: string, name: string = QUEUE_NAME) {
     /** The score in `completed` up to which the bodies have been removed. */
     stripped: `${queue}stripped`,
     none: `${queue}${NO_KEY}`,
-    /** Hash of deliveries that found their job in the queue, outside of the queue's own keys. */
+    /** Hash of deliveries that found their job in the queue. Its older name stays, since the release before uses it. */
     redeliveries: `${prefix}:collapsed`,
     redeliveriesNone: `${prefix}:collapsed:${NO_KEY}`,
     /** Gone, or another one, after Redis was emptied. */

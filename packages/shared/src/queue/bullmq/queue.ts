@@ -3,12 +3,22 @@ import type { RedisClient } from '../connection.ts'
 import { FIELD, queueKeys } from './keys.ts'
 import { EVENT_STREAM_LENGTH, JOB_OPTIONS } from './options.ts'
 
-export type QueueCounts = {
-  waiting: number
-  active: number
-  delayed: number
-  failed: number
-  completed: number
+/** The states of an unfinished job. The sweeper makes a dead letter of a failed one. */
+const UNFINISHED = ['waiting', 'active', 'delayed', 'failed'] as const
+const STATES = [...UNFINISHED, 'completed'] as const
+
+export type QueueCounts = Readonly<Record<(typeof STATES)[number], number>>
+
+export const NO_JOBS = Object.fromEntries(STATES.map((state) => [state, 0])) as QueueCounts
+
+export function addCounts(some: QueueCounts, more: QueueCounts): QueueCounts {
+  const sums = STATES.map((state) => [state, some[state] + more[state]])
+  return Object.fromEntries(sums) as QueueCounts
+}
+
+/** How many jobs are unfinished. */
+export function unfinishedOf(counts: QueueCounts): number {
+  return UNFINISHED.reduce((sum, state) => sum + counts[state], 0)
 }
 
 const REMOVE_PAGE = 1_000
@@ -27,9 +37,7 @@ export function openQueue(client: RedisClient, prefix: string): Queue {
 }
 
 export async function countJobs(queue: Queue): Promise<QueueCounts> {
-  const counts = await queue.getJobCounts('waiting', 'active', 'delayed', 'failed', 'completed')
-  const { waiting = 0, active = 0, delayed = 0, failed = 0, completed = 0 } = counts
-  return { waiting, active, delayed, failed, completed }
+  return { ...NO_JOBS, ...(await queue.getJobCounts(...STATES)) }
 }
 
 const DELAYED_READ = 50

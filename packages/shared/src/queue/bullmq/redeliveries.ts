@@ -1,3 +1,4 @@
+import type { Identity, Redeliveries } from '../../idwise/identity.ts'
 import type { RedisClient } from '../connection.ts'
 import { FIELD, queueKeys } from './keys.ts'
 import { createScript } from './script.ts'
@@ -10,22 +11,7 @@ end`
 
 const subtractCounts = createScript<null>(SUBTRACT_COUNTS, 2)
 
-/** How often one body of one event was delivered again while its job was in the queue. */
-export type Redeliveries = {
-  /** Hex; null for an event without id. */
-  readonly eventKey: string | null
-  readonly environment: string
-  /** Hex. */
-  readonly bodySha256: string
-  readonly count: number
-}
-
-type Added = {
-  readonly jobId: string
-  readonly eventKey: string | null
-  readonly bodySha256: string
-  readonly envelope: { readonly env: string }
-}
+type Added = Identity & { readonly envelope: { readonly env: string } }
 
 /**
  * Counts deliveries that found their job in the queue. BullMQ ignores a job whose id exists, but each event counts its

@@ -51,7 +51,7 @@ for i = 3, #ARGV do
 end
 return found`
 
-/** Of the suspects: a job that is in no list, not finished and not locked waits again. */
+/** Of jobs that seem to be in no list: a job that is in no list, not finished and not locked waits again. */
 const BACK = `
 local call = redis.call
 local wait, active, paused, marker, none, delayed, failed, completed, prioritized, missing, children = unpack(KEYS)
@@ -87,7 +87,7 @@ const putBack = createScript<string[]>(BACK, 11)
  */
 export function createRescue(client: RedisClient, prefix: string): () => Promise<Rescued> {
   const keys = queueKeys(prefix)
-  let suspects: string[] = []
+  let unlisted: string[] = []
   let scanAt = 0
 
   async function returnSetAside(): Promise<Rescued> {
@@ -100,19 +100,19 @@ export function createRescue(client: RedisClient, prefix: string): () => Promise
     return { back, forgotten }
   }
 
-  async function returnSuspects(): Promise<number> {
+  async function returnUnlisted(): Promise<number> {
     let back = 0
     const { wait, active, paused, marker, none, delayed, failed, completed, prioritized, missing } = keys
     const lists = [wait, active, paused, marker, none, delayed, failed, completed, prioritized, missing]
     const args = [...lists, keys.waitingChildren, keys.queue, MAX_LISTED]
-    for (let at = 0; at < suspects.length; at += BACK_AT_ONCE) {
-      back += (await putBack(client, [...args, ...suspects.slice(at, at + BACK_AT_ONCE)])).length
+    for (let at = 0; at < unlisted.length; at += BACK_AT_ONCE) {
+      back += (await putBack(client, [...args, ...unlisted.slice(at, at + BACK_AT_ONCE)])).length
     }
-    suspects = []
+    unlisted = []
     return back
   }
 
-  async function findSuspects(): Promise<string[]> {
+  async function findUnlisted(): Promise<string[]> {
     const { wait, active, none, queue } = keys
     const lists = [wait, active]
     const lengths = await Promise.all(lists.map((list) => client.llen(list)))
@@ -137,9 +137,9 @@ export function createRescue(client: RedisClient, prefix: string): () => Promise
   }
 
   return async () => {
-    const confirmed = await returnSuspects()
+    const confirmed = await returnUnlisted()
     const { back, forgotten } = await returnSetAside()
-    if (performance.now() >= scanAt) suspects = await findSuspects()
+    if (performance.now() >= scanAt) unlisted = await findUnlisted()
     return { back: back + confirmed, forgotten }
   }
 }
