@@ -9,6 +9,7 @@ export const lostJobs = ({ admin, log }: QueueDutyDeps): Duty => ({
     const { back, forgotten, early } = await admin.rescueLost()
     if (back > 0) log.warn({ jobs: back }, 'jobs that were in no list of the queue wait again')
     if (forgotten > 0) log.warn({ jobs: forgotten }, 'jobs were listed in the queue whose hashes are gone')
-    if (early > 0) log.warn({ jobs: early }, 'jobs that a worker with a wrong clock had delayed wait no longer')
+    if (early > 0)
+      log.warn({ jobs: early }, 'jobs that a worker with a wrong clock had delayed wait no longer')
   },
 })

@@ -1,8 +1,8 @@
 import type { RedisClient } from '../connection.ts'
 import { nodeOf } from './all-jobs.ts'
-import { endWrongDelays } from './wrong-delays.ts'
 import { FIELD, LOCK, queueKeys } from './keys.ts'
 import { createScript } from './script.ts'
+import { endWrongDelays } from './wrong-delays.ts'
 
 /**
  * Lost jobs that wait again, ids that were removed because their jobs are gone, and jobs that a wrong clock had delayed.
