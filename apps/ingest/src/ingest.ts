@@ -19,6 +19,7 @@ import {
   pause,
   startStoreChecks,
   totalsOf,
+  withDeadline,
 } from '@sluice/shared/runtime'
 import type { FastifyInstance } from 'fastify'
 import { createAccept } from './accept.ts'
@@ -32,7 +33,7 @@ import { rememberRefused } from './refused-events.ts'
 import { watchSchema } from './schema-watch.ts'
 import { createServer } from './server.ts'
 
-const REDIS_BOOT_WAIT_MS = 3_000
+const BOOT_WAIT_MS = 3_000
 const CLOSE_LIMIT_MS = 10_000
 
 /**
@@ -87,9 +88,18 @@ export async function startIngest(
   }
   useCredentials(config.credentials)
 
+  // Otherwise the first events would have the time of a clock that may be wrong.
+  const compared = Promise.withResolvers<void>()
+  const clockCompared = withDeadline(compared.promise, BOOT_WAIT_MS, 'comparing the clocks').catch(() => {})
   const starting = startStoreChecks({
     looks: {
-      Postgres: async () => clock.adjust(await checkNewSession(config.databaseUrl, { log, name: 'ingest' })),
+      Postgres: async () => {
+        try {
+          return clock.adjust(await checkNewSession(config.databaseUrl, { log, name: 'ingest' }))
+        } finally {
+          compared.resolve()
+        }
+      },
       ...(config.queue && { Redis: createRedisCheck(config.queue) }),
       Processes: () => checkProcesses(db, self),
     },
@@ -97,11 +107,11 @@ export async function startIngest(
     log,
     metrics,
     // Redis gets no events before a trial job has gone through it.
-    redisMs: REDIS_BOOT_WAIT_MS,
+    redisMs: BOOT_WAIT_MS,
     changed: () => queue?.isReady,
     ...(checkEveryMs && { everyMs: checkEveryMs }),
   })
-  const [storeChecks] = await Promise.all([starting, queue?.ready(REDIS_BOOT_WAIT_MS)])
+  const [storeChecks] = await Promise.all([starting, queue?.ready(BOOT_WAIT_MS), clockCompared])
   stack.use(storeChecks)
   unsafe = storeChecks.unsafe
   if (queue && !queue.isReady) {
