@@ -5,7 +5,7 @@ import { createScript } from './script.ts'
 import { endWrongDelays } from './wrong-delays.ts'
 
 /**
- * Lost jobs that wait again, ids that were removed because their jobs are gone, and jobs that a wrong clock had delayed.
+ * Lost jobs that wait again, ids that were removed because their jobs are gone, and jobs that a wrong clock delayed.
  */
 export type Rescued = { readonly back: number; readonly forgotten: number; readonly early: number }
 

@@ -27,9 +27,9 @@ return #ids`
 const endDelays = createScript<number>(END_DELAYS, 4)
 
 /**
- * Ends delays that the wrong clock of a worker has made: BullMQ counts them by the clocks of its workers. If that of the
- * worker which delayed a job was ahead, others would wait for days; if that of the last worker left is behind, its time
- * never comes. The clock of Redis decides.
+ * Ends delays that the wrong clock of a worker has made: BullMQ counts them by the clocks of its workers. If the worker
+ * that delayed a job was ahead, others would wait for days; if the last worker left is behind, its time never comes.
+ * The clock of Redis decides.
  *
  * @returns how many jobs were delayed for longer than any worker asks for; 0 as well if this user may not ask for the
  * time
