@@ -20,6 +20,7 @@ import {
   startTraces,
   totalsOf,
   traceField,
+  withDeadline,
 } from '@sluice/shared/runtime'
 import type { FastifyInstance } from 'fastify'
 import { createAccept } from './accept.ts'
@@ -36,7 +37,7 @@ import { createServer } from './server.ts'
 import { type OfSource, perSource } from './source-settings.ts'
 import { watchForAlerts } from './watch-for-alerts.ts'
 
-const REDIS_BOOT_WAIT_MS = 3_000
+const BOOT_WAIT_MS = 3_000
 const CLOSE_LIMIT_MS = 10_000
 
 /**
@@ -108,9 +109,18 @@ export async function startIngest(
     log.warn({ setting }, 'these credentials are of no source: IDWISE_SOURCES does not name it')
   }
 
+  // Otherwise the first events would have the time of a clock that may be wrong.
+  const compared = Promise.withResolvers<void>()
+  const clockCompared = withDeadline(compared.promise, BOOT_WAIT_MS, 'comparing the clocks').catch(() => {})
   const starting = startStoreChecks({
     looks: {
-      Postgres: async () => clock.adjust(await checkNewSession(config.databaseUrl, { log, name: 'ingest' })),
+      Postgres: async () => {
+        try {
+          return clock.adjust(await checkNewSession(config.databaseUrl, { log, name: 'ingest' }))
+        } finally {
+          compared.resolve()
+        }
+      },
       ...(config.queue && { Redis: createRedisCheck(config.queue) }),
       Processes: () => checkProcesses(db, self),
     },
@@ -118,11 +128,11 @@ export async function startIngest(
     log,
     metrics,
     // Redis gets no events before a trial job has gone through it.
-    redisMs: REDIS_BOOT_WAIT_MS,
+    redisMs: BOOT_WAIT_MS,
     changed: () => queue?.isReady,
     ...(checkEveryMs && { everyMs: checkEveryMs }),
   })
-  const [storeChecks] = await Promise.all([starting, queue?.ready(REDIS_BOOT_WAIT_MS)])
+  const [storeChecks] = await Promise.all([starting, queue?.ready(BOOT_WAIT_MS), clockCompared])
   stack.use(storeChecks)
   checks = storeChecks
   if (queue && !queue.isReady) {

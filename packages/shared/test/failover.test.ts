@@ -148,6 +148,19 @@ test('a replica that comes later is waited for, and goes on being asked for once
   await expect(sender.add(event())).rejects.toThrow()
 })
 
+test('a user who may run neither ROLE nor INFO is answered after a replica has confirmed as well', async () => {
+  await using pair = await createPair()
+  await pair.attach()
+  await pair.master.command('ACL', 'SETUSER', 'app', 'on', '>app', '~*', '+@all', '-@dangerous')
+  const url = Object.assign(new URL(pair.url), { username: 'app', password: 'app' }).href
+  await using sender = createQueueProducer({ url, prefix: 'failover', shards: 1 }, log)
+  await sender.ready(3_000)
+  await sender.add(event())
+  await pair.link.set({ kind: 'black-hole' })
+
+  await expect(sender.add(event())).rejects.toThrow(UNCONFIRMED)
+})
+
 test('a job that replicas do not have is not acknowledged to a redelivery either, nor where Redis has forgotten the script', async () => {
   await using pair = await createPair()
   await pair.attach()

@@ -16,6 +16,8 @@ it.each([
   ],
   ['postgres://u:p@localhost/db?host=/tmp&port=6432', ['/tmp:6432/db']],
   ['postgres://u:p@%2Ftmp/db', ['/tmp:5432/db']],
+  ['socket://u:p@/cloudsql/project:region:instance?db=db', ['/cloudsql/project:region:instance:5432/db']],
+  ['/var/run/postgresql db', ['/var/run/postgresql:5432/db']],
 ])('%s leads to each of its hosts', (url, places) => {
   expect(databaseUrl.safeParse(url).success).toBe(true)
   expect(placeOf(url)).toBe(places.join(', '))

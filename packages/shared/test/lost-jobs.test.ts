@@ -54,15 +54,15 @@ describe('jobs that a script has left in no list', () => {
     await hash('e-locked', 61_000)
     await redis.set(keys.lock('e-locked'), 'token')
     await hash('e-delayed', 61_000)
-    await redis.zadd(keys.delayed, 1, 'e-delayed')
+    await redis.zadd(keys.delayed, Date.now() * 4_096, 'e-delayed')
     await redis.del(keys.marker)
 
-    expect(await rescue()).toEqual({ back: 0, forgotten: 0 })
-    expect(await rescue()).toEqual({ back: 1, forgotten: 0 })
+    expect(await rescue()).toEqual({ back: 0, forgotten: 0, early: 0 })
+    expect(await rescue()).toEqual({ back: 1, forgotten: 0, early: 0 })
 
     expect(await waiting()).toEqual(['e-lost', 'e-active'])
     expect(await redis.exists(keys.marker)).toBe(1)
-    expect(await rescue()).toEqual({ back: 0, forgotten: 0 })
+    expect(await rescue()).toEqual({ back: 0, forgotten: 0, early: 0 })
   })
 
   it('wait again if their hash is there again, and are forgotten after ten minutes otherwise', async () => {
@@ -76,9 +76,23 @@ describe('jobs that a script has left in no list', () => {
     await redis.restore(keys.job('e-2'), 0, hashes[1] as Buffer)
     await redis.zadd(keys.missing, Date.now() - 601_000, 'e-3')
 
-    expect(await rescue()).toEqual({ back: 1, forgotten: 1 })
+    expect(await rescue()).toEqual({ back: 1, forgotten: 1, early: 0 })
     expect(await waiting()).toEqual(['e-2'])
     expect(await redis.zrange(keys.missing, 0, '-1')).toEqual(['e-1'])
+  })
+
+  it('wait again if the clock of a worker is days ahead or behind, and those of other workers stay delayed', async () => {
+    const { keys, rescue, waiting } = open()
+    const score = (inMs: number) => (Date.now() + inMs) * 4_096
+    const days = 3 * 86_400_000
+    await redis.zadd(keys.delayed, score(days), 'e-ahead', score(240_000), 'e-soon')
+    await redis.zadd(keys.delayed, score(-days), 'e-behind', score(-30_000), 'e-due')
+
+    expect(await rescue()).toEqual({ back: 0, forgotten: 0, early: 1 })
+
+    expect(await waiting()).toEqual(['e-ahead', 'e-behind'])
+    expect(await redis.zrange(keys.delayed, 0, '-1')).toEqual(['e-due', 'e-soon'])
+    expect(await redis.exists(keys.marker)).toBe(1)
   })
 
   it('do not exist if a claim fails halfway: the jobs still wait', async () => {

@@ -114,6 +114,15 @@ describe('a Redis with a replica', () => {
     expect(bad(await look(1)())).toEqual([])
   })
 
+  it('is unsafe then too if its user may not run INFO', async () => {
+    await master.command('ACL', 'SETUSER', 'app', 'on', '>app', '~*', '+@all', '-@dangerous')
+    const url = `redis://app:app@127.0.0.1:${master.port}`
+    const unsafe = async (acks: 'auto' | number) =>
+      (await createRedisCheck({ url, prefix: 'check', shards: 1, acks })()).filter((check) => check.unsafe)
+    expect(await unsafe(0)).toMatchObject([{ unsafe: 'Redis', text: '1 replica, and REDIS_ACKS is 0' }])
+    expect(await unsafe('auto')).toEqual([])
+  })
+
   it('warns if fewer are connected than have to acknowledge, or if one has gone', async () => {
     expect(texts(await look(2)())).toEqual(['Redis: 1 replica connected, events wait for 2'])
     const auto = look('auto')
@@ -188,6 +197,9 @@ describe('a Redis that cannot be used', () => {
       ['warn', 'does not show its appendfsync and no-appendfsync-on-rewrite'],
     ])
     expect(found.some((check) => check.unusable)).toBe(false)
+    await setUser('timeless', '+info', '+config|get', '-time')
+    const look = createRedisCheck({ url: at('timeless:timeless@'), prefix: 'check', shards: 1 })
+    expect(bad(await look())).toMatchObject([{ level: 'warn', text: 'does not show its clock' }])
   })
 
   it('is unusable while jobs that were added cannot be claimed', async () => {

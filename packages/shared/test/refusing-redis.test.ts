@@ -7,6 +7,9 @@ import { eventually } from '@sluice/testkit/world'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createAdd } from '../src/queue/bullmq/add.ts'
+import { createBodies } from '../src/queue/bullmq/bodies.ts'
+import { createJobClaimer } from '../src/queue/bullmq/claim.ts'
+import { createFinish } from '../src/queue/bullmq/finish.ts'
 import { queueKeys } from '../src/queue/bullmq/keys.ts'
 import { createQueueConsumer, type HandleResult, type QueueJob } from '../src/queue/index.ts'
 import { createLog } from '../src/runtime/index.ts'
@@ -61,6 +64,31 @@ describe('a worker whose Redis refuses', () => {
     await eventually(async () => (await redis.llen(keys.active)) === 0)
     expect(await redis.exists(keys.wait, keys.missing)).toBe(0)
     expect(await redis.zcard(keys.failed)).toBe(0)
+    await server.configure('maxmemory', 0)
+  })
+
+  it('keeps no bodies of completed jobs once it is nearly full, however few they are', async () => {
+    const prefix = '{heavy-0}'
+    const ids = Array.from({ length: 30 }, (_, n) => `e-${n}`)
+    const keys = queueKeys(prefix)
+    const data = JSON.stringify('x'.repeat(100_000))
+    await createAdd(redis, prefix)(ids.map((jobId) => ({ jobId, name: 'a', data })))
+    await createJobClaimer(redis, prefix).claim('token', ids.length)
+    await createFinish(redis, prefix)(
+      'token',
+      ids.map((id) => ({ id, attempts: 1 })),
+    )
+    for (const id of ids) await redis.zadd(keys.completed, Date.now() - 2_000, id)
+    const sizes = () => Promise.all(ids.map((id) => redis.hstrlen(keys.job(id), 'data')))
+    const bodies = createBodies(redis, prefix)
+
+    await server.configure('maxmemory', 100_000_000)
+    await bodies.strip(600_000)
+    expect(new Set(await sizes())).toEqual(new Set([data.length]))
+    await server.configure('maxmemory', 5_000_000)
+    await bodies.strip(600_000)
+
+    expect(new Set(await sizes())).toEqual(new Set(['{}'.length]))
     await server.configure('maxmemory', 0)
   })
 

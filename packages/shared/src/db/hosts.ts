@@ -4,6 +4,8 @@ import * as z from 'zod'
 import { describeError } from '../runtime/errors.ts'
 import { IS_WRITABLE } from './session.ts'
 
+/** The driver's other forms of a socket: `socket:/FOLDER?db=DATABASE` and `/FOLDER DATABASE`. */
+const SOCKET = /^(socket:|\/)/
 const FORM = /^(postgres(?:ql)?:\/\/)((?:[^@/?]*@)?)([^/?]*)([^?]*)(?:\?(.*))?$/
 
 /**
@@ -13,6 +15,10 @@ const FORM = /^(postgres(?:ql)?:\/\/)((?:[^@/?]*@)?)([^/?]*)([^?]*)(?:\?(.*))?$/
  * @throws Error whose message says what is wrong, without any part of the URL
  */
 export function hostsIn(url: string): string[] {
+  if (SOCKET.test(url)) {
+    readByDriver(url)
+    return [url]
+  }
   const [whole, scheme, credentials, hosts = '', path = '', query] = FORM.exec(url) ?? []
   if (whole === undefined) {
     throw new Error(

@@ -50,7 +50,7 @@ export type QueueAdmin = {
   sampleWaiting(limit: number): Promise<{ jobs: QueuedJob[]; isAll: boolean }>
   /** Those of these jobs that are in the queue. */
   findJobs(jobIds: readonly string[]): Promise<QueuedJob[]>
-  /** Lets jobs wait again that are in no list; see `createRescue`. */
+  /** Lets jobs wait again that are in no list, or that a wrong clock had delayed; see `createRescue`. */
   rescueLost(): Promise<Rescued>
   /** Calls `handle` with each failed job, and removes the job once that has resolved. */
   sweepFailed(handle: (job: FailedJob) => Promise<void>): Promise<number>
@@ -112,14 +112,15 @@ export function createQueueAdmin({ url, prefix, shards: count }: QueueLocation, 
       return (await Promise.all(shards.map(({ someJobs }) => someJobs.byId(jobIds)))).flat()
     },
     async rescueLost() {
-      const total = { back: 0, forgotten: 0 }
+      const total = { back: 0, forgotten: 0, early: 0 }
       for (const { rescue } of shards) {
-        const { back, forgotten } = await rescue().catch((error) => {
+        const { back, forgotten, early } = await rescue().catch((error) => {
           log.debug({ err: error }, 'a shard cannot be searched for lost jobs; others are')
-          return { back: 0, forgotten: 0 }
+          return { back: 0, forgotten: 0, early: 0 }
         })
         total.back += back
         total.forgotten += forgotten
+        total.early += early
       }
       return total
     },

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import { alerting, type Check, checkClock, fail, ok, unsafe, warn } from '../runtime/check.ts'
-import { checkReplicas, type Replication } from './check-replicas.ts'
+import { checkReplicas, checkUnseenReplicas, type Replication } from './check-replicas.ts'
 import type { Growth } from './growth.ts'
 import type { Master } from './nodes.ts'
 import { redisCause } from './refusal.ts'
@@ -21,9 +21,11 @@ export async function checkNode(master: Master, replication: Replication, growth
       const info = await readInfo(client)
       return [
         ...(info ? checkInfo(name, info, growth) : [INFO_DENIED(name)]),
-        ...(info ? checkReplicas(name, { info, master }, replication) : []),
+        ...(info
+          ? checkReplicas(name, { info, master }, replication)
+          : await checkUnseenReplicas(name, client, replication)),
         ...(await checkAof(name, client, info)),
-        await checkClock(name, () => timeOf(client)),
+        (await checkClock(name, () => timeOf(client)).catch(unlessDenied)) ?? TIME_DENIED(name),
       ]
     })
   } catch (error) {
@@ -38,8 +40,11 @@ const INFO_DENIED = (name: string) =>
   warn(
     name,
     'does not show its version, role, eviction policy, memory, replicas and last writes',
-    'Let its user run INFO. Otherwise check these yourself, and set REDIS_ACKS if it has replicas: auto sees none.',
+    'Let its user run INFO, or check these yourself.',
   )
+
+const TIME_DENIED = (name: string) =>
+  warn(name, 'does not show its clock', 'Let its user run TIME, or make sure that the clock is right.')
 
 /** The fields of INFO; undefined if the user may not ask. */
 async function readInfo(client: Redis): Promise<Info | undefined> {

@@ -1,5 +1,7 @@
+import type { Redis } from 'ioredis'
 import { alerting, type Check, ok, unsafe, warn } from '../runtime/check.ts'
 import type { Master } from './nodes.ts'
+import { countReplicas } from './replicas.ts'
 
 /** How many replicas are wanted, and which were seen before. */
 export type Replication = {
@@ -24,11 +26,8 @@ export function checkReplicas(
   const replicas = Object.entries(info).filter(([key]) => /^slave\d+$/.test(key))
   if (connected > 0) seen.add(name)
   const wanted = acks === 'auto' ? Number(failsOver || seen.has(name)) : acks
-  const count = connected === 1 ? '1 replica' : `${connected} replicas`
-  if (connected > 0 && acks === 0) {
-    const advice = 'Set REDIS_ACKS to auto: a failover may lose events that were answered 200.'
-    return [unsafe('Redis', warn(name, `${count}, and REDIS_ACKS is 0`, advice))]
-  }
+  const count = counted(connected)
+  if (connected > 0 && acks === 0) return [unconfirmed(name, count)]
   if (failsOver && connected === 0) {
     const meanwhile = wanted > 0 ? 'events are written to the inbox as well, and ' : ''
     const advice = `Give it one: until then ${meanwhile}no server takes over from it.`
@@ -45,6 +44,23 @@ export function checkReplicas(
     found.push(alerting('replica-gone', warn(name, text, advice)))
   }
   return found.length > 0 || connected === 0 ? found : [ok(name, `${count}, in step`)]
+}
+
+/** The same for a user who may not run INFO, as far as can be seen. */
+export async function checkUnseenReplicas(
+  name: string,
+  client: Redis,
+  { acks }: Replication,
+): Promise<Check[]> {
+  const connected = acks === 0 ? await countReplicas(client) : 0
+  return connected > 0 ? [unconfirmed(name, counted(connected))] : []
+}
+
+const counted = (connected: number) => (connected === 1 ? '1 replica' : `${connected} replicas`)
+
+function unconfirmed(name: string, count: string): Check {
+  const advice = 'Set REDIS_ACKS to auto: a failover may lose events that were answered 200.'
+  return unsafe('Redis', warn(name, `${count}, and REDIS_ACKS is 0`, advice))
 }
 
 /** @param line such as `ip=10.0.0.2,port=6379,state=online,offset=42,lag=0` */

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
 import { every } from '../runtime/every.ts'
+import { connected } from './nodes.ts'
 
 /** How many replicas must confirm an event before it counts as stored. `auto`: one, if there may be a replica. */
 export type Acks = number | 'auto'
@@ -50,7 +51,6 @@ export function createAcksNeeded(acks: Acks, mayFailOver: boolean): AcksNeeded {
   }
 }
 
-/** @returns false as well if neither ROLE nor INFO is allowed; the checks report that */
 async function hasReplicas(client: Redis): Promise<boolean> {
   try {
     const [role, , replicas] = (await client.role()) as [string, unknown, unknown]
@@ -63,7 +63,30 @@ async function hasReplicas(client: Redis): Promise<boolean> {
     return /role:slave|connected_slaves:[1-9]/.test(info)
   } catch (error) {
     if (!isRefusal(error)) throw error
-    return false
+  }
+  return (await countReplicas(client)) > 0
+}
+
+/** More replicas than any Redis has, so that all of them are counted. */
+const ALL = 99
+const COUNT_MS = 200
+
+/**
+ * The number of replicas that keep up, also for a user who may run neither ROLE nor INFO: those that confirm within
+ * 200 ms all that was written. It asks on a copy, since WAIT blocks its connection. 0 as well if this user may not run
+ * WAIT.
+ */
+export async function countReplicas(client: Redis): Promise<number> {
+  const copy = client.duplicate({ enableReadyCheck: false })
+  copy.on('error', () => {})
+  try {
+    await connected(copy)
+    return await copy.wait(ALL, COUNT_MS)
+  } catch (error) {
+    if (isRefusal(error)) return 0
+    throw error
+  } finally {
+    copy.disconnect()
   }
 }
 

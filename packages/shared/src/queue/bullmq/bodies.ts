@@ -1,9 +1,12 @@
 import type { RedisClient } from '../connection.ts'
+import { nodeOf } from './all-jobs.ts'
 import { FIELD, queueKeys } from './keys.ts'
 import { JOB_OPTIONS, MOST_BODIES } from './options.ts'
 import { createScript } from './script.ts'
 
 const PAGE = 200
+/** Jobs that end in the same millisecond as the last one of a page would be passed over. */
+const JUST_ENDED_MS = 1_000
 /** What replaces a body. */
 const NO_BODY = '{}'
 
@@ -44,7 +47,7 @@ export type CompletedJob = { readonly jobId: string; readonly data: string | nul
 
 /** The bodies of one shard's completed jobs. */
 export type Bodies = {
-  /** Removes the bodies of jobs that ended at least so many ms ago. */
+  /** Removes the bodies of jobs that ended at least so many ms ago; of all if Redis is nearly full. */
   strip(olderThanMs: number): Promise<void>
   /** Removes those of these jobs. */
   remove(jobIds: readonly string[]): Promise<void>
@@ -56,7 +59,8 @@ export function createBodies(client: RedisClient, prefix: string): Bodies {
   const { queue, job, completed, stripped, none } = queueKeys(prefix)
   return {
     async strip(olderThanMs) {
-      const args = [completed, stripped, none, queue, Date.now() - olderThanMs, MOST_BODIES, PAGE]
+      const ms = (await isNearlyFull(client, queue)) ? Math.min(olderThanMs, JUST_ENDED_MS) : olderThanMs
+      const args = [completed, stripped, none, queue, Date.now() - ms, MOST_BODIES, PAGE]
       for (;;) if ((await stripPage(client, args)) < PAGE) return
     },
     async remove(jobIds) {
@@ -75,4 +79,15 @@ export function createBodies(client: RedisClient, prefix: string): Bodies {
       }
     },
   }
+}
+
+/** The share of its memory limit from which the checks warn. */
+const FULL = 0.7
+
+/** The number of bodies is limited, not their size. False if this user may not ask. */
+async function isNearlyFull(client: RedisClient, queue: string): Promise<boolean> {
+  const node = await nodeOf(client, queue)
+  const info = await node.info('memory').catch(() => '')
+  const figure = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0)
+  return figure('maxmemory') > 0 && figure('used_memory') > FULL * figure('maxmemory')
 }

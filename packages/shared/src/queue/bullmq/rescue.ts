@@ -2,9 +2,12 @@ import type { RedisClient } from '../connection.ts'
 import { nodeOf } from './all-jobs.ts'
 import { FIELD, LOCK, queueKeys } from './keys.ts'
 import { createScript } from './script.ts'
+import { endWrongDelays } from './wrong-delays.ts'
 
-/** Lost jobs that wait again, and ids that were removed because their jobs are gone. */
-export type Rescued = { readonly back: number; readonly forgotten: number }
+/**
+ * Lost jobs that wait again, ids that were removed because their jobs are gone, and jobs that a wrong clock delayed.
+ */
+export type Rescued = { readonly back: number; readonly forgotten: number; readonly early: number }
 
 const FORGET_MS = 600_000
 const SCAN_EVERY_MS = 300_000
@@ -90,7 +93,7 @@ export function createRescue(client: RedisClient, prefix: string): () => Promise
   let unlisted: string[] = []
   let scanAt = 0
 
-  async function returnSetAside(): Promise<Rescued> {
+  async function returnSetAside(): Promise<Pick<Rescued, 'back' | 'forgotten'>> {
     const ids = await client.zrange(keys.missing, 0, String(PAGE - 1))
     if (ids.length === 0) return { back: 0, forgotten: 0 }
     scanAt = 0
@@ -139,7 +142,8 @@ export function createRescue(client: RedisClient, prefix: string): () => Promise
   return async () => {
     const confirmed = await returnUnlisted()
     const { back, forgotten } = await returnSetAside()
+    const early = await endWrongDelays(client, prefix)
     if (performance.now() >= scanAt) unlisted = await findUnlisted()
-    return { back: back + confirmed, forgotten }
+    return { back: back + confirmed, forgotten, early }
   }
 }
