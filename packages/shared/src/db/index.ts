@@ -25,7 +25,7 @@ export { letterOf, writeDeadLetters } from './dead-letters.ts'
 export { type Amount, type OpenLetters, readInboxDepth, readOpenLetters } from './depth.ts'
 export { detachPartition, dropDetached, listDetached, recordDropped } from './detach.ts'
 export { readEnclosed } from './enclosed.ts'
-export { purgeTables } from './erase-files.ts'
+export { purgeTables, STATISTICS } from './erase-files.ts'
 export { type ErasableJourney, findErasable, type Sought } from './erase-names.ts'
 export { eraseRows, keepKeysOut, keysOf } from './erase-rows.ts'
 export { findRemnants, type Remnant, remnantOf } from './erase-scan.ts'
@@ -33,6 +33,7 @@ export {
   countRefusals,
   createBodyMatcher,
   createMatcher,
+  journeyOf,
   keyOf,
   searchEvents,
   searchInbox,
@@ -60,6 +61,7 @@ export {
   readInstallation,
   requestAgain,
   requestErasure,
+  unpurgedTables,
 } from './erasures.ts'
 export type { GoneEvent } from './event-keys.ts'
 export {
@@ -121,6 +123,7 @@ export { withLease } from './lease.ts'
 export { isEmptyFilter, type LetterFilter, letterFilter } from './letter-filter.ts'
 export { type Preview, previewLetters } from './letter-preview.ts'
 export { type LetterView, readLettersPage } from './letters-page.ts'
+export { mentions } from './mentions.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export { recordMinutes } from './minute-recorder.ts'
 export { type MinuteRow, readMinutes, readSameHours } from './minutes.ts'
@@ -151,6 +154,7 @@ export { contentOf, readLines } from './partition-rows.ts'
 export {
   ensurePartitions,
   listPartitions,
+  nameInSql,
   type Partition,
   type Period,
   retentionPartition,

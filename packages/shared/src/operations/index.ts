@@ -35,9 +35,11 @@ export { type Backlog, countBacklog } from './backlog.ts'
 export { type ActResult, actOnDeadLetters, type DeadLetterActName } from './dead-letters.ts'
 export { examine } from './doctor.ts'
 export {
+  checkErasures,
   type ErasurePlan,
   erase,
   erasureSettings,
+  isHeldUp,
   listReceiptFiles,
   planErasure,
   type Receipt,
