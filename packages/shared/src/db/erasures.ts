@@ -148,7 +148,7 @@ export async function readErasure({ pool }: Db, erasure: number): Promise<Erasur
 }
 
 /**
- * The tables whose files had rows of an erasure, or of an earlier one of the same subjects after which they could not be
+ * The tables whose files had rows of an erasure, or of an earlier one of the same subjects after which they were not
  * written anew.
  */
 export async function unpurgedTables({ pool }: Db, erasure: number): Promise<string[]> {

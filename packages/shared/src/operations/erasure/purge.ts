@@ -53,7 +53,7 @@ export async function purge(
   return { list, isPurged }
 }
 
-/** A landing that failed leaves its rows in the pages of the partition until then, although no query ever found them. */
+/** A landing that failed leaves its rows in the pages of the partition, although no query ever found them. */
 async function newestPartitions({ pool }: Db): Promise<string[]> {
   const now = Date.now()
   const partitions = await listPartitions(pool)
