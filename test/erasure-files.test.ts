@@ -65,6 +65,7 @@ it('files are kept as they are while a standby reads rows that were deleted', as
   }
   await copy.pool.query('select pg_reload_conf()')
   const client = await copy.pool.connect()
+  stack.defer(() => client.release(true))
   await eventually(async () => (await copy.pool.query(`select to_regclass('told') as t`)).rows[0]?.t !== null)
   await client.query('begin isolation level repeatable read; select from told')
   await eventually(
@@ -76,7 +77,6 @@ it('files are kept as they are while a standby reads rows that were deleted', as
     (await purgeTables(db, ['told'], { limitMs, everySize: false })).map((each) => each.outcome)[0]
   expect(await outcome(0)).toBe('kept')
   await client.query('commit')
-  client.release()
   expect(await outcome(10_000)).toBe('rewritten')
 })
 
