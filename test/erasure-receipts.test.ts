@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
 import { landJobs } from '@sluice/shared/db'
 import {
+  checkErasures,
   erase,
   listReceiptFiles,
   planErasure,
@@ -96,10 +98,25 @@ it('if the chain has gone on since a restore, a lost erasure is done again under
   await eraseJourney(world, 'first', receipts)
   await eraseJourney(restored, 'second')
   const files = await readReceiptFiles(await listReceiptFiles(receipts))
-  await reapplyErasures(storesOf(restored), files, { actor: 'me' })
+  expect(await checkErasures(restored.db, receipts)).toMatchObject([{ level: 'fail' }])
+  await reapplyErasures(storesOf(restored, receipts), files, { actor: 'me' })
   expect(await found(restored.db, ['first', 'second'])).toEqual([])
-  expect(await problems(restored)).toEqual([])
+  // The folder has three: the lost one, the other one of the same number, and the new one of the lost erasure.
+  const all = await readReceiptFiles(await listReceiptFiles(receipts))
+  expect(all.map(({ number }) => number)).toEqual([1, 1, 2])
+  expect(await problems(restored, all)).toEqual([])
+  expect(await checkErasures(restored.db, receipts)).toMatchObject([{ level: 'ok' }])
   expect(await restored.rows('select n::int from erasures order by n')).toEqual([{ n: 1 }, { n: 2 }])
+})
+
+it('a receipt file that was changed makes doctor fail, and does not end it', async () => {
+  const receipts = makeRoot()
+  await using world = await createWorld('inbox')
+  await eraseJourney(world, 'one', receipts)
+  const [file = ''] = await listReceiptFiles(receipts)
+  await writeFile(file, '{}')
+  const [check] = await checkErasures(world.db, receipts)
+  expect(check).toMatchObject({ level: 'fail', text: expect.stringContaining('is no receipt') })
 })
 
 const storesOf = (world: World, receipts?: string) => ({

@@ -504,6 +504,22 @@ describe('a partition', () => {
     expect(await world.rows(`select journey_id from ${name}`)).toEqual([{ journey_id: 'stays' }])
   })
 
+  it('without an end, which somebody has made, stays, and is no gap', async () => {
+    const last = (await listPartitions(world.db.pool)).at(-1) as Partition
+    await world.rows(
+      `create table of_all_times partition of events for values from ('${last.until.toISOString()}') to (maxvalue)`,
+    )
+    await land(jobOf({ journeyId: 'j' }))
+    await world.rows(`update events set processed_at = '${last.until.toISOString()}'`)
+    const before = await journeys()
+    await retain()
+    expect(await partitions()).toContain('of_all_times')
+    expect(await rebuildJourneys(world.db)).toMatchObject({ changed: 0 })
+    expect(await journeys()).toEqual(before)
+    expect(await ensurePartitions(world.db, 'day')).toEqual([])
+    expect(await checkPartitionsOf(world)).toMatchObject([{ level: 'ok' }])
+  })
+
   it('that somebody else has detached is left alone', async () => {
     await land(jobOf({}))
     const old = await age(40)

@@ -1,4 +1,11 @@
-import { type ErasurePlan, erase, planErasure, writeReceiptFile } from '@sluice/shared/operations'
+import {
+  type ErasurePlan,
+  erase,
+  isHeldUp,
+  planErasure,
+  type Receipt,
+  writeReceiptFile,
+} from '@sluice/shared/operations'
 import { UserError } from '@sluice/shared/runtime'
 import { Command, Option } from 'commander'
 import { personName } from '../arguments.ts'
@@ -12,6 +19,7 @@ type Options = {
   reference?: string
   environment?: string
   yes?: true
+  rewrite?: true
   reason?: string
   actor?: string
   out?: string
@@ -25,6 +33,7 @@ export function eraseCommand(): Command {
     .option('--reference <number>', 'a reference number, with all of its journeys and spot checks')
     .option('--environment <name>', 'only in this environment (default: in all)')
     .option('--yes', 'do it; without this, show what would be deleted')
+    .option('--rewrite', 'write tables above 64 MB anew as well, each of which is locked meanwhile')
     .option('--reason <text>', 'why, for the receipt; it must not name the person')
     .option('--actor <name>', 'who, for the receipt (default: the user that runs this)', personName)
     .option('--out <file>', 'write the receipt to this file as well')
@@ -53,7 +62,7 @@ async function run({ journey, reference, environment, ...options }: Options): Pr
   const kind = journey === undefined ? ('reference' as const) : ('journey' as const)
   await withStores(async (stores) => {
     const plan = await planErasure(stores, { kind, name, environment })
-    if (isDone(plan)) return json ? printJson(plan.last?.receipt) : printDone(plan)
+    if (isDone(plan, options)) return json ? printJson(plan.last?.receipt) : printDone(plan)
     if (!options.yes) {
       process.exitCode = 1
       return json ? printJson({ journeys: plan.journeys, counts: plan.counts }) : printPlan(plan)
@@ -61,34 +70,37 @@ async function run({ journey, reference, environment, ...options }: Options): Pr
     const report = (line: string) => {
       if (!json) complain(`${line} …`)
     }
-    const receipt = await erase(stores, plan, { actor, reason, report })
+    const receipt = await erase(stores, plan, { actor, reason, report, everySize: options.rewrite })
     if (options.out !== undefined) await writeReceiptFile(options.out, receipt)
     if (json) printJson(receipt)
     else printReceipt(receipt)
     if (receipt.purgedAt !== null) return
-    process.exitCode = 1
-    complain('The files of a store still have it. Remove the cause, and run the same command again.')
+    if (isHeldUp(receipt)) {
+      process.exitCode = 1
+      complain('The files of a store still have it. Remove the cause, and run the same command again.')
+    } else complain('Free space of large tables still has bytes of it: `--rewrite` writes them anew.')
   })
 }
 
 /** Nothing is stored any more, and an erasure of it has ended. */
-function isDone({ counts, journeys, last }: ErasurePlan): boolean {
-  const stored = Object.values(counts).reduce((sum, count) => sum + count, journeys.length)
-  return stored === 0 && Boolean(last?.receipt && last.purgedAt)
+function isDone({ counts, journeys, archived = 0, last }: ErasurePlan, { rewrite }: Options): boolean {
+  const stored = Object.values(counts).reduce((sum, count) => sum + count, journeys.length + archived)
+  const receipt = last?.receipt as Receipt | null | undefined
+  return stored === 0 && Boolean(receipt && (receipt.purgedAt || !(rewrite || isHeldUp(receipt))))
 }
 
 function printDone({ last }: ErasurePlan): void {
   print(`Erased already at ${last?.erasedAt?.toISOString()} (erasure ${last?.n}). Nothing of it is stored.`)
 }
 
-function printPlan({ sought, journeys, counts, last }: ErasurePlan): void {
+function printPlan({ sought, journeys, counts, archived, last }: ErasurePlan): void {
   if (journeys.length > 0) {
     print(`Journeys of this ${sought.kind === 'journey' ? 'id' : 'reference number'}:`)
     printTable(journeys.map(({ referenceNo, ...journey }) => ({ ...journey, referenceNo })))
     print()
   }
   print('Stored in all:')
-  printFields({ journeys: journeys.length, ...counts })
+  printFields({ journeys: journeys.length, ...counts, ...(archived !== undefined && { archived }) })
   print()
   if (sought.kind === 'journey' && journeys.some(({ referenceNo }) => referenceNo !== null)) {
     print(

@@ -22,7 +22,11 @@ export type FoundEvent = {
 }
 /** `eventKey` is null if the body has no event that can be read. */
 export type FoundLetter = { readonly id: number; readonly eventKey: Buffer | null }
-export type FoundInboxRow = { readonly jobId: string; readonly eventKey: Buffer | null }
+export type FoundInboxRow = {
+  readonly jobId: string
+  readonly eventKey: Buffer | null
+  readonly journey: JourneyName | null
+}
 
 /** Whether the data of a job, an inbox row or a dead letter belongs to what is looked for, as text. */
 export type Matcher = (envelope: string) => { readonly enclosed: Enclosed | undefined } | undefined
@@ -68,12 +72,10 @@ const OF_JOURNEYS = `select ${PLACE} from unnest($1::text[], $2::text[]) as want
 const OF_REFERENCES = `select ${PLACE} from unnest($1::text[], $2::text[]) as wanted(environment, reference_no),
   lateral (select * from events where events.reference_no = wanted.reference_no and events.journey_id is null
     and events.environment = wanted.environment offset 0) as e`
-/** A spot check has no journey id, but may name its journey in its details. */
-const SPOT_CHECKS = `select ${PLACE} from unnest($1::text[], $2::text[]) as wanted(environment, journey_id),
-  lateral (select distinct reference_no from events where events.journey_id = wanted.journey_id
-    and events.environment = wanted.environment and reference_no is not null) as named,
-  lateral (select * from events where events.reference_no = named.reference_no and events.journey_id is null
-    and events.environment = wanted.environment and details->>'spotCheckJourneyId' = wanted.journey_id offset 0) as e`
+/** A spot check has no journey id, but names a journey in its details. They have an index of their own. */
+const SPOT_CHECKS = `select ${PLACE} from events e
+  where e.journey_id is null and e.reference_no is not null and (e.environment, e.details->>'spotCheckJourneyId')
+    in (select * from unnest($1::text[], $2::text[]))`
 const UNREAD = `select ${PLACE}, e.raw, e.environment from events e where e.kind = 'unrecognised'
   and e.journey_id is null and e.reference_no is null and (e.processed_at, e.n, e.event_key) > ($1, $2, $3)
   order by e.processed_at, e.n, e.event_key limit $4`
@@ -165,11 +167,19 @@ export async function searchInbox(connection: Connection, wanted: Wanted): Promi
     )
     for (const { jobId, envelope } of rows) {
       const matched = match(envelope)
-      if (matched) found.push({ jobId, eventKey: keyOf(matched.enclosed) })
+      if (!matched) continue
+      const { enclosed } = matched
+      found.push({ jobId, eventKey: keyOf(enclosed), journey: journeyOf(enclosed) })
     }
     if (rows.length < PAGE) return found
     after = rows.at(-1)?.jobId as string
   }
+}
+
+/** The journey of an event that was found; null if it names none. */
+export function journeyOf(enclosed: Enclosed | undefined): JourneyName | null {
+  const journeyId = enclosed?.event.journeyId ?? null
+  return enclosed && journeyId !== null ? { environment: enclosed.environment, journeyId } : null
 }
 
 /** The key of an event that must not land any more; null for one without id, whose key is made when it lands. */

@@ -147,6 +147,19 @@ export async function readErasure({ pool }: Db, erasure: number): Promise<Erasur
   return rows[0]
 }
 
+/**
+ * The tables whose files had rows of an erasure, or of an earlier one of the same subjects after which they were not
+ * written anew.
+ */
+export async function unpurgedTables({ pool }: Db, erasure: number): Promise<string[]> {
+  const { rows } = await pool.query<{ name: string }>(
+    `select distinct jsonb_array_elements_text(e.progress->'tables') as name from erasures e join erasures own
+      on own.n = $1 and (e.n = own.n or (e.purged_at is null and e.subjects && own.subjects))`,
+    [erasure],
+  )
+  return rows.map(({ name }) => name)
+}
+
 /** A signed receipt, and its SHA-256 for the next one. */
 export type SignedReceipt = { readonly receipt: unknown; readonly hash: Buffer }
 

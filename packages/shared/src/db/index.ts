@@ -52,7 +52,7 @@ export {
   noteDrifts,
 } from './drift-rows.ts'
 export { readEnclosed } from './enclosed.ts'
-export { purgeTables } from './erase-files.ts'
+export { purgeTables, STATISTICS } from './erase-files.ts'
 export { type ErasableJourney, findErasable, type Sought } from './erase-names.ts'
 export { eraseRows, keepKeysOut, keysOf } from './erase-rows.ts'
 export { findRemnants, type Remnant, remnantOf } from './erase-scan.ts'
@@ -60,6 +60,7 @@ export {
   countRefusals,
   createBodyMatcher,
   createMatcher,
+  journeyOf,
   keyOf,
   searchEvents,
   searchInbox,
@@ -87,6 +88,7 @@ export {
   readInstallation,
   requestAgain,
   requestErasure,
+  unpurgedTables,
 } from './erasures.ts'
 export type { GoneEvent } from './event-keys.ts'
 export {
@@ -171,6 +173,7 @@ export { dropLease, holdLease, withLease } from './lease.ts'
 export { isEmptyFilter, type LetterFilter, letterFilter } from './letter-filter.ts'
 export { type Preview, previewLetters } from './letter-preview.ts'
 export { type LetterView, readLettersPage } from './letters-page.ts'
+export { mentions } from './mentions.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export { recordMinutes } from './minute-recorder.ts'
 export { type MinuteRow, type RejectedKind, readMinutes, readSameHours } from './minutes.ts'
@@ -202,6 +205,7 @@ export { contentOf, readLines } from './partition-rows.ts'
 export {
   ensurePartitions,
   listPartitions,
+  nameInSql,
   type Partition,
   type Period,
   retentionPartition,

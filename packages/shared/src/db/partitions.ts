@@ -24,12 +24,15 @@ const DAY_MS = 86_400_000
 /** Partitions are there for this time ahead, and for one period at least, so that nothing depends on one process. */
 const AHEAD_MS = 7 * DAY_MS
 
+/** Where a partition ends that somebody has made without an end. */
+const LATEST = '9999-12-31T00:00:00Z'
+
 /** @returns in the order of time; a DEFAULT partition is none of ours */
 export async function listPartitions(connection: Connection): Promise<Partition[]> {
   const { rows } = await connection.query<Partition>(
     `select name, nullif(since, '-infinity') as since, until, "isDetaching" from (
       select c.relname as name, coalesce(substring(bound from 'FROM \\(''(.*?)''\\)'), '-infinity')::timestamptz as since,
-        substring(bound from 'TO \\(''(.*?)''\\)')::timestamptz as until, i.inhdetachpending as "isDetaching"
+        least(substring(bound from 'TO \\(''(.*?)''\\)')::timestamptz, '${LATEST}') as until, i.inhdetachpending as "isDetaching"
       from pg_inherits i join pg_class c on c.oid = i.inhrelid, lateral pg_get_expr(c.relpartbound, c.oid) as bound
       where i.inhparent = to_regclass('events') and bound <> 'DEFAULT') as partitions order by until`,
   )
@@ -39,6 +42,11 @@ export async function listPartitions(connection: Connection): Promise<Partition[
 /** The name of a table for SQL. */
 export function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
+}
+
+/** The name of a table as Postgres writes it: in quotes only if it needs them. */
+export function nameInSql(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : quoted(name)
 }
 
 /**

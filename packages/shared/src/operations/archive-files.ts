@@ -1,11 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createGzip } from 'node:zlib'
 import * as z from 'zod'
+import { parseJson } from '../envelope.ts'
+import { failpoint, UserError } from '../runtime/index.ts'
 
 /** What an archive holds: how many events, and the first and last time at which one landed. */
 const manifestSchema = z.object({
@@ -26,6 +28,8 @@ type ArchivedEvent = Readonly<Record<string, unknown>>
 
 const NEVER = new AbortController().signal
 const ENDING = '.jsonl.gz'
+const UNFINISHED = '.tmp'
+const UNFINISHED_MANIFEST = '.json.tmp'
 const fileOf = (dir: string, partition: string) => join(dir, `${partition}${ENDING}`)
 const manifestOf = (dir: string, partition: string) => join(dir, `${partition}.json`)
 /** Each line begins so: readers find the key and the time without parsing it. */
@@ -80,7 +84,8 @@ export async function writeArchive(
   const seen = createSummary()
   const hash = createHash('sha256')
   let bytes = 0
-  const file = join(dir, `.${partition}.${randomUUID()}.tmp`)
+  const name = `.${partition}.${randomUUID()}`
+  const file = join(dir, `${name}${UNFINISHED}`)
   await pipeline(
     async function* () {
       for await (const line of lines) {
@@ -108,21 +113,44 @@ export async function writeArchive(
     sha256: hash.digest('hex'),
     release,
   }
+  // Both are on the disk before one gets its name: `removeUnfinished` completes what a crash leaves between the two.
+  const newManifest = join(dir, `${name}${UNFINISHED_MANIFEST}`)
+  await writeFile(newManifest, `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600, flush: true })
   await rename(file, fileOf(dir, partition))
-  await writeFile(file, `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600, flush: true })
-  await rename(file, manifestOf(dir, partition))
+  failpoint('archive-without-manifest')
+  await rename(newManifest, manifestOf(dir, partition))
   const folder = await open(dir)
   await folder.sync().finally(() => folder.close())
   return manifest
 }
 
-/** Removes what a crash has left of archives that were being written; a process that writes one now fails. */
+/**
+ * Removes what a crash has left of archives that were being written; a process that writes one now fails. If only the
+ * name of a manifest is missing, it gets it.
+ */
 export async function removeUnfinished(dir: string, partition?: string): Promise<void> {
   const names = await namesIn(dir)
   const left = names.filter(
-    (name) => name.endsWith('.tmp') && (partition === undefined || name.startsWith(`.${partition}.`)),
+    (name) => name.endsWith(UNFINISHED) && (partition === undefined || name.startsWith(`.${partition}.`)),
   )
+  for (const name of left.filter((each) => each.endsWith(UNFINISHED_MANIFEST))) {
+    const manifest = await readManifest(join(dir, name))
+    if (!manifest || !names.includes(`${manifest.partition}${ENDING}`)) continue
+    if ((await sha256Of(fileOf(dir, manifest.partition), NEVER)) !== manifest.sha256) continue
+    await rename(join(dir, name), manifestOf(dir, manifest.partition))
+  }
   await Promise.all(left.map((name) => rm(join(dir, name), { force: true })))
+}
+
+async function readManifest(path: string): Promise<Manifest | undefined> {
+  const text = await readFile(path, 'utf8').catch(() => '')
+  return manifestSchema.safeParse(parseJson(text)).data
+}
+
+/** Another text after each change of the file; undefined if it is gone. */
+export async function stampOf(dir: string, partition: string): Promise<string | undefined> {
+  const found = await stat(fileOf(dir, partition)).catch(() => undefined)
+  return found && [found.ino, found.size, found.mtimeMs].join(' ')
 }
 
 /** Removes an archive that is no good. */
@@ -142,8 +170,8 @@ export async function verifyArchive(
   stop: AbortSignal = NEVER,
 ): Promise<{ manifest: Manifest; keys: bigint } | undefined> {
   try {
-    const manifest = manifestSchema.parse(JSON.parse(await readFile(manifestOf(dir, partition), 'utf8')))
-    if ((await sha256Of(fileOf(dir, partition), stop)) !== manifest.sha256) return undefined
+    const manifest = await readManifest(manifestOf(dir, partition))
+    if (!manifest || (await sha256Of(fileOf(dir, partition), stop)) !== manifest.sha256) return undefined
     const seen = createSummary()
     for await (const line of readArchive(dir, partition)) {
       stop.throwIfAborted()
@@ -181,12 +209,19 @@ function createSummary() {
   return summary
 }
 
+function damaged(dir: string, partition: string): UserError {
+  return new UserError(
+    `The archive ${fileOf(dir, partition)} is not what its manifest says: it was changed, is damaged, or is just ` +
+      'being written. Run the same command again; if it says the same, restore both files, or remove them.',
+  )
+}
+
 /**
  * Removes events from an archive. The others keep their bytes.
  *
  * @param keeps says of each event whether it stays
  * @returns how many were removed; without any, the files are left alone
- * @throws if the archive is not what its manifest says
+ * @throws UserError if the archive is not what its manifest says
  */
 export async function rewriteArchive(
   dir: string,
@@ -194,7 +229,7 @@ export async function rewriteArchive(
   keeps: (event: ArchivedEvent) => boolean,
 ): Promise<number> {
   const known = await verifyArchive(dir, partition)
-  if (!known) throw new Error(`the archive ${partition} is not what its manifest says`)
+  if (!known) throw damaged(dir, partition)
   let removed = 0
   for await (const line of readArchive(dir, partition)) if (!keeps(JSON.parse(line))) removed++
   if (removed === 0) return 0

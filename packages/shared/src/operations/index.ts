@@ -65,9 +65,11 @@ export { type ActResult, actOnDeadLetters, type DeadLetterActName } from './dead
 export { examine } from './doctor.ts'
 export { describeDrift, eventsOf, lookForDrift } from './drift/index.ts'
 export {
+  checkErasures,
   type ErasurePlan,
   erase,
   erasureSettings,
+  isHeldUp,
   listReceiptFiles,
   planErasure,
   type Receipt,

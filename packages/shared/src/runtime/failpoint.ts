@@ -18,6 +18,7 @@ const FAILPOINTS = [
   'migrate-bounded',
   'migrate-in-middle',
   'retention-after-step',
+  'archive-without-manifest',
   'erase-after-request',
   'erase-after-rows',
   'erase-after-jobs',

@@ -54,3 +54,17 @@ function isSame(receipt: Receipt, { n, kind, subjects, requestedAt, erasedAt, pu
     receipt.purgedAt === (purgedAt?.toISOString() ?? null)
   )
 }
+
+/**
+ * Whether the erasure of a receipt is in the database: with this receipt, or, if the chain had gone on without it, with
+ * another one that `sluice erase reapply` has made.
+ */
+export function isKnown(receipt: Receipt, erasures: readonly Erasure[]): boolean {
+  const hash = hashOfReceipt(receipt)
+  return erasures.some((erasure) => {
+    const own = readReceipt(erasure.receipt)
+    if (!own) return false
+    const isSame = own.requestedAt === receipt.requestedAt && own.subjects.join() === receipt.subjects.join()
+    return isSame || hashOfReceipt(own) === hash
+  })
+}

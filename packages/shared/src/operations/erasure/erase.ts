@@ -8,22 +8,28 @@ import {
   eraseRows,
   landingsEnded,
   markErased,
+  mentions,
+  nameOf,
   readErasure,
   requestErasure,
+  unpurgedTables,
   type Wanted,
 } from '../../db/index.ts'
 import { failpoint, release, UserError } from '../../runtime/index.ts'
 import type { Stores } from '../stores.ts'
-import { rewriteArchives } from './archives.ts'
+import { checkArchives, rewriteArchives, type SearchedArchives } from './archives.ts'
 import { eraseJobs } from './jobs.ts'
 import type { ErasurePlan } from './plan.ts'
 import { purge, type Remains } from './purge.ts'
 import { hashOfReceipt, type Receipt, readReceipt, receiptKey, signReceipt } from './receipt.ts'
 import { receiptsOf, writeReceiptFiles } from './receipt-files.ts'
+import { findForgotten, findNames, SLOW, subjectsOf, withJourneys } from './subjects.ts'
 
 export type EraseOptions = {
   readonly actor: string
   readonly reason?: string | undefined
+  /** Large tables are rewritten as well, each of which is locked meanwhile. */
+  readonly everySize?: boolean | undefined
 } & EraseContext
 
 export type EraseContext = {
@@ -37,7 +43,6 @@ export const LIMITS = { landingsMs: 60_000, jobsMs: 60_000, filesMs: 600_000 }
 /** Rows and jobs may move between the stores while they are searched. */
 const MOST_ROUNDS = 10
 const TRIES = 5
-const SLOW = { statementMs: 3_600_000, lockMs: 30_000 }
 
 /**
  * Erases what was planned. If it is interrupted at any step, a call with the same plan goes on:
@@ -52,20 +57,44 @@ const SLOW = { statementMs: 3_600_000, lockMs: 30_000 }
  */
 export async function erase(stores: Stores, plan: ErasurePlan, options: EraseOptions): Promise<Receipt> {
   const { db, copies } = stores
-  const { actor, reason = null } = options
-  const { kind } = plan.sought
+  if (mentions(Buffer.from(`${options.reason ?? ''} ${options.actor}`), plan.wanted.names)) {
+    throw new UserError('The receipt keeps reason and actor: leave ids of the person out of them.')
+  }
+  await checkArchives(db, copies?.archives)
   if (copies?.receipts) await writeReceiptFiles(copies.receipts, await receiptsOf(db))
-  const erasure = await requestErasure(db, { kind, subjects: plan.subjects, actor, reason })
-  failpoint('erase-after-request')
-  await awaitLandings(db, options)
-  await eraseAll(stores, erasure, plan.wanted, options)
+  const { erasure, wanted } = await keepOutAll(stores, plan, options)
+  await eraseAll(stores, erasure, wanted, options)
   await markErased(db, erasure)
   options.report?.('the stores write their files anew')
-  const { progress } = (await readErasure(db, erasure)) as Erasure
-  const remains = await purge(stores, progress.tables, (options.limits ?? LIMITS).filesMs)
+  const { limits: { filesMs } = LIMITS, everySize } = options
+  const remains = await purge(stores, await unpurgedTables(db, erasure), { filesMs, everySize })
   failpoint('erase-after-files')
   await endWithReceipt(stores, erasure, remains)
   return readReceipt((await readErasure(db, erasure))?.receipt) as Receipt
+}
+
+/**
+ * Requests the erasure, and waits until nothing of it lands any more. A journey that has landed since the plan may have
+ * the reference number too, and an interrupted run may have known more of them: then the same begins anew with these.
+ */
+async function keepOutAll(
+  stores: Stores,
+  { sought, ...plan }: ErasurePlan,
+  options: EraseOptions,
+): Promise<{ erasure: number; wanted: Wanted }> {
+  const { actor, reason = null } = options
+  for (let { wanted, subjects }: Pick<ErasurePlan, 'wanted' | 'subjects'> = plan; ; ) {
+    const erasure = await requestErasure(stores.db, { kind: sought.kind, subjects, actor, reason })
+    failpoint('erase-after-request')
+    await awaitLandings(stores.db, options)
+    const known = new Set(wanted.journeys.map(nameOf))
+    const found = await findNames(stores, sought)
+    const all = [...found.wanted.journeys, ...(await findForgotten(stores, erasure, subjects))]
+    const further = all.filter((journey) => !known.has(nameOf(journey)))
+    if (further.length === 0) return { erasure, wanted }
+    wanted = withJourneys(wanted, further)
+    subjects = subjectsOf(wanted)
+  }
 }
 
 /** Signs the next receipt, and writes it to the folder of receipts if there is one. */
@@ -120,12 +149,16 @@ export async function eraseAll(
   wanted: Wanted,
   { report = () => {}, limits = LIMITS }: EraseContext,
 ): Promise<void> {
-  if (copies?.archives !== undefined) {
+  const searched: SearchedArchives = new Map()
+  /** Also after the rows are gone, since retention may write an archive meanwhile. */
+  async function eraseArchived(dir: string): Promise<number> {
     report('searching the archives')
-    const archives = await rewriteArchives(copies.archives, wanted)
+    const archives = await rewriteArchives(dir, wanted, searched)
     if (archives > 0) await addProgress(db.pool, erasure, { counts: { archives }, tombstones: 0, tables: [] })
+    return archives
   }
   for (let round = 1; round <= MOST_ROUNDS; round++) {
+    const archived = copies?.archives === undefined ? 0 : await eraseArchived(copies.archives)
     report(queue ? 'deleting jobs and rows' : 'deleting rows')
     const jobs = await eraseJobs({ db, queue }, erasure, wanted, limits.jobsMs)
     const rows = await withTries(() =>
@@ -136,7 +169,7 @@ export async function eraseAll(
       }, SLOW),
     )
     failpoint('erase-after-rows')
-    if (round > 1 && jobs + totalOf(rows) === 0) return
+    if (round > 1 && archived + jobs + totalOf(rows) === 0) return
   }
   throw new UserError('Events of it come faster than they can be deleted. Run the same command again.')
 }

@@ -1,10 +1,8 @@
 import {
   countRefusals,
-  createMatcher,
   createSubjectHash,
   type ErasableJourney,
   type Erasure,
-  findErasable,
   listErasures,
   readInstallation,
   type Sought,
@@ -15,9 +13,10 @@ import {
   textOf,
   type Wanted,
 } from '../../db/index.ts'
-import { storedId } from '../../idwise/index.ts'
 import { UserError } from '../../runtime/index.ts'
-import { knownEnvironments, type Stores } from '../stores.ts'
+import type { Stores } from '../stores.ts'
+import { checkArchives, countArchived } from './archives.ts'
+import { findNames, SLOW } from './subjects.ts'
 
 /** What an erasure would delete. */
 export type ErasurePlan = {
@@ -27,6 +26,8 @@ export type ErasurePlan = {
   readonly journeys: readonly ErasableJourney[]
   /** How much each store has. `queue`: jobs of every state, also those that have landed. */
   readonly counts: Readonly<Record<'events' | 'dead_letters' | 'refusals' | 'inbox' | 'queue', number>>
+  /** How many events the archives have. They are counted only if nothing else was found: it takes long. */
+  readonly archived: number | undefined
   /** The newest erasure of the same. */
   readonly last: Erasure | undefined
 }
@@ -34,66 +35,34 @@ export type ErasurePlan = {
 const REDIS_WITHIN_MS = 3_000
 
 /** Looks for what would be erased, and changes nothing. */
-export async function planErasure(stores: Stores, given: Sought): Promise<ErasurePlan> {
-  const { db, queue } = stores
+export async function planErasure(stores: Stores, sought: Sought): Promise<ErasurePlan> {
+  const { db, queue, copies } = stores
   if (queue && !(await queue.ready(REDIS_WITHIN_MS))) {
     throw new UserError('Redis does not answer; `sluice doctor` says why. Nothing was erased.')
   }
-  const sought = { ...given, name: storedId(given.name) }
-  const journeys = await findErasable(db.pool, sought)
-  const found = journeys.map(({ environment }) => environment)
-  const environments = given.environment
-    ? [given.environment]
-    : [...new Set([...(await knownEnvironments(stores)), ...found])]
-  const named = environments.map((environment) => ({ environment, name: sought.name }))
-  const ofJourneys =
-    sought.kind === 'journey'
-      ? named.map(({ environment, name }) => ({ environment, journeyId: name }))
-      : journeys.map(({ environment, journeyId }) => ({ environment, journeyId }))
-  const references =
-    sought.kind === 'journey'
-      ? []
-      : named.map(({ environment, name }) => ({ environment, referenceNo: name }))
-  const wanted = {
-    journeys: ofJourneys,
-    references,
-    names: [...new Set([given.name, sought.name, ...ofJourneys.map(({ journeyId }) => journeyId)])],
-  }
-  const subjects: Subject[] = [
-    ...references.map(({ environment, referenceNo }) => ({
-      kind: 'reference' as const,
-      environment,
-      name: referenceNo,
-    })),
-    ...ofJourneys.map(({ environment, journeyId }) => ({
-      kind: 'journey' as const,
-      environment,
-      name: journeyId,
-    })),
-  ]
+  await checkArchives(db, copies?.archives)
+  const { wanted, subjects, journeys, jobs } = await findNames(stores, sought)
+  const rows = await db.transaction(
+    async (connection) => ({
+      events: (await searchEvents(connection, wanted)).length,
+      dead_letters: (await searchLetters(connection, wanted)).length,
+      refusals: await countRefusals(connection, wanted),
+      inbox: (await searchInbox(connection, wanted)).length,
+    }),
+    SLOW,
+  )
+  const counts = { ...rows, queue: jobs }
+  const isFound = journeys.length > 0 || Object.values(counts).some((count) => count > 0)
   return {
     sought,
     subjects,
     wanted,
     journeys,
-    counts: {
-      events: (await searchEvents(db.pool, wanted)).length,
-      dead_letters: (await searchLetters(db.pool, wanted)).length,
-      refusals: await countRefusals(db.pool, wanted),
-      inbox: (await searchInbox(db.pool, wanted)).length,
-      queue: await countJobs(queue, wanted),
-    },
+    counts,
+    archived:
+      copies?.archives === undefined || isFound ? undefined : await countArchived(copies.archives, wanted),
     last: await lastErasure(db, sought.kind, subjects[0] as Subject),
   }
-}
-
-async function countJobs(queue: Stores['queue'], wanted: Wanted): Promise<number> {
-  const match = createMatcher(wanted)
-  let count = 0
-  for (const shard of queue?.allJobs() ?? []) {
-    for await (const { data } of shard.each()) if (match(data)) count++
-  }
-  return count
 }
 
 async function lastErasure(db: Stores['db'], kind: string, subject: Subject): Promise<Erasure | undefined> {

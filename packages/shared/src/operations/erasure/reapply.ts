@@ -11,6 +11,7 @@ import {
 } from '../../db/index.ts'
 import { UserError } from '../../runtime/index.ts'
 import type { Stores } from '../stores.ts'
+import { checkArchives } from './archives.ts'
 import { awaitLandings, type EraseContext, endWithReceipt, eraseAll, LIMITS } from './erase.ts'
 import { purge, type Remains } from './purge.ts'
 import { hashOfReceipt, isSigned, type Receipt, receiptKey } from './receipt.ts'
@@ -30,7 +31,8 @@ export async function reapplyErasures(
   receipts: readonly Receipt[],
   { actor, ...context }: EraseContext & { readonly actor: string },
 ): Promise<Reapplied> {
-  const { db } = stores
+  const { db, copies } = stores
+  await checkArchives(db, copies?.archives)
   const { secret } = await readInstallation(db.pool)
   const { public: publicKey } = receiptKey(secret)
   for (const receipt of receipts) {
@@ -58,9 +60,11 @@ export async function reapplyErasures(
   context.report?.('the stores write their files anew')
   const progress = await Promise.all([...erasures].map((erasure) => readErasure(db, erasure)))
   const tables = progress.flatMap((erasure) => erasure?.progress.tables ?? [])
-  const remains = await purge(stores, tables, (context.limits ?? LIMITS).filesMs)
+  const remains = await purge(stores, tables, context.limits ?? LIMITS)
   for (const [index, receipt] of lost.entries())
     await endAgain(stores, rows[index] as number, receipt, remains)
+  if (!remains.isPurged)
+    context.report?.('the files of a store still have it: remove the cause, and run the same again')
   const numbers = lost.map(({ number }) => number)
   const target = `${erasures.size} erasures; receipts: ${numbers.join(', ') || 'none'}`
   await recordAction(db.pool, { actor, action: 'reapply', target })

@@ -3,23 +3,36 @@ import { join } from 'node:path'
 import { type Db, listErasures } from '../../db/index.ts'
 import { parseJson } from '../../envelope.ts'
 import { UserError } from '../../runtime/index.ts'
-import { type Receipt, readReceipt } from './receipt.ts'
+import { hashOfReceipt, type Receipt, readReceipt } from './receipt.ts'
 
-const NAME = /^receipt-\d{6,}\.json$/
+const NAME = /^receipt-\d{6,}(-[0-9a-f]{8})?\.json$/
 
 /** The receipts that the database has. */
 export async function receiptsOf(db: Db): Promise<Receipt[]> {
   return (await listErasures(db)).flatMap(({ receipt }) => readReceipt(receipt) ?? [])
 }
 
-/** Writes the receipts that the folder does not have yet, each as a file of its own. */
+/**
+ * Writes the receipts that the folder does not have yet, each as a file of its own. If the database was restored, there
+ * may be another one with the same number: both stay.
+ */
 export async function writeReceiptFiles(dir: string, receipts: readonly Receipt[]): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o700 })
   const there = new Set(await readdir(dir))
   for (const receipt of receipts) {
-    const name = `receipt-${String(receipt.number).padStart(6, '0')}.json`
-    if (!there.has(name)) await writeReceiptFile(join(dir, name), receipt)
+    const name = `receipt-${String(receipt.number).padStart(6, '0')}`
+    const hash = hashOfReceipt(receipt)
+    const other = `${name}-${hash.slice(0, 8)}.json`
+    if (!there.has(`${name}.json`)) await writeReceiptFile(join(dir, `${name}.json`), receipt)
+    else if (!there.has(other) && (await hashOfFile(join(dir, `${name}.json`))) !== hash) {
+      await writeReceiptFile(join(dir, other), receipt)
+    }
   }
+}
+
+async function hashOfFile(path: string): Promise<string | undefined> {
+  const receipt = readReceipt(parseJson(await readFile(path, 'utf8')))
+  return receipt && hashOfReceipt(receipt)
 }
 
 export async function writeReceiptFile(path: string, receipt: Receipt): Promise<void> {

@@ -11,8 +11,9 @@ import {
   remnantOf,
 } from '../../db/index.ts'
 import { knownEnvironments, type Stores } from '../stores.ts'
-import { checkChain } from './chain.ts'
-import { hashOfReceipt, isSigned, type Receipt, readReceipt, receiptKey } from './receipt.ts'
+import { checkArchives, remnantsInArchives } from './archives.ts'
+import { checkChain, isKnown } from './chain.ts'
+import { isSigned, type Receipt, readReceipt, receiptKey } from './receipt.ts'
 
 export type Verification = {
   readonly receipts: number
@@ -31,13 +32,14 @@ const WAIT = ['inbox', 'queue']
  * @param files receipts that were kept elsewhere
  */
 export async function verifyErasures(stores: Stores, files: readonly Receipt[]): Promise<Verification> {
+  await checkArchives(stores.db, stores.copies?.archives)
   const { secret, lastReceipt } = await readInstallation(stores.db.pool)
   const { public: publicKey } = receiptKey(secret)
   const erasures = await listErasures(stores.db)
-  const known = new Set(erasures.flatMap(({ receipt }) => hashOf(readReceipt(receipt)) ?? []))
+  const receipts = erasures.filter(({ receipt }) => readReceipt(receipt) !== undefined)
   const problems = [
     ...checkChain(erasures, { lastReceipt, publicKey }),
-    ...files.flatMap((receipt) => problemOf(receipt, publicKey, known) ?? []),
+    ...files.flatMap((receipt) => problemOf(receipt, publicKey, erasures) ?? []),
   ]
   const found = new Map<string, number>()
   let waiting = 0
@@ -49,18 +51,16 @@ export async function verifyErasures(stores: Stores, files: readonly Receipt[]):
     const [store, erasure] = place.split(' ')
     problems.push(`${count} found in ${store} of what erasure ${erasure} has erased. ${AGAIN}`)
   }
-  return { receipts: known.size, publicKey, problems, waiting }
+  return { receipts: receipts.length, publicKey, problems, waiting }
 }
 
 const AGAIN = 'If the database was restored, run `sluice erase reapply`.'
 
-const hashOf = (receipt: Receipt | undefined) => receipt && hashOfReceipt(receipt)
-
-function problemOf(receipt: Receipt, publicKey: string, known: ReadonlySet<string>): string | undefined {
+function problemOf(receipt: Receipt, publicKey: string, erasures: readonly Erasure[]): string | undefined {
   const name = `The file of receipt ${receipt.number}`
   if (!isSigned(receipt)) return `${name} was changed: its signature does not fit.`
   if (!isSigned(receipt, publicKey)) return `${name} is of another installation.`
-  if (known.has(hashOfReceipt(receipt))) return undefined
+  if (isKnown(receipt, erasures)) return undefined
   return `${name} is not in the database, which is older: run \`sluice erase reapply\`.`
 }
 
@@ -74,8 +74,10 @@ export function erasedBy(erasures: readonly Pick<Erasure, 'n' | 'subjects'>[], s
 
 /** What any store has of erased subjects. */
 export async function* remnants(stores: Stores, erased: Erased): AsyncGenerator<Remnant> {
-  const { db, queue } = stores
+  if (erased.size === 0) return
+  const { db, queue, copies } = stores
   yield* findRemnants(db.pool, erased, await knownEnvironments(stores))
+  if (copies?.archives !== undefined) yield* remnantsInArchives(copies.archives, erased)
   for (const shard of queue?.allJobs() ?? []) {
     for await (const { data } of shard.each()) {
       const enclosed = readEnclosed(data)
