@@ -277,4 +277,4 @@ export {
   type RefusedEvent,
 } from './search-others.ts'
 export { readNewsSince, type SinceNews } from './since.ts'
-export { readStandbys, STANDBYS, type Standbys } from './standbys.ts'
+export { readStandbys, type Standbys } from './standbys.ts'

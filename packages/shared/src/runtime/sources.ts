@@ -55,7 +55,7 @@ export const namesOf = (sources: readonly Source[]) => sources.map(({ name }) =>
  *
  * @returns the sources that can be read, and all problems. A problem shows no more of an entry than its name.
  */
-export function parseSources(text: string): { sources: Source[]; problems: string[] } {
+function parseSources(text: string): { sources: Source[]; problems: string[] } {
   const words = text.split(/\s+/).filter((word) => word !== '')
   const problems: string[] = []
   const sources: Source[] = []

@@ -1,4 +1,3 @@
-export type { Conditions } from './conditions.ts'
 export { deliver } from './deliver.ts'
 export type { Message } from './message.ts'
 export { type AlertSettings, alertSettings, alertsOf } from './settings.ts'
