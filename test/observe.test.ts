@@ -49,7 +49,7 @@ it('operations.md has every metric of the registry, and no other', async () => {
 })
 
 it('operations.md has every outcome of a webhook request, and no other', () => {
-  const row = /^\| `sluice_answers_total.*?\| webhook requests: (.*) \|$/m
+  const row = /^\| `sluice_answers_total.*?\| webhook requests, by source[^:]*: (.*) \|$/m
   const [, listed = ''] = row.exec(read('docs/operations.md')) ?? []
   const documented = listed.split(', ').map((name) => name.replaceAll('`', ''))
   expect(documented.sort()).toEqual(['accepted', 'test', ...Object.keys(REFUSED)].sort())

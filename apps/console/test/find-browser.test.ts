@@ -127,7 +127,7 @@ describe.skipIf(!chromium)('finding in a browser', () => {
     await page.fill('.box input', '68f3d20b91c47ae65d0b38f4')
     await page.press('.box input', 'Enter')
     await page.waitForURL(/\/journeys\/live\/68f3d20b91c47ae65d0b38f4$/)
-    expect(await page.textContent('.note')).toContain('no decision has come yet')
+    expect(await page.textContent('.note:not([hidden])')).toContain('no decision has come yet')
   })
 
   it('without script a person finds and opens the same', async () => {

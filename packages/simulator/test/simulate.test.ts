@@ -178,7 +178,7 @@ test.each([
   [{ journeys: 1.5 }, '--journeys must be a whole number, not 1.5.'],
   [{ connections: 2.5 }, '--connections must be a whole number, not 2.5.'],
   [{ journeys: 0 }, '--journeys must be above 0, not 0.'],
-  [{ credentials: {} }, 'Set IDWISE_LIVE_CREDENTIALS or IDWISE_SANDBOX_CREDENTIALS'],
+  [{ credentials: {} }, 'Set IDWISE_LIVE_CREDENTIALS or those of another source'],
 ])('refuses %o before it sends anything', async (options, words) => {
   await using receiver = await startReceiver(status(200))
   await expect(simulate({ ...oneEvent(receiver.url), ...options })).rejects.toThrow(words)
