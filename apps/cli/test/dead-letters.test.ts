@@ -47,7 +47,7 @@ it('a group is found, and replayed with a sample that waits for a person', async
 it.each([
   [['dead', 'discard'], /Name the dead letters/],
   [['dead', 'discard', '7', '--environment', 'live'], /not both/],
-  [['dead', 'discard', '--group', 'x'], /fingerprint: is no group/],
+  [['dead', 'discard', '--group', 'x'], /fingerprint is no group of dead letters/],
 ])('%j says what is missing, and does nothing', async (args, words) => {
   await expect(createProgram().parseAsync(args, { from: 'user' })).rejects.toThrow(words)
 })

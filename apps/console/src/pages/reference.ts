@@ -14,7 +14,7 @@ const operation = z.object({
       }),
     )
     .default([]),
-  requestBody: z.unknown(),
+  requestBody: z.unknown().optional(),
   responses: z.record(z.string(), z.unknown()).default({}),
 })
 /** What the page reads of an OpenAPI document. */

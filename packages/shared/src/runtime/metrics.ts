@@ -2,8 +2,9 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { release } from './release.ts'
 
 /**
- * All metrics of all processes: the one place for a new metric. They are in one list, since `npm start` runs ingest
- * and worker in one process with one registry. A name begins with `sluice_`. The values of a label are a closed set.
+ * All metrics of all processes: the one place for a new metric, hence long. They are in one list, since `npm start` runs
+ * ingest and worker in one process with one registry. A name begins with `sluice_`. The values of a label are a closed
+ * set.
  */
 export type Metrics = ReturnType<typeof createMetrics>
 
@@ -222,7 +223,7 @@ export function createMetrics() {
       labelNames: ['store'] as const,
       registers,
     }),
-    /** store: postgres, redis. kind: synchronous, asynchronous, unknown (the role may not see it), replica (of Redis) */
+    /** kind: of postgres synchronous, asynchronous, unknown (the role may not see it); of redis replica */
     replicas: new Gauge({
       name: 'sluice_replicas',
       help: 'Connected standbys of Postgres and replicas of all masters of Redis',
