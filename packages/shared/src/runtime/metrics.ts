@@ -2,9 +2,9 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { release } from './release.ts'
 
 /**
- * All metrics of all processes: the one place for a new metric, hence long. They are in one list, since `npm start` runs
- * ingest and worker in one process with one registry. A name begins with `sluice_`. The values of a label are a closed
- * set.
+ * All metrics of all processes: the one place for a new metric, hence long. They are in one list, since `npm start`
+ * runs ingest and worker in one process with one registry. A name begins with `sluice_`. The values of a label are a
+ * closed set.
  */
 export type Metrics = ReturnType<typeof createMetrics>
 
