@@ -41,8 +41,8 @@ export async function writeRefusals(
 }
 
 /**
- * SQL: the event of a row `f` of `refusals` has come again since. An event without id is known by its bytes; it may come
- * an hour early.
+ * SQL: the event of a row `f` of `refusals` has come again since. An event without id is known by its bytes; it may
+ * come an hour early.
  */
 export const HAS_COME = `(exists (select from event_keys k where k.key = encode(substring(f.event_key for 16), 'hex')::uuid)
   or exists (select from dead_letters d where d.event_key = f.event_key)
