@@ -5,10 +5,25 @@ const TICKS = 100
 
 /** The CPU seconds of all threads of a process so far. Linux only ("proc_pid_stat(5)"). */
 export function cpuSeconds(pid: number): number {
+  const [user = 0, system = 0] = times(pid)
+  return (user + system) / TICKS
+}
+
+/** The CPU seconds of a process, of its children that have ended, and of those that it has now. */
+export function treeCpuSeconds([parent, ...children]: readonly number[]): number {
+  const own = parent === undefined ? [] : times(parent)
+  return children.reduce((sum, pid) => sum + cpuSeconds(pid), own.reduce((sum, ticks) => sum + ticks, 0) / TICKS)
+}
+
+/** utime, stime, cutime, cstime. */
+function times(pid: number): number[] {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  // "pid (name) state ppid …"; the name may contain anything but the last parenthesis. utime and stime are 14 and 15.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS
+  // "pid (name) state ppid …"; the name may contain anything but the last parenthesis. utime is the 14th field.
+  return stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 15)
+    .map(Number)
 }
 
 /** Resident memory of a process, MB. */

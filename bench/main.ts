@@ -3,17 +3,28 @@ import { fileURLToPath } from 'node:url'
 import { aligned } from '@sluice/shared/runtime'
 import { exitOnInterrupt } from '@sluice/testkit/report'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { capacityPage } from './capacity.ts'
 import { measure } from './measure.ts'
+import { measureCapacity } from './measures/capacity.ts'
 import { measurePages, type PageFigures } from './measures/pages.ts'
 import { measureReplica, type ReplicaCost } from './measures/replica.ts'
+import { measureShards } from './measures/shards.ts'
 import { FULL, QUICK } from './plan.ts'
 import { ratiosOf } from './ratios.ts'
 import { page, tables } from './report.ts'
 import { createWorld } from './world.ts'
 
 const FULL_REPORT = fileURLToPath(new URL('../docs/reports/performance.md', import.meta.url))
+const CAPACITY = fileURLToPath(new URL('../docs/capacity.md', import.meta.url))
 
-type Options = { quick?: true; replica?: true; pages?: number; json?: true; report?: string }
+type Options = {
+  quick?: true
+  replica?: true
+  pages?: number
+  capacity?: true
+  json?: true
+  report?: string
+}
 
 const command = new Command('npm run bench --')
   .description('measure Sluice and its peers, on a Redis and a Postgres that it starts')
@@ -29,6 +40,12 @@ const command = new Command('npm run bench --')
       .argParser(wholeNumber)
       .conflicts(['quick', 'replica']),
   )
+  .addOption(
+    new Option(
+      '--capacity',
+      'only what an event costs at several rates, in about four minutes; writes docs/capacity.md',
+    ).conflicts(['quick', 'replica', 'pages']),
+  )
   .option('--json', 'print { "ratios": { … }, … } instead of tables')
   .option(
     '--report <file>',
@@ -37,6 +54,7 @@ const command = new Command('npm run bench --')
   .addHelpText('after', '\nIt needs Linux with redis-server installed.')
   .action((options: Options) => {
     if (options.pages !== undefined) return runPages(options.pages, options)
+    if (options.capacity) return runCapacity(options)
     return options.replica ? runReplica(options) : runAll(options)
   })
 
@@ -66,6 +84,17 @@ async function runPages(events: number, { json }: Options): Promise<void> {
   await using world = await createWorld()
   const figures = await measurePages(world, events, (line) => console.error(line))
   console.log(json ? JSON.stringify(figures) : describePages(figures))
+}
+
+async function runCapacity({ json, report: file = CAPACITY }: Options): Promise<void> {
+  await using world = await createWorld()
+  const report = (line: string) => console.error(line)
+  const capacity = await measureCapacity(world, report)
+  const shards = await measureShards(world, report)
+  const { rows } = await world.db.pool.query('show server_version')
+  const page = await capacityPage(capacity, shards, rows[0].server_version)
+  await writeFile(file, page)
+  console.log(json ? JSON.stringify({ ...capacity, shards }) : page)
 }
 
 function describePages(figures: readonly PageFigures[]): string {

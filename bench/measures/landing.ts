@@ -74,8 +74,8 @@ async function watch({ id, waiting }: Candidate, world: World, count: number): P
   throw new Error(`${id} has not landed its backlog in ${LIMIT_MS / 1000} s`)
 }
 
-/** The rate, from the times in the rows. */
-async function landedPerSecond(
+/** The rate of the last two thirds, from the times in the rows. */
+export async function landedPerSecond(
   { id, table }: Candidate,
   { db }: World,
   tag: string,

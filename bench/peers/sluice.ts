@@ -7,13 +7,13 @@ import { createLog } from '@sluice/shared/runtime'
 import { eventOf } from '../events.ts'
 
 /** Puts events into Sluice's own queue or inbox, as its ingest would, but many at once. */
-const { DATABASE_URL = '', REDIS_URL, QUEUE_PREFIX = '' } = process.env
+const { DATABASE_URL = '', REDIS_URL, QUEUE_PREFIX = '', QUEUE_SHARDS } = process.env
 const [count = '0', tag = ''] = process.argv.slice(3)
 const log = createLog('bench', 'warn')
 const AT_ONCE = 400
 
 if (REDIS_URL) {
-  const producer = createQueueProducer({ url: REDIS_URL, prefix: QUEUE_PREFIX, shards: 1 }, log)
+  const producer = createQueueProducer({ url: REDIS_URL, prefix: QUEUE_PREFIX, shards: Number(QUEUE_SHARDS), acks: 0 }, log)
   await producer.ready(3_000)
   for (let n = 0; n < Number(count); n += AT_ONCE) {
     await Promise.all(jobsFrom(n).map((event) => producer.add(event)))

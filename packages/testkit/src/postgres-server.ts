@@ -20,6 +20,8 @@ export type PostgresServer = AsyncDisposable & {
   kill(): Promise<void>
   /** SIGSTOP or SIGCONT for the postmaster and all of its processes. */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void
+  /** The postmaster first, then the processes that it has now. */
+  pids(): number[]
 }
 
 /** Starts it at once, on an empty database. */
@@ -42,11 +44,14 @@ export async function createPostgresServer({ dir }: { dir: string }): Promise<Po
       if (running === store) running = undefined
     })
   }
-  function signal(name: NodeJS.Signals): void {
+  function pids(): number[] {
     const pidFile = join(realpathSync(join(dir, 'postgres')), 'postmaster.pid')
     const postmaster = Number.parseInt(readFileSync(pidFile, 'utf8'), 10)
+    return [postmaster, ...childrenOf(postmaster)]
+  }
+  function signal(name: NodeJS.Signals): void {
     // The postmaster first: when a child dies, it starts another one.
-    for (const pid of [postmaster, ...childrenOf(postmaster)]) {
+    for (const pid of pids()) {
       try {
         process.kill(pid, name)
       } catch {
@@ -77,6 +82,7 @@ export async function createPostgresServer({ dir }: { dir: string }): Promise<Po
       await store.exited
     },
     signal,
+    pids,
     async [Symbol.asyncDispose]() {
       await running?.stop(5_000)
     },

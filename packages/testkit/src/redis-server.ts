@@ -17,6 +17,7 @@ export type RedisServer = AsyncDisposable & {
   kill(): Promise<void>
   /** SIGSTOP and SIGCONT. */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void
+  pid(): number
   /** Uses a connection that was there before the fault. Waits for Redis up to ten seconds. */
   command(...args: [string, ...(string | number)[]]): Promise<unknown>
   /** By CONFIG SET: the connections stay. */
@@ -106,6 +107,7 @@ export async function createRedisServer({
       await store.exited
     },
     signal: (signal) => void process.kill(pid(), signal),
+    pid,
     command,
     configure: async (name, value) => void (await command('CONFIG', 'SET', name, value)),
     async [Symbol.asyncDispose]() {
