@@ -12,7 +12,10 @@ export function cpuSeconds(pid: number): number {
 /** The CPU seconds of a process, of its children that have ended, and of those that it has now. */
 export function treeCpuSeconds([parent, ...children]: readonly number[]): number {
   const own = parent === undefined ? [] : times(parent)
-  return children.reduce((sum, pid) => sum + cpuSeconds(pid), own.reduce((sum, ticks) => sum + ticks, 0) / TICKS)
+  return children.reduce(
+    (sum, pid) => sum + cpuSeconds(pid),
+    own.reduce((sum, ticks) => sum + ticks, 0) / TICKS,
+  )
 }
 
 /** utime, stime, cutime, cstime. */

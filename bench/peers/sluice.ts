@@ -13,7 +13,10 @@ const log = createLog('bench', 'warn')
 const AT_ONCE = 400
 
 if (REDIS_URL) {
-  const producer = createQueueProducer({ url: REDIS_URL, prefix: QUEUE_PREFIX, shards: Number(QUEUE_SHARDS), acks: 0 }, log)
+  const producer = createQueueProducer(
+    { url: REDIS_URL, prefix: QUEUE_PREFIX, shards: Number(QUEUE_SHARDS), acks: 0 },
+    log,
+  )
   await producer.ready(3_000)
   for (let n = 0; n < Number(count); n += AT_ONCE) {
     await Promise.all(jobsFrom(n).map((event) => producer.add(event)))
