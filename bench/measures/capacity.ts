@@ -30,7 +30,7 @@ export type Capacity = {
 }
 
 const RATES = [3, 40, 150, 1_500]
-export const CHECKED_RATES = [10, 500]
+const CHECKED_RATES = [10, 500]
 const SECONDS = 20
 const WARM_UP = { rate: 500, seconds: 4 }
 /** Until what was sent last has landed, and its transactions are over. */
