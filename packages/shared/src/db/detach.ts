@@ -5,7 +5,7 @@ import type { Connection, Db } from './pool.ts'
 
 /** No event lands in an old partition, so waiting for a lock on it holds up nobody. */
 const LOCK_MS = 2_000
-/** Without `concurrently` the lock is on `events`; while it is waited for, every other statement waits behind it. */
+/** Without `concurrently` the lock is on `events`. While it is waited for, other statements wait behind it. */
 const POOLED_LOCK_MS = 200
 const POOLED_TRIES = 15
 const POOLED_PAUSE_MS = 500

@@ -91,8 +91,8 @@ export async function insertEvents(connection: Connection, rows: readonly EventR
 }
 
 /**
- * What is kept of the request besides its body; null if nothing is known. It is mostly the same for a whole batch.
- * If an ingest's clock was wrong and ahead, its time is kept as well.
+ * What is kept of the request besides its body; null if nothing is known. It is mostly the same for a whole batch. If
+ * the clock of an ingest was wrong and ahead, its time is kept as well.
  */
 function createRequests(): (row: EventRow) => string | null {
   const known = new Map<string, string | null>()
