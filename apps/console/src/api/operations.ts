@@ -21,6 +21,13 @@ const refused = z.object({
   id: z.number().optional().describe('The operation that does the same.'),
 })
 
+const STEERING_SUMMARIES: Readonly<Record<(typeof STEERING_NAMES)[number], string>> = {
+  go: 'Lets an operation go on with the rest after its sample',
+  pause: 'Pauses an operation',
+  resume: 'Resumes an operation that is paused',
+  cancel: 'Cancels an operation: what it has done stays done',
+}
+
 export function addOperationsApi(api: App, { stores, actStores }: ConsoleDeps): void {
   async function read(id: number, { db } = stores) {
     const operation = await readOperation(db, id)
@@ -69,7 +76,7 @@ export function addOperationsApi(api: App, { stores, actStores }: ConsoleDeps): 
 
   for (const act of STEERING_NAMES) {
     const schema = {
-      summary: `${act} an operation`,
+      summary: STEERING_SUMMARIES[act],
       params: idParams,
       response: { 200: operationReply, 409: refused },
     }
