@@ -54,7 +54,7 @@ const command = new Command('npm run bench --')
     new Option(
       '--capacity',
       'only what an event costs at several rates, in about four minutes; writes docs/capacity.md',
-    ).conflicts(['quick', 'replica', 'pages']),
+    ).conflicts(['quick', 'replica', 'traces', 'pages']),
   )
   .option('--json', 'print { "ratios": { … }, … } instead of tables')
   .option(

@@ -36,9 +36,9 @@ export function createReadNow(stores: Pick<Stores, 'db' | 'queue' | 'sources'>):
   async function read(): Promise<Now> {
     const state = await readState(stores, { before: last?.state, redisMs: REDIS_MS })
     const { awaited = 0, lost = 0 } = state.figures.recorded?.refusals ?? {}
-    const isListed = state.figures.stores.postgres === 'up' && awaited + lost > 0
-    const refusals = isListed ? await listRefusals(db, MOST_REFUSALS).catch(() => []) : []
     const isUp = state.figures.stores.postgres === 'up'
+    const isListed = isUp && awaited + lost > 0
+    const refusals = isListed ? await listRefusals(db, MOST_REFUSALS).catch(() => []) : []
     const incidents = isUp ? await listIncidents(db.pool, { limit: MOST_INCIDENTS }).catch(() => []) : []
     const drifts = isUp ? await countDrifts(db.pool).catch(() => 0) : 0
     last = { state, refusals, incidents, drifts }

@@ -4,19 +4,18 @@ import {
   type AlertSettings,
   alertText,
   createVoice,
+  GIVES_UP_SOON,
   meaningOfRefusals,
   recordTold,
   type Spoken,
   seeCondition,
   severityFor,
+  TIMES,
 } from '@sluice/shared/operations'
 import type { Log, Metrics, Source } from '@sluice/shared/runtime'
 
 /** Further refused events are not watched for. */
 const MOST = 100_000
-/** Refusals so far apart are two incidents, if an event was accepted in between. */
-const GRACE_MS = 30_000
-const SOON_MS = 300_000
 const EVERY_MS = 1_000
 
 /** What the ingest hears of each event; both cost nothing while none was refused. */
@@ -41,11 +40,12 @@ export function createRefusalVoice(
     now(): number
     metrics: Metrics
     log: Log
+    /** Refusals so far apart are two incidents, if an event was accepted in between. */
     graceMs?: number
     everyMs?: number
   },
 ): RefusalVoice {
-  const { db, sources, canAccept, now, metrics, log, graceMs = GRACE_MS, everyMs = EVERY_MS } = deps
+  const { db, sources, canAccept, now, metrics, log, graceMs = TIMES.graceMs, everyMs = EVERY_MS } = deps
   /** The first refusal of each event that has not come again, the oldest first. */
   const awaited = new Map<string, number>()
   /** The first and the last refusal of the present incident. */
@@ -64,8 +64,8 @@ export function createRefusalVoice(
     const severity = severityFor(sources.map(({ kind }) => kind))
     const rest = { name: 'refusing', severity, since: new Date(since), peak: awaited.size } as const
     const spoken = { ...rest, subject: '', text: alertText('refusing', what) }
-    if (end - now() >= SOON_MS) return [spoken]
-    const subject = 'IDWise gives up soon'
+    if (end - now() >= GIVES_UP_SOON.ms) return [spoken]
+    const { subject } = GIVES_UP_SOON
     return [spoken, { ...rest, subject, text: alertText('refusing', meaning), recovers: false }]
   }
 

@@ -4,6 +4,7 @@ import {
   credentialSettings,
   credentials,
   credentialsSetting,
+  DEFAULT_SOURCES,
   type Env,
   namesOf,
   networks,
@@ -39,12 +40,10 @@ export const allowedIpsFrom = (
 
 /** The settings with credentials for which there is no source: perhaps it was forgotten. */
 export function strayCredentials(env: Env, sources: readonly Source[]): string[] {
-  const known = namesOf(sources).map(credentialsSetting)
+  // Both of the usual ones are set wherever somebody has begun without other sources.
+  const known = namesOf([...DEFAULT_SOURCES, ...sources]).map(credentialsSetting)
   const given = Object.keys(env).filter((name) => env[name] && /^IDWISE_.+_CREDENTIALS(_FILE)?$/.test(name))
-  // Both are set wherever somebody has begun without other sources.
-  return given.filter(
-    (name) => !known.includes(name.replace(/_FILE$/, '')) && !/_(LIVE|SANDBOX)_C/.test(name),
-  )
+  return given.filter((name) => !known.includes(name.replace(/_FILE$/, '')))
 }
 
 export function perSource<T>(sources: readonly Source[], make: (name: string) => T): OfSource<T> {

@@ -1,9 +1,7 @@
 import type { Db } from '@sluice/shared/db'
-import { type AlertSettings, startAlertWatch } from '@sluice/shared/operations'
+import { type AlertSettings, LOOK_EVERY_MS, startAlertWatch } from '@sluice/shared/operations'
 import { createQueueAdmin, type QueueLocation } from '@sluice/shared/queue'
 import { describeError, every, type Log, type Metrics, type Source } from '@sluice/shared/runtime'
-
-const EVERY_MS = 10_000
 
 /** Looks for what people must hear of while no scheduler does, such as that no worker runs. */
 export function watchForAlerts(
@@ -15,7 +13,7 @@ export function watchForAlerts(
   const queue = deps.queue && stack.use(createQueueAdmin(deps.queue, log))
   const watch = stack.use(startAlertWatch({ db, queue, sources, metrics, log }, settings, 'ingest'))
   stack.use(
-    every(EVERY_MS, () => watch.round(), {
+    every(LOOK_EVERY_MS, () => watch.round(), {
       pauseFirst: true,
       onError: (error) => log.debug({ error: describeError(error) }, 'nobody looks for alerts now'),
     }),

@@ -1,5 +1,5 @@
 import type { EventKind } from '@sluice/shared/idwise'
-import { addressIn, failpoint } from '@sluice/shared/runtime'
+import { addressIn, ENVIRONMENT_NAME, failpoint } from '@sluice/shared/runtime'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Accept } from './accept.ts'
 import type { Authenticate } from './authenticate.ts'
@@ -20,13 +20,15 @@ declare module 'fastify' {
   }
 }
 
-const PATH = /^\/webhooks\/idwise\/([a-z0-9-]{1,32})$/
+const FOLDER = '/webhooks/idwise/'
 /** The path of every name that a source may have. Fastify prefers the path of a source. */
-const ANY_NAME = ':source(^[a-z0-9-]{1,32}$)'
+const ANY_NAME = `:source(${ENVIRONMENT_NAME.source})`
 
 /** The name of the source in a URL, whether there is such a source or not; undefined for every other path. */
 export function sourceIn(url: string | undefined): string | undefined {
-  return PATH.exec(url?.split('?', 1)[0] ?? '')?.[1]
+  const path = url?.split('?', 1)[0] ?? ''
+  const name = path.startsWith(FOLDER) ? path.slice(FOLDER.length) : ''
+  return ENVIRONMENT_NAME.test(name) ? name : undefined
 }
 
 /**
@@ -50,7 +52,7 @@ export function addWebhook(
   },
 ): void {
   const { refuse, answered } = deps
-  const path = `/webhooks/idwise/${environment === 'none' ? ANY_NAME : environment}`
+  const path = `${FOLDER}${environment === 'none' ? ANY_NAME : environment}`
   let inFlight = 0
 
   /** A listener of the response, since a hook of Fastify's would add and remove two listeners for each response. */

@@ -1,8 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import * as z from 'zod'
-
-/** What an environment's name looks like. */
-export const ENVIRONMENT_NAME = /^[a-z0-9-]{1,32}$/
+import { ENVIRONMENT_NAME } from './runtime/sources.ts'
 
 /** The last moment that a Date holds ("ECMAScript, Time Values"). PostgreSQL goes further. */
 const MAX_DATE_MS = 8.64e15

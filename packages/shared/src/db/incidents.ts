@@ -1,3 +1,4 @@
+import { errorCode } from '../runtime/errors.ts'
 import type { Connection } from './pool.ts'
 import type { incidents } from './schema.ts'
 
@@ -58,7 +59,7 @@ export async function seeCondition(
     await connection.query(REOPEN, [name, subject, text])
   } catch (error) {
     // Another process has opened it at the same moment.
-    if ((error as { code?: unknown }).code !== '23505') throw error
+    if (errorCode(error) !== '23505') throw error
   }
   await connection.query(SEE, [name, subject, severity, text, peak, recovers, since])
 }

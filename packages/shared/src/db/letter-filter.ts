@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { DEAD_LETTER_REASONS } from '../disposition.ts'
-import { ENVIRONMENT_NAME } from '../envelope.ts'
 import { storedId } from '../idwise/event.ts'
+import { ENVIRONMENT_NAME } from '../runtime/sources.ts'
 
 const MOST_CHOSEN = 1_000
 

@@ -52,11 +52,14 @@ export {
   alertText,
   createVoice,
   deliver,
+  GIVES_UP_SOON,
+  LOOK_EVERY_MS,
   type Message,
   meaningOfRefusals,
   type Spoken,
   severityFor,
   startAlertWatch,
+  TIMES,
 } from './alerts/index.ts'
 export { listArchives, readArchive, removeUnfinished, rewriteArchive } from './archive-files.ts'
 export { auditOnceLanded } from './audit.ts'

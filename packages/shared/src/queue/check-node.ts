@@ -4,11 +4,11 @@ import { checkReplicas, checkUnseenReplicas, type Replication } from './check-re
 import type { Growth } from './growth.ts'
 import type { Master } from './nodes.ts'
 import { redisCause } from './refusal.ts'
+import { NEARLY_FULL } from './servers.ts'
 
 type Info = Readonly<Record<string, string>>
 
 const MIN_VERSION = 602
-const MAX_MEMORY_SHARE = 0.7
 const ALERT_MEMORY_SHARE = 0.9
 
 /**
@@ -111,7 +111,7 @@ function checkMemory(name: string, used: number, max: number, growth: Growth): C
   if (fullIn !== undefined) {
     return alerting('store-full', warn(name, `${share}, full in ${fullIn} min at this rate`, advice))
   }
-  if (used < MAX_MEMORY_SHARE * max) return ok(name, share)
+  if (used < NEARLY_FULL * max) return ok(name, share)
   const check = warn(name, share, advice)
   return used < ALERT_MEMORY_SHARE * max ? check : alerting('store-full', check)
 }

@@ -16,7 +16,11 @@ export async function readServers(client: RedisClient): Promise<ServerFigures[]>
   return asked.flatMap((each) => (each.status === 'fulfilled' ? [figuresIn(each.value)] : []))
 }
 
-function figuresIn(info: string): ServerFigures {
+/** The share of the memory limit from which Redis counts as nearly full. */
+export const NEARLY_FULL = 0.7
+
+/** @param info the answer to INFO */
+export function figuresIn(info: string): ServerFigures {
   const figure = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0)
   const limit = figure('maxmemory')
   return {

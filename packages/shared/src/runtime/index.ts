@@ -39,6 +39,7 @@ export {
 } from './settings.ts'
 export {
   DEFAULT_SOURCES,
+  ENVIRONMENT_NAME,
   kindOf,
   namesOf,
   readableSources,

@@ -16,7 +16,8 @@ export type Source = {
 export type SourceKind = (typeof KINDS)[number]
 
 const KINDS = ['live', 'sandbox'] as const
-const NAME = /^[a-z0-9-]{1,32}$/
+/** What the name of a source, and so of an environment, looks like. */
+export const ENVIRONMENT_NAME = /^[a-z0-9-]{1,32}$/
 /** The region of accounts that name none ("Get Journey Summary"). */
 const API = 'https://api.idwise.com'
 /** Each source has series of metrics of its own, and each search for an id makes keys of all of them. */
@@ -72,7 +73,7 @@ function parseSources(text: string): { sources: Source[]; problems: string[] } {
 function parseSource(word: string, position: number): Source | string {
   const at = word.indexOf('@')
   const [name = '', given, ...more] = (at < 0 ? word : word.slice(0, at)).split(':')
-  if (!NAME.test(name)) {
+  if (!ENVIRONMENT_NAME.test(name)) {
     return `has a source (number ${position}) whose name is not 1 to 32 of the characters a-z, 0-9 and -`
   }
   if (name === 'none') return 'names a source none, which means no source in the metrics'

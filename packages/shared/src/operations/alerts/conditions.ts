@@ -6,7 +6,7 @@ import { drift, hasMoreDrift } from './drift.ts'
 import type { Facts } from './facts.ts'
 import { storage, subjectsOfErased } from './storage.ts'
 import { credentialsRefused, fallback, findings, silence } from './streak-conditions.ts'
-import { alertText, meaningOfRefusals, severityFor } from './texts.ts'
+import { alertText, GIVES_UP_SOON, meaningOfRefusals, severityFor } from './texts.ts'
 
 /**
  * All conditions. A new one is a function here, its words in `texts.ts`, and a heading of docs/runbooks.md with the
@@ -45,8 +45,6 @@ export function conditionsOf(facts: Facts): Conditions {
 }
 
 const FOLLOWING: readonly string[] = ['late', 'rejected', 'store-unsafe', 'fallback', 'replica-gone']
-/** IDWise is about to give up: people are told once more. */
-const SOON_MS = 300_000
 
 function refusing({ recorded: { refusals, isRefusing, sources }, state: { at } }: Facts): Condition[] {
   const { awaited, lost, givesUpAt } = refusals
@@ -67,8 +65,8 @@ function refusing({ recorded: { refusals, isRefusing, sources }, state: { at } }
     const text = alertText(name, what)
     found.push({ name, subject: whose, severity, text, peak: refusals[figure], recovers: false })
   }
-  if (awaited > 0 && givesUpAt && givesUpAt.getTime() - at.getTime() < SOON_MS) {
-    add('refusing', 'IDWise gives up soon', 'awaited', meaning)
+  if (awaited > 0 && givesUpAt && givesUpAt.getTime() - at.getTime() < GIVES_UP_SOON.ms) {
+    add('refusing', GIVES_UP_SOON.subject, 'awaited', meaning)
   }
   if (lost > 0) {
     const which = `${counted(lost, 'event')} that Sluice refused${ofEnvironments(refusals, 'lost')}`

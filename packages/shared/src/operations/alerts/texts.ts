@@ -132,6 +132,9 @@ export function alertText(name: string, what: string): string {
   ].join('\n')
 }
 
+/** People are told once more of refusals when IDWise gives up in less than this, as a subject of its own. */
+export const GIVES_UP_SOON = { ms: 300_000, subject: 'IDWise gives up soon' } as const
+
 /** Nobody is woken for sandboxes alone. */
 export const severityFor = (kinds: readonly SourceKind[]) =>
   kinds.length > 0 && kinds.every((kind) => kind === 'sandbox') ? 'notice' : 'page'

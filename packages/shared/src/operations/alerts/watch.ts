@@ -1,5 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { classifyFailure, dropLease, holdLease, recordTold, seeCondition } from '../../db/index.ts'
+import {
+  classifyFailure,
+  dropLease,
+  holdLease,
+  isNotMigrated,
+  recordTold,
+  seeCondition,
+} from '../../db/index.ts'
 import { describeError, errorCode, every, type Log, type Metrics, withDeadline } from '../../runtime/index.ts'
 import { readState, type State } from '../state/index.ts'
 import type { Stores } from '../stores.ts'
@@ -11,6 +18,7 @@ import { createStorageFacts } from './storage-facts.ts'
 import { alertText } from './texts.ts'
 import { createVoice, type Spoken } from './voice.ts'
 
+export const LOOK_EVERY_MS = 10_000
 const LEASE = 'sluice alerts'
 /** A state that is older says nothing about now. */
 const FRESH_MS = 45_000
@@ -19,7 +27,7 @@ const INGEST_PATIENCE_MS = 15_000
 const END_LIMIT_MS = 1_000
 
 export type AlertWatch = AsyncDisposable & {
-  /** Looks once; to be called each 10 s. */
+  /** Looks once; to be called every `LOOK_EVERY_MS`. */
   round(): Promise<void>
 }
 
@@ -119,8 +127,7 @@ class Away extends Error {}
 /** Why nothing can be written into Postgres; undefined if the error has another cause. */
 function reasonOf(error: unknown): string | undefined {
   const code = errorCode(error) ?? ''
-  if (error instanceof NotMigrated || /^42(P01|703)$/.test(code))
-    return 'is not migrated (npx sluice migrate)'
+  if (error instanceof NotMigrated || isNotMigrated(error)) return 'is not migrated (npx sluice migrate)'
   if (code === '25006') return 'cannot be written to'
   if (code === '53100') return 'has no space left on its disk'
   if (error instanceof Away || classifyFailure(error) === 'infrastructure') return 'does not answer'

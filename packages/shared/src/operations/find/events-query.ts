@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { ENVIRONMENT_NAME } from '../../envelope.ts'
+import { ENVIRONMENT_NAME } from '../../runtime/index.ts'
 
 export const EVENT_VIEWS = [
   'all',

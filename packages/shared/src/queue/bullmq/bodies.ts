@@ -1,4 +1,5 @@
 import type { RedisClient } from '../connection.ts'
+import { figuresIn, NEARLY_FULL } from '../servers.ts'
 import { nodeOf } from './all-jobs.ts'
 import { FIELD, queueKeys } from './keys.ts'
 import { JOB_OPTIONS, MOST_BODIES } from './options.ts'
@@ -81,13 +82,9 @@ export function createBodies(client: RedisClient, prefix: string): Bodies {
   }
 }
 
-/** The share of its memory limit from which the checks warn. */
-const FULL = 0.7
-
 /** The number of bodies is limited, not their size. False if this user may not ask. */
 async function isNearlyFull(client: RedisClient, queue: string): Promise<boolean> {
   const node = await nodeOf(client, queue)
-  const info = await node.info('memory').catch(() => '')
-  const figure = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0)
-  return figure('maxmemory') > 0 && figure('used_memory') > FULL * figure('maxmemory')
+  const { memoryRatio = 0 } = figuresIn(await node.info('memory').catch(() => ''))
+  return memoryRatio > NEARLY_FULL
 }
