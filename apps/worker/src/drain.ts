@@ -56,7 +56,13 @@ export function createDrain(deps: LandingDeps, worker: string): Drain {
       }, WHOLE)
     }
 
+    const took = metrics.batchSeconds.startTimer()
     const result = await announcing(landBatch).catch((error: unknown) => ({ error }))
+    // Most rounds find nothing.
+    if (rows.length > 0) {
+      metrics.batchSize.observe(rows.length)
+      took()
+    }
     if (trace) for (const { job } of rows) trace.add(job?.envelope.trace)
     if ('error' in result) {
       trace?.failed(result.error)

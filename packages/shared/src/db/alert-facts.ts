@@ -1,8 +1,9 @@
 import type { Connection } from './pool.ts'
+import { STANDBYS } from './standbys.ts'
 
 /** What alerts ask of Postgres beside the state. */
 export type AlertFacts = {
-  /** Standbys that are connected. */
+  /** Connected standbys that can take over. */
   readonly standbys: number
   /** The folder of the data, if the server says that it is on this machine. */
   readonly folder: string | null
@@ -12,7 +13,7 @@ export type AlertFacts = {
 
 // A role without rights does not see where the data is. Over a loopback address the server is on this machine.
 const ASK = `select
-  (select count(*)::int from pg_stat_replication where state is distinct from 'backup') as standbys,
+  (select count(*)::int ${STANDBYS}) as standbys,
   (select setting from pg_settings where name = 'data_directory'
     and coalesce(inet_server_addr() << '127.0.0.0/8' or inet_server_addr() = '::1', true)) as folder,
   (select count(*)::int from erasures where last_late_at > now() - interval '15 minutes') as "lateSubjects"`
