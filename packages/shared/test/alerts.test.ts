@@ -6,6 +6,7 @@ import {
   acknowledgeIncident,
   type Condition,
   claimMessage,
+  listActions,
   listIncidents,
   muteIncidents,
 } from '../src/db/index.ts'
@@ -118,7 +119,7 @@ describe('alerts', () => {
       await see({ ...CONDITION, name })
       await send()
       const [incident] = await listIncidents(world.db.pool)
-      if (actor) await acknowledgeIncident(world.db.pool, { id: incident?.id ?? 0, actor })
+      if (actor) await acknowledgeIncident(world.db, { id: incident?.id ?? 0, actor })
       await pass('4 hours 1 second')
       await see({ ...CONDITION, name })
       await send()
@@ -165,13 +166,17 @@ describe('alerts', () => {
   })
 
   it('holds back a name that is muted, and notes who looks after an incident', async () => {
-    await muteIncidents(world.db.pool, { name: 'late', ms: 7_200_000 })
+    await muteIncidents(world.db, { name: 'late', ms: 7_200_000, actor: 'ada', reason: 'known' })
     await see(CONDITION)
     await send()
     expect(heard()).toEqual([])
     const [incident] = await listIncidents(world.db.pool)
-    expect(await acknowledgeIncident(world.db.pool, { id: incident?.id ?? 0, actor: 'ada' })).toBe(true)
+    expect(await acknowledgeIncident(world.db, { id: incident?.id ?? 0, actor: 'ada' })).toBe(true)
     expect(await listIncidents(world.db.pool)).toMatchObject([{ name: 'late', acknowledgedBy: 'ada' }])
+    expect(await listActions(world.db, { actor: 'ada' }, { limit: 10 })).toMatchObject([
+      { action: 'acknowledge', target: `incident ${incident?.id}` },
+      { action: 'mute', target: 'alert late', reason: 'known' },
+    ])
   })
 
   it('says of refused events how many came again, once all have or are lost', async () => {

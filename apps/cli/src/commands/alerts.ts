@@ -43,14 +43,17 @@ function listCommand(): Command {
     })
 }
 
+type Act = { actor?: string; reason?: string; json?: true }
+
 function ackCommand(): Command {
   return new Command('ack')
     .description('note that somebody looks after an incident')
     .argument('<id>', 'its number', wholeNumberAboveZero)
-    .option('--actor <name>', 'who (default: the user that runs this)', personName)
+    .option('--actor <name>', 'who, for the record (default: the user that runs this)', personName)
+    .option('--reason <text>', 'why, for the record')
     .option('--json', 'print JSON')
-    .action(async (id: number, { actor = whoIsThis(), json }: { actor?: string; json?: true }) => {
-      const isOpen = await withStores(({ db }) => acknowledgeIncident(db.pool, { id, actor }))
+    .action(async (id: number, { actor = whoIsThis(), reason, json }: Act) => {
+      const isOpen = await withStores(({ db }) => acknowledgeIncident(db, { id, actor, reason }))
       if (!isOpen)
         throw new UserError(`No incident ${id} is open. \`sluice alerts list\` shows those that are.`)
       if (json) return printJson({ id, acknowledgedBy: actor })
@@ -63,9 +66,11 @@ function muteCommand(): Command {
     .description('hold back the messages of a name for a while')
     .argument('<name>', 'such as dead-letters')
     .argument('<duration>', 'such as 30m or 2h', duration)
+    .option('--actor <name>', 'who, for the record (default: the user that runs this)', personName)
+    .option('--reason <text>', 'why, for the record')
     .option('--json', 'print JSON')
-    .action(async (name: string, ms: number, { json }: { json?: true }) => {
-      const until = await withStores(({ db }) => muteIncidents(db.pool, { name, ms }))
+    .action(async (name: string, ms: number, { actor = whoIsThis(), reason, json }: Act) => {
+      const until = await withStores(({ db }) => muteIncidents(db, { name, ms, actor, reason }))
       if (json) return printJson({ name, until })
       print(`Nothing is told of ${name} until ${until.toISOString().slice(0, 16).replace('T', ' ')} UTC.`)
     })

@@ -41,7 +41,7 @@ export function addOverview(app: App, { readNow, live, stores, actStores }: Cons
   const ack = { schema: { hide: true, params: idParams } }
   app.post('/incidents/:id/ack', ack, async (request, reply) => {
     const { id } = request.params
-    const isOpen = await acknowledgeIncident(actStores.db.pool, { id, actor: requireOperator(request) })
+    const isOpen = await acknowledgeIncident(actStores.db, { id, actor: requireOperator(request) })
     if (!isOpen) throw new Problem(409, `Incident ${id} is over.`)
     return reply.redirect('/', 303)
   })

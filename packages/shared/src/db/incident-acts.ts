@@ -1,5 +1,6 @@
 import type { Incident } from './incidents.ts'
-import type { Connection } from './pool.ts'
+import { recordAction } from './operator-actions.ts'
+import type { Connection, Db } from './pool.ts'
 
 /** An incident as people see it. */
 export type ShownIncident = Pick<
@@ -35,29 +36,37 @@ export async function listIncidents(
 }
 
 /** @returns whether there is such an open incident */
-export async function acknowledgeIncident(
-  connection: Connection,
-  { id, actor }: { id: number; actor: string },
+export function acknowledgeIncident(
+  db: Db,
+  { id, actor, reason }: { id: number; actor: string; reason?: string | undefined },
 ): Promise<boolean> {
-  const { rowCount } = await connection.query(
-    'update incidents set acknowledged_by = $2, acknowledged_at = now() where id = $1 and resolved_at is null',
-    [id, actor],
-  )
-  return rowCount === 1
+  return db.transaction(async (connection) => {
+    const { rowCount } = await connection.query(
+      'update incidents set acknowledged_by = $2, acknowledged_at = now() where id = $1 and resolved_at is null',
+      [id, actor],
+    )
+    if (rowCount !== 1) return false
+    await recordAction(connection, { actor, action: 'acknowledge', target: `incident ${id}`, reason })
+    return true
+  })
 }
 
-/** Holds back the messages of a name, also those of incidents that open meanwhile. */
-export async function muteIncidents(
-  connection: Connection,
-  { name, ms }: { name: string; ms: number },
+/** Holds back the messages of a name, also those of incidents that open meanwhile. @returns until when */
+export function muteIncidents(
+  db: Db,
+  { name, ms, actor, reason }: { name: string; ms: number; actor: string; reason?: string | undefined },
 ): Promise<Date> {
-  const { rows } = await connection.query<{ until: Date }>(
-    `with muted as (
+  return db.transaction(async (connection) => {
+    const { rows } = await connection.query<{ until: Date }>(
+      `with muted as (
         update incidents set muted_until = now() + $2::float8 * interval '1 millisecond' where name = $1 and resolved_at is null)
       insert into incidents (name, subject, severity, text, resolved_at, muted_until)
       values ($1, '${MUTE}', 'notice', 'Muted.', now(), now() + $2::float8 * interval '1 millisecond')
       returning muted_until as until`,
-    [name, ms],
-  )
-  return (rows[0] as { until: Date }).until
+      [name, ms],
+    )
+    const { until } = rows[0] as { until: Date }
+    await recordAction(connection, { actor, action: 'mute', target: `alert ${name}`, reason })
+    return until
+  })
 }

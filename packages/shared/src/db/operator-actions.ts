@@ -3,7 +3,7 @@ import type { operatorActions } from './schema.ts'
 
 /**
  * The acts that `operator_actions` records: on dead letters, on operations (from `start` to `cancel`), on what is
- * stored, and on drift.
+ * stored, on drift, and on alerts.
  */
 type OperatorActionName =
   | 'replay'
@@ -19,6 +19,7 @@ type OperatorActionName =
   | 'reapply'
   | 'accept_retention'
   | 'acknowledge'
+  | 'mute'
 
 export type OperatorAction = Pick<typeof operatorActions.$inferSelect, 'actor' | 'target'> & {
   readonly action: OperatorActionName
