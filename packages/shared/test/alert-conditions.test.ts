@@ -1,9 +1,13 @@
 import { readFileSync } from 'node:fs'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { bury } from '@sluice/testkit/dead-letter'
 import { finishedJourney } from '@sluice/testkit/event'
+import { createPrimaryAndStandby } from '@sluice/testkit/standby'
 import { createWorld, eventually, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { announceProcess, describeProcess } from '../src/db/index.ts'
+import { announceProcess, createDb, describeProcess, migrateSchema } from '../src/db/index.ts'
 import { conditionsOf } from '../src/operations/alerts/conditions.ts'
 import { createStorageFacts } from '../src/operations/alerts/storage-facts.ts'
 import { ALERT_WORDS } from '../src/operations/alerts/texts.ts'
@@ -166,6 +170,22 @@ describe('the conditions of alerts', () => {
     )
   })
 
+  it('tell that retention is more than a day behind the term that was accepted', async () => {
+    await count(0, {})
+    await world.rows(`create table events_old partition of events
+      for values from (now() - interval '50 days') to (now() - interval '32 days')`)
+    const accept = (days: number) =>
+      world.rows(`update retention set accepted = $1, accepted_at = now(), accepted_by = 'ada'`, [
+        JSON.stringify({ events: days, keys: null, deadLetters: null, archive: false }),
+      ])
+    await accept(32)
+    expect(await names()).toEqual([])
+    await accept(30)
+    expect((await conditions()).found).toMatchObject([
+      { name: 'retention-behind', text: expect.stringMatching(/^Retention is 2 d behind its terms/) },
+    ])
+  })
+
   it('tell each of the newest differences from what is documented, until a person knows it', async () => {
     await count(0, { 'answers live accepted': 5, 'enqueued redis': 5 })
     await world.rows(
@@ -181,6 +201,32 @@ describe('the conditions of alerts', () => {
     await world.rows('update drifts set acknowledged_at = now() where id > 1')
     expect([await names(), (await conditions()).held]).toEqual([['drift live field body.f1'], []])
   })
+})
+
+it('a standby of Postgres that was there and is gone is told', async () => {
+  await using stack = new AsyncDisposableStack()
+  const dir = stack.adopt(await mkdtemp(join(tmpdir(), 'sluice-standby-')), (path) =>
+    rm(path, { recursive: true, force: true, maxRetries: 5 }),
+  )
+  await chmod(dir, 0o711)
+  const { primary, standby } = stack.use(await createPrimaryAndStandby(dir, { synchronous: false }))
+  const log = createLog('test', 'silent')
+  const db = stack.use(createDb(primary.url, { max: 1, statementMs: 10_000, log, name: 'test' }))
+  await migrateSchema(db)
+  const read = createStorageFacts()
+  const told = async () => {
+    const state = await readState({ db, queue: undefined })
+    if (!state.figures.recorded) throw new Error('Postgres is there')
+    const { found } = conditionsOf({ state, recorded: state.figures.recorded, storage: await read(db) })
+    return found.filter(({ name }) => name === 'replica-gone').map(({ text }) => text.split('\n')[0])
+  }
+  await eventually(async () => (await read(db)).standbys === 1)
+  expect(await told()).toEqual([])
+  await standby.kill()
+  await eventually(async () => (await read(db)).standbys === 0)
+  expect(await told()).toEqual(['Postgres had 1 standby, and has 0.'])
+  await standby.start()
+  await eventually(async () => (await told()).length === 0)
 })
 
 it('a Redis that fills within half an hour at its rate is told', () => {

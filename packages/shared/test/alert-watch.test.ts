@@ -3,6 +3,7 @@ import { createWorld, eventually, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createDb, listIncidents } from '../src/db/index.ts'
 import { parseChannels } from '../src/operations/alerts/channels.ts'
+import { startHeartbeat } from '../src/operations/alerts/heartbeat.ts'
 import { startAlertWatch } from '../src/operations/index.ts'
 import { createQueueAdmin } from '../src/queue/index.ts'
 import { createLog, createMetrics } from '../src/runtime/index.ts'
@@ -68,4 +69,25 @@ describe('several processes that watch', () => {
     await eventually(() => about('Postgres').length === 2)
     expect(about('Postgres')[1]).toMatch(/^Sluice OK: It is over after .* It was: Postgres does not answer/)
   })
+})
+
+it('the heartbeat calls its address while all is well, and counts those that were not taken', async () => {
+  await using receiver = await hearHttp()
+  const metrics = createMetrics()
+  const counted = async () =>
+    (await metrics.text()).split('\n').filter((line) => line.startsWith('sluice_alerts_sent_total{'))
+  let isWell = false
+  let asked = 0
+  const look = () => {
+    asked++
+    return isWell
+  }
+  await using _ = startHeartbeat(`${receiver.url}/beat`, { isWell: look, metrics, log }, 20)
+  await eventually(() => asked > 2)
+  expect(receiver.heard).toEqual([])
+  isWell = true
+  await eventually(async () => (await counted()).some((line) => line.includes('outcome="sent"')))
+  expect(receiver.heard[0]?.path).toBe('/beat')
+  receiver.answer = 500
+  await eventually(async () => (await counted()).some((line) => line.includes('outcome="failed"')))
 })
