@@ -9,6 +9,8 @@ import { createMetrics } from '@sluice/shared/runtime'
 import { program } from '@sluice/testkit/programs'
 import { describe, expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
+import { dashboardText } from '../deploy/observe/dashboard.ts'
+import { rulesText } from '../deploy/observe/rules.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8')
@@ -29,6 +31,11 @@ const kebab = (alert: string) =>
 async function registered(): Promise<string[]> {
   return [...(await createMetrics().text()).matchAll(/^# TYPE (\S+)/gm)].map(([, name = '']) => name)
 }
+
+it('rules and dashboard are as `npm run chart` writes them', () => {
+  expect(read('deploy/observe/rules.yaml')).toBe(rulesText())
+  expect(read('deploy/observe/dashboard.json')).toBe(dashboardText())
+})
 
 it('rules and dashboard name only metrics of the registry', async () => {
   const names = await registered()
@@ -76,6 +83,7 @@ const CASES: Record<string, { series: Record<string, string>; change: [string, s
     series: { 'sluice_answers_total{outcome="unavailable"}': '0+1x60' },
     change: ['> 0', '> 1000'],
   },
+  NoIngest: { series: { 'sluice_ingests{release="1"}': '0x60' }, change: ['== 0', '== 2'] },
   NobodyConsumes: {
     series: { 'sluice_oldest_waiting_seconds{via="redis"}': '90x60', 'sluice_workers{release="1"}': '0x60' },
     change: ['> 60', '> 600'],
@@ -87,6 +95,15 @@ const CASES: Record<string, { series: Record<string, string>; change: [string, s
   },
   StoreUnsafe: { series: { sluice_unsafe_settings: '1x60' }, change: ['> 0', '> 1'] },
   StoreDown: { series: { 'sluice_store_up{store="redis"}': '0x60' }, change: ['== 0', '== 2'] },
+  StoreFull: {
+    // It grows by a hundredth in a minute: full in 14 minutes.
+    series: { sluice_redis_memory_ratio: '0.27+0.01x60' },
+    change: ['1800)) > 1', '1800)) > 10'],
+  },
+  ReplicaGone: {
+    series: { 'sluice_replicas{store="redis",kind="replica"}': '2x30 1x30' },
+    change: ['<', '>'],
+  },
   DeadLetters: {
     series: { 'sluice_dead_letters{reason="conflict",state="open"}': '1x60' },
     change: ['> 0', '> 1'],
@@ -107,6 +124,7 @@ const CASES: Record<string, { series: Record<string, string>; change: [string, s
     series: { sluice_retention_behind_seconds: '180000x60' },
     change: ['> 172800', '> 200000'],
   },
+  Drift: { series: { sluice_drifts: '1x60' }, change: ['> 0', '> 1'] },
   OldRelease: {
     series: { 'sluice_build_info{release="1"}': '1x60', 'sluice_build_info{release="2"}': '1x60' },
     change: ['> 1', '> 2'],

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { consoleSettings } from '@sluice/console'
@@ -39,15 +39,15 @@ export function chartFiles(): Record<string, string> {
   const { secrets, settings } = settingNames()
   schema.$defs.secretName = { anyOf: [{ enum: secrets }, { pattern: ofSources('CREDENTIALS') }] }
   schema.$defs.settingName = { anyOf: [{ enum: settings }, { pattern: ofSources('ALLOWED_IPS') }] }
-  const copies = Object.entries(OBSERVED).map(([name, byDefault]) => {
-    const source = join(ROOT, 'deploy/observe', name)
-    return [`deploy/chart/files/${name}`, existsSync(source) ? readFileSync(source, 'utf8') : byDefault]
-  })
+  const copies = OBSERVED.map((name) => [
+    `deploy/chart/files/${name}`,
+    readFileSync(join(ROOT, 'deploy/observe', name), 'utf8'),
+  ])
   return { [SCHEMA_FILE]: `${JSON.stringify(schema, undefined, 2)}\n`, ...Object.fromEntries(copies) }
 }
 
-/** Files of deploy/observe, which Helm cannot read outside of the chart; and what stands for those that are missing. */
-const OBSERVED = { 'rules.yaml': 'groups: []\n', 'dashboard.json': '{}\n' }
+/** Files of deploy/observe, which Helm cannot read outside of the chart. */
+const OBSERVED = ['rules.yaml', 'dashboard.json']
 
 /**
  * The chart as text.

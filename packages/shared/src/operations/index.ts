@@ -60,6 +60,7 @@ export {
   severityFor,
   startAlertWatch,
   TIMES,
+  wordsOfAlert,
 } from './alerts/index.ts'
 export { listArchives, readArchive, removeUnfinished, rewriteArchive } from './archive-files.ts'
 export { auditOnceLanded } from './audit.ts'

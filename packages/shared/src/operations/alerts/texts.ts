@@ -119,9 +119,14 @@ export const ALERT_WORDS = {
   },
 } as const satisfies Record<string, Words>
 
+/** @param name its heading in runbooks.md. @returns undefined for a rule of Prometheus' alone */
+export function wordsOfAlert(name: string): Words | undefined {
+  return Object.hasOwn(ALERT_WORDS, name) ? ALERT_WORDS[name as keyof typeof ALERT_WORDS] : undefined
+}
+
 /** What is, what IDWise notices, the first command, and the page that says more: one line for each. */
 export function alertText(name: string, what: string): string {
-  const words: Words | undefined = (ALERT_WORDS as Record<string, Words>)[name]
+  const words = wordsOfAlert(name)
   if (!words) return what
   return [
     what,
