@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { Mode, TcpProxy } from '@sluice/testkit/proxy'
 import type { World } from '../world.ts'
 import type { Fault } from './fault.ts'
+import { terminate } from './postgres.ts'
 
 type Between = 'redisProxy' | 'postgresProxy' | 'door'
 
@@ -44,8 +45,7 @@ export const networkFaults: readonly Fault[] = [
     async inject({ dir, redis, db }) {
       await writeFile(noNames(dir), '')
       await redis.command('CLIENT', 'KILL', 'TYPE', 'normal')
-      await db.pool.query(`select pg_terminate_backend(pid) from pg_stat_activity
-        where application_name like 'sluice %' and application_name <> 'sluice chaos'`)
+      await terminate({ db })
       await pause(5_000)
     },
     heal: ({ dir }) => rm(noNames(dir), { force: true }),

@@ -18,11 +18,11 @@ function killed(seconds: number): Pick<Fault, 'inject' | 'heal'> {
   }
 }
 
-/** Ends the connections of Sluice that match. @returns how many */
-async function terminate({ db }: World, condition: string): Promise<number> {
+/** Ends the connections of Sluice that match, and none of this process. @returns how many */
+export async function terminate({ db }: Pick<World, 'db'>, condition = 'true'): Promise<number> {
   const { rowCount } = await db.pool.query(
     `select pg_terminate_backend(pid) from pg_stat_activity
-      where application_name like 'sluice %' and application_name <> 'sluice chaos' and ${condition}`,
+      where application_name like 'sluice %' and application_name not like 'sluice chaos%' and ${condition}`,
   )
   return rowCount ?? 0
 }
@@ -99,7 +99,7 @@ export const postgresFaults: readonly Fault[] = [
       const held: pg.Client[] = []
       const end = Date.now() + 5_000
       while (Date.now() < end) {
-        await terminate(world, 'true').catch(() => 0)
+        await terminate(world).catch(() => 0)
         await Promise.all(Array.from({ length: 20 }, () => hold(world, held)))
       }
       await Promise.all(held.map((client) => client.end()))
