@@ -115,7 +115,7 @@ ${markdown([
 ])}
 
 Busy cores. The rates with a prediction were left out when it was made. Beyond ${number(points.at(-1)?.rate ?? 0)} events a second each further event is taken to cost
-as much as there, although larger batches make it cheaper.
+as much as there. A process that is planned for half of a core has about that rate.
 
 Per event: ${number(bytes.rows)} bytes of rows and indexes, ${number(bytes.wal)} of Postgres' log, ${number(bytes.appendOnlyFile)} of the append-only file. An ingest takes ${number(memory.ingest)} MB, a worker
 ${number(memory.worker)} MB.
