@@ -6,7 +6,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { capacityPage } from './capacity.ts'
 import { measure } from './measure.ts'
 import { measureCapacity } from './measures/capacity.ts'
-import { measurePages, type PageFigures } from './measures/pages.ts'
+import { measurePages } from './measures/pages.ts'
 import { measureReplica, type ReplicaCost } from './measures/replica.ts'
 import { measureShards } from './measures/shards.ts'
 import { measureTraces, type TraceCost } from './measures/traces.ts'
@@ -99,8 +99,8 @@ async function runTraces({ json }: Options): Promise<void> {
 
 async function runPages(events: number, { json }: Options): Promise<void> {
   await using world = await createWorld()
-  const figures = await measurePages(world, events, (line) => console.error(line))
-  console.log(json ? JSON.stringify(figures) : describePages(figures))
+  const measured = await measurePages(world, events, (line) => console.error(line))
+  console.log(json ? JSON.stringify(measured) : describePages(measured))
 }
 
 async function runCapacity({ json, report: file = CAPACITY }: Options): Promise<void> {
@@ -114,8 +114,8 @@ async function runCapacity({ json, report: file = CAPACITY }: Options): Promise<
   console.log(json ? JSON.stringify({ ...capacity, shards }) : page)
 }
 
-function describePages(figures: readonly PageFigures[]): string {
-  return aligned([
+function describePages({ figures, landing }: Awaited<ReturnType<typeof measurePages>>): string {
+  const table = aligned([
     ['', 'p50 ms', 'p95 ms', 'aim', 'buffers'],
     ...figures.map(({ name, p50, p95, aim, buffers }) => [
       name,
@@ -124,7 +124,10 @@ function describePages(figures: readonly PageFigures[]): string {
       aim === undefined ? '' : `${aim}${p95 > aim ? ' MISSED' : ''}`,
       String(buffers),
     ]),
-  ]).join('\n')
+  ])
+  const [alone, beside] = [landing.alone, landing.beside].map(Math.round)
+  const besides = `Landing: ${alone} a second, beside 200 lists at once ${beside}, ratio ${landing.ratio.toFixed(2)} (aim: at least 0.97)`
+  return [...table, besides].join('\n')
 }
 
 function wholeNumber(text: string): number {

@@ -17,11 +17,21 @@ export type Landing = {
 const SKIPPED = 1 / 3
 const LIMIT_MS = 300_000
 
-/** Makes a backlog of `count` events and measures how workers land it. @param keep does not empty the stores before */
+/**
+ * Makes a backlog of `count` events and measures how workers land it.
+ *
+ * @param options.keep does not empty the stores before
+ * @param options.beside runs while they land
+ */
 export async function measureLanding(
   world: World,
   id: string,
-  { count, workers = 1, keep = false }: { count: number; workers?: number; keep?: boolean },
+  {
+    count,
+    workers = 1,
+    keep = false,
+    beside = async () => {},
+  }: { count: number; workers?: number; keep?: boolean; beside?: () => Promise<void> },
 ): Promise<Landing> {
   const tested = candidate(id)
   if (!keep) await world.clear()
@@ -32,7 +42,7 @@ export async function measureLanding(
   const started: Started[] = []
   const progress = watch(tested, world, count)
   for (let n = 0; n < workers; n++) started.push(stack.use(await startWorker(tested, world)))
-  const watched = await progress
+  const [watched] = await Promise.all([progress, beside()])
   const cpu = started.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0)
   const perSecond = id === 'N' ? watched : await landedPerSecond(tested, world, tag, count)
   return { id, workers, perSecond, cpuMicros: (cpu * 1e6) / count }

@@ -3,8 +3,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { readConsoleConfig, startConsole } from '@sluice/console'
 import { createLog } from '@sluice/shared/runtime'
 import { fillTables } from '../fill.ts'
-import { percentile } from '../machine.ts'
+import { median, percentile } from '../machine.ts'
 import type { World } from '../world.ts'
+import { measureLanding } from './landing.ts'
 
 /** A page, or an answer of the API, over large tables. Times are ms from the request to the last byte. */
 export type PageFigures = {
@@ -17,8 +18,18 @@ export type PageFigures = {
   readonly aim: number | undefined
 }
 
+/** Landing a backlog, events a second: alone, and while so many lists are asked for at once. */
+export type LandingBesidePages = { readonly alone: number; readonly beside: number; readonly ratio: number }
+
 const REQUESTS = 100
+const AT_ONCE = 200
+const BACKLOG = 80_000
+const LANDING_ROUNDS = 3
+/** Until the worker has warmed up. */
+const WARM_UP_MS = 2_500
 const LETTERS = 100_000
+/** As a person gets there, by its links. */
+const PAGES_ON = 2_000
 const CREDENTIAL = 'viewer:bench:a-secret-of-the-bench'
 /** Postgres counts what a session has read about a second after its transaction. */
 const COUNTED_MS = 1_500
@@ -37,7 +48,7 @@ export async function measurePages(
   world: World,
   events: number,
   report: (line: string) => void,
-): Promise<PageFigures[]> {
+): Promise<{ figures: PageFigures[]; landing: LandingBesidePages }> {
   const { db } = world
   await fillTables(db, { from: 0, to: events, most: events }, report)
   await db.pool.query(DEAD_LETTERS)
@@ -52,7 +63,31 @@ export async function measurePages(
     report(name)
     figures.push({ name, aim, ...(await measurePage(world, base + path)) })
   }
-  return figures
+  return { figures, landing: await measureBeside(world, base, report) }
+}
+
+async function measureBeside(
+  world: World,
+  base: string,
+  report: (line: string) => void,
+): Promise<LandingBesidePages> {
+  const land = async (beside?: () => Promise<void>) =>
+    (await measureLanding(world, 'S', { count: BACKLOG, keep: true, ...(beside && { beside }) })).perSecond
+  async function askLists(): Promise<void> {
+    await pause(WARM_UP_MS)
+    await Promise.all(Array.from({ length: AT_ONCE }, () => get(`${base}/events`)))
+  }
+  const rounds: { alone: number; beside: number }[] = []
+  for (let round = 1; round <= LANDING_ROUNDS; round++) {
+    report(`landing beside ${AT_ONCE} lists: round ${round}`)
+    const alone = await land()
+    rounds.push({ alone, beside: await land(askLists) })
+  }
+  return {
+    alone: median(rounds.map(({ alone }) => alone)),
+    beside: median(rounds.map(({ beside }) => beside)),
+    ratio: median(rounds.map(({ alone, beside }) => beside / alone)),
+  }
 }
 
 type Page = { readonly name: string; readonly path: string; readonly aim?: number }
@@ -66,10 +101,12 @@ async function pagesOver({ db }: World, base: string, events: number): Promise<P
     { name: 'overview', path: '/', aim: 50 },
     { name: 'events, newest', path: '/events', aim: 100 },
     {
-      name: 'events, some hundred pages on',
-      path: await pageOn(base, '/api/v1/events?limit=100', 20),
+      name: `events, page ${PAGES_ON}`,
+      path: await pageOn(base, '/api/v1/events?limit=50', PAGES_ON),
       aim: 100,
     },
+    { name: 'events, duplicates', path: '/events?view=duplicates', aim: 500 },
+    { name: 'events, waiting', path: '/events?view=waiting', aim: 100 },
     { name: 'events of one decision', path: '/events?decision=Incomplete', aim: 250 },
     { name: 'search: reference number', path: `/search?q=CUST-${Math.floor(some / 5)}`, aim: 50 },
     { name: 'search: its beginning', path: `/search?q=CUST-${String(some).slice(0, 4)}`, aim: 50 },
