@@ -162,8 +162,10 @@ function violations(
   { ms }: Recovery,
   mayOvercount: boolean,
 ): string[] {
+  // Decision 1: a delivery of its own job may be counted again if its worker was killed after the commit.
+  const byDeath = fleet.restarts
   const byBothWays = viaInbox > 0 ? COUNTED_BY_BOTH_WAYS : 0
-  const uncertain = mayOvercount ? Number.POSITIVE_INFINITY : byBothWays
+  const uncertain = mayOvercount ? Number.POSITIVE_INFINITY : byBothWays + byDeath
   const counts = {
     'acknowledged but lost': report.missing,
     'landed twice': report.landedTwice,
