@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { readFacts } from '../src/verify/facts.ts'
-import { expectedJourney } from '../src/verify/model.ts'
+import { compareJourney } from '../src/verify/journeys.ts'
+import { expectedJourney, needsAttentionFor } from '../src/verify/model.ts'
 
 /** Events in the order in which they happened. */
 function journey(...happened: (readonly [event: string, fields: object])[]) {
@@ -8,7 +9,8 @@ function journey(...happened: (readonly [event: string, fields: object])[]) {
     const body = { eventId: `${moment}`, journeyId: 'j', referenceNo: 'r', ...fields }
     return { facts: readFacts(JSON.stringify({ event, body })), moment, at: moment }
   })
-  return expectedJourney(landed)
+  const expected = expectedJourney(landed)
+  return { ...expected, needsAttention: needsAttentionFor(landed, expected) }
 }
 
 test('the last event that has decisions gives those of the journey', () => {
@@ -66,6 +68,27 @@ test('unknown events, and unknown decisions that stand, need attention', () => {
       ['Updated Journey', { systemDecision: 'Complete', action: 'Step Update' }],
     ).needsAttention,
   ).toBe(false)
+})
+
+test('a decision that was left open needs attention if it is unknown itself', () => {
+  const facts = (systemDecision: string) =>
+    readFacts(JSON.stringify({ event: 'Finished Journey', body: { journeyId: 'j', systemDecision } }))
+  const landed = [
+    { facts: facts('Complete'), moment: 0, at: 2 },
+    { facts: facts('Escalated'), moment: 1, at: 1 },
+  ]
+  const differences = (system_decision: string, needs_attention: string | null) =>
+    compareJourney(
+      {
+        ...{ environment: 'live', journey_id: 'j', reference_no: null, stage: 'finished', aml_version: null },
+        ...{ system_decision, manual_decision: null, final_decision: system_decision, needs_attention },
+        ...{ resubmission: null, renewal: null, events: 2 },
+        ...{ first_event_at: new Date(1), last_event_at: new Date(2) },
+      },
+      { landed, complete: false },
+    ).differences
+  expect(differences('Complete', null)).toEqual([])
+  expect(differences('Escalated', null)).toEqual(['needs_attention is not set'])
 })
 
 test('a request for steps is open until something that happened later answers it, and is no final decision then', () => {

@@ -5,7 +5,7 @@ import { createRandom, type Random } from '../src/send/random.ts'
 import { createJourney, type PlannedEvent } from '../src/send/scenario.ts'
 import { readFacts } from '../src/verify/facts.ts'
 import { compareJourney } from '../src/verify/journeys.ts'
-import { expectedJourney } from '../src/verify/model.ts'
+import { expectedJourney, needsAttentionFor } from '../src/verify/model.ts'
 import { receivedAt, rowOf } from './landing.ts'
 
 const MINUTE = 60_000
@@ -40,7 +40,7 @@ function assess(events: readonly PlannedEvent[], times: readonly number[], compl
   const { differences, open } = compareJourney(row, { landed, complete })
   if (differences.length > 0) return `wrong: ${differences} ${row.needs_attention}`
   if (open > 0) return 'left open'
-  const isSure = row.needs_attention === null || expectedJourney(landed).needsAttention
+  const isSure = row.needs_attention === null || needsAttentionFor(landed, expectedJourney(landed))
   return isSure ? 'right' : 'right, but unsure'
 }
 

@@ -1,5 +1,12 @@
 import { claims, type Field, readAttention } from './attention.ts'
-import { type ExpectedJourney, expectedJourney, finalFor, type LandedEvent, stageFor } from './model.ts'
+import {
+  type ExpectedJourney,
+  expectedJourney,
+  finalFor,
+  type LandedEvent,
+  needsAttentionFor,
+  stageFor,
+} from './model.ts'
 import type { Found, JourneyRow, Rows } from './report.ts'
 
 /** The events of a journey that landed, and whether those are all that were sent. */
@@ -72,7 +79,8 @@ export function compareJourney(
       ] as const
     ).filter(([, is, should]) => is !== should),
   ].map(([field, is, should]) => `${field} is ${is}, should be ${should}`)
-  if (expected.needsAttention && row.needs_attention === null) differences.push('needs_attention is not set')
+  if (needsAttentionFor(landed, its) && row.needs_attention === null)
+    differences.push('needs_attention is not set')
   for (const reason of unexplained)
     differences.push(`nothing explains that it needs attention for "${reason}"`)
   return { differences, open: open.length }

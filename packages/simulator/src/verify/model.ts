@@ -38,10 +38,6 @@ export function expectedJourney(landed: readonly LandedEvent[]): ExpectedJourney
     events: landed.length,
     firstEventAt: Math.min(...landed.map(({ at }) => at)),
     lastEventAt: Math.max(...landed.map(({ at }) => at)),
-    needsAttention:
-      landed.some(({ facts }) => isUnknown(facts)) ||
-      (systemDecision !== null && !SYSTEM_DECISIONS.has(systemDecision)) ||
-      (manualDecision !== null && !MANUAL_DECISIONS.has(manualDecision)),
   }
 }
 
@@ -68,8 +64,6 @@ export type ExpectedJourney = {
   readonly events: number
   readonly firstEventAt: number
   readonly lastEventAt: number
-  /** Whether the receiver must ask for attention. If false, it still may. */
-  readonly needsAttention: boolean
 }
 
 const OF_THE_JOURNEY: ReadonlySet<string> = new Set([
@@ -112,6 +106,18 @@ export function finalFor(row: {
 }): string | null {
   const stepsCame = row.manualDecision === STEPS_AWAITED && row.resubmission === 'done'
   return stepsCame ? row.systemDecision : (row.manualDecision ?? row.systemDecision)
+}
+
+/** Whether the receiver must ask for attention. If false, it still may. */
+export function needsAttentionFor(
+  landed: readonly LandedEvent[],
+  { systemDecision, manualDecision }: { systemDecision: string | null; manualDecision: string | null },
+): boolean {
+  return (
+    landed.some(({ facts }) => isUnknown(facts)) ||
+    (systemDecision !== null && !SYSTEM_DECISIONS.has(systemDecision)) ||
+    (manualDecision !== null && !MANUAL_DECISIONS.has(manualDecision))
+  )
 }
 
 export function stageFor(
