@@ -13,6 +13,7 @@ export {
   ensurePartitions,
   type GoneEvent,
   getDeadLetter,
+  type JourneyName,
   type LetterCount,
   type LetterFilter,
   letterFilter,
