@@ -5,6 +5,7 @@ import {
   type DeadLetterState,
   findGroups,
   getDeadLetter,
+  listActions,
   listDeadLetters,
 } from '@sluice/shared/operations'
 import { UserError } from '@sluice/shared/runtime'
@@ -12,6 +13,7 @@ import { Command, Option } from 'commander'
 import { wholeNumber, wholeNumberAboveZero } from '../arguments.ts'
 import { grouped, print, printBody, printFields, printJson, printTable } from '../output.ts'
 import { withStores } from '../stores.ts'
+import { printActs } from './audit.ts'
 import { actCommand } from './dead-acts.ts'
 import { addFilterOptions, type FilterOptions, filterOf } from './dead-filter.ts'
 import { describeAct, describePast } from './operations.ts'
@@ -99,17 +101,25 @@ function listCommand(): Command {
   })
 }
 
+const MOST_ACTS = 50
+
 function showCommand(): Command {
   return new Command('show')
-    .description('show one dead letter with its body')
+    .description('show one dead letter with its body, and what people did to it')
     .argument('<id>', 'its number', wholeNumber)
     .option('--json', 'print JSON, with the raw bytes as base64')
     .action(async (id: number, { json }: { json?: true }) => {
-      const letter = await withStores(({ db }) => getDeadLetter(db, id))
+      const [letter, acts] = await withStores(({ db }) =>
+        Promise.all([
+          getDeadLetter(db, id),
+          listActions(db, { target: `dead_letter ${id}` }, { limit: MOST_ACTS }),
+        ]),
+      )
       if (!letter) throw new UserError(`There is no dead letter ${id}.`)
-      if (json) return printJson(letter)
+      if (json) return printJson({ ...letter, acts })
       const { raw, envelope: _envelope, deliveryId: _deliveryId, ...fields } = letter
       printFields({ ...fields, bytes: raw.length })
+      printActs('Acts:', acts)
       printBody(decodeBody(raw) ?? raw)
     })
 }
