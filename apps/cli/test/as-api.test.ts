@@ -137,7 +137,10 @@ describe('commands say what the API says', () => {
     expect(items).toMatchObject([{ actor: 'Ada', action: 'discard', target: 'dead_letter 1' }])
     expect([letter.acts, all, since.news.acts]).toEqual([items, items, items])
     expect((await console.json('/api/v1/dead-letters/1')).acts).toEqual(items)
-    expect((await sluice('dead', 'show', '1')).output).toContain('Ada: discard dead_letter 1: sent twice')
+    expect(letter.conflict.changes).toEqual((await console.json('/api/v1/dead-letters/1')).conflict.changes)
+    const letterShown = (await sluice('dead', 'show', '1')).output
+    expect(letterShown).toContain('Ada: discard dead_letter 1: sent twice')
+    expect(letterShown).toContain('body.systemDecision: "Refer" → "Complete"')
     expect([none.output, shown.output]).toEqual(['No acts.\n', expect.stringContaining('sent twice')])
     const path = `/api/v1/news?since=${encodeURIComponent(since.news.since)}`
     expect(await console.json(path)).toEqual(since.news)

@@ -17,6 +17,7 @@ import { describeError, UserError } from '@sluice/shared/runtime'
 import { Command } from 'commander'
 import { print, printBody, printFields, printJson } from '../output.ts'
 import { withStores } from '../stores.ts'
+import { printChanges } from './changes.ts'
 
 type EventOptions = { receipt?: string; curl?: true; json?: true }
 
@@ -112,19 +113,10 @@ function printTimeline(moments: readonly Moment[]): void {
   }
 }
 
-function printPrevious({ eventKey, event, receivedAt, changes, isCut }: PreviousEvent): void {
+function printPrevious({ eventKey, event, receivedAt, ...differs }: PreviousEvent): void {
   print(`Since the journey's event before, ${event ?? '(no event name)'} of ${receivedAt.toISOString()}:`)
-  if (changes === null) print('  one of both is no JSON')
-  if (changes?.length === 0) print('  the same, but for blanks or the order of fields')
-  for (const { path, before, after } of changes ?? [])
-    print(`  ${path || '(all)'}: ${shortened(before)} → ${shortened(after)}`)
-  if (isCut) print('  and more')
+  printChanges(differs)
   print(`  sluice event ${eventKey}`)
-}
-
-function shortened(text: string | null): string {
-  if (text === null) return '-'
-  return text.length > 200 ? `${text.slice(0, 200)}…` : text
 }
 
 function describeMissing(id: string, { inbox, queue }: Backlog): string {

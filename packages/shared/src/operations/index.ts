@@ -11,7 +11,6 @@ export {
   type DriftRow,
   describeTerms,
   ensurePartitions,
-  type GoneEvent,
   getDeadLetter,
   type JourneyName,
   type LetterCount,
@@ -118,7 +117,7 @@ export {
 } from './find/journey-page.ts'
 export { type FoundName, type SearchAnswer, search } from './find/search.ts'
 export { type Followed, followEvents } from './find/tail.ts'
-export { type FoundJourney, type JourneysFound, lookUpJourneys } from './journeys.ts'
+export { type FoundJourney, lookUpJourneys } from './journeys.ts'
 export {
   type DeadLetterGroup,
   type DeadLetterGroups,
