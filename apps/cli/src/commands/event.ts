@@ -97,8 +97,10 @@ function printPage({ eventKey, event, gone, waiting, refusal, letters, ...page }
   const { raw: _raw, deliveryId: _deliveryId, bodySha256, isBytesOnly, ...fields } = event ?? {}
   const notes = { bodySha256, bytes: page.body?.raw.length, bytesOnly: isBytesOnly || null }
   if (known) printFields({ ...fields, eventKey, ...notes })
+  print()
   printTimeline(page.timeline)
   for (const { id } of letters) print(`  sluice dead show ${id}`)
+  print()
   if (page.previous) printPrevious(page.previous)
   if (page.body) printBody(decodeBody(page.body.raw) ?? page.body.raw)
   print()
