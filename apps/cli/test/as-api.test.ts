@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { OPERATOR, type OpenedConsole, openConsole, VIEWER } from '@sluice/testkit/console'
 import { bury } from '@sluice/testkit/dead-letter'
 import { finishedJourney } from '@sluice/testkit/event'
-import { createWorld, eventually, openDoor, openWorker, type World } from '@sluice/testkit/world'
+import { createWorld, type Door, eventually, openDoor, openWorker, type World } from '@sluice/testkit/world'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
@@ -16,11 +16,12 @@ describe('commands say what the API says', () => {
   const stack = new AsyncDisposableStack()
   let world: World
   let console: OpenedConsole
+  let door: Door
   const keys: string[] = []
   beforeAll(async () => {
     world = stack.use(await createWorld('inbox'))
     console = stack.use(await openConsole(world))
-    const door = stack.use(await openDoor(world))
+    door = stack.use(await openDoor(world))
     stack.use(await openWorker(world))
     const post = async (body: Record<string, unknown>, count: number) => {
       const event = body.eventId === 'step-1' ? 'Finished User Steps' : 'Finished Journey'
@@ -73,6 +74,19 @@ describe('commands say what the API says', () => {
     expect(shown.output).toMatch(/Z {11}received\n[\s\S]*Ada: discard of dead letter 1 \(sent twice\)/)
     expect(shown.output).toMatch(/the journey's event before, Finished User Steps of/)
     expect(shown.output).toContain('body.systemDecision: "Incomplete" → "Refer"')
+  })
+
+  it('of an event that waits, which is no success yet', async () => {
+    await world.rows(`create function refuse() returns trigger language plpgsql as $$
+        begin raise exception 'no' using errcode = '57P03'; end $$;
+      create trigger refuse before insert on events for each row execute function refuse()`)
+    const answer = await door.post(JSON.stringify({ event: 'Finished Step', body: { eventId: 'waits-1' } }))
+    const { id } = (await answer.json()) as { id: string }
+    expect(await sluice('event', id)).toEqual({
+      code: 1,
+      output: expect.stringMatching(/Finished Step · live[\s\S]*waits in the inbox[\s\S]* \| \{"event"/),
+    })
+    await world.rows('drop function refuse cascade')
   })
 
   it('of an event: a line for a shell, and a receipt that is never written over another file', async () => {

@@ -37,13 +37,18 @@ export function eventCommand(): Command {
       const found = await withStores((stores) => lookUpEvent(stores, id))
       if (receipt !== undefined) return writeReceipt(receipt, onlyPage(found, id), json)
       if (curl) return printCurl(onlyPage(found, id))
-      if (found.waiting) process.exitCode = 1
       const { pages, ...others } = found
+      if (!pages.some(hasArrived) && others.deadLetters.length === 0) process.exitCode = 1
       if (json) return printJson({ events: pages.map(toEventReply), ...others })
       for (const page of pages) printPage(page)
       for (const letter of others.deadLetters) printLetter(letter)
       if (found.waiting) print(describeMissing(id, found.waiting))
     })
+}
+
+/** An event that waits, or was refused, may still land. */
+function hasArrived({ event, gone, letters }: EventPage): boolean {
+  return event !== null || gone !== null || letters.length > 0
 }
 
 async function checkReceipt(file: string, json?: true): Promise<void> {
