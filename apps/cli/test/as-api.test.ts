@@ -1,16 +1,12 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { OPERATOR, type OpenedConsole, openConsole, VIEWER } from '@sluice/testkit/console'
 import { bury } from '@sluice/testkit/dead-letter'
 import { finishedJourney } from '@sluice/testkit/event'
 import { createWorld, type Door, eventually, openDoor, openWorker, type World } from '@sluice/testkit/world'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-
-const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { createProgram } from '../src/program.ts'
 
 describe('commands say what the API says', () => {
   const stack = new AsyncDisposableStack()
@@ -20,6 +16,8 @@ describe('commands say what the API says', () => {
   const keys: string[] = []
   beforeAll(async () => {
     world = stack.use(await createWorld('inbox'))
+    for (const [name, value] of Object.entries(world.env)) vi.stubEnv(name, value)
+    stack.defer(() => void vi.unstubAllEnvs())
     console = stack.use(await openConsole(world))
     door = stack.use(await openDoor(world))
     stack.use(await openWorker(world))
@@ -38,12 +36,27 @@ describe('commands say what the API says', () => {
   })
   afterAll(() => stack.disposeAsync())
 
-  async function sluice(...args: string[]): Promise<{ code: number | null; output: string }> {
-    const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...world.env } })
-    let output = ''
-    for (const each of [child.stdout, child.stderr]) each.on('data', (chunk) => (output += chunk))
-    const [code] = await once(child, 'close')
-    return { code, output }
+  let last: Promise<unknown> = Promise.resolve()
+  /** Runs a command in this process, one after the other. */
+  function sluice(...args: string[]): Promise<{ code: number; output: string }> {
+    const ended = last.then(async () => {
+      const written: string[] = []
+      const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+        written.push(String(text))
+        return true
+      })
+      try {
+        await createProgram().parseAsync(args, { from: 'user' })
+        return { code: Number(process.exitCode ?? 0), output: written.join('') }
+      } catch (error) {
+        return { code: 1, output: String(error) }
+      } finally {
+        process.exitCode = undefined
+        write.mockRestore()
+      }
+    })
+    last = ended
+    return ended
   }
   const json = async (...args: string[]) => JSON.parse((await sluice(...args, '--json')).output)
 
