@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { alertsCommand } from './commands/alerts.ts'
+import { auditCommand } from './commands/audit.ts'
 import { deadCommand } from './commands/dead.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { driftCommand } from './commands/drift.ts'
@@ -40,6 +41,7 @@ export function createProgram(): Command {
     .addCommand(journeyCommand())
     .addCommand(deadCommand())
     .addCommand(operationsCommand())
+    .addCommand(auditCommand())
     .addCommand(relandCommand())
     .addCommand(alertsCommand())
     .addCommand(driftCommand())

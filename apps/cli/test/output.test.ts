@@ -59,7 +59,8 @@ describe('what commands print', () => {
   it('is exact as JSON', async () => {
     const { stdout } = await sluice('event', eventId, '--json')
     const found = JSON.parse(stdout)
-    expect([found.events[0].eventId, found.events[0].event]).toEqual([eventId, EVIL])
+    const [{ event }] = found.events
+    expect([event.eventId, event.event]).toEqual([eventId, EVIL])
     expect(stdout).not.toMatch(ACTING)
   })
 

@@ -26,7 +26,7 @@ describe.each(WAYS)('the first sluice start of a clone, by $name', ({ path, via 
       return code === 0 && JSON.parse(output)
     })
     expect(found.events).toMatchObject([
-      { eventId, kind: 'finished_journey', via, raw: bytes.toString('base64') },
+      { event: { eventId, kind: 'finished_journey', via, raw: bytes.toString('base64') } },
     ])
     expect(statSync(join(clone.dir, '.sluice/env')).mode & 0o777).toBe(0o600)
     const [doctor, dead, simulated] = await Promise.all([
@@ -40,7 +40,7 @@ describe.each(WAYS)('the first sluice start of a clone, by $name', ({ path, via 
 
     const [verified, journey, rebuilt] = await Promise.all([
       clone.sluice('verify', 'run.ledger', '--json'),
-      clone.sluice('journey', found.events[0].journeyId),
+      clone.sluice('journey', found.events[0].event.journeyId),
       clone.sluice('journey', 'rebuild'),
     ])
     expect(JSON.parse(verified.output)).toMatchObject({ ok: true, missing: 0, journeysDiffering: 0 })

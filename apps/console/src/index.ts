@@ -1,3 +1,5 @@
+export { toEventReply } from './api/event-reply.ts'
+export { toJourneyReply } from './api/journey-reply.ts'
 export { type ConsoleConfig, consoleSettings, readConsoleConfig } from './config.ts'
 export { startConsole } from './console.ts'
 export { hashSecret } from './sign-in/hash.ts'

@@ -52,6 +52,21 @@ describe('what happened since a person was away', () => {
       expect(news).not.toContain(old)
   })
 
+  it('the API says the same, since the time that is asked for', async () => {
+    const news = await console.json(`/api/v1/news?since=${new Date(ago(2)).toISOString()}`)
+    expect(news).toMatchObject({
+      groups: [{ errorMessage: expect.stringContaining('broken lately'), letters: { count: 2 } }],
+      acts: [{ actor: 'ada', reason: 'raised the limit' }],
+      healed: [{ name: 'late' }],
+      cameAgain: { count: 1, isMore: false },
+    })
+    const refused = await console.get('/api/v1/news?since=yesterday')
+    expect([refused.status, await refused.json()]).toEqual([
+      400,
+      { error: expect.stringContaining('is no time') },
+    ])
+  })
+
   it.each([
     ['on a first visit', undefined],
     ['in a visit that goes on', visit(Date.now() + HOUR_MS, Date.now(), OPERATOR)],

@@ -66,6 +66,8 @@ describe('the page of a journey', () => {
     const first = await pageOf('J-1', 0)
     expect(first.state).toMatchObject({ stage: 'in_progress', finalDecision: 'Incomplete', events: 1 })
     expect([first.timeline.length, first.later.length]).toEqual([1, 5])
+    const byId = await readJourneyPage(stores, { environment: 'live', journeyId: 'J-1' }, { at: 'e-1' })
+    expect(byId).toMatchObject({ at: keys[0], state: first.state })
     const third = await pageOf('J-1', 2)
     expect(third.state).toMatchObject({ stage: 'finished', manualDecision: null, finalDecision: 'Refer' })
     expect(third.timeline[2]?.supersededBecause).toBeNull()

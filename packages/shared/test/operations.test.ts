@@ -34,21 +34,21 @@ describe('operations on a database without Redis', () => {
 
   it('find an event with its dead letters, and otherwise count the events that wait', async () => {
     const found = await lookUpEvent(stores, 'end')
-    expect([found.events.length, found.deadLetters.length, found.waiting]).toEqual([1, 1, undefined])
+    expect(found).toMatchObject({ pages: [{ event: { eventId: 'end' }, letters: [{ reason: 'conflict' }] }] })
+    expect([found.pages.length, found.deadLetters, found.waiting]).toEqual([1, [], undefined])
     const waiting = { inbox: 0, queue: null }
     expect(await lookUpEvent(stores, 'elsewhere')).toEqual({
-      events: [],
+      pages: [],
       deadLetters: [],
-      gone: [],
       waiting,
     })
   })
 
   it('show a spot check in the timeline of its reference, at its time of receipt and without effect', async () => {
-    const { journeys, total } = await lookUpJourneys(world.db, 'R-1')
-    expect(total).toBe(1)
-    expect(journeys[0]?.journey).toMatchObject({ journeyId: 'J-1', systemDecision: 'Complete' })
-    const { timeline = [] } = journeys[0] ?? {}
+    const found = await lookUpJourneys(stores, 'R-1')
+    expect(found).toMatchObject({ total: 1, journeys: [{ page: { state: { systemDecision: 'Complete' } } }] })
+    const page = found.kind === 'found' ? found.journeys[0]?.page : undefined
+    const timeline = page?.kind === 'journey' ? page.timeline : []
     expect(timeline.map(({ event }) => event.eventId)).toEqual(['step', 'spot', 'end'])
     expect(timeline[1]).toMatchObject({
       changed: [],

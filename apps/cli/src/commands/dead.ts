@@ -1,10 +1,12 @@
 import { decodeBody } from '@sluice/shared/idwise'
 import {
+  compareConflict,
   countDeadLetters,
   DEAD_LETTER_STATES,
   type DeadLetterState,
   findGroups,
   getDeadLetter,
+  listActions,
   listDeadLetters,
 } from '@sluice/shared/operations'
 import { UserError } from '@sluice/shared/runtime'
@@ -12,6 +14,8 @@ import { Command, Option } from 'commander'
 import { wholeNumber, wholeNumberAboveZero } from '../arguments.ts'
 import { grouped, print, printBody, printFields, printJson, printTable } from '../output.ts'
 import { withStores } from '../stores.ts'
+import { printActs } from './audit.ts'
+import { printChanges } from './changes.ts'
 import { actCommand } from './dead-acts.ts'
 import { addFilterOptions, type FilterOptions, filterOf } from './dead-filter.ts'
 import { describeAct, describePast } from './operations.ts'
@@ -99,17 +103,30 @@ function listCommand(): Command {
   })
 }
 
+const MOST_ACTS = 50
+
 function showCommand(): Command {
   return new Command('show')
-    .description('show one dead letter with its body')
+    .description('show one dead letter with its body, and what people did to it')
     .argument('<id>', 'its number', wholeNumber)
     .option('--json', 'print JSON, with the raw bytes as base64')
     .action(async (id: number, { json }: { json?: true }) => {
-      const letter = await withStores(({ db }) => getDeadLetter(db, id))
-      if (!letter) throw new UserError(`There is no dead letter ${id}.`)
-      if (json) return printJson(letter)
+      const [letter, conflict, acts] = await withStores(async (stores) => {
+        const letter = await getDeadLetter(stores.db, id)
+        if (!letter) throw new UserError(`There is no dead letter ${id}.`)
+        const conflict = await compareConflict(stores, letter)
+        const target = `dead_letter ${id}`
+        return [letter, conflict, await listActions(stores.db, { target }, { limit: MOST_ACTS })] as const
+      })
+      if (json) return printJson({ ...letter, conflict, acts })
       const { raw, envelope: _envelope, deliveryId: _deliveryId, ...fields } = letter
       printFields({ ...fields, bytes: raw.length })
+      printActs('Acts:', acts)
+      if (conflict?.kind === 'gone') print('What has landed under its id is not stored any more.')
+      if (conflict?.kind === 'compared') {
+        print(`Compared with what has landed (sluice event ${conflict.eventKey}):`)
+        printChanges(conflict)
+      }
       printBody(decodeBody(raw) ?? raw)
     })
 }

@@ -1,20 +1,36 @@
-import { type JourneyWithTimeline, lookUpJourneys, rebuildJourneys } from '@sluice/shared/operations'
+import { toJourneyReply } from '@sluice/console'
+import {
+  type FoundJourney,
+  type JourneyPage,
+  lookUpJourneys,
+  rebuildJourneys,
+} from '@sluice/shared/operations'
+import { UserError } from '@sluice/shared/runtime'
 import { Command } from 'commander'
 import { complain, grouped, print, printFields, printJson, printProgress } from '../output.ts'
 import { withStores } from '../stores.ts'
+import { printActs } from './audit.ts'
+
+type JourneyOptions = { at?: string; zone?: string; json?: true }
 
 export function journeyCommand(): Command {
   return new Command('journey')
-    .description('show the state of a journey, and what each of its events did to it')
+    .description(
+      'show the state of a journey, what each of its events did to it, what is missing, and words for the customer',
+    )
     .argument('<id>', 'a journey id or a reference number')
-    .option('--json', 'print JSON')
-    .action(async (name: string, { json }: { json?: true }) => {
-      const { journeys, total } = await withStores(({ db }) => lookUpJourneys(db, name))
-      if (journeys.length === 0) process.exitCode = 1
+    .option('--at <event>', 'as of this event of it, by event id or event key')
+    .option('--zone <zone>', 'the time zone of the words for the customer, such as Europe/Berlin')
+    .option('--json', 'print JSON as the API does')
+    .action(async (name: string, { at, zone, json }: JourneyOptions) => {
+      const found = await withStores((stores) => lookUpJourneys(stores, name, { at, zone }))
+      if (found.kind === 'refused') throw new UserError(found.words)
+      const { journeys, total } = found
+      if (!journeys.some(({ page }) => page.kind === 'journey')) process.exitCode = 1
       const isCut = journeys.length < total
       const note = `The last ${grouped(journeys.length)} of ${grouped(total)} journeys of ${name}:`
       if (json && isCut) complain(note)
-      if (json) return printJson(journeys)
+      if (json) return printJson(journeys.map(({ name, page }) => toJourneyReply(name, page)))
       if (journeys.length === 0) return print(`No journey has the id or reference number ${name}.`)
       if (isCut) {
         print(note)
@@ -40,10 +56,26 @@ function rebuildCommand(): Command {
     })
 }
 
-function printJourney({ journey, timeline, total, dropped }: JourneyWithTimeline): void {
-  print(`Journey ${journey.journeyId} · ${journey.environment}`)
-  const { environment: _environment, journeyId: _journeyId, ...fields } = journey
-  printFields(fields)
+function printJourney({ name, page }: FoundJourney): void {
+  print(`Journey ${name.journeyId} · ${name.environment}`)
+  if (page.kind === 'journey') printLanded(page)
+  else print('  Nothing of this journey has landed.')
+  for (const { id, state, reason, errorMessage } of page.letters) {
+    print(`Dead letter ${id} (${state}): ${reason}: ${errorMessage}`)
+    print(`  sluice dead show ${id}`)
+  }
+  printActs('Acts:', page.acts)
+  for (const { event, lastRefusedAt, eventKey } of page.refused) {
+    print(`Refused, and not delivered since ${lastRefusedAt.toISOString()}: ${event ?? '(no event name)'}`)
+    print(`  sluice event ${eventKey}`)
+  }
+  print()
+}
+
+function printLanded({ journey, state, at, timeline, later, total, dropped, ...page }: JourneyPage): void {
+  if (at !== null) print(`  As of event ${at}:`)
+  if (state) printFields(state)
+  else print('  Nothing of this journey was known yet.')
   print()
   if (dropped > 0 && journey.baseUntil) {
     const before = journey.baseUntil.toISOString().slice(0, 10)
@@ -51,17 +83,28 @@ function printJourney({ journey, timeline, total, dropped }: JourneyWithTimeline
       `  ${grouped(dropped)} ${dropped === 1 ? 'event before' : 'events before'} ${before} ${dropped === 1 ? 'is' : 'are'} no longer stored`,
     )
   }
-  if (timeline.length < total - dropped)
-    print(`  The last ${grouped(timeline.length)} of ${grouped(total - dropped)} stored events:`)
-  for (const { event, changed, supersededBecause } of timeline) {
-    const duplicates = event.duplicates > 0 ? `, ${event.duplicates} duplicates` : ''
-    const action = event.action ?? event.trigger
-    print(
-      `  ${new Date(event.lastAt).toISOString()}  ${event.event}${action ? ` (${action})` : ''}${duplicates}`,
-    )
-    for (const { field, from, to } of changed) print(`      ${field}: ${from ?? '-'} → ${to ?? '-'}`)
-    if (supersededBecause) print(`      ${supersededBecause}`)
-    print(`      sluice event ${event.eventId ?? event.eventKey}`)
+  if (timeline.length + later.length < total - dropped) {
+    const shown = timeline.length + later.length
+    print(`  The last ${grouped(shown)} of ${grouped(total - dropped)} stored events:`)
   }
+  for (const entry of timeline) printEntry(entry)
+  if (later.length > 0)
+    print(`  ${grouped(later.length)} ${later.length === 1 ? 'event' : 'events'} came after that`)
+  if (page.missing) print(`  Missing: ${page.missing.words}`)
   print()
+  print('For the customer:')
+  print(`  ${page.paragraph}`)
+  for (const { journeyId, environment, stage } of page.beside)
+    print(`Of the same reference: sluice journey ${journeyId} (${environment}, ${stage})`)
+}
+
+function printEntry({ event, changed, supersededBecause }: JourneyPage['timeline'][number]): void {
+  const duplicates = event.duplicates > 0 ? `, ${event.duplicates} duplicates` : ''
+  const action = event.action ?? event.trigger
+  print(
+    `  ${new Date(event.lastAt).toISOString()}  ${event.event}${action ? ` (${action})` : ''}${duplicates}`,
+  )
+  for (const { field, from, to } of changed) print(`      ${field}: ${from ?? '-'} → ${to ?? '-'}`)
+  if (supersededBecause) print(`      ${supersededBecause}`)
+  print(`      sluice event ${event.eventId ?? event.eventKey}`)
 }

@@ -2,23 +2,11 @@ import { listActions } from '@sluice/shared/operations'
 import * as z from 'zod'
 import type { App, ConsoleDeps } from '../context.ts'
 import { apiPageQuery, pageOf, shortText } from '../schemas.ts'
-import { nextPath, time } from './replies.ts'
+import { actionReply } from './action-reply.ts'
+import { toJson } from './json.ts'
+import { nextPath } from './replies.ts'
 
-const list = z.object({
-  items: z.array(
-    z.object({
-      id: z.number(),
-      at: time,
-      actor: z.string(),
-      action: z.string(),
-      target: z.string(),
-      reason: z.string().nullable(),
-      operationId: z.number().nullable(),
-      operation: z.object({ kind: z.string(), words: z.string(), expected: z.number() }).nullable(),
-    }),
-  ),
-  next: z.string().nullable(),
-})
+const list = z.object({ items: z.array(actionReply), next: z.string().nullable() })
 
 export function addActionsApi(api: App, { stores: { db } }: ConsoleDeps): void {
   const querystring = apiPageQuery.extend({
@@ -46,10 +34,7 @@ export function addActionsApi(api: App, { stores: { db } }: ConsoleDeps): void {
       }
       const found = await listActions(db, filter, { limit: limit + 1, before })
       const { items, next } = pageOf(found, limit)
-      return {
-        items: items.map((action) => ({ ...action, at: action.at.toISOString() })),
-        next: nextPath(url, next),
-      }
+      return { items: toJson(items), next: nextPath(url, next) }
     },
   )
 }

@@ -4,6 +4,7 @@ import {
   countDeadLetters,
   findGroups,
   getDeadLetter,
+  listActions,
   listDeadLetters,
 } from '@sluice/shared/operations'
 import * as z from 'zod'
@@ -11,11 +12,13 @@ import type { App, ConsoleDeps } from '../context.ts'
 import { Problem } from '../errors.ts'
 import { letterQuery, readFilter, readState } from '../letter-query.ts'
 import { apiPageQuery, idParams, pageOf } from '../schemas.ts'
+import { actionReply } from './action-reply.ts'
 import { changeSchema, letterSchema, toJson } from './json.ts'
 import { operationReply, toOperation } from './operation-reply.ts'
 import { nextPath, time } from './replies.ts'
 
 const text = z.string().nullable()
+const MOST_ACTS = 50
 
 const letterReply = letterSchema.extend({
   errorClass: z.string(),
@@ -94,12 +97,16 @@ export function addDeadLettersApi(api: App, { stores }: ConsoleDeps): void {
       .object({ eventKey: z.string(), changes: z.array(changeSchema).nullable() })
       .nullable()
       .describe('How the body differs from the one that has landed under the same id.'),
+    acts: z.array(actionReply).describe('What people did to it, the newest first, at most 50.'),
   })
   api.get(
     '/dead-letters/:id',
     { schema: { summary: 'A dead letter with its body', params: idParams, response: { 200: one } } },
     async ({ params: { id } }) => {
-      const letter = await getDeadLetter(db, id)
+      const [letter, acts] = await Promise.all([
+        getDeadLetter(db, id),
+        listActions(db, { target: `dead_letter ${id}` }, { limit: MOST_ACTS }),
+      ])
       if (!letter) throw new Problem(404, `There is no dead letter ${id}.`)
       const found = await compareConflict(stores, letter)
       const conflict =
@@ -112,6 +119,7 @@ export function addDeadLettersApi(api: App, { stores }: ConsoleDeps): void {
         eventKey: letter.eventKey?.toString('hex') ?? null,
         sha256: hash,
         conflict,
+        acts: toJson(acts),
       }
     },
   )

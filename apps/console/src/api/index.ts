@@ -7,18 +7,22 @@ import { addDeadLettersApi } from './dead-letters.ts'
 import { addDriftApi } from './drift.ts'
 import { addEventsApi } from './events.ts'
 import { addJourneysApi } from './journeys.ts'
+import { addNewsApi } from './news.ts'
 import { addOperationsApi } from './operations.ts'
+import { addPreviewApi } from './preview.ts'
 import { addSearchApi } from './search.ts'
 import { addStateApi } from './state.ts'
 
 /** A new part of the API is added here. */
 const PARTS = [
   addStateApi,
+  addNewsApi,
   addSearchApi,
   addEventsApi,
   addJourneysApi,
   addDeadLettersApi,
   addOperationsApi,
+  addPreviewApi,
   addDriftApi,
   addActionsApi,
 ]

@@ -3,6 +3,9 @@ import * as z from 'zod'
 /** A time in a reply. */
 export const time = z.string().describe('ISO 8601, UTC')
 
+/** A number that is counted up to a bound. */
+export const amount = z.object({ count: z.number(), isMore: z.boolean() })
+
 export function isoOrNull(at: Date | null): string | null {
   return at?.toISOString() ?? null
 }

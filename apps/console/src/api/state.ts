@@ -1,9 +1,9 @@
 import * as z from 'zod'
 import type { App, ConsoleDeps } from '../context.ts'
 import type { Now } from '../now.ts'
+import { amount } from './replies.ts'
 
 const time = z.iso.datetime()
-const amount = z.object({ count: z.number(), isMore: z.boolean() })
 const process = z.object({
   id: z.string(),
   release: z.string(),

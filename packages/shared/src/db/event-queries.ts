@@ -5,7 +5,7 @@ import type { Db } from './pool.ts'
 import { deadLetters, events } from './schema.ts'
 import { keysOfId, readEnvironments } from './search-events.ts'
 
-export type StoredEvent = typeof events.$inferSelect
+type StoredEvent = typeof events.$inferSelect
 
 export type EventsFound = {
   readonly events: StoredEvent[]

@@ -100,7 +100,7 @@ export {
   readRefusal,
   type WholeEvent,
 } from './event-page.ts'
-export { findEvent, type StoredEvent } from './event-queries.ts'
+export { findEvent } from './event-queries.ts'
 export type { Job } from './event-row.ts'
 export {
   type EventFilters,

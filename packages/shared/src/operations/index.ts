@@ -11,8 +11,8 @@ export {
   type DriftRow,
   describeTerms,
   ensurePartitions,
-  type GoneEvent,
   getDeadLetter,
+  type JourneyName,
   type LetterCount,
   type LetterFilter,
   letterFilter,
@@ -39,7 +39,6 @@ export {
   type SingleAct,
   STEERING_NAMES,
   type SteeringName,
-  type StoredEvent,
   seeCondition,
   steeringOf,
   steerOperation,
@@ -83,7 +82,7 @@ export {
   verifyErasures,
   writeReceiptFile,
 } from './erasure/index.ts'
-export { lookUpEvent } from './events.ts'
+export { type FoundEvents, lookUpEvent } from './events.ts'
 export { type ComparedConflict, compareConflict } from './find/conflict.ts'
 export { shellWord } from './find/curl-line.ts'
 export {
@@ -118,7 +117,7 @@ export {
 } from './find/journey-page.ts'
 export { type FoundName, type SearchAnswer, search } from './find/search.ts'
 export { type Followed, followEvents } from './find/tail.ts'
-export { type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'
+export { type FoundJourney, lookUpJourneys } from './journeys.ts'
 export {
   type DeadLetterGroup,
   type DeadLetterGroups,
@@ -154,5 +153,6 @@ export {
   readState,
   type State,
   type StoreGauges,
+  span,
 } from './state/index.ts'
 export { knownEnvironments, type Stores } from './stores.ts'

@@ -1,52 +1,42 @@
-import {
-  type Db,
-  findJourneys,
-  type JourneyStory,
-  type JourneyStoryEvent,
-  readJourneyStory,
-  type StoredJourney,
-} from '../db/index.ts'
-import { journeyTimeline, type TimelineEntry } from '../journey/index.ts'
+import { findJourneys, type JourneyName } from '../db/index.ts'
+import { type JourneyAsked, type JourneyPageRead, readJourneyPage } from './find/journey-page.ts'
+import { knownEnvironments, type Stores } from './stores.ts'
 
-export type JourneyWithTimeline = {
-  readonly journey: StoredJourney
-  /** In order of receipt; only the newest events if there are more than `JourneyStory` holds. */
-  readonly timeline: readonly TimelineEntry<JourneyStoryEvent>[]
-  /** How many events the journey has. */
-  readonly total: number
-  /** How many of them landed before `journey.baseUntil` and are no longer stored. */
-  readonly dropped: number
+export type FoundJourney = {
+  readonly name: JourneyName
+  readonly page: Extract<JourneyPageRead, { kind: 'journey' | 'not_landed' }>
 }
 
-/**
- * The journeys of an id or a reference number, the last active first, each with what its events did to it.
- *
- * @returns as many journeys as `findJourneys` returns, and how many there are
- */
+export type JourneysFound =
+  | {
+      readonly kind: 'found'
+      /** The last active first. If none has landed, those of which a dead letter or a refused delivery is known. */
+      readonly journeys: readonly FoundJourney[]
+      /** How many journeys have the name. */
+      readonly total: number
+    }
+  | Extract<JourneyPageRead, { kind: 'refused' }>
+
+/** The pages of the journeys of an id or a reference number: as many as `findJourneys` returns. */
 export async function lookUpJourneys(
-  db: Db,
+  stores: Pick<Stores, 'db' | 'sources'>,
   name: string,
-): Promise<{ journeys: JourneyWithTimeline[]; total: number }> {
-  const { journeys, total } = await findJourneys(db, name)
-  const withTimelines = journeys.map(async (journey) => {
-    const story = await readJourneyStory(db, journey)
-    return { journey, timeline: timelineOf(story), total: story.total, dropped: story.dropped }
-  })
-  return { journeys: await Promise.all(withTimelines), total }
-}
-
-/** A spot check has no journey id. It stands in the timeline at its time of receipt, and changes nothing. */
-export function timelineOf({ events, earlier }: JourneyStory): TimelineEntry<JourneyStoryEvent>[] {
-  const { own = [], attached = [] } = Object.groupBy(events, ({ attachedByReference }) =>
-    attachedByReference ? 'attached' : 'own',
+  asked: JourneyAsked = {},
+): Promise<JourneysFound> {
+  const { journeys, total } = await findJourneys(stores.db, name)
+  const names: readonly JourneyName[] =
+    total > 0
+      ? journeys
+      : (await knownEnvironments(stores)).map((environment) => ({ environment, journeyId: name }))
+  const pages = await Promise.all(
+    names.map(async ({ environment, journeyId }) => {
+      const found = { environment, journeyId }
+      return { name: found, page: await readJourneyPage(stores, found, asked) }
+    }),
   )
-  const entries = [
-    ...journeyTimeline(own, earlier),
-    ...attached.map((event) => ({
-      event,
-      changed: [],
-      supersededBecause: 'attached by reference: it has no journey id',
-    })),
-  ]
-  return entries.sort((a, b) => a.event.lastAt - b.event.lastAt)
+  const found = pages.filter((each): each is FoundJourney => 'letters' in each.page)
+  const refused = pages.map(({ page }) => page).find(({ kind }) => kind === 'refused')
+  if (found.length === 0 && refused?.kind === 'refused') return refused
+  // The other journeys do not have the event.
+  return { kind: 'found', journeys: found, total: asked.at === undefined ? total : found.length }
 }

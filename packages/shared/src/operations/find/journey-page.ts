@@ -1,5 +1,6 @@
 import {
   type JourneyName,
+  type JourneyStory,
   type JourneyStoryEvent,
   type JourneySummary,
   type LetterSummary,
@@ -15,8 +16,7 @@ import {
   type StoredJourney,
 } from '../../db/index.ts'
 import { storedId } from '../../idwise/index.ts'
-import { foldJourney, type Journey, type TimelineEntry } from '../../journey/index.ts'
-import { timelineOf } from '../journeys.ts'
+import { foldJourney, type Journey, journeyTimeline, type TimelineEntry } from '../../journey/index.ts'
 import type { Stores } from '../stores.ts'
 import { isZone, paragraphForCustomer } from './for-customer.ts'
 import { type Missing, missingIn } from './missing.ts'
@@ -60,7 +60,7 @@ export type JourneyPageRead =
   | { readonly kind: 'refused'; readonly words: string }
 
 export type JourneyAsked = {
-  /** The key of an event, in hex: the journey as of it. */
+  /** An event, by its key in hex or its id: the journey as of it. */
   readonly at?: string | undefined
   /** The time zone of the paragraph for the customer. */
   readonly zone?: string | undefined
@@ -89,7 +89,9 @@ export async function readJourneyPage(
   }
   const [story, beside] = await Promise.all([readJourneyStory(db, journey), readJourneysBeside(db, journey)])
   const until =
-    at === undefined ? story.events.length : 1 + story.events.findIndex(({ eventKey }) => eventKey === at)
+    at === undefined
+      ? story.events.length
+      : 1 + story.events.findIndex(({ eventKey, eventId }) => eventKey === at || eventId === at)
   if (until === 0) {
     return {
       kind: 'refused',
@@ -109,7 +111,7 @@ export async function readJourneyPage(
     kind: 'journey',
     journey,
     state,
-    at: at ?? null,
+    at: at === undefined ? null : (events.at(-1)?.eventKey ?? null),
     timeline,
     later: story.events.slice(until),
     total: story.total,
@@ -132,4 +134,20 @@ function foldedState(events: Parameters<typeof foldJourney>[0]): JourneyState | 
 function stateOf(journey: StoredJourney): JourneyState {
   const { environment: _, journeyId: __, baseUntil: ___, updatedAt: ____, ...state } = journey
   return state
+}
+
+/** A spot check has no journey id. It stands in the timeline at its time of receipt, and changes nothing. */
+function timelineOf({ events, earlier }: JourneyStory): TimelineEntry<JourneyStoryEvent>[] {
+  const { own = [], attached = [] } = Object.groupBy(events, ({ attachedByReference }) =>
+    attachedByReference ? 'attached' : 'own',
+  )
+  const entries = [
+    ...journeyTimeline(own, earlier),
+    ...attached.map((event) => ({
+      event,
+      changed: [],
+      supersededBecause: 'attached by reference: it has no journey id',
+    })),
+  ]
+  return entries.sort((a, b) => a.event.lastAt - b.event.lastAt)
 }
