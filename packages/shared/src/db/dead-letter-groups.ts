@@ -61,16 +61,21 @@ export async function singleActsOn(
   return rows
 }
 
-/** The letters that are counted, read from the index alone. It has the journeys of a group beside each other. */
-const COUNTED = `from dead_letters where state = 'open' and id > coalesce((select id from bound), 0)`
+/** The newest of the letters that are too many to be counted. */
+const BOUND = `select id from dead_letters where state = 'open' order by id desc offset $1 limit 1`
 
-const GROUPS = `
-with bound as materialized (
-  select id from dead_letters where state = 'open' order by id desc offset $1 limit 1),
-of_journey as (
+/**
+ * The letters that are counted, read from the index alone, which has the journeys of a group beside each other. Without
+ * a bound nothing is said of `id`: the planner would take it for far fewer letters.
+ */
+const counted = (isBounded: boolean) =>
+  `from dead_letters where state = 'open' and ${isBounded ? 'id > $2' : '$2::bigint is null'}`
+
+const groups = (isBounded: boolean) => `
+with of_journey as (
   select fingerprint, journey_id is not null as named, count(*) as letters, max(id) as newest,
     min(first_failed_at) as first, max(last_failed_at) as last
-  ${COUNTED} group by fingerprint, journey_id, environment),
+  ${counted(isBounded)} group by fingerprint, journey_id, environment),
 groups as (
   select fingerprint, sum(letters)::float8 as count, count(*) filter (where named)::float8 as journeys,
     max(newest) as newest, min(first) as first, max(last) as last
@@ -78,23 +83,25 @@ groups as (
 hours as (
   select fingerprint, array_agg(hour) as hours, array_agg(letters) as letters from (
     select fingerprint, floor(date_part('epoch', now() - last_failed_at) / 3600)::int as hour, count(*)::int as letters
-    ${COUNTED} and last_failed_at > now() - interval '${HOURS} hours' group by 1, 2) as each
+    ${counted(isBounded)} and last_failed_at > now() - interval '${HOURS} hours' group by 1, 2) as each
   group by fingerprint)
 select g.fingerprint, g.count, g.journeys, g.first as "firstFailedAt", g.last as "lastFailedAt",
   h.hours as ago, h.letters, g.newest::float8 as newest, (select count(*)::float8 from groups) as total,
   (select sum(count) from groups) as open,
-  exists (select from bound) as "isAtLeast",
   d.environment, d.event, d.reason, d.error_class as "errorClass", d.error_message as "errorMessage"
 from groups g join dead_letters d on d.id = g.newest left join hours h on h.fingerprint = g.fingerprint
-order by g.count desc, g.fingerprint limit $2`
+order by g.count desc, g.fingerprint limit $1`
 
 /** Groups open dead letters by their fingerprints. @param options.limit groups at most */
 export async function groupDeadLetters(
   { pool }: Pick<Db, 'pool'>,
   { limit, most = MOST_COUNTED }: { limit: number; most?: number },
 ): Promise<LetterGroups> {
-  const { rows } = await pool.query(GROUPS, [most, limit])
-  const { total = 0, open = 0, isAtLeast = false } = rows[0] ?? {}
+  const { rows: bounds } = await pool.query<{ id: string }>(BOUND, [most])
+  const bound = bounds[0]?.id
+  const isAtLeast = bound !== undefined
+  const { rows } = await pool.query(groups(isAtLeast), [limit, bound ?? null])
+  const { total = 0, open = 0 } = rows[0] ?? {}
   return { groups: rows.map(groupOf), total, letters: open, isAtLeast }
 }
 
