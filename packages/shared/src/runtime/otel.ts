@@ -54,7 +54,8 @@ const MAX_LINKS = 1_000
 const MAX_WAITING_SPANS = 2_048
 /** At once: exports time out only while nothing comes, so a collector that trickles holds them for long. */
 const MAX_EXPORTS = 6
-const EXPORT_EVERY_MS = 2_000
+/** An export costs some 2 ms of CPU, whatever it carries. */
+const EXPORT_EVERY_MS = 5_000
 /** Of an export with its retries. Further spans wait meanwhile, and beyond the limit they are dropped. */
 const EXPORT_LIMIT_MS = 5_000
 const CLOSE_LIMIT_MS = 3_000
