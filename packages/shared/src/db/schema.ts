@@ -240,7 +240,7 @@ export const deadLetters = pgTable(
     reason: text('reason').notNull(),
     errorClass: text('error_class').notNull(),
     errorMessage: text('error_message').notNull(),
-    /** Reason, class and message without its varying parts: the same for all that fail alike. */
+    /** Of reason, class, message without its varying parts, kind and names of the schema: the same for all that fail alike. */
     fingerprint: text('fingerprint').notNull(),
     attempts: integer('attempts').notNull(),
     raw: bytea('raw').notNull(),
