@@ -5,6 +5,8 @@ import {
   type DeadLetterState,
   findGroups,
   getDeadLetter,
+  keepsFirst,
+  type LetterFailure,
   listDeadLetters,
 } from '@sluice/shared/operations'
 import { UserError } from '@sluice/shared/runtime'
@@ -108,8 +110,16 @@ function showCommand(): Command {
       const letter = await withStores(({ db }) => getDeadLetter(db, id))
       if (!letter) throw new UserError(`There is no dead letter ${id}.`)
       if (json) return printJson(letter)
-      const { raw, envelope: _envelope, deliveryId: _deliveryId, ...fields } = letter
+      const { raw, failures, envelope: _envelope, deliveryId: _deliveryId, ...fields } = letter
       printFields({ ...fields, bytes: raw.length })
+      print('Failures, the newest first:')
+      for (const failure of failures) print(describeFailure(failure))
+      if (!keepsFirst(letter))
+        print(`  ${letter.firstFailedAt.toISOString()}  the first one; its error is not kept`)
       printBody(decodeBody(raw) ?? raw)
     })
+}
+
+function describeFailure({ failedAt, reason, errorClass, errorMessage }: LetterFailure): string {
+  return `  ${failedAt.toISOString()}  ${reason}: ${errorMessage} (${errorClass})`
 }

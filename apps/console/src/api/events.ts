@@ -6,6 +6,7 @@ import { query } from '../parts/states.ts'
 import {
   changeSchema,
   eventSchema,
+  failuresSchema,
   goneSchema,
   hitSchema,
   letterSchema,
@@ -30,7 +31,7 @@ const one = z.object({
   gone: goneSchema.nullable(),
   waiting: waitingSchema.nullable(),
   refusal: refusedSchema.nullable(),
-  letters: z.array(letterSchema),
+  letters: z.array(letterSchema.extend({ failures: failuresSchema })),
   timeline: z.array(
     z.object({
       what: z.string(),
@@ -48,7 +49,8 @@ const one = z.object({
       changes: z.array(changeSchema).nullable(),
     })
     .nullable(),
-  raw: text.describe('The body as base64, also of an event that waits.'),
+  raw: text.describe('The body as base64, also of an event that waits or is a dead letter.'),
+  sha256: text.describe('Of the body, hex.'),
   curl: text,
 })
 
@@ -75,12 +77,13 @@ export function addEventsApi(api: App, { stores }: ConsoleDeps): void {
       const read = await readEventPage(stores, request.params.key)
       if (read.kind === 'no_key') throw new Problem(400, 'An event key has 64 hex digits.')
       if (read.kind === 'not_here') throw new Problem(404, 'No event with this key has been received.')
-      const { event, body } = read
+      const { event, body, received: _, ...page } = read
       const hash = event?.bodySha256.toString('hex')
       return {
-        ...toJson(read),
+        ...toJson(page),
         event: event && { ...toJson(event), bodySha256: hash as string },
         raw: body?.raw.toString('base64') ?? null,
+        sha256: body?.sha256 ?? null,
         curl: body?.curl ?? null,
       }
     },

@@ -10,6 +10,7 @@ import type { Erased } from './erased.ts'
 import { classifyFailure, isTooSlow } from './failure.ts'
 import { type FoldOptions, foldJourneyOf } from './journeys.ts'
 import { type KeptOut, keepOut } from './keep-out.ts'
+import { WITH_LAST_FAILURE } from './letter-failures.ts'
 import type { Connection } from './pool.ts'
 import { deadLetters } from './schema.ts'
 
@@ -65,7 +66,7 @@ const UPSERT = `
 insert into dead_letters (job_id, event_key, environment, event, event_id, journey_id, reference_no, reason,
   error_class, error_message, fingerprint, attempts, raw, envelope, ${DELIVERY_ID}, received_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, to_timestamp($16::float8 / 1000))
-on conflict (job_id) do update set
+on conflict (job_id) do update set earlier_failures = ${WITH_LAST_FAILURE},
   reason = excluded.reason, error_class = excluded.error_class, error_message = excluded.error_message,
   fingerprint = excluded.fingerprint, attempts = excluded.attempts, last_failed_at = now(),
   ${DELIVERY_ID} = excluded.${DELIVERY_ID},

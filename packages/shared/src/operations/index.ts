@@ -13,7 +13,9 @@ export {
   ensurePartitions,
   type GoneEvent,
   getDeadLetter,
+  keepsFirst,
   type LetterCount,
+  type LetterFailure,
   type LetterFilter,
   letterFilter,
   listActions,
@@ -116,6 +118,7 @@ export {
   type JourneyPageRead,
   readJourneyPage,
 } from './find/journey-page.ts'
+export { curlOfLetter, type ReceivedEvent, receivedInLetter } from './find/received.ts'
 export { type FoundName, type SearchAnswer, search } from './find/search.ts'
 export { type Followed, followEvents } from './find/tail.ts'
 export { type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'
