@@ -404,8 +404,9 @@ export const refusals = pgTable(
  * is fixed when it is made: those that are open, match the filter, have an id up to `max_id`, and have not failed
  * since. An undo is about discarded ones.
  *
- * State: `sampling` → `waiting_for_go` (only with a sample) → `running` ⇄ `paused` → `done`; from each of these
- * → `cancelled` by a person, → `stopped` by `stop_after` failures. It has ended when none of its letters is under way.
+ * State: `sampling` → `waiting_for_go` (only with a sample) → `running` → `done`, the first and the third ⇄ `paused`;
+ * from each of these → `cancelled` by a person, → `stopped` by `stop_after` failures. It has ended when none of its
+ * letters is under way.
  */
 export const operations = pgTable(
   'operations',
