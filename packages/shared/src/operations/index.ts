@@ -125,6 +125,7 @@ export { type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'
 export {
   type DeadLetterGroup,
   type DeadLetterGroups,
+  describeFilter,
   describeIssues,
   findGroups,
   inWords,
