@@ -169,7 +169,7 @@ const VARYING = new RegExp(`(${KEPT.source})|"[^"]*"|'[^']*'|[0-9a-f-]{8,}|\\d+`
 /** A partition is as good as another. */
 const PARTITION = /\bevents_(?:\d{8}|before)(?!\d)/g
 
-/** The same for errors that differ only in ids, numbers and quoted values; another one for another constraint or type. */
+/** The same for errors that differ only in ids, numbers and quoted values, but not in names of the schema. */
 function fingerprint([reason, errorClass, message, ...rest]: [string, string, string, ...string[]]): string {
   const fixed = message
     .replace(PARTITION, 'events')
