@@ -248,7 +248,7 @@ export const deadLetters = pgTable(
     reason: text('reason').notNull(),
     errorClass: text('error_class').notNull(),
     errorMessage: text('error_message').notNull(),
-    /** Of reason, class, kind, names of the schema and what is fixed in the message: the same for all that fail alike. */
+    /** Of reason, class, kind, names of the schema and what is fixed in the message: the same if they fail alike. */
     fingerprint: text('fingerprint').notNull(),
     attempts: integer('attempts').notNull(),
     raw: bytea('raw').notNull(),
