@@ -13,6 +13,8 @@ it('an erasure blanks what operators have typed in about the person, and ends an
   await using world = await createWorld('inbox')
   const stores = { db: world.db, queue: undefined, location: undefined }
   await bury(world, [finishedJourney(ADA).bytes, finishedJourney(BOB).bytes])
+  await world.rows(`update dead_letters set earlier_failures =
+    jsonb_build_array(jsonb_build_object('errorMessage', 'no ' || reference_no))`)
   const start = async (filter: object, reason: string) => {
     const asked = {
       sample: null,

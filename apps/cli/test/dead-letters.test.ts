@@ -31,9 +31,20 @@ it('a group is found, and replayed with a sample that waits for a person', async
     1,
     expect.stringMatching(/replay: 6 open dead letters of group/),
   ])
-  expect(shown.output).toMatch(/landed[\s\S]*stage: - → finished[\s\S]*add --yes --expected 6/)
-  const how = ['--yes', '--expected', '6', '--sample', '2', '--rate', '50', '--stop-after', '3']
-  const started = await sluice(...replay, ...how)
+  expect(shown.output).toMatch(/landed[\s\S]*stage: - → finished/)
+  const how = ['--sample', '2', '--rate', '50', '--stop-after', '3']
+  const unbound = await sluice(...replay, ...how, '--yes')
+  expect([unbound.code, unbound.output]).toEqual([
+    1,
+    expect.stringMatching(
+      /first 2 go as a sample[\s\S]*50 a second[\s\S]*3 have failed[\s\S]*--yes needs --expected/,
+    ),
+  ])
+  expect(unbound.output).toContain(
+    `To do it: sluice dead replay --group ${group} --sample 2 --stop-after 3 --rate 50 --actor Ada --reason 'wider now' --yes --expected 6\n`,
+  )
+  expect(await world.rows('select from operations')).toEqual([])
+  const started = await sluice(...replay, ...how, '--yes', '--expected', '6')
   expect([started.code, started.output]).toEqual([0, expect.stringMatching(/^Operation 1 has started: 6 /)])
 
   stack.use(await openWorker(world))
@@ -43,6 +54,16 @@ it('a group is found, and replayed with a sample that waits for a person', async
   expect((await sluice('operations', 'go', '1')).output).toBe('Operation 1: go.\n')
   await becomes('done')
 }, 120_000)
+
+it('a discard needs a reason, also of one letter', async () => {
+  const refused = await sluice('dead', 'discard', '1')
+  expect([refused.code, refused.output]).toEqual([1, expect.stringContaining('A discard needs a reason')])
+  const shown = await sluice('dead', 'show', '7')
+  expect(shown.output).toMatch(
+    /state +open[\s\S]*Failures, the newest first:\n {2}\S+ {2}unreadable: value too long/,
+  )
+  expect((await sluice('dead', 'discard', '7', '--reason', 'made up')).output).toBe('7: discarded.\n')
+})
 
 it.each([
   [['dead', 'discard'], /Name the dead letters/],

@@ -96,7 +96,7 @@ describe('what commands print', () => {
       async () => (await world.rows(`select from dead_letters where state = 'open'`)).length === 1,
     )
     const nameless = await command(
-      ['dead', 'discard', '1'],
+      ['dead', 'discard', '1', '--reason', 'made up'],
       { DATABASE_URL: world.databaseUrl },
       { uid: 54_321, gid: 54_321 },
     )

@@ -218,8 +218,9 @@ describe('finding anything', () => {
     expect(page).toContain(createHash('sha256').update(bytes).digest('hex'))
     const { raw, waiting } = await console.json(`/api/v1/events/${keys.waits}`)
     expect([Buffer.from(raw, 'base64').toString(), waiting.where]).toEqual([bodies.waits, 'inbox'])
+    expect(await console.json(`/events/${keys.waits}/receipt`)).toMatchObject({ landedAt: null })
     await world.rows('drop function refuse cascade')
-    await eventually(async () => (await get(`/events/${keys.waits}/receipt`)).status === 200)
+    await eventually(async () => (await console.json(`/events/${keys.waits}/receipt`)).landedAt !== null)
   })
 
   it('htmx gets an event alone, to be shown beside the list', async () => {

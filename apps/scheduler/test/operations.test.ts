@@ -98,6 +98,20 @@ describe('an operation on dead letters', () => {
     expect(await world.rows('select from operations')).toHaveLength(1)
   })
 
+  it('is paused during its sample, goes on with it, and waits for a person all the same', async () => {
+    await letters(4)
+    const id = await started({ expected: 4, sample: 2 })
+    expect(await steer('pause', id)).toEqual({ kind: 'done' })
+    schedule()
+    await work()
+    await eventually(async () => (await operation(id)).dueAt > new Date())
+    expect(await operation(id)).toMatchObject({ state: 'paused', taken: 0 })
+    expect(await steer('resume', id)).toEqual({ kind: 'done' })
+    await becomes(id, 'waiting_for_go')
+    expect(await steer('go', id)).toEqual({ kind: 'done' })
+    expect(await ended(id)).toMatchObject({ state: 'done', landed: 4 })
+  })
+
   it('replays its sample first and the others after a person has said so, but none that has failed since', async () => {
     await refuse('poison')
     await letters(7)

@@ -44,6 +44,43 @@ it('open dead letters are grouped by what they failed with, with journeys and ho
   })
 })
 
+it('another constraint, column, table or length of a type is another group, and another value is not', async () => {
+  await using world = await createWorld('inbox')
+  await world.rows(`create table odd (a varchar(5), b varchar(9), n numeric(5, 2), m numeric(7, 2), c text, d text,
+    at date, primary key (at, a), constraint k1 check (b <> 'one'), constraint k2 check (b <> 'two')) partition by list (at)`)
+  await world.rows('alter table odd alter c set not null, alter d set not null')
+  for (const day of ['20260101', '20260102'])
+    await world.rows(`create table events_${day} partition of odd for values in ('${day}')`)
+  const insert = (row: Record<string, unknown>) => {
+    const columns = { a: 'x', b: 'x', c: 'x', d: 'x', at: '20260101', ...row }
+    const values = Object.values(columns).map((value) => (value === null ? 'null' : `'${value}'`))
+    return `insert into odd (${Object.keys(columns)}) values (${values})`
+  }
+  const alike = [
+    [insert({ b: 'one' }), insert({ b: 'one', at: '20260102' })],
+    [insert({ b: 'two' })],
+    [insert({ a: 'longer' }), insert({ a: 'longer still' })],
+    [insert({ b: 'longer still' })],
+    [insert({ n: 1000 }), insert({ n: 70_000 })],
+    [insert({ m: 100_000 })],
+    [insert({ c: null }), insert({ c: null, at: '20260102' })],
+    [insert({ d: null })],
+    [`select 'abc'::int`, `select 'x y'::int`],
+    ['select missing from odd'],
+    ['select other from odd'],
+  ]
+  for (const statements of alike) {
+    for (const statement of statements) {
+      const error = await world.rows(statement).catch((thrown: unknown) => thrown)
+      await bury(world, bodies(1), { error })
+    }
+  }
+
+  const { groups } = await findGroups(world.db)
+
+  expect(groups.map(({ count }) => count)).toEqual([2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1])
+})
+
 it('a group shows what was done about the same before, and why', async () => {
   await using world = await createWorld('inbox')
   await bury(world, bodies(2))

@@ -8,6 +8,7 @@ import {
   actOnDeadLetters,
   checkEventReceipt,
   type EventPage,
+  getDeadLetter,
   readEventPage,
   type Stores,
   search,
@@ -159,6 +160,67 @@ describe('the page of an event', () => {
     expect(checkEventReceipt(receipt.replace('"live"', '"sandbox"'))).toMatchObject({ kind: 'wrong' })
     expect(checkEventReceipt('{}')).toMatchObject({ kind: 'wrong' })
   })
+})
+
+it('a dead letter has what a landed event has, and each failure with its own time and error', async () => {
+  await using stack = new AsyncDisposableStack()
+  const world = stack.use(await createWorld('inbox'))
+  const stores = { db: world.db, queue: undefined, location: undefined }
+  const door = stack.use(await openDoor(world))
+  stack.use(await openWorker(world))
+  const refuse = (name: string) =>
+    world.rows(`alter table events drop constraint if exists odd_a, drop constraint if exists odd_b,
+      add constraint ${name} check (event_id <> 'bad')`)
+  const post = (eventId: string, more = {}) =>
+    door.post(JSON.stringify({ event: 'Finished Step', body: { eventId, journeyId: 'J', ...more } }))
+  const failedAfter = (replays: number) =>
+    eventually(async () => {
+      const [row] = await world.rows<{ id: string }>(
+        `select id from dead_letters where state = 'open' and replays = $1`,
+        [replays],
+      )
+      return row && getDeadLetter(world.db, Number(row.id))
+    })
+  await post('good')
+  await eventually(async () => (await world.rows('select from events')).length === 1)
+  await refuse('odd_a')
+  const { id: key } = (await (await post('bad', { x: 1 })).json()) as { id: string }
+  const { id } = await failedAfter(0)
+  const replay = () =>
+    Array.fromAsync(actOnDeadLetters(world.db, 'replay', { ids: [id], actor: 'Ada', reason: 'try' }))
+  await refuse('odd_b')
+  await replay()
+
+  const letter = await failedAfter(1)
+  const page = (await readEventPage(stores, key)) as EventPage
+
+  expect(letter.failures.map(({ errorMessage }) => errorMessage)).toEqual([
+    expect.stringContaining('odd_b'),
+    expect.stringContaining('odd_a'),
+  ])
+  expect(page.letters[0]?.failures).toEqual(letter.failures)
+  expect(page.timeline.map(({ what, at, words }) => [what, at, words])).toEqual([
+    ['received', letter.receivedAt, 'received'],
+    ['failed', letter.firstFailedAt, expect.stringMatching(/^became a dead letter: .*odd_a/)],
+    ['act', expect.anything(), `Ada: replay of dead letter ${id} (try)`],
+    ['failed', letter.lastFailedAt, expect.stringMatching(/^failed again: .*odd_b/)],
+  ])
+  expect(page.event).toBeNull()
+  expect(page.body).toMatchObject({ raw: letter.raw, isIntact: true, curl: expect.stringContaining('"bad"') })
+  expect(page.received?.request).toMatchObject({ sourceAddress: expect.any(String) })
+  expect(page.previous?.changes?.map(({ path }) => path)).toEqual(['body.eventId', 'body.x'])
+  const receipt = writeEventReceipt(page.received as never)
+  expect(receipt).toMatchObject({ eventKey: key, landedAt: null, via: null })
+  expect(checkEventReceipt(JSON.stringify(receipt))).toMatchObject({ kind: 'right' })
+
+  for (let replays = 2; replays < 12; replays++) {
+    await replay()
+    await failedAfter(replays)
+  }
+  const { timeline } = (await readEventPage(stores, key)) as EventPage
+  const failed = timeline.filter(({ what }) => what === 'failed').map(({ words }) => words)
+  expect(failed[0]).toMatch(/^became a dead letter; its errors before .* not kept$/)
+  expect(failed).toHaveLength(11)
 })
 
 it('a curl line sends exactly the bytes, and a shell runs nothing of them', () => {

@@ -8,10 +8,17 @@ import type { World } from './world.ts'
 export async function bury(
   world: World,
   bodies: readonly (string | Buffer)[],
-  failed: { reason?: DeadLetterReason; message?: string; code?: string; environment?: string } = {},
+  failed: {
+    reason?: DeadLetterReason
+    message?: string
+    code?: string
+    environment?: string
+    error?: unknown
+  } = {},
 ): Promise<number[]> {
   const { reason = 'rejected_by_database', message = 'value too long', code, environment = 'live' } = failed
-  const error = Object.assign(new Error(message), { name: 'DatabaseError', ...(code && { code }) })
+  const { error = Object.assign(new Error(message), { name: 'DatabaseError', ...(code && { code }) }) } =
+    failed
   const jobIds = bodies.map(() => `e-${randomUUID()}`)
   await world.db.landingTransaction((connection) =>
     writeDeadLetters(

@@ -2,6 +2,7 @@ import {
   type ActResult,
   actOnDeadLetters,
   type DeadLetterActName,
+  describeFilter,
   describeIssues,
   inWords,
   type LetterFilter,
@@ -10,11 +11,13 @@ import {
   previewLetters,
   type StartOutcome,
   type Stores,
+  shellWord,
   startOperation,
 } from '@sluice/shared/operations'
 import { UserError } from '@sluice/shared/runtime'
 import { Command } from 'commander'
 import { personName, wholeNumber, wholeNumberAboveZero } from '../arguments.ts'
+import { confirm } from '../input.ts'
 import { grouped, print, printJson } from '../output.ts'
 import { withStores } from '../stores.ts'
 import { whoIsThis } from '../who.ts'
@@ -37,7 +40,8 @@ export function actCommand(name: DeadLetterActName, description: string): Comman
   const command = new Command(name)
     .description(
       `${description}: those with these numbers at once, or all that a filter names as an operation, which a worker or ` +
-        'scheduler carries out. Without --yes it shows what an operation would do.',
+        'scheduler carries out. Of an operation it first shows what it would do, and asks in a terminal; with --yes ' +
+        'and --expected it starts at once, if there are as many letters as expected.',
     )
     .argument('[ids...]', 'their numbers', (text: string, before: number[] = []) => [
       ...before,
@@ -56,9 +60,9 @@ export function actCommand(name: DeadLetterActName, description: string): Comman
   return command
     .option('--rate <n>', 'at most so many a second', wholeNumberAboveZero)
     .option('--expected <n>', 'do nothing if there is another number of letters', wholeNumber)
-    .option('--reason <text>', 'why, for the record; an operation needs one')
+    .option('--reason <text>', 'why, for the record; a discard and an operation need one')
     .option('--actor <name>', 'who, for the record (default: the user that runs this)', personName)
-    .option('--yes', 'start the operation')
+    .option('--yes', 'start the operation without asking; needs --expected')
     .option('--json', 'print JSON')
     .action(async (ids: number[] = [], options: ActOptions) => {
       const filter = filterOf(options)
@@ -67,7 +71,7 @@ export function actCommand(name: DeadLetterActName, description: string): Comman
       if (ids.length > 0) return withStores((stores) => actAtOnce(stores, name, ids, options))
       if (!isFiltered)
         throw new UserError('Name the dead letters: by number, or by a filter such as --group.')
-      return withStores((stores) => actByFilter(stores, name, filter, options))
+      return withStores((stores) => actByFilter(stores, command, { kind: name, filter }, options))
     })
 }
 
@@ -108,31 +112,93 @@ function describeResult(act: DeadLetterActName, result: ActResult): string {
   }
 }
 
-const PREVIEWED = 5
+type Asked = { readonly kind: DeadLetterActName; readonly filter: LetterFilter }
 
 async function actByFilter(
   { db }: Stores,
-  kind: DeadLetterActName,
-  filter: LetterFilter,
-  { sample = null, rate = null, stopAfter = null, expected, reason = '', actor, yes, json }: ActOptions,
+  command: Command,
+  asked: Asked,
+  options: ActOptions,
 ): Promise<void> {
-  const plan = await planOperation(db, { kind, filter })
-  if (!plan) throw new UserError('The filter is empty.')
-  if (!yes) {
+  const { sample = null, rate = null, stopAfter = null, reason = '', actor, yes, json } = options
+  const expected = yes ? options.expected : undefined
+  const seen = expected ?? (await showAndAsk(db, command, asked, options))
+  if (seen === undefined) {
     process.exitCode = 1
-    const preview = await previewLetters(db, { kind, filter, sample: sample ?? PREVIEWED })
-    if (json) return printJson({ ...plan, preview })
-    print(`${kind}: ${grouped(plan.count)} ${plan.words}; they belong to ${grouped(plan.journeys)} journeys.`)
-    printPreview(preview)
-    return print(`Nothing was done. To do it, add --yes --expected ${plan.count} --reason TEXT.`)
+    return
   }
-  const asked = { kind, filter, expected: expected ?? plan.count, sample, rate, stopAfter, reason }
-  const read = newOperation.safeParse(asked, { error: inWords })
+  const read = newOperation.safeParse(
+    { ...asked, expected: seen, sample, rate, stopAfter, reason },
+    { error: inWords },
+  )
   if (!read.success) throw new UserError(describeIssues(read.error).join('\n'))
   const outcome = await startOperation(db, { ...read.data, actor: actor ?? whoIsThis() })
   if (outcome.kind !== 'started') process.exitCode = 1
   if (json) printJson(outcome)
-  else print(describeStart(outcome, plan.words))
+  else print(describeStart(outcome, describeFilter(asked.filter, asked.kind)))
+}
+
+const PREVIEWED = 5
+
+/**
+ * Says what an operation would do, and the command that does it; in a terminal it asks.
+ *
+ * @returns the number of letters that the person has seen and agreed to; undefined if there is no such person
+ */
+async function showAndAsk(
+  db: Stores['db'],
+  command: Command,
+  asked: Asked,
+  options: ActOptions,
+): Promise<number | undefined> {
+  const plan = await planOperation(db, asked)
+  if (!plan) throw new UserError('The filter is empty.')
+  const { count, words, journeys } = plan
+  if (!options.json) {
+    print(`${asked.kind}: ${grouped(count)} ${words}; they belong to ${grouped(journeys)} journeys.`)
+    for (const line of describePace(options)) print(line)
+  }
+  const preview = await previewLetters(db, { ...asked, sample: options.sample ?? PREVIEWED })
+  if (options.json) printJson({ ...plan, preview })
+  else printPreview(preview)
+  if (options.json || count === 0) return undefined
+  const { expected = count, reason } = options
+  if (expected !== count) {
+    print(`${grouped(expected)} were expected. Nothing was done.`)
+    return undefined
+  }
+  const mayAsk = process.stdin.isTTY && process.stdout.isTTY && reason?.trim()
+  if (mayAsk && (await confirm(`${asked.kind} these ${grouped(count)} now? (y/N) `))) return count
+  print(`Nothing was done.${options.yes ? ' --yes needs --expected, the number that you have seen.' : ''}`)
+  if (!mayAsk) print(`To do it: ${commandLine(command, options)} --yes --expected ${count}`)
+  return undefined
+}
+
+function describePace({ sample, rate, stopAfter }: ActOptions): string[] {
+  return [
+    ...(sample
+      ? [`The first ${grouped(sample)} go as a sample; then it waits for \`sluice operations go\`.`]
+      : []),
+    ...(rate ? [`At most ${grouped(rate)} a second.`] : []),
+    ...(stopAfter ? [`It stops when ${grouped(stopAfter)} have failed again.`] : []),
+  ]
+}
+
+const OF_THE_START = ['yes', 'expected', 'json', 'reason']
+
+/** The command as it was given, without what binds it to a number. */
+function commandLine(command: Command, { reason }: ActOptions): string {
+  const given = command.options
+    .map((option) => ({ ...option, name: option.attributeName() }))
+    .filter(({ name }) => !OF_THE_START.includes(name) && command.getOptionValue(name) !== undefined)
+    .map(({ long, name }) => `${long} ${word(String(command.getOptionValue(name)))}`)
+  return ['sluice dead', command.name(), ...given, `--reason ${reason?.trim() ? word(reason) : 'TEXT'}`].join(
+    ' ',
+  )
+}
+
+function word(text: string): string {
+  return /^[\w.:/+-]+$/.test(text) ? text : shellWord(text)
 }
 
 function describeStart(outcome: StartOutcome, words: string): string {

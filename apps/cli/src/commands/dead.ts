@@ -6,6 +6,8 @@ import {
   type DeadLetterState,
   findGroups,
   getDeadLetter,
+  keepsFirst,
+  type LetterFailure,
   listActions,
   listDeadLetters,
 } from '@sluice/shared/operations'
@@ -119,8 +121,12 @@ function showCommand(): Command {
         return [letter, conflict, await listActions(stores.db, { target }, { limit: MOST_ACTS })] as const
       })
       if (json) return printJson({ ...letter, conflict, acts })
-      const { raw, envelope: _envelope, deliveryId: _deliveryId, ...fields } = letter
+      const { raw, failures, envelope: _envelope, deliveryId: _deliveryId, ...fields } = letter
       printFields({ ...fields, bytes: raw.length })
+      print('Failures, the newest first:')
+      for (const failure of failures) print(describeFailure(failure))
+      if (!keepsFirst(letter))
+        print(`  ${letter.firstFailedAt.toISOString()}  the first one; its error is not kept`)
       printActs('Acts:', acts)
       if (conflict?.kind === 'gone') print('What has landed under its id is not stored any more.')
       if (conflict?.kind === 'compared') {
@@ -129,4 +135,8 @@ function showCommand(): Command {
       }
       printBody(decodeBody(raw) ?? raw)
     })
+}
+
+function describeFailure({ failedAt, reason, errorClass, errorMessage }: LetterFailure): string {
+  return `  ${failedAt.toISOString()}  ${reason}: ${errorMessage} (${errorClass})`
 }

@@ -62,6 +62,7 @@ async function checkReceipt(file: string, json?: true): Promise<void> {
   else {
     const { bytes: _, ...fields } = check.receipt
     print(`The receipt agrees with itself: ${check.event ?? '(no event name)'}, ${check.bytes} bytes.`)
+    if (fields.landedAt === null) print('The event had not landed when it was written.')
     printFields(fields)
   }
 }

@@ -2,6 +2,7 @@ import { sha256 } from '@sluice/shared/idwise'
 import {
   compareConflict,
   countDeadLetters,
+  curlOfLetter,
   findGroups,
   getDeadLetter,
   listActions,
@@ -13,7 +14,7 @@ import { Problem } from '../errors.ts'
 import { letterQuery, readFilter, readState } from '../letter-query.ts'
 import { apiPageQuery, idParams, pageOf } from '../schemas.ts'
 import { actionReply } from './action-reply.ts'
-import { changeSchema, letterSchema, toJson } from './json.ts'
+import { changeSchema, failuresSchema, letterSchema, toJson } from './json.ts'
 import { operationReply, toOperation } from './operation-reply.ts'
 import { nextPath, time } from './replies.ts'
 
@@ -91,7 +92,9 @@ export function addDeadLettersApi(api: App, { stores }: ConsoleDeps): void {
   )
 
   const one = letterReply.extend({
+    failures: failuresSchema,
     raw: z.string().describe('The body, as base64.'),
+    curl: z.string(),
     sha256: z.string().describe('Of the body, hex.'),
     conflict: z
       .object({ eventKey: z.string(), changes: z.array(changeSchema).nullable() })
@@ -118,6 +121,7 @@ export function addDeadLettersApi(api: App, { stores }: ConsoleDeps): void {
         ...toJson(letter),
         eventKey: letter.eventKey?.toString('hex') ?? null,
         sha256: hash,
+        curl: curlOfLetter(letter),
         conflict,
         acts: toJson(acts),
       }

@@ -3,6 +3,7 @@ import * as z from 'zod'
 import {
   changeSchema,
   eventSchema,
+  failuresSchema,
   goneSchema,
   letterSchema,
   refusedSchema,
@@ -20,7 +21,7 @@ export const eventReply = z.object({
   gone: goneSchema.nullable(),
   waiting: waitingSchema.nullable(),
   refusal: refusedSchema.nullable(),
-  letters: z.array(letterSchema),
+  letters: z.array(letterSchema.extend({ failures: failuresSchema })),
   timeline: z.array(
     z.object({
       what: z.string(),
@@ -38,17 +39,19 @@ export const eventReply = z.object({
       changes: z.array(changeSchema).nullable(),
     })
     .nullable(),
-  raw: text.describe('The body as base64, also of an event that waits.'),
+  raw: text.describe('The body as base64, also of an event that waits or is a dead letter.'),
+  sha256: text.describe('Of the body, hex.'),
   curl: text,
 })
 
 /** One event, as the API and `sluice event --json` answer it. */
 export function toEventReply(page: EventPage): z.infer<typeof eventReply> {
-  const { event, body } = page
+  const { event, body, received: _, ...rest } = page
   return eventReply.parse({
-    ...toJson(page),
+    ...toJson(rest),
     event: event && { ...toJson(event), bodySha256: event.bodySha256.toString('hex') },
     raw: body?.raw.toString('base64') ?? null,
+    sha256: body?.sha256 ?? null,
     curl: body?.curl ?? null,
   })
 }

@@ -73,6 +73,10 @@ export const letterSchema = z.object({
   lastFailedAt: time,
 })
 
+export const failuresSchema = z
+  .array(z.object({ failedAt: time, reason: z.string(), errorClass: z.string(), errorMessage: z.string() }))
+  .describe('The newest first, at most ten.')
+
 export const changeSchema = z.object({ path: z.string(), before: text, after: text })
 
 export const refusedSchema = z.object({

@@ -1,9 +1,17 @@
 import { decodeBody, parseExact, sha256, writeExact } from '@sluice/shared/idwise'
-import type { ComparedConflict, DeadLetter, RecordedAction } from '@sluice/shared/operations'
+import {
+  type ComparedConflict,
+  type DeadLetter,
+  keepsFirst,
+  type LetterFailure,
+  type RecordedAction,
+  receivedInLetter,
+} from '@sluice/shared/operations'
 import { type Html, html, type Part } from '../html.ts'
 import { environmentBadge } from '../parts/badge.ts'
 import { changesTable } from '../parts/changes.ts'
 import { copyId } from '../parts/copy.ts'
+import { curlDetails } from '../parts/curl.ts'
 import { actPath, listPath } from '../parts/letter-paths.ts'
 import { stateOf } from '../parts/letter-state.ts'
 import { eventPath, journeyPath, letterPath } from '../parts/links.ts'
@@ -21,24 +29,27 @@ export function deadLetterPage(
   given: {
     actions: readonly RecordedAction[]
     conflict: ComparedConflict | null
+    /** A line for a shell that sends the bytes again. */
+    curl: string
     runbook: string | null
     mayAct: boolean
   },
 ): Html {
-  const { id, event, environment, state, reason, errorClass, errorMessage } = letter
+  const { id, event, environment, state, reason } = letter
   return html`<h1>${event === null ? 'An event without a name' : shown(event, 100)} ${sentence(state)}</h1>
 <p>${environmentBadge(environment)} dead letter ${id} ${copyId(letter.eventId ?? String(id))} · ${stateOf(state)} · ${reasonName(reason)}</p>
-<div class="note bad"><code>${shown(errorClass)}</code> ${shown(errorMessage, 2_000)}</div>
-${given.runbook && html`<p class="soft">${given.runbook}</p>`}
+${state === 'open' && html`<div class="note bad">${error(letter)}</div>`}
+${state === 'discarded' && html`<p>It failed with: ${error(letter)}</p>`}
+${state === 'open' && given.runbook && html`<p class="soft">${given.runbook}</p>`}
 ${given.mayAct && acts(letter)}
 <div class="split">
 <div>
 ${given.conflict && conflicting(given.conflict)}
 <h2>Body, ${counted(letter.raw.length, 'byte')}</h2>
-${body(letter)}
+${body(letter, given.curl)}
 </div>
 <div>
-<h2>History</h2>
+<h2>History, the newest first</h2>
 <div class="card pane"><ol class="timeline">${history(letter)}</ol></div>
 <h2>Facts</h2>
 <div class="card pane"><dl>${facts(letter)}</dl></div>
@@ -70,14 +81,21 @@ function acts({ id, state }: DeadLetter): Html | null {
   return html`<div class="row"><a class="button primary" href="${actPath('replay', filter)}" data-key="r">Replay…</a><a class="button" href="${actPath('discard', filter)}">Discard…</a></div>`
 }
 
-function body({ id, raw }: DeadLetter): Html {
+function error({ errorClass, errorMessage }: Pick<LetterFailure, 'errorClass' | 'errorMessage'>): Html {
+  return html`<code>${shown(errorClass)}</code> ${shown(errorMessage, 2_000)}`
+}
+
+function body({ id, raw, eventKey, envelope }: DeadLetter, curl: string): Html {
   const bytes = decodeBody(raw) ?? raw
   const json = parseExact(bytes)
   const { text, isCut } = shownLines(json ? writeExact(json, '  ') : bytes.toString('utf8'), SHOWN)
   return html`<div class="card" hx-ignore><pre tabindex="0">${text}</pre></div>
 ${isCut && html`<p class="soft">The first ${SHOWN.toLocaleString('en')} characters are shown.</p>`}
 <p class="soft">SHA-256 <code>${sha256(raw).toString('hex')}</code></p>
-<div class="row"><a class="button" href="${letterPath(id)}/raw">Download the bytes</a></div>`
+<div class="row"><a class="button" href="${letterPath(id)}/raw">Download the bytes</a>
+${receivedInLetter({ envelope }) && html`<a class="button" href="${letterPath(id)}/receipt">Download a receipt</a>`}
+${eventKey && html`<a class="button" href="${eventPath(eventKey.toString('hex'))}">The event</a>`}</div>
+${curlDetails(curl)}`
 }
 
 /** How this body differs from the one that came first under the same id, and has landed. */
@@ -91,14 +109,25 @@ function conflicting(conflict: ComparedConflict): Html {
 ${changesTable(conflict, ['Landed', 'This one'])}`
 }
 
-function history({ receivedAt, firstFailedAt, lastFailedAt, attempts, replays, state }: DeadLetter): Html[] {
-  const failedAgain = lastFailedAt > firstFailedAt
+/** The newest first. */
+function history(letter: DeadLetter): Html[] {
+  const { receivedAt, firstFailedAt, attempts, replays, state, failures } = letter
+  const isWhole = keepsFirst(letter)
   return [
-    ...(receivedAt ? [html`<li>received ${moment(receivedAt)}</li>`] : []),
-    html`<li class="failed">failed ${moment(firstFailedAt)} after ${counted(attempts, 'try', 'tries')}</li>`,
-    ...(failedAgain ? [html`<li class="failed">failed again ${moment(lastFailedAt)}</li>`] : []),
-    ...(replays > 0 ? [html`<li class="lost">replayed ${counted(replays, 'time')}</li>`] : []),
     html`<li class="${state === 'resolved' ? '' : 'missing'}">${stateOf(state)}</li>`,
+    ...(replays > 0 ? [html`<li class="lost">replayed ${counted(replays, 'time')}</li>`] : []),
+    ...failures.map((failure, index) => {
+      const isFirst = isWhole && index === failures.length - 1
+      const tries = index === 0 && ` after ${counted(attempts, 'try', 'tries')}`
+      return html`<li class="failed">failed ${!isFirst && 'again '}${moment(failure.failedAt)}${tries}<br>
+<span class="soft">${reasonName(failure.reason)}: ${error(failure)}</span></li>`
+    }),
+    ...(isWhole
+      ? []
+      : [
+          html`<li class="failed">failed ${moment(firstFailedAt)}<br><span class="soft">Its errors until the next one here are not kept.</span></li>`,
+        ]),
+    ...(receivedAt ? [html`<li>received ${moment(receivedAt)}</li>`] : []),
   ]
 }
 

@@ -3,6 +3,7 @@ import { type Html, html } from '../html.ts'
 import { decision, environmentBadge } from '../parts/badge.ts'
 import { changesTable } from '../parts/changes.ts'
 import { copyId } from '../parts/copy.ts'
+import { curlDetails } from '../parts/curl.ts'
 import { journeyLinks } from '../parts/hits.ts'
 import { actPath } from '../parts/letter-paths.ts'
 import { lettersList } from '../parts/letters.ts'
@@ -36,19 +37,14 @@ ${shownEvent.body && html`<button type="button" hidden data-copy="#curl">Copy as
 ${lettersList(letters)}
 ${body(shownEvent)}
 ${previous(shownEvent.previous)}
-${event && columns(event)}
+${shownEvent.received && columns(shownEvent.received)}
 ${
   shownEvent.body &&
   html`<h2>Hand it on</h2>
 <div class="row"><a class="button" href="${eventPath(eventKey)}/raw">Download the bytes</a>
-${event && html`<a class="button" href="${eventPath(eventKey)}/receipt">Download a receipt</a>`}</div>`
+<a class="button" href="${eventPath(eventKey)}/receipt">Download a receipt</a></div>`
 }
-${
-  shownEvent.body &&
-  html`<details><summary>Send the same bytes again with curl</summary>
-<p class="soft">Fill in the address and the credential.</p><div class="row"><button type="button" hidden data-copy="#curl">Copy</button></div>
-<div class="card" hx-ignore><pre id="curl" tabindex="0">${shownLines(shownEvent.body.curl, BODY_SHOWN).text}</pre></div></details>`
-}
+${shownEvent.body && curlDetails(shownEvent.body.curl)}
 </article>`
 }
 
@@ -109,13 +105,13 @@ function previous(before: PreviousEvent | null): Html | null {
   return html`${heading}${changesTable(before, ['Before', 'Now'])}`
 }
 
-function columns(event: NonNullable<EventPage['event']>): Html {
+function columns(event: NonNullable<EventPage['received']>): Html {
   const plain = (value: unknown) => shown(typeof value === 'string' ? value : JSON.stringify(value), 1_000)
   const rows: readonly (readonly [string, unknown])[] = [
     ['Kind', event.kind],
     ['Event id', event.eventId],
     ['Came by', event.via],
-    ['Deliveries', event.duplicates + 1],
+    ['Deliveries', event.duplicates === undefined ? null : event.duplicates + 1],
     ['Delivery id', event.deliveryId],
     ['Details', event.details],
     ...Object.entries(event.request ?? {}).map(([name, value]) => [HEADERS[name] ?? name, value] as const),
@@ -127,7 +123,7 @@ function columns(event: NonNullable<EventPage['event']>): Html {
   ] as const
   return html`<h2>What was read, and what is kept of the request</h2><div class="card pane" hx-ignore><dl>
 ${decisions.map(([name, value]) => value !== null && html`<dt>${name}</dt><dd>${decision(value)}</dd>`)}
-${rows.map(([name, value]) => value !== null && html`<dt>${name}</dt><dd>${plain(value)}</dd>`)}</dl></div>`
+${rows.map(([name, value]) => value !== null && value !== undefined && html`<dt>${name}</dt><dd>${plain(value)}</dd>`)}</dl></div>`
 }
 
 const HEADERS: Readonly<Record<string, string>> = {

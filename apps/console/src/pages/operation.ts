@@ -7,7 +7,7 @@ import {
 } from '@sluice/shared/operations'
 import { type Html, html } from '../html.ts'
 import { actPath, listPath } from '../parts/letter-paths.ts'
-import { stateOf } from '../parts/letter-state.ts'
+import { isErrorPast, stateOf } from '../parts/letter-state.ts'
 import { counted } from '../parts/states.ts'
 import { shown } from '../parts/text.ts'
 import { ago, moment } from '../parts/time.ts'
@@ -62,7 +62,7 @@ export function operationRegion({ operation, failures, newest, actions, mayAct }
   return html`<h1 class="say"><span class="dot ${DOTS[state]}"></span><span>${TITLES[state](operation)}</span></h1>
 <p>Operation ${id} · ${stateOf(state)} · ${kind}: ${shown(words, 1_000)}</p>
 <p class="soft">“${shown(reason, 1_000)}” · ${shown(actor, 80)}, ${moment(createdAt)}${endedAt && html` · ended ${moment(endedAt)}`}${rate !== null && ` · at most ${rate} a second`}</p>
-${newest && html`<p>For example <a href="/dead-letters/${newest.id}">letter ${newest.id}</a>: <code>${shown(newest.errorClass)}</code> ${shown(newest.errorMessage)}</p>`}
+${newest && example(newest)}
 <meter min="0" max="${expected}" value="${Math.min(taken, expected)}" aria-label="Letters that were acted on">${taken} of ${expected}</meter>
 ${mayAct && steering(operation)}
 <div class="tiles">
@@ -76,6 +76,13 @@ ${isReplay && failures.length > 0 && failureList(operation, failures)}
 ${mayAct && kind === 'discard' && endedAt !== null && taken > 0 && html`<div class="row"><a class="button" href="${actPath('undo', { operation: id })}">Open again what it discarded…</a></div>`}
 <h2>Acts</h2>
 ${actionList(actions)}`
+}
+
+function example({ id, state, errorClass, errorMessage }: DeadLetterSummary): Html {
+  const is = isErrorPast(state)
+    ? stateOf(state)
+    : html`<code>${shown(errorClass)}</code> ${shown(errorMessage)}`
+  return html`<p>For example <a href="/dead-letters/${id}">letter ${id}</a>: ${is}</p>`
 }
 
 function tile(name: string, count: number, colour = ''): Html {

@@ -19,3 +19,8 @@ const COLOURS: Readonly<Record<DeadLetterState | OperationState, string>> = {
 export function stateOf(state: string): Html {
   return html`<span class="nowrap ${COLOURS[state as keyof typeof COLOURS] ?? ''}">${state.replaceAll('_', ' ')}</span>`
 }
+
+/** Whether the last error of a letter is of the past: it is on its way again, or has landed. */
+export function isErrorPast(state: string): boolean {
+  return state === 'replaying' || state === 'resolved'
+}

@@ -1,5 +1,6 @@
 import type { JourneyPage } from '@sluice/shared/operations'
 import { type Html, html } from '../html.ts'
+import { isErrorPast } from './letter-state.ts'
 import { letterPath } from './links.ts'
 import { shown } from './text.ts'
 import { ago } from './time.ts'
@@ -10,6 +11,6 @@ export function lettersList(letters: JourneyPage['letters']): Html | null {
   return html`<h2>Dead letters</h2><ul class="list">${letters.map(
     ({ id, state, reason, errorMessage, lastFailedAt }) =>
       html`<li><a href="${letterPath(id)}">Dead letter ${id}</a> <span class="${state === 'open' ? 'bad' : 'soft'}">${state}</span>
-<span class="soft">${shown(reason)}: ${shown(errorMessage, 160)} ${ago(lastFailedAt)}</span></li>`,
+<span class="soft">${!isErrorPast(state) && html`${shown(reason)}: ${shown(errorMessage, 160)} `}${ago(lastFailedAt)}</span></li>`,
   )}</ul>`
 }

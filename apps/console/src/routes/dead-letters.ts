@@ -2,6 +2,7 @@ import {
   actOnDeadLetters,
   compareConflict,
   countDeadLetters,
+  curlOfLetter,
   describeIssues,
   findGroups,
   getDeadLetter,
@@ -15,6 +16,7 @@ import {
   type Preview,
   planOperation,
   previewLetters,
+  receivedInLetter,
   runbookOf,
   startOperation,
 } from '@sluice/shared/operations'
@@ -28,7 +30,7 @@ import { deadLetterGroupsPage } from '../pages/dead-letter-groups.ts'
 import { deadLettersPage } from '../pages/dead-letters.ts'
 import { mayAct, requireOperator } from '../roles.ts'
 import { idParams, pageOf, pageQuery } from '../schemas.ts'
-import { sendBytes, sendPage } from './reply.ts'
+import { sendBytes, sendPage, sendReceipt } from './reply.ts'
 
 const hidden = { hide: true }
 const PAGE = 50
@@ -71,21 +73,35 @@ export function addDeadLetters(app: App, { stores, actStores }: ConsoleDeps): vo
   app.get('/dead-letters/:id', { schema: { ...hidden, params: idParams } }, async (request, reply) => {
     const { id } = request.params
     const [letter, actions] = await Promise.all([
-      getDeadLetter(db, id),
+      letterOf(id),
       listActions(db, { target: `dead_letter ${id}` }, { limit: PAGE }),
     ])
-    if (!letter) throw new Problem(404, `There is no dead letter ${id}. Retention may have deleted it.`)
     const conflict = await compareConflict(stores, letter)
-    const shown = { actions, conflict, runbook: runbookOf(letter.reason), mayAct: mayAct(request) }
+    const curl = curlOfLetter(letter)
+    const shown = { actions, conflict, curl, runbook: runbookOf(letter.reason), mayAct: mayAct(request) }
     return sendPage(request, reply, { title: `Dead letter ${id}`, body: deadLetterPage(letter, shown) })
   })
 
   app.get('/dead-letters/:id/raw', { schema: { ...hidden, params: idParams } }, async (request, reply) => {
     const { id } = request.params
+    return sendBytes(reply, `dead-letter-${id}`, (await letterOf(id)).raw)
+  })
+
+  app.get(
+    '/dead-letters/:id/receipt',
+    { schema: { ...hidden, params: idParams } },
+    async (request, reply) => {
+      const received = receivedInLetter(await letterOf(request.params.id))
+      if (!received) throw new Problem(404, 'Its envelope cannot be read, so there is no receipt.')
+      return sendReceipt(reply, received)
+    },
+  )
+
+  async function letterOf(id: number) {
     const letter = await getDeadLetter(db, id)
     if (!letter) throw new Problem(404, `There is no dead letter ${id}. Retention may have deleted it.`)
-    return sendBytes(reply, `dead-letter-${id}`, letter.raw)
-  })
+    return letter
+  }
 
   async function ask(asked: { kind: OperationKind; filter: LetterFilter }) {
     const plan = await planOperation(actStores.db, asked)

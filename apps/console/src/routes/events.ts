@@ -5,7 +5,6 @@ import {
   listEvents,
   NEWER_COUNTED,
   readEventPage,
-  writeEventReceipt,
   writeEventsQuery,
 } from '@sluice/shared/operations'
 import * as z from 'zod'
@@ -14,7 +13,9 @@ import { Problem } from '../errors.ts'
 import { eventPage } from '../pages/event.ts'
 import { eventsPage, newerRegion } from '../pages/events.ts'
 import { mayAct } from '../roles.ts'
-import { sendBytes, sendPage } from './reply.ts'
+import { sendBytes, sendPage, sendReceipt } from './reply.ts'
+
+const NO_BYTES = 'The bytes of this event are not stored: it was refused, or is gone.'
 
 const params = z.object({ key: z.string() })
 const liveQuery = eventsQuery.extend({ top: z.string().max(200) })
@@ -47,18 +48,14 @@ export function addEvents(app: App, { stores, live }: ConsoleDeps): void {
 
   app.get('/events/:key/raw', { schema: { hide: true, params } }, async (request, reply) => {
     const { body, eventKey } = await eventOf(request.params.key)
-    if (!body)
-      throw new Problem(404, 'The bytes of this event are not here. Those of a dead letter are on its page.')
+    if (!body) throw new Problem(404, NO_BYTES)
     return sendBytes(reply, `event-${eventKey.slice(0, 16)}`, body.raw)
   })
 
   app.get('/events/:key/receipt', { schema: { hide: true, params } }, async (request, reply) => {
-    const event = await storedOf(request.params.key)
-    return reply
-      .type('application/json; charset=utf-8')
-      .header('content-disposition', `attachment; filename="receipt-${event.eventKey.slice(0, 16)}.json"`)
-      .serializer(String)
-      .send(`${JSON.stringify(writeEventReceipt(event), null, 2)}\n`)
+    const { received } = await eventOf(request.params.key)
+    if (!received) throw new Problem(404, NO_BYTES)
+    return sendReceipt(reply, received)
   })
 
   async function eventOf(key: string) {
@@ -67,12 +64,5 @@ export function addEvents(app: App, { stores, live }: ConsoleDeps): void {
       throw new Problem(400, 'An event key has 64 hex digits. Search for other ids.')
     if (read.kind === 'not_here') throw new Problem(404, 'No event with this key has been received.')
     return read
-  }
-
-  async function storedOf(key: string) {
-    const { event } = await eventOf(key)
-    if (!event)
-      throw new Problem(404, 'The bytes of this event are not stored: it has not landed, or is gone.')
-    return event
   }
 }

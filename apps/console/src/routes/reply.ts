@@ -1,3 +1,4 @@
+import { type ReceivedEvent, writeEventReceipt } from '@sluice/shared/operations'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Html } from '../html.ts'
 import { page } from '../layout.ts'
@@ -33,4 +34,12 @@ export function sendBytes(reply: FastifyReply, name: string, bytes: Buffer): Fas
     .header('x-content-type-options', 'nosniff')
     .header('content-disposition', `attachment; filename="${name}.bin"`)
     .send(bytes)
+}
+
+export function sendReceipt(reply: FastifyReply, event: ReceivedEvent): FastifyReply {
+  return reply
+    .type('application/json; charset=utf-8')
+    .header('content-disposition', `attachment; filename="receipt-${event.eventKey.slice(0, 16)}.json"`)
+    .serializer(String)
+    .send(`${JSON.stringify(writeEventReceipt(event), null, 2)}\n`)
 }

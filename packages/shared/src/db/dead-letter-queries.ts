@@ -1,11 +1,12 @@
 import { eq } from 'drizzle-orm'
 import type { DeadLetterState } from './dead-letter-acts.ts'
+import { type WithFailures, withFailures } from './letter-failures.ts'
 import { type LetterFilter, whereLetter } from './letter-filter.ts'
 import type { Connection, Db } from './pool.ts'
 import { deadLetters } from './schema.ts'
 import { LETTER_SUMMARY, type LetterSummary } from './search-others.ts'
 
-export type DeadLetter = typeof deadLetters.$inferSelect
+export type DeadLetter = Omit<typeof deadLetters.$inferSelect, 'earlierFailures'> & WithFailures
 export type DeadLetterSummary = LetterSummary & Pick<DeadLetter, 'errorClass' | 'fingerprint' | 'operationId'>
 
 const SUMMARY = `${LETTER_SUMMARY}, d.error_class as "errorClass", d.fingerprint, d.operation_id::float8 as "operationId"`
@@ -88,5 +89,5 @@ export async function getDeadLetter(
   id: number,
 ): Promise<DeadLetter | undefined> {
   const [letter] = await query.select().from(deadLetters).where(eq(deadLetters.id, id))
-  return letter
+  return letter && withFailures(letter)
 }

@@ -4,12 +4,13 @@ import { parseJson, rawBytes, readEnvelope } from '../envelope.ts'
 import { type IdwiseEvent, parseEvent } from '../idwise/event.ts'
 import { eventKey } from '../idwise/identity.ts'
 import { cleanText } from '../idwise/json.ts'
-import { describeError } from '../runtime/errors.ts'
+import { describeError, rootCause } from '../runtime/errors.ts'
 import { readEnclosed } from './enclosed.ts'
 import type { Erased } from './erased.ts'
 import { classifyFailure, isTooSlow } from './failure.ts'
 import { type FoldOptions, foldJourneyOf } from './journeys.ts'
 import { type KeptOut, keepOut } from './keep-out.ts'
+import { WITH_LAST_FAILURE } from './letter-failures.ts'
 import type { Connection } from './pool.ts'
 import { deadLetters } from './schema.ts'
 
@@ -18,6 +19,8 @@ export type NewDeadLetter = {
   readonly jobId: string
   readonly reason: DeadLetterReason
   readonly error: { readonly name: string; readonly code?: string; readonly message: string }
+  /** The names of the schema in the error, such as those of a constraint and its table; none if it came as a text. */
+  readonly names?: readonly string[]
   readonly attempts: number
   /** The job's data as JSON text. */
   readonly envelope: string
@@ -29,7 +32,20 @@ export function letterOf(
   reason: DeadLetterReason,
   error: unknown,
 ): NewDeadLetter {
-  return { jobId, reason, error: describeError(error), attempts, envelope }
+  return { jobId, reason, error: describeError(error), names: schemaNames(error), attempts, envelope }
+}
+
+/** "PostgreSQL, Error and Notice Message Fields": these never hold a value of a row. */
+const NAME_FIELDS = ['schema', 'table', 'column', 'dataType', 'constraint'] as const
+
+function schemaNames(error: unknown): string[] {
+  const fields = Object(rootCause(error)) as Readonly<Record<string, unknown>>
+  const names = NAME_FIELDS.flatMap((field) =>
+    typeof fields[field] === 'string' ? [`${field} ${fields[field]}`] : [],
+  )
+  // The one error that names the length of its type here alone.
+  const [precision] = /precision \d+, scale -?\d+/.exec(String(fields.detail ?? '')) ?? []
+  return fields.code === '22003' && precision ? [...names, precision] : names
 }
 
 /** What is appended to a job id: by a replay, and by `insertInbox` if another transaction holds the row. */
@@ -50,7 +66,7 @@ const UPSERT = `
 insert into dead_letters (job_id, event_key, environment, event, event_id, journey_id, reference_no, reason,
   error_class, error_message, fingerprint, attempts, raw, envelope, ${DELIVERY_ID}, received_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, to_timestamp($16::float8 / 1000))
-on conflict (job_id) do update set
+on conflict (job_id) do update set earlier_failures = ${WITH_LAST_FAILURE},
   reason = excluded.reason, error_class = excluded.error_class, error_message = excluded.error_message,
   fingerprint = excluded.fingerprint, attempts = excluded.attempts, last_failed_at = now(),
   ${DELIVERY_ID} = excluded.${DELIVERY_ID},
@@ -110,7 +126,7 @@ async function writeUnlessErased(
 }
 
 function valuesOf(
-  { jobId, reason, error, attempts, envelope }: NewDeadLetter,
+  { jobId, reason, error, names = [], attempts, envelope }: NewDeadLetter,
   parse: (raw: Buffer) => IdwiseEvent | undefined,
 ): unknown[] {
   const data = parseJson(envelope)
@@ -131,7 +147,7 @@ function valuesOf(
     reason,
     errorClass,
     cleanText(error.message),
-    fingerprint(reason, errorClass, error.message, event?.kind ?? ''),
+    fingerprint([reason, errorClass, error.message, event?.kind ?? '', ...names]),
     attempts,
     raw,
     cleanText(envelope),
@@ -146,10 +162,20 @@ function keyOfJob(jobId: string): string {
   return base.length <= 200 ? base : `x-${hash('sha256', jobId, 'hex')}`
 }
 
-/** The same for errors that differ only in ids, numbers and quoted values. */
-function fingerprint(...[reason, errorClass, message, kind]: [string, string, string, string]): string {
-  const fixed = message.replace(/"[^"]*"|'[^']*'|[0-9a-f-]{8,}|\d+/gi, '*')
-  return hash('sha256', [reason, errorClass, fixed, kind].join('\n'), 'hex').slice(0, 16)
+/** A length of a type, and a name of the schema in quotes: the error of a failed job has no fields, only its text. */
+const KEPT =
+  /type [a-z ]+\(\d+(?:,\d+)?\)|(?<=\b(?:schema|relation|table|column|constraint|type|domain|function|trigger) )"[^"]*"/
+const VARYING = new RegExp(`(${KEPT.source})|"[^"]*"|'[^']*'|[0-9a-f-]{8,}|\\d+`, 'gi')
+/** A partition is as good as another. */
+const PARTITION = /\bevents_(?:\d{8}|before)(?!\d)/g
+
+/** The same for errors that differ only in ids, numbers and quoted values, but not in names of the schema. */
+function fingerprint([reason, errorClass, message, ...rest]: [string, string, string, ...string[]]): string {
+  const fixed = message
+    .replace(PARTITION, 'events')
+    .replace(VARYING, (_, kept: string | undefined) => kept ?? '*')
+  const names = rest.map((name) => name.replace(PARTITION, 'events'))
+  return hash('sha256', [reason, errorClass, fixed, ...names].join('\n'), 'hex').slice(0, 16)
 }
 
 /** The transaction that lands a replayed event resolves its dead letter. */

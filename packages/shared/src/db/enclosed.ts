@@ -1,4 +1,4 @@
-import { parseJson, rawBytes, readEnvelope } from '../envelope.ts'
+import { type Envelope, parseJson, rawBytes, readEnvelope } from '../envelope.ts'
 import { type IdwiseEvent, parseEvent } from '../idwise/event.ts'
 import { anonymousEventKey, eventKey, sha256 } from '../idwise/identity.ts'
 
@@ -11,7 +11,8 @@ export type Enclosed = {
   readonly raw: Buffer
   /** When it was received, by the ingest's clock. */
   readonly receivedAt: Date
-  readonly contentType: string | undefined
+  /** What is known of the request besides its body; null if that is nothing. */
+  readonly request: Readonly<Record<string, unknown>> | null
 }
 
 /** @returns undefined if the text is no envelope of a version that this build knows */
@@ -26,5 +27,21 @@ export function readEnclosed(envelope: string): Enclosed | undefined {
     eventId === null
       ? anonymousEventKey(environment, sha256(raw), at)
       : eventKey(environment, { ...event, eventId })
-  return { environment, event, eventKey: key, raw, receivedAt: new Date(at), contentType: read.type }
+  return { environment, event, eventKey: key, raw, receivedAt: new Date(at), request: known(requestOf(read)) }
+}
+
+/** What is kept of the request besides its body, under the names that `events.request` has. */
+export function requestOf({ ip, type, encoding, agent, trace }: Envelope) {
+  return {
+    sourceAddress: ip,
+    contentType: type,
+    contentEncoding: encoding,
+    userAgent: agent,
+    traceparent: trace,
+  }
+}
+
+function known(request: Readonly<Record<string, unknown>>): Enclosed['request'] {
+  const entries = Object.entries(request).filter(([, value]) => value !== undefined)
+  return entries.length === 0 ? null : Object.fromEntries(entries)
 }

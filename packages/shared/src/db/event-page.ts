@@ -1,5 +1,7 @@
 import { GONE_BECAUSE, type GoneEvent, keyStart, OF_KEY } from './event-keys.ts'
+import { type WithFailures, withFailures } from './letter-failures.ts'
 import type { Db } from './pool.ts'
+import type { deadLetters } from './schema.ts'
 import { EVENT_SUMMARY, type EventSummary } from './search-events.ts'
 import { LETTER_SUMMARY, type LetterSummary, REFUSED, type RefusedEvent } from './search-others.ts'
 
@@ -39,7 +41,12 @@ export async function readEvent(
 /** Of the same journey, the event that was received last before this one. */
 export async function readPreviousEvent(
   { pool }: Db,
-  { environment, journeyId, receivedAt, eventKey }: EventSummary,
+  {
+    environment,
+    journeyId,
+    receivedAt,
+    eventKey,
+  }: Pick<EventSummary, 'environment' | 'journeyId' | 'receivedAt' | 'eventKey'>,
 ): Promise<{ eventKey: string; event: string | null; receivedAt: Date; raw: Buffer } | null> {
   if (journeyId === null) return null
   const { rows } = await pool.query(
@@ -54,13 +61,17 @@ export async function readPreviousEvent(
 
 const MOST = 50
 
+export type LetterOfEvent = LetterSummary & WithFailures
+
 /** The dead letters of an event, newest first, at most 50. */
-export async function readLettersOf({ pool }: Db, key: Buffer): Promise<LetterSummary[]> {
-  const { rows } = await pool.query<LetterSummary>(
-    `select ${LETTER_SUMMARY} from dead_letters d where event_key = $1 order by id desc limit ${MOST}`,
+export async function readLettersOf({ pool }: Db, key: Buffer): Promise<LetterOfEvent[]> {
+  const { rows } = await pool.query<
+    LetterSummary & Pick<typeof deadLetters.$inferSelect, 'errorClass' | 'earlierFailures'>
+  >(
+    `select ${LETTER_SUMMARY}, d.error_class as "errorClass", d.earlier_failures as "earlierFailures" from dead_letters d where event_key = $1 order by id desc limit ${MOST}`,
     [key],
   )
-  return rows
+  return rows.map(withFailures)
 }
 
 /** What was refused of an event, whether it has landed since or not. */

@@ -1,6 +1,7 @@
 import { and, desc, eq, isNull, or, sql } from 'drizzle-orm'
 import type { DeadLetter } from './dead-letter-queries.ts'
 import { GONE_BECAUSE, type GoneEvent, keyStart, OF_KEY } from './event-keys.ts'
+import { withFailures } from './letter-failures.ts'
 import type { Db } from './pool.ts'
 import { deadLetters, events } from './schema.ts'
 import { keysOfId, readEnvironments } from './search-events.ts'
@@ -53,14 +54,15 @@ export async function findEvent(db: Db, id: string): Promise<EventsFound> {
     hex && eq(deadLetters.eventKey, hex),
     hex && and(eq(sql`sha256(${deadLetters.raw})`, hex), isNull(deadLetters.eventId)),
   )
+  const letters = await db.query
+    .select()
+    .from(deadLetters)
+    .where(isLetter)
+    .orderBy(desc(deadLetters.id))
+    .limit(MOST)
   return {
     events: found.sort((a, b) => b.receivedAt.getTime() - a.receivedAt.getTime()).slice(0, MOST),
-    deadLetters: await db.query
-      .select()
-      .from(deadLetters)
-      .where(isLetter)
-      .orderBy(desc(deadLetters.id))
-      .limit(MOST),
+    deadLetters: letters.map(withFailures),
     gone: places.flatMap(({ key, landedAt, because }) =>
       because ? [{ eventKey: key.toString('hex', 0, 16), landedAt, because }] : [],
     ),

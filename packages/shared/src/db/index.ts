@@ -51,7 +51,7 @@ export {
   listDrifts,
   noteDrifts,
 } from './drift-rows.ts'
-export { readEnclosed } from './enclosed.ts'
+export { type Enclosed, readEnclosed } from './enclosed.ts'
 export { purgeTables, STATISTICS } from './erase-files.ts'
 export { type ErasableJourney, findErasable, type Sought } from './erase-names.ts'
 export { eraseRows, keepKeysOut, keysOf } from './erase-rows.ts'
@@ -93,6 +93,7 @@ export {
 export type { GoneEvent } from './event-keys.ts'
 export {
   type LetterAct,
+  type LetterOfEvent,
   readEvent,
   readLetterActs,
   readLettersOf,
@@ -170,6 +171,7 @@ export type { JourneyChange } from './journeys.ts'
 export { toJsonb } from './jsonb.ts'
 export { type LandingOutcome, type LandOptions, landJobs } from './landing.ts'
 export { dropLease, holdLease, withLease } from './lease.ts'
+export { keepsFirst, type LetterFailure } from './letter-failures.ts'
 export { isEmptyFilter, type LetterFilter, letterFilter } from './letter-filter.ts'
 export { type Preview, previewLetters } from './letter-preview.ts'
 export { type LetterView, readLettersPage } from './letters-page.ts'

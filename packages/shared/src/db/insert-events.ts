@@ -2,6 +2,7 @@ import type { PgColumn } from 'drizzle-orm/pg-core'
 import { cleaned } from '../idwise/json.ts'
 import { MAX_SKEW_MS } from '../runtime/check.ts'
 import { byteaArray, float8Array, textArray, uuidArray } from './array.ts'
+import { requestOf } from './enclosed.ts'
 import type { EventRow } from './event-row.ts'
 import type { KeyText } from './known-events.ts'
 import type { Connection } from './pool.ts'
@@ -102,14 +103,7 @@ function createRequests(): (row: EventRow) => string | null {
     const name = [ip, type, encoding, agent, trace, claimedAt].join('\n')
     let text = known.get(name)
     if (text === undefined) {
-      const request = {
-        sourceAddress: ip,
-        contentType: type,
-        contentEncoding: encoding,
-        userAgent: agent,
-        traceparent: trace,
-        claimedAt,
-      }
+      const request = { ...requestOf(envelope), claimedAt }
       text = name === '\n\n\n\n\n' ? null : JSON.stringify(cleaned(request))
       known.set(name, text)
     }

@@ -146,13 +146,16 @@ export async function insertOperation(connection: Connection, operation: NewOper
 /** What a person does to an operation under way: the states from which it leads to which. */
 const STEERING = {
   go: { from: ['waiting_for_go'], to: 'running' },
-  pause: { from: ['running'], to: 'paused' },
+  pause: { from: ['sampling', 'running'], to: 'paused' },
   resume: { from: ['paused'], to: 'running' },
   cancel: { from: ['sampling', 'waiting_for_go', 'running', 'paused'], to: 'cancelled' },
 } as const satisfies Record<string, { from: readonly OperationState[]; to: OperationState }>
 
 export type SteeringName = keyof typeof STEERING
 export const STEERING_NAMES = Object.keys(STEERING) as SteeringName[]
+
+// Paused before it has acted on more than its sample, it goes on with the sample, and so waits for a person again.
+const TO = `case when $2 = 'running' and state = 'paused' and taken <= sample then 'sampling' else $2 end`
 
 /** `not_possible`: in the state that it is in. */
 type SteeringOutcome =
@@ -180,7 +183,7 @@ export function steerOperation(
     const state = rows[0]?.state
     if (state === undefined) return { kind: 'not_found' }
     if (!steeringOf(state).includes(name)) return { kind: 'not_possible', state }
-    await connection.query('update operations set state = $2, due_at = now() where id = $1', [
+    await connection.query(`update operations set state = ${TO}, due_at = now() where id = $1`, [
       id,
       STEERING[name].to,
     ])

@@ -219,6 +219,14 @@ export const lostJourneys = pgTable(
   (table) => [primaryKey({ columns: [table.environment, table.journeyId] })],
 )
 
+/** As `writeDeadLetters` writes it; its time as text. */
+type EarlierFailure = {
+  readonly failedAt: string
+  readonly reason: string
+  readonly errorClass: string
+  readonly errorMessage: string
+}
+
 /**
  * One row per event that could not be landed, keyed by its job.
  *
@@ -240,7 +248,7 @@ export const deadLetters = pgTable(
     reason: text('reason').notNull(),
     errorClass: text('error_class').notNull(),
     errorMessage: text('error_message').notNull(),
-    /** Reason, class and message without its varying parts: the same for all that fail alike. */
+    /** Of reason, class, kind, names of the schema and what is fixed in the message: the same if they fail alike. */
     fingerprint: text('fingerprint').notNull(),
     attempts: integer('attempts').notNull(),
     raw: bytea('raw').notNull(),
@@ -250,6 +258,8 @@ export const deadLetters = pgTable(
     receivedAt: time('received_at'),
     firstFailedAt: time('first_failed_at').notNull().defaultNow(),
     lastFailedAt: time('last_failed_at').notNull().defaultNow(),
+    /** The failures before the last one, the newest first, at most nine. */
+    earlierFailures: jsonb('earlier_failures').$type<EarlierFailure[]>().notNull().default([]),
     state: text('state').notNull().default('open'),
     replays: integer('replays').notNull().default(0),
     /** The last operation that replayed or discarded it; null if no operation did. */
@@ -394,8 +404,9 @@ export const refusals = pgTable(
  * is fixed when it is made: those that are open, match the filter, have an id up to `max_id`, and have not failed
  * since. An undo is about discarded ones.
  *
- * State: `sampling` → `waiting_for_go` (only with a sample) → `running` ⇄ `paused` → `done`; from each of these
- * → `cancelled` by a person, → `stopped` by `stop_after` failures. It has ended when none of its letters is under way.
+ * State: `sampling` → `waiting_for_go` (only with a sample) → `running` → `done`, the first and the third ⇄ `paused`;
+ * from each of these → `cancelled` by a person, → `stopped` by `stop_after` failures. It has ended when none of its
+ * letters is under way.
  */
 export const operations = pgTable(
   'operations',

@@ -13,7 +13,9 @@ export {
   ensurePartitions,
   getDeadLetter,
   type JourneyName,
+  keepsFirst,
   type LetterCount,
+  type LetterFailure,
   type LetterFilter,
   letterFilter,
   listActions,
@@ -115,12 +117,14 @@ export {
   type JourneyPageRead,
   readJourneyPage,
 } from './find/journey-page.ts'
+export { curlOfLetter, type ReceivedEvent, receivedInLetter } from './find/received.ts'
 export { type FoundName, type SearchAnswer, search } from './find/search.ts'
 export { type Followed, followEvents } from './find/tail.ts'
 export { type FoundJourney, lookUpJourneys } from './journeys.ts'
 export {
   type DeadLetterGroup,
   type DeadLetterGroups,
+  describeFilter,
   describeIssues,
   findGroups,
   inWords,

@@ -30,7 +30,8 @@ export function errorCode(error: unknown): string | undefined {
   return undefined
 }
 
-function rootCause(error: unknown): unknown {
+/** The innermost cause: the error of the driver. */
+export function rootCause(error: unknown): unknown {
   let inner = error
   while (inner instanceof Error && inner.cause !== undefined) inner = inner.cause
   // A refused connection to a name with several addresses arrives as an AggregateError without a message.

@@ -1,7 +1,8 @@
 import {
   type GoneEvent,
+  getDeadLetter,
   type LetterAct,
-  type LetterSummary,
+  type LetterOfEvent,
   type RefusedEvent,
   readEvent,
   readLetterActs,
@@ -22,6 +23,7 @@ import {
 import type { Stores } from '../stores.ts'
 import { curlLine } from './curl-line.ts'
 import { eventTimeline, type Moment } from './event-timeline.ts'
+import { type ReceivedEvent, receivedIn, receivedInLetter } from './received.ts'
 import { findWaitingKey, type WaitingEvent } from './waiting.ts'
 
 /** Everything that is known of one event. */
@@ -36,9 +38,11 @@ export type EventPage = {
   readonly waiting: WaitingEvent | null
   readonly refusal: RefusedEvent | null
   /** Newest first. */
-  readonly letters: readonly LetterSummary[]
+  readonly letters: readonly LetterOfEvent[]
   readonly acts: readonly LetterAct[]
   readonly timeline: readonly Moment[]
+  /** The event as it was received; null if it is gone, or was refused. */
+  readonly received: ReceivedEvent | null
   readonly body: EventBody | null
   readonly previous: PreviousEvent | null
 }
@@ -52,7 +56,7 @@ type EventBody = {
   readonly isCompressed: boolean
   /** Of the bytes, hex. */
   readonly sha256: string
-  /** The bytes still have the hash that was stored with them; true if they wait, and none is stored yet. */
+  /** The bytes still have the hash that was stored with them; true if it has not landed, and none is stored yet. */
   readonly isIntact: boolean
   /** A line for a shell that sends the bytes again. */
   readonly curl: string
@@ -85,17 +89,19 @@ export async function readEventPage(
   const whole = event ? Buffer.from(event.eventKey, 'hex') : given
   // A key of 64 digits that only begins like the stored one is another event.
   if (event && given.length === whole.length && !given.equals(whole)) return { kind: 'not_here' }
-  const [letters, refusal, previous] = await Promise.all([
+  const [letters, refusal, found] = await Promise.all([
     readLettersOf(db, whole),
     readRefusal(db, whole),
-    event && readPreviousEvent(db, event),
+    event || gone ? null : findWaitingKey(stores, key.toLowerCase(), WAITING_READ),
   ])
-  const [acts, found] = await Promise.all([
+  const received =
+    event ?? (gone ? null : found ? receivedIn(found.enclosed) : await readInLetter(db, letters))
+  const [acts, previous] = await Promise.all([
     readLetterActs(
       db,
       letters.map(({ id }) => id),
     ),
-    event || gone ? null : findWaitingKey(stores, key.toLowerCase(), WAITING_READ),
+    received && readPreviousEvent(db, received),
   ])
   const waiting = found?.event ?? null
   if (!event && !gone && !waiting && !refusal && letters.length === 0) return { kind: 'not_here' }
@@ -109,20 +115,22 @@ export async function readEventPage(
     letters,
     acts,
     timeline: eventTimeline({ event, gone, waiting, refusal, letters, acts }),
-    body: event ? bodyOf(event) : found && bodyOf({ ...found.event, ...found }),
-    previous: event && previous && compared(previous, event.raw),
+    received,
+    body: received && bodyOf(received),
+    previous: received && previous && compared(previous, received.raw),
   }
 }
 
-function bodyOf({
-  raw,
-  bodySha256,
-  environment,
-  request,
-}: Pick<WholeEvent, 'raw' | 'request'> & {
-  readonly bodySha256?: Buffer
-  readonly environment: string | null
-}): EventBody {
+/** What the newest of these letters has. */
+async function readInLetter(
+  db: Stores['db'],
+  [newest]: readonly LetterOfEvent[],
+): Promise<ReceivedEvent | null> {
+  const letter = newest && (await getDeadLetter(db, newest.id))
+  return letter ? receivedInLetter(letter) : null
+}
+
+function bodyOf({ raw, bodySha256, environment, request }: ReceivedEvent): EventBody {
   const hash = sha256(raw)
   const json = parseExact(raw)
   const decoded = decodeBody(raw)
@@ -133,7 +141,7 @@ function bodyOf({
     isCompressed: decoded !== raw,
     sha256: hash.toString('hex'),
     isIntact: bodySha256 === undefined || hash.equals(bodySha256),
-    curl: curlLine(raw, environment ?? 'live', request?.contentType),
+    curl: curlLine(raw, environment, request?.contentType),
   }
 }
 

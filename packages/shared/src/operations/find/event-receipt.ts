@@ -1,8 +1,8 @@
 import * as z from 'zod'
-import type { WholeEvent } from '../../db/index.ts'
 import { parseJson } from '../../envelope.ts'
 import { eventKey, parseEvent, sha256 } from '../../idwise/index.ts'
 import { release } from '../../runtime/index.ts'
+import type { ReceivedEvent } from './received.ts'
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/)
 const time = z.iso.datetime()
@@ -19,9 +19,10 @@ const schema = z.object({
   /** What was kept of the headers, and the address of the sender. */
   request: z.record(z.string(), z.unknown()).nullable(),
   receivedAt: time,
-  landedAt: time,
+  /** Null if it has not landed: it waits, or is a dead letter. */
+  landedAt: time.nullable(),
   /** How it came to be landed: redis, inbox, replay. */
-  via: z.string(),
+  via: z.string().nullable(),
   /** Further deliveries of the same bytes. */
   duplicates: z.int(),
   /** The version of Sluice that wrote this file. */
@@ -31,19 +32,19 @@ const schema = z.object({
 /** What Sluice knows of one event, to be given to the sender's support. */
 export type EventReceipt = z.infer<typeof schema>
 
-export function writeEventReceipt(event: WholeEvent): EventReceipt {
+export function writeEventReceipt(event: ReceivedEvent): EventReceipt {
   return {
     kind: 'sluice event receipt',
     version: 1,
     eventKey: event.eventKey,
     environment: event.environment,
     bytes: event.raw.toString('base64'),
-    sha256: event.bodySha256.toString('hex'),
+    sha256: (event.bodySha256 ?? sha256(event.raw)).toString('hex'),
     request: event.request,
     receivedAt: event.receivedAt.toISOString(),
-    landedAt: event.processedAt.toISOString(),
-    via: event.via,
-    duplicates: event.duplicates,
+    landedAt: event.processedAt?.toISOString() ?? null,
+    via: event.via ?? null,
+    duplicates: event.duplicates ?? 0,
     release: release(),
   }
 }
@@ -72,7 +73,7 @@ export function checkEventReceipt(text: string): ReceiptCheck {
   if (key && key.toString('hex') !== receipt.eventKey) {
     words.push(`Its bytes are the event ${key.toString('hex')}, not ${receipt.eventKey}.`)
   }
-  if (receipt.landedAt < receipt.receivedAt)
+  if (receipt.landedAt !== null && receipt.landedAt < receipt.receivedAt)
     words.push('It says that the event landed before it was received.')
   if (words.length > 0) return { kind: 'wrong', words }
   return { kind: 'right', receipt, event: event.event, bytes: raw.length }

@@ -1,4 +1,11 @@
-import type { GoneEvent, LetterAct, LetterSummary, RefusedEvent, WholeEvent } from '../../db/index.ts'
+import {
+  type GoneEvent,
+  keepsFirst,
+  type LetterAct,
+  type LetterOfEvent,
+  type RefusedEvent,
+  type WholeEvent,
+} from '../../db/index.ts'
 import type { WaitingEvent } from './waiting.ts'
 
 /** One thing that happened to an event. */
@@ -27,7 +34,7 @@ type Known = {
   readonly gone: GoneEvent | null
   readonly waiting: WaitingEvent | null
   readonly refusal: RefusedEvent | null
-  readonly letters: readonly LetterSummary[]
+  readonly letters: readonly LetterOfEvent[]
   readonly acts: readonly LetterAct[]
 }
 
@@ -92,7 +99,7 @@ function refusals({ firstRefusedAt, lastRefusedAt, deliveries }: RefusedEvent): 
 function receipts(
   event: WholeEvent | null,
   waiting: WaitingEvent | null,
-  letters: readonly LetterSummary[],
+  letters: readonly LetterOfEvent[],
 ): Untimed[] {
   if (event) {
     const claimed = event.request?.claimedAt
@@ -116,16 +123,20 @@ function waitsIn({ where, attempts, lastError }: WaitingEvent): string {
   return `waits in the ${where}${tries}${lastError ? `: ${lastError.slice(0, 300)}` : ''}`
 }
 
-function failures({ id, reason, errorMessage, firstFailedAt, lastFailedAt }: LetterSummary): Untimed[] {
-  const became: Untimed = {
-    what: 'failed',
-    at: firstFailedAt,
-    letter: id,
-    words: `${reason === 'conflict' ? 'another body came under its id' : 'became a dead letter'}: ${reason}, ${errorMessage}`,
-  }
-  if (lastFailedAt.getTime() === firstFailedAt.getTime()) return [became]
-  return [became, { what: 'failed', at: lastFailedAt, letter: id, words: `failed again: ${errorMessage}` }]
+function failures(letter: LetterOfEvent): Untimed[] {
+  const became = { what: 'failed' as const, at: letter.firstFailedAt, letter: letter.id }
+  const isWhole = keepsFirst(letter)
+  const known = letter.failures.toReversed().map(({ failedAt, reason, errorMessage }, index) => {
+    const isFirst = isWhole && index === 0
+    const words = isFirst ? (reason === 'conflict' ? ANOTHER_BODY : BECAME) : 'failed again'
+    return { ...became, at: failedAt, words: `${words}: ${reason}, ${errorMessage}` }
+  })
+  if (isWhole) return known
+  return [{ ...became, words: `${BECAME}; its errors before the next one here are not kept` }, ...known]
 }
+
+const BECAME = 'became a dead letter'
+const ANOTHER_BODY = 'another body came under its id'
 
 function withGaps(moments: readonly Untimed[]): Moment[] {
   let last: number | undefined

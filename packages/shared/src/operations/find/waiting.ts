@@ -1,4 +1,4 @@
-import { findInboxRows, readEnclosed, sampleInbox } from '../../db/index.ts'
+import { type Enclosed, findInboxRows, readEnclosed, sampleInbox } from '../../db/index.ts'
 import type { QueuedJob } from '../../queue/index.ts'
 import type { Stores } from '../stores.ts'
 
@@ -46,7 +46,7 @@ export async function readWaiting(stores: Pick<Stores, 'db' | 'queue'>, limit: n
   }
 }
 
-/** The waiting event with this key, and its bytes, if it is among those that are looked through. */
+/** The waiting event with this key, and what its envelope has, if it is among those that are looked through. */
 export async function findWaitingKey(
   stores: Pick<Stores, 'db' | 'queue'>,
   eventKey: string,
@@ -61,16 +61,13 @@ export async function findWaitingKey(
 
 type Found = {
   readonly event: WaitingEvent
-  readonly raw: Buffer
-  readonly request: { readonly contentType?: string }
+  readonly enclosed: Enclosed
 }
 
 function find(where: WaitingEvent['where'], rows: readonly Row[], eventKey: string): Found | undefined {
   for (const row of rows) {
     const enclosed = readEnclosed(row.envelope)
-    if (enclosed?.eventKey.toString('hex') !== eventKey) continue
-    const { raw, contentType } = enclosed
-    return { event: describe(where, row), raw, request: contentType === undefined ? {} : { contentType } }
+    if (enclosed?.eventKey.toString('hex') === eventKey) return { event: describe(where, row), enclosed }
   }
   return undefined
 }

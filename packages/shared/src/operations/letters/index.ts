@@ -9,3 +9,4 @@ export {
   type StartOutcome,
   startOperation,
 } from './start.ts'
+export { describeFilter } from './words.ts'

@@ -1,0 +1,1 @@
+ALTER TABLE "dead_letters" ADD COLUMN "earlier_failures" jsonb DEFAULT '[]'::jsonb NOT NULL;
