@@ -47,6 +47,14 @@ it('rules and dashboard name only metrics of the registry', async () => {
   )
 })
 
+it('a gauge that nobody has set is missing', async () => {
+  const text = await createMetrics().text()
+  const gauges = [...text.matchAll(/^# TYPE (sluice_\S+) gauge$/gm)].map(([, name = '']) => name)
+  const set = gauges.filter((name) => new RegExp(`^${name}[ {]`, 'm').test(text))
+  expect(gauges).toContain('sluice_inbox_rows')
+  expect(set.filter((name) => !/^sluice_(nodejs|process)_/.test(name))).toEqual(['sluice_build_info'])
+})
+
 it('operations.md has every metric of the registry, and no other', async () => {
   const [, section = ''] = read('docs/operations.md').split('\n## Metrics\n')
   const rows = section.split('\n').filter((line) => line.startsWith('| `sluice_'))

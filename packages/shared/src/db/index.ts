@@ -141,6 +141,7 @@ export {
 export {
   type Condition,
   claimMessage,
+  countIncidents,
   type DueMessage,
   holdIncidents,
   recordTold,
