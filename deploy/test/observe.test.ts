@@ -9,10 +9,11 @@ import { createMetrics } from '@sluice/shared/runtime'
 import { program } from '@sluice/testkit/programs'
 import { describe, expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
-import { dashboardText } from '../deploy/observe/dashboard.ts'
-import { rulesText } from '../deploy/observe/rules.ts'
+import { dashboardText } from '../observe/dashboard.ts'
+import { rulesText } from '../observe/rules.ts'
+import { CASES, type Values } from './rule-cases.ts'
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8')
 type Rule = { alert: string; expr: string; for: string; annotations: Record<string, string> }
 const rules: Rule[] = parse(read('deploy/observe/rules.yaml')).groups[0].rules
@@ -42,9 +43,9 @@ it('rules and dashboard name only metrics of the registry', async () => {
   const named = [...rules.map(({ expr }) => expr), ...queries].flatMap(
     (expr) => expr.match(/sluice_\w+/g) ?? [],
   )
-  expect(named.map((name) => name.replace(/_bucket$/, '')).filter((name) => !names.includes(name))).toEqual(
-    [],
-  )
+  expect(
+    named.map((name) => name.replace(/_(bucket|sum|count)$/, '')).filter((name) => !names.includes(name)),
+  ).toEqual([])
 })
 
 it('a gauge that nobody has set is missing', async () => {
@@ -77,80 +78,44 @@ it('operations.md says what to do about dead letters of each reason, as the cons
   )
 })
 
-it('every alert has its runbook, and every runbook its alert', () => {
+it('every alert has its runbook, at an address that can be opened from anywhere', () => {
   const headings = [...read('docs/runbooks.md').matchAll(/^## (.+)$/gm)].map(([, heading]) => heading)
-  expect(headings).toEqual(expect.arrayContaining(rules.map(({ alert }) => kebab(alert))))
   for (const { alert, annotations } of rules) {
-    expect(annotations.runbook_url).toMatch(new RegExp(`docs/runbooks\\.md#${kebab(alert)}$`))
+    const [page, heading] = (annotations.runbook_url as string).split('#')
+    expect(page).toBe('https://github.com/sluice-dev/sluice/blob/main/docs/runbooks.md')
+    expect(headings).toContain(heading)
+    expect(heading).toBe(alert === 'SluicePatienceRunsOut' ? 'refusing' : kebab(alert))
   }
 })
 
-/** What brings each alert about, minute by minute, and a change of its rule after which that no longer does. */
-const CASES: Record<string, { series: Record<string, string>; change: [string, string] }> = {
-  Refusing: {
-    series: { 'sluice_answers_total{outcome="unavailable"}': '0+1x60' },
-    change: ['> 0', '> 1000'],
-  },
-  NoIngest: { series: { 'sluice_ingests{release="1"}': '0x60' }, change: ['== 0', '== 2'] },
-  NobodyConsumes: {
-    series: { 'sluice_oldest_waiting_seconds{via="redis"}': '90x60', 'sluice_workers{release="1"}': '0x60' },
-    change: ['> 60', '> 600'],
-  },
-  Late: { series: { 'sluice_oldest_waiting_seconds{via="inbox"}': '150x60' }, change: ['> 120', '> 600'] },
-  CredentialsRefused: {
-    series: { 'sluice_answers_total{outcome="unauthorised"}': '0+5x60' },
-    change: ['> 10', '> 100'],
-  },
-  StoreUnsafe: { series: { sluice_unsafe_settings: '1x60' }, change: ['> 0', '> 1'] },
-  StoreDown: { series: { 'sluice_store_up{store="redis"}': '0x60' }, change: ['== 0', '== 2'] },
-  StoreFull: {
-    // It grows by a hundredth in a minute: full in 14 minutes.
-    series: { sluice_redis_memory_ratio: '0.27+0.01x60' },
-    change: ['1800)) > 1', '1800)) > 10'],
-  },
-  ReplicaGone: {
-    series: { 'sluice_replicas{store="redis",kind="replica"}': '2x30 1x30' },
-    change: ['<', '>'],
-  },
-  DeadLetters: {
-    series: { 'sluice_dead_letters{reason="conflict",state="open"}': '1x60' },
-    change: ['> 0', '> 1'],
-  },
-  Silence: {
-    series: {
-      'sluice_last_event_timestamp_seconds{environment="uae-live"}': '-7200x60',
-      'sluice_source_info{environment="uae-live",kind="live"}': '1x60',
-    },
-    change: ['> 7200', '> 72000'],
-  },
-  Fallback: {
-    series: { 'sluice_enqueued_total{via="inbox"}': '0+1x60', 'sluice_store_up{store="redis"}': '0x60' },
-    change: ['> 0', '> 1000'],
-  },
-  PartitionsMissing: { series: { sluice_partitions_ahead: '2x60' }, change: ['< 3', '< 1'] },
-  RetentionBehind: {
-    series: { sluice_retention_behind_seconds: '180000x60' },
-    change: ['> 172800', '> 200000'],
-  },
-  Drift: { series: { sluice_drifts: '1x60' }, change: ['> 0', '> 1'] },
-  OldRelease: {
-    series: { 'sluice_build_info{release="1"}': '1x60', 'sluice_build_info{release="2"}': '1x60' },
-    change: ['> 1', '> 2'],
-  },
-  Watchdog: { series: {}, change: ['> 0', '> 1'] },
+const caseOf = (rule: Rule) => CASES[rule.alert.replace('Sluice', '')] as (typeof CASES)[string]
+
+/** All is well for ten minutes, bad for so many, and well again until 59 minutes are over. */
+function course(values: Values, badMinutes: number): string {
+  const after = 50 - badMinutes
+  if ('perMinute' in values) {
+    const end = values.perMinute * badMinutes
+    return `0x9 ${values.perMinute}+${values.perMinute}x${badMinutes - 1}${after > 0 ? ` ${end}x${after - 1}` : ''}`
+  }
+  const well = (minutes: number) => `${values.well ?? '_'}x${minutes}`
+  const stale = values.well === null ? 'stale ' : ''
+  return `${well(9)} ${values.bad}x${badMinutes - 1}${after > 0 ? ` ${stale}${well(after - 1)}` : ''}`
 }
 
-/** @returns what promtool says if the alert does not fire after an hour */
-function failureOf(rule: Rule): string | undefined {
+/** What promtool says if `expr` has not `count` results at the end of `series`, else undefined. */
+function failureOf(
+  some: readonly Rule[],
+  { series, expr, count, at = '59m' }: { series: object; expr: string; count: number; at?: string },
+): string | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-rules-'))
-  const { series } = CASES[rule.alert.replace('Sluice', '')] ?? { series: {} }
-  const fires = `count(ALERTS{alertname="${rule.alert}",alertstate="firing"}) > bool 0`
   const test = {
     interval: '1m',
     input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
-    promql_expr_test: [{ expr: fires, eval_time: '59m', exp_samples: [{ labels: '{}', value: 1 }] }],
+    promql_expr_test: [
+      { expr: `count(${expr}) or vector(0)`, eval_time: at, exp_samples: [{ labels: '{}', value: count }] },
+    ],
   }
-  writeFileSync(join(folder, 'rules.yaml'), stringify({ groups: [{ name: 'sluice', rules: [rule] }] }))
+  writeFileSync(join(folder, 'rules.yaml'), stringify({ groups: [{ name: 'sluice', rules: some }] }))
   const file = join(folder, 'test.yaml')
   writeFileSync(file, stringify({ rule_files: ['rules.yaml'], evaluation_interval: '1m', tests: [test] }))
   try {
@@ -163,6 +128,15 @@ function failureOf(rule: Rule): string | undefined {
   }
 }
 
+const seriesOf = (rule: Rule, badMinutes: number) =>
+  Object.fromEntries(
+    Object.entries(caseOf(rule).series).map(([name, values]) => [name, course(values, badMinutes)]),
+  )
+const isFiring = ({ alert }: Rule) => `ALERTS{alertname="${alert}",alertstate="firing"}`
+const everIn = ({ alert }: Rule, state: string) =>
+  `count_over_time(ALERTS{alertname="${alert}",alertstate="${state}"}[1h])`
+const minutes = (rule: Rule) => Number.parseInt(rule.for, 10)
+
 describe.skipIf(!promtool)('the rules, as Prometheus reads them', () => {
   it('are valid', () => {
     execFileSync(promtool, ['check', 'rules', join(ROOT, 'deploy/observe/rules.yaml')], { stdio: 'pipe' })
@@ -170,9 +144,46 @@ describe.skipIf(!promtool)('the rules, as Prometheus reads them', () => {
   })
 
   it.each(rules)('$alert fires on its condition, and no longer with another threshold', (rule) => {
-    expect(failureOf(rule)).toBeUndefined()
-    const [from, to] = CASES[rule.alert.replace('Sluice', '')]?.change ?? ['', '']
+    const test = { series: seriesOf(rule, 50), expr: isFiring(rule), count: 1 }
+    expect(failureOf([rule], test)).toBeUndefined()
+    const [from, to] = caseOf(rule).change
     expect(rule.expr).toContain(from)
-    expect(failureOf({ ...rule, expr: rule.expr.replace(from, to) })).toContain('FAILED')
+    expect(failureOf([{ ...rule, expr: rule.expr.replace(from, to) }], test)).toContain('FAILED')
+  })
+
+  it.each(rules.filter((rule) => minutes(rule) > 0))('$alert waits, and a blip is no alert', (rule) => {
+    const series = seriesOf(rule, Math.max(1, minutes(rule) - (rule.expr.includes('[5m]') ? 4 : 0)))
+    expect(failureOf([rule], { series, expr: everIn(rule, 'pending'), count: 1 })).toBeUndefined()
+    expect(failureOf([rule], { series, expr: everIn(rule, 'firing'), count: 0 })).toBeUndefined()
+  })
+
+  it('but for the watchdog none fires while all is well', () => {
+    const well = Object.values(CASES).flatMap(({ series }) =>
+      Object.entries(series).flatMap(([name, values]) => {
+        const value = 'perMinute' in values ? 0 : values.well
+        return value === null ? [] : [[name, `${value}x59`]]
+      }),
+    )
+    const traffic = ['live', 'uae-live'].map((environment) => [
+      `sluice_answers_total{outcome="accepted",environment="${environment}"}`,
+      '0+7x59',
+    ])
+    // Anybody may try addresses.
+    const strangers = ['sluice_answers_total{outcome="unauthorised",environment="none"}', '0+9x59']
+    const series = Object.fromEntries([...well, ...traffic, strangers])
+    const ever = 'count_over_time(ALERTS{alertname!="SluiceWatchdog"}[1h])'
+    expect(failureOf(rules, { series, expr: ever, count: 0 })).toBeUndefined()
+  })
+
+  it.each([
+    ['half an hour is too long where an event came each minute a week ago', '0+60x10080 604800x40', 40, 1],
+    ['an hour is usual where it was so a week ago', '0+0x60 3600+60x10020 604800x60', 60, 0],
+  ])('a source is silent by its own measure: %s', (_what, values, later, count) => {
+    const [rule] = rules.filter(({ alert }) => alert === 'SluiceSilence') as [Rule]
+    const series = {
+      'sluice_last_event_timestamp_seconds{environment="live"}': values,
+      'sluice_source_info{environment="live",kind="live"}': `1x${10_080 + later}`,
+    }
+    expect(failureOf([], { series, expr: rule.expr, count, at: `${10_080 + later}m` })).toBeUndefined()
   })
 })
