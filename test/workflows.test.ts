@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { globSync, readFileSync } from 'node:fs'
+import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
@@ -28,6 +29,19 @@ describe.each(WORKFLOWS)('%s', (file) => {
   })
 })
 
+it('what runs the tests installs the programs without which some are skipped', () => {
+  const runs = (file: string) =>
+    Object.values<{ steps: { run?: string }[] }>(read(file).jobs).map(({ steps }) =>
+      steps.map(({ run }) => run),
+    )
+  const testing = WORKFLOWS.flatMap(runs).filter((steps) => steps.includes('.ci/run'))
+  expect(testing).toHaveLength(2)
+  for (const steps of testing) {
+    const installed = steps.find((run) => run?.includes('apt-get install'))?.split(' ')
+    expect(installed).toEqual(expect.arrayContaining(['redis-server', 'pgbouncer', 'haproxy', 'prometheus']))
+  }
+})
+
 it('a release signs the digest that it has built and scanned, for both architectures', () => {
   const steps: { uses?: string; with?: Record<string, unknown>; run?: string }[] = read(
     '.github/workflows/release.yml',
@@ -47,4 +61,47 @@ it('a release signs the digest that it has built and scanned, for both architect
     provenance: 'mode=max',
   })
   expect(steps[sign]?.run).toContain('"$IMAGE@$DIGEST"')
+})
+
+it('a release puts each note once under its own heading, beside those of the releases before', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-release-'))
+  try {
+    const files = [
+      '{.,apps/*,packages/*}/package.json',
+      'pnpm-*.yaml',
+      '.changeset/*',
+      'scripts/*',
+      'CHANGELOG.md',
+    ]
+    for (const file of globSync([...files, 'deploy/chart/Chart.yaml'], { cwd: ROOT })) {
+      cpSync(join(ROOT, file), join(folder, file), { recursive: true })
+    }
+    symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+    const made = spawnSync(process.execPath, ['scripts/version.mjs'], { cwd: folder, encoding: 'utf8' })
+    expect(made.status, made.stderr).toBe(0)
+    const changelog = readFileSync(join(folder, 'CHANGELOG.md'), 'utf8')
+    const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+    const headings = [...changelog.matchAll(/^## (.+)$/gm)].map(([, heading = '']) => heading)
+    expect(headings.slice(0, 2)).toEqual([
+      '[Unreleased]',
+      expect.stringMatching(`^\\[${version}\\] - [\\d-]+$`),
+    ])
+    expect(headings.slice(2)).toEqual(['0.2.0', '0.1.0, the first release'])
+    // A version below the heading of another one would look like a part of it.
+    expect(changelog).not.toMatch(/^###+ \d/m)
+    const lines = changelog.split('\n').filter((line) => line.startsWith('- '))
+    expect(new Set(lines).size).toBe(lines.length)
+    for (const what of [
+      'Helm chart',
+      'read again',
+      'ALERTS_HEARTBEAT_URL',
+      'runbooks.md',
+      'capacity.md',
+      '--rewrite',
+    ]) {
+      expect(changelog.split(what)).toHaveLength(2)
+    }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })

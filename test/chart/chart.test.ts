@@ -82,13 +82,15 @@ describe.skipIf(!helm)('the chart', () => {
         .sort()
     const stores = ['DATABASE_URL', 'REDIS_URL']
     expect(files('ingest')).toEqual([
+      'ALERTS',
       'DATABASE_URL',
       'IDWISE_LIVE_CREDENTIALS',
       'IDWISE_SANDBOX_CREDENTIALS',
       'REDIS_URL',
     ])
-    expect(files('worker')).toEqual(stores)
-    expect(files('scheduler')).toEqual(stores)
+    const alerts = ['ALERTS', 'ALERTS_HEARTBEAT_URL']
+    expect(files('worker')).toEqual([...alerts, ...stores])
+    expect(files('scheduler')).toEqual([...alerts, ...stores])
     expect(files('console')).toEqual(['CONSOLE_CREDENTIALS', ...stores])
   })
 
