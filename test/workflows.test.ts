@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -65,42 +65,28 @@ it('a release signs the digest that it has built and scanned, for both architect
 
 it('a release puts each note once under its own heading, beside those of the releases before', () => {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-release-'))
+  const headingsIn = (text: string) => [...text.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading)
   try {
-    const files = [
-      '{.,apps/*,packages/*}/package.json',
-      'pnpm-*.yaml',
-      '.changeset/*',
-      'scripts/*',
-      'CHANGELOG.md',
-    ]
-    for (const file of globSync([...files, 'deploy/chart/Chart.yaml'], { cwd: ROOT })) {
+    const files = ['{.,apps/*,packages/*}/package.json', 'pnpm-*.yaml', '.changeset/*', 'scripts/*']
+    for (const file of globSync([...files, 'CHANGELOG.md', 'deploy/chart/Chart.yaml'], { cwd: ROOT })) {
       cpSync(join(ROOT, file), join(folder, file), { recursive: true })
     }
+    writeFileSync(join(folder, '.changeset/one.md'), '---\n"@sluice/shared": minor\n---\n\n- A change.\n')
     symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+    const before = headingsIn(readFileSync(join(folder, 'CHANGELOG.md'), 'utf8'))
     const made = spawnSync(process.execPath, ['scripts/version.mjs'], { cwd: folder, encoding: 'utf8' })
     expect(made.status, made.stderr).toBe(0)
     const changelog = readFileSync(join(folder, 'CHANGELOG.md'), 'utf8')
     const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
-    const headings = [...changelog.matchAll(/^## (.+)$/gm)].map(([, heading = '']) => heading)
-    expect(headings.slice(0, 2)).toEqual([
-      '[Unreleased]',
-      expect.stringMatching(`^\\[${version}\\] - [\\d-]+$`),
-    ])
-    expect(headings.slice(2)).toEqual(['0.2.0', '0.1.0, the first release'])
+    const [unreleased, released, ...others] = headingsIn(changelog)
+    expect(unreleased).toBe('[Unreleased]')
+    expect(released).toContain(`[${version}] - `)
+    expect(others).toEqual(before.slice(1))
     // A version below the heading of another one would look like a part of it.
     expect(changelog).not.toMatch(/^###+ \d/m)
     const lines = changelog.split('\n').filter((line) => line.startsWith('- '))
+    expect(lines).toContain('- A change.')
     expect(new Set(lines).size).toBe(lines.length)
-    for (const what of [
-      'Helm chart',
-      'read again',
-      'ALERTS_HEARTBEAT_URL',
-      'runbooks.md',
-      'capacity.md',
-      '--rewrite',
-    ]) {
-      expect(changelog.split(what)).toHaveLength(2)
-    }
   } finally {
     rmSync(folder, { recursive: true })
   }
