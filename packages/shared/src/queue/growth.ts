@@ -11,8 +11,8 @@ const SOON_MS = 30 * 60_000
 const LEAST_SHARE = 0.5
 
 /**
- * @param overMs compares with the earliest look that is no longer ago, not with the last one
  * @param now ms, on a clock that only goes forward
+ * @param overMs compares with the earliest look that is no longer ago, not with the last one
  */
 export function createGrowth(now = () => performance.now(), overMs = 0): Growth {
   const looks = new Map<string, { used: number; at: number }[]>()
