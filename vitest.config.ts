@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    include: ['{apps,packages}/*/test/**/*.test.ts', '{test,chaos}/**/*.test.ts'],
+    include: ['{apps,packages}/*/test/**/*.test.ts', '{test,chaos,deploy}/**/*.test.ts'],
     globalSetup: './packages/testkit/src/services.ts',
     reporters: ['default', './packages/testkit/src/closing-line.ts'],
     pool: 'forks',

@@ -29,12 +29,13 @@ write(
   'deploy/chart/Chart.yaml',
   read('deploy/chart/Chart.yaml').replace(/^((app)?[vV]ersion): .*$/gm, `$1: ${version}`),
 )
+const { homepage } = JSON.parse(read('package.json'))
+const page = `${homepage.replace(/#.*/, '')}/releases/tag/v${version}`
 const day = new Date().toISOString().slice(0, 10)
 write(
   'CHANGELOG.md',
-  read('CHANGELOG.md').replace(
-    /^## \[Unreleased\]\n/m,
-    `$&\n## [${version}] - ${day}\n\n${notes.join('\n\n')}\n`,
-  ),
+  read('CHANGELOG.md')
+    .replace(/^## \[Unreleased\]\n/m, `$&\n## [${version}] - ${day}\n\n${notes.join('\n')}\n`)
+    .replace(/^\[Unreleased\]: .*$/m, `$&\n[${version}]: ${page}`),
 )
 process.stdout.write(`Now: npm run chart, npm test, commit, git tag v${version}, git push --follow-tags\n`)

@@ -9,6 +9,9 @@ const NOT_OURS = new Set(['node_modules', '.git', '.sluice'])
 
 type Page = { readonly path: string; readonly text: string; readonly prose: string }
 
+/** What is logged as a warning or worse, as a regular expression finds it. */
+const LOGGED = /\blog\??(?:\.(?:warn|error|fatal)|\[[^\]]+\])\(/g
+
 let pages: readonly Page[]
 let files: readonly string[]
 
@@ -106,3 +109,31 @@ it('every page of docs/ is in a list of pages', () => {
     .filter((path) => path.startsWith('docs/') && !listed.has(path))
   expect(missing).toEqual([])
 })
+
+it('operations.md says what each warning and each error of the log means, and has no other', async () => {
+  const sources = files.filter((path) => /^(apps\/\w+|packages\/(shared|embedded))\/src\/.*\.ts$/.test(path))
+  const texts = await Promise.all(sources.map((path) => readFile(join(ROOT, path), 'utf8')))
+  const logged = texts.flatMap((text) =>
+    [...text.matchAll(LOGGED)].flatMap(
+      ({ index, 0: call }) => messageOf(text.slice(index + call.length)) ?? [],
+    ),
+  )
+  const [, section = ''] =
+    pages.find(({ path }) => path === 'docs/operations.md')?.text.split('\n### The log\n') ?? []
+  const listed = [...(section.split('\n## ')[0] as string).matchAll(/^\| (.+?) \| [a-z, ]+ \| /gm)].map(
+    ([, line]) => line,
+  )
+  expect(listed.slice(1).sort()).toEqual([...new Set(logged)].sort())
+})
+
+/** The last text among the arguments of a call, whose beginning is cut off; undefined if it has none. */
+function messageOf(call: string): string | undefined {
+  let depth = 1
+  const end = [...call].findIndex((character) => {
+    depth += character === '(' ? 1 : character === ')' ? -1 : 0
+    return depth === 0
+  })
+  const literals = [...call.slice(0, end).matchAll(/'([^'\n]+)'|`([^`]+)`/g)]
+  const [, plain, template] = literals.at(-1) ?? []
+  return plain ?? template?.replace(/\$\{[^}]+\}/g, '…')
+}

@@ -36,6 +36,23 @@ const PANELS: readonly {
     exprs: ['histogram_quantile(0.99, sum by (le) (rate(sluice_answer_seconds_bucket[5m])))'],
   },
   {
+    title: 'What comes?',
+    unit: 'reqps',
+    exprs: ['sum by (kind) (rate(sluice_events_total[5m]))'],
+  },
+  {
+    title: 'Where does a batch spend its time (p95)?',
+    unit: 's',
+    exprs: ['histogram_quantile(0.95, sum by (le, stage) (rate(sluice_batch_seconds_bucket[5m])))'],
+  },
+  {
+    title: 'How large are batches?',
+    unit: 'short',
+    exprs: [
+      'sum by (stage) (rate(sluice_batch_size_sum[5m])) / sum by (stage) (rate(sluice_batch_size_count[5m]))',
+    ],
+  },
+  {
     title: 'What is open?',
     unit: 'short',
     exprs: [
@@ -45,7 +62,13 @@ const PANELS: readonly {
       'max(sluice_drifts)',
     ],
   },
+  { title: 'Which incidents are open?', unit: 'short', exprs: ['max by (name) (sluice_alerts)'] },
   { title: 'Do the stores answer?', unit: 'short', exprs: ['max by (store) (sluice_store_up)'] },
+  {
+    title: 'Is anything kept away from a store?',
+    unit: 'short',
+    exprs: ['max by (store, shard) (sluice_circuit_open)'],
+  },
   {
     title: 'Who runs?',
     unit: 'short',
@@ -61,6 +84,12 @@ const PANELS: readonly {
     unit: 'percentunit',
     exprs: ['max(sluice_redis_memory_ratio)'],
   },
+  { title: 'When is Redis full?', unit: 's', exprs: ['min(sluice_redis_full_in_seconds)'] },
+  {
+    title: 'For how many days are there partitions, and is retention behind?',
+    unit: 'd',
+    exprs: ['max(sluice_partitions_ahead)', 'max(sluice_retention_behind_seconds) / 86400'],
+  },
   {
     title: 'Who follows the stores?',
     unit: 'short',
@@ -70,6 +99,11 @@ const PANELS: readonly {
     title: 'Is a connection to Postgres free?',
     unit: 'short',
     exprs: ['sum by (state) (sluice_pool_connections)'],
+  },
+  {
+    title: 'How long is a connection to Postgres waited for (p95)?',
+    unit: 's',
+    exprs: ['histogram_quantile(0.95, sum by (le) (rate(sluice_pool_wait_seconds_bucket[5m])))'],
   },
   {
     title: 'Is a process short of breath?',

@@ -1,15 +1,20 @@
+import { readFileSync } from 'node:fs'
 import { wordsOfAlert } from '@sluice/shared/operations'
 import { stringify } from 'yaml'
 
 type Rule = {
-  /** In kebab-case the heading of docs/runbooks.md. */
+  /** In kebab-case the heading of docs/runbooks.md, unless `runbook` is. */
   readonly name: string
+  readonly runbook?: string
   readonly expr: string
   readonly for: string
   readonly severity: 'critical' | 'warning' | 'none'
   readonly summary: string
   readonly description: string
 }
+
+const SILENCE = '(time() - max by (environment) (sluice_last_event_timestamp_seconds))'
+const SILENCE_A_WEEK_AGO = `max_over_time(${SILENCE}[1h:1m] offset 1w)`
 
 const RULES: readonly Rule[] = [
   {
@@ -20,6 +25,15 @@ const RULES: readonly Rule[] = [
     summary: 'Events are refused',
     description:
       'No store took an event in the last two minutes. IDWise tries each again after 5, 10 and 15 minutes, then never.',
+  },
+  {
+    name: 'PatienceRunsOut',
+    runbook: 'refusing',
+    expr: 'min by (environment) (sluice_sender_patience_seconds) < 300 and on () sum(increase(sluice_answers_total{outcome="unavailable"}[15m])) > 0',
+    for: '0s',
+    severity: 'critical',
+    summary: 'IDWise gives up soon on events of {{ $labels.environment }}',
+    description: 'It makes its last try of the first refused event in {{ $value | humanizeDuration }}.',
   },
   {
     name: 'NoIngest',
@@ -47,10 +61,11 @@ const RULES: readonly Rule[] = [
   },
   {
     name: 'CredentialsRefused',
-    expr: 'sum(increase(sluice_answers_total{outcome="unauthorised"}[5m])) > 10 unless on () sum(increase(sluice_answers_total{outcome="accepted"}[5m])) > 0',
+    // What is of no source, `none`, is anybody who tries addresses.
+    expr: 'sum by (environment) (increase(sluice_answers_total{outcome="unauthorised",environment!="none"}[5m])) > 10 unless on (environment) sum by (environment) (increase(sluice_answers_total{outcome="accepted"}[5m])) > 0',
     for: '0s',
     severity: 'critical',
-    summary: 'Credentials are refused and nothing is accepted',
+    summary: 'Credentials of {{ $labels.environment }} are refused, and nothing of it is accepted',
     description: 'The secret may have been rotated at one end only.',
   },
   {
@@ -71,7 +86,7 @@ const RULES: readonly Rule[] = [
   },
   {
     name: 'StoreFull',
-    expr: 'max(sluice_redis_memory_ratio) > 0.9 or (max(predict_linear(sluice_redis_memory_ratio[15m], 1800)) > 1 and max(sluice_redis_memory_ratio) > 0.5)',
+    expr: 'max(sluice_redis_memory_ratio) > 0.9 or (min(sluice_redis_full_in_seconds) < 1800 and max(sluice_redis_memory_ratio) > 0.5)',
     for: '2m',
     severity: 'critical',
     summary: 'Redis is full soon',
@@ -96,12 +111,12 @@ const RULES: readonly Rule[] = [
   },
   {
     name: 'Silence',
-    expr: 'time() - max by (environment) (sluice_last_event_timestamp_seconds) > 7200 and on (environment) sluice_source_info{kind="live"}',
+    expr: `((${SILENCE} > 1800 and ${SILENCE} > 3 * ${SILENCE_A_WEEK_AGO}) or (${SILENCE} > 7200 unless ${SILENCE_A_WEEK_AGO})) and on (environment) sluice_source_info{kind="live"}`,
     for: '10m',
     severity: 'warning',
-    summary: 'No event of {{ $labels.environment }} has come for two hours',
+    summary: 'No event of {{ $labels.environment }} has come for longer than usual',
     description:
-      'The last event of this source was accepted {{ $value | humanizeDuration }} ago. Set the limit to what is usual for you.',
+      'The last event of this source was accepted {{ $value | humanizeDuration }} ago: half an hour at least, and three times the longest silence of this hour a week ago. Without data of a week ago, two hours.',
   },
   {
     name: 'Fallback',
@@ -110,6 +125,14 @@ const RULES: readonly Rule[] = [
     severity: 'warning',
     summary: 'Events go to the inbox',
     description: 'Redis is configured, and Postgres takes its place.',
+  },
+  {
+    name: 'ChannelFails',
+    expr: 'sum by (channel) (increase(sluice_alerts_sent_total{outcome="failed"}[10m])) > 0 or sum by (channel) (sluice_alerts_sent_total{outcome="failed"} unless sluice_alerts_sent_total{outcome="failed"} offset 10m) > 0',
+    for: '0s',
+    severity: 'warning',
+    summary: 'The channel {{ $labels.channel }} takes no message',
+    description: 'A message of an alert, or the heartbeat, did not arrive within five tries.',
   },
   {
     name: 'PartitionsMissing',
@@ -153,13 +176,16 @@ const RULES: readonly Rule[] = [
   },
 ]
 
+const { homepage } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+const RUNBOOKS = `${homepage.replace(/#.*/, '')}/blob/main/docs/runbooks.md`
+
 const HEAD =
   '# Rules for Prometheus. `npm run chart` writes them, from rules.ts, and copies them into the chart.\n'
 
 /** The rules as Prometheus reads them, each with what its runbook says first. */
 export function rulesText(): string {
-  const rules = RULES.map(({ name, expr, for: lasting, severity, summary, description }) => {
-    const heading = runbookHeading(name)
+  const rules = RULES.map(({ name, expr, for: lasting, severity, summary, description, runbook }) => {
+    const heading = runbook ?? runbookHeading(name)
     const words = wordsOfAlert(heading)
     return {
       alert: `Sluice${name}`,
@@ -170,7 +196,7 @@ export function rulesText(): string {
         summary,
         description,
         ...(words && { idwise_notices: words.means, first_command: words.command, do_not: words.never }),
-        runbook_url: `docs/runbooks.md#${heading}`,
+        runbook_url: `${RUNBOOKS}#${heading}`,
       },
     }
   })

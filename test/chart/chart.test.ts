@@ -82,13 +82,15 @@ describe.skipIf(!helm)('the chart', () => {
         .sort()
     const stores = ['DATABASE_URL', 'REDIS_URL']
     expect(files('ingest')).toEqual([
+      'ALERTS',
       'DATABASE_URL',
       'IDWISE_LIVE_CREDENTIALS',
       'IDWISE_SANDBOX_CREDENTIALS',
       'REDIS_URL',
     ])
-    expect(files('worker')).toEqual(stores)
-    expect(files('scheduler')).toEqual(stores)
+    const alerts = ['ALERTS', 'ALERTS_HEARTBEAT_URL']
+    expect(files('worker')).toEqual([...alerts, ...stores])
+    expect(files('scheduler')).toEqual([...alerts, ...stores])
     expect(files('console')).toEqual(['CONSOLE_CREDENTIALS', ...stores])
   })
 
@@ -131,13 +133,40 @@ describe.skipIf(!helm)('the chart', () => {
 
   it('scales workers by how long the oldest event waits, and never below the fallback while nobody answers', () => {
     const { spec } = theOne(manifests('large'), 'ScaledObject', 'sluice-worker')
-    expect(
-      spec.triggers.map(({ metadata }: Manifest) => (metadata as { valueLocation?: string }).valueLocation),
-    ).toEqual(['sluice_oldest_waiting_seconds{via="redis"}', 'sluice_oldest_waiting_seconds{via="inbox"}'])
+    expect(triggersOf(spec).map(({ metadata }) => metadata.valueLocation)).toEqual([
+      'sluice_oldest_waiting_seconds{via="inbox"}',
+      ...Array.from(
+        { length: 12 },
+        (_, shard) => `sluice_oldest_waiting_seconds{via="redis",shard="${shard}"}`,
+      ),
+    ])
     expect(spec).toMatchObject({ minReplicaCount: 4, maxReplicaCount: 16, fallback: { replicas: 8 } })
-    const [trigger] = theOne(manifests('prometheus'), 'ScaledObject', 'sluice-worker').spec.triggers
-    expect(trigger.metadata.query).toBe('max(sluice_oldest_waiting_seconds{namespace="sluice"})')
-    expect(trigger.metadata.ignoreNullValues).toBe('false')
+    const [trigger] = triggersOf(theOne(manifests('prometheus'), 'ScaledObject', 'sluice-worker').spec)
+    expect(trigger?.metadata.query).toBe('max(sluice_oldest_waiting_seconds{namespace="sluice"})')
+    expect(trigger?.metadata.ignoreNullValues).toBe('false')
+    for (const { metricType } of [...triggersOf(spec), trigger as Trigger]) expect(metricType).toBe('Value')
+  })
+
+  it.each([
+    ['the scheduler, where it runs alone', 'large', 'scheduler', []],
+    ['the workers, where they do its duties', 'large', 'worker', ['--set', 'scheduler.enabled=false']],
+    [
+      'no queue that is not there',
+      'small',
+      'worker',
+      ['--set', 'worker.autoscaling.enabled=true,worker.autoscaling.maxReplicas=4'],
+    ],
+  ])('asks %s', (_what, values, component, args) => {
+    const all = parseManifests(renderChart(helm, values, args))
+    const triggers = triggersOf(theOne(all, 'ScaledObject', 'sluice-worker').spec)
+    expect(triggers).toHaveLength(values === 'small' ? 1 : 13)
+    for (const { metadata } of triggers) {
+      expect(metadata.url).toBe(`http://sluice-${component}-metrics.sluice.svc:9464/metrics`)
+    }
+    theOne(all, 'Service', `sluice-${component}-metrics`)
+    const { env } = container(theOne(all, 'Deployment', `sluice-${component}`).spec)
+    const [duties] = env.filter(({ name }: { name: string }) => name === 'SCHEDULER')
+    expect(duties?.value ?? 'on').toBe('on')
   })
 
   it('brings the rules and the dashboard of deploy/observe', () => {
@@ -228,3 +257,6 @@ function refusal(settings: readonly string[]): string {
 }
 
 const container = (spec: Spec) => spec.template.spec.containers[0]
+
+type Trigger = { metricType: string; metadata: Record<string, string> }
+const triggersOf = (spec: Spec): Trigger[] => spec.triggers

@@ -61,7 +61,14 @@ export async function startIngest(
   // First, so that it ends last.
   const traces = stack.use(await startTraces(config.traces, { service: 'sluice-ingest', log }))
   const db = stack.use(
-    createDb(config.databaseUrl, { max: 5, statementMs: 1_200, connectMs: 1_200, log, name: 'ingest' }),
+    createDb(config.databaseUrl, {
+      max: 5,
+      statementMs: 1_200,
+      connectMs: 1_200,
+      log,
+      name: 'ingest',
+      waited: (seconds) => metrics.poolWait.observe(seconds),
+    }),
   )
   const queue =
     config.queue &&

@@ -32,4 +32,6 @@ export type GaugeDutyDeps = DutyDeps & {
   readonly metrics: Metrics
   readonly admin: QueueAdmin | undefined
   readonly sources: readonly Source[]
+  /** Whether this process tells people of incidents: without anybody who does there are none. */
+  readonly tells?: boolean
 }

@@ -22,7 +22,11 @@ await runUntilSignal(
     await using stack = new AsyncDisposableStack()
     const { probesHost: host, port, metricsPort, databaseUrl, queue, retention, alerts, sources } = config
     const metrics = createMetrics()
-    const db = stack.use(createDb(databaseUrl, { max: 4, statementMs: 10_000, log, name: 'scheduler' }))
+    const waited = (seconds: number) => metrics.poolWait.observe(seconds)
+    const db = stack.use(
+      createDb(databaseUrl, { max: 4, statementMs: 10_000, log, name: 'scheduler', waited }),
+    )
+    metrics.watchPool(db.pool)
     const { health } = stack.use(startScheduler({ db, queue, retention, alerts, sources, metrics, log }))
     stack.use(await serveMetrics({ host, port: metricsPort }, metrics, health))
     stack.use(await serveProbes({ host, port }, health, 'SCHEDULER_PORT'))

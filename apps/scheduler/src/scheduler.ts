@@ -60,7 +60,7 @@ export function startScheduler(deps: {
   const duties = [
     ...DUTIES.map((create) => create({ db, log })),
     partitions(deps),
-    gauges({ db, log, metrics: deps.metrics, admin, sources }),
+    gauges({ db, log, metrics, admin, sources, tells: watch !== undefined }),
     ...(watch ? [alerts(watch)] : []),
     ...(deps.retention.terms ? [retention(deps)] : []),
     ...(admin ? QUEUE_DUTIES.map((create) => create({ db, log, admin })) : []),

@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { announceProcess, describeProcess } from '@sluice/shared/db'
+import { announceProcess, describeProcess, seeCondition } from '@sluice/shared/db'
 import { createQueueAdmin } from '@sluice/shared/queue'
-import { createLog, createMetrics, DEFAULT_SOURCES, release } from '@sluice/shared/runtime'
+import { createLog, createMetrics, DEFAULT_SOURCES, newestMigration, release } from '@sluice/shared/runtime'
 import { bury } from '@sluice/testkit/dead-letter'
 import { finishedJourney } from '@sluice/testkit/event'
 import { createRedisServer } from '@sluice/testkit/redis-server'
@@ -36,15 +36,21 @@ describe('the gauges of the stores', () => {
     )
     const [log, metrics] = [createLog('test', 'silent'), createMetrics()]
     const admin = stack.use(createQueueAdmin({ url: redis.url, prefix: 'sluice', shards: 2 }, log))
-    await gauges({ db: world.db, log, metrics, admin, sources: DEFAULT_SOURCES }).run(
-      new AbortController().signal,
-    )
+    const duty = gauges({ db: world.db, log, metrics, admin, sources: DEFAULT_SOURCES })
+    await duty.run(new AbortController().signal)
     const text = await metrics.text()
     expect(text).toContain('sluice_queue_jobs{shard="1",state="waiting"} 0')
     expect(text).toContain('sluice_replicas{store="redis",kind="replica"} 1')
     const ratio = Number(/^sluice_redis_memory_ratio (\S+)$/m.exec(text)?.[1])
     const used = Number(/used_memory:(\d+)/.exec(String(await redis.command('INFO', 'memory')))?.[1])
     expect(ratio).toBeCloseTo(used / (64 * 2 ** 20), 2)
+    expect(text).not.toMatch(/^sluice_redis_full_in_seconds /m)
+
+    await redis.command('SET', 'weight', 'x'.repeat(4_000_000))
+    await duty.run(new AbortController().signal)
+    const fullIn = /^sluice_redis_full_in_seconds (\S+)$/m.exec(await metrics.text())?.[1]
+    expect(Number(fullIn)).toBeGreaterThan(0)
+    expect(Number(fullIn)).toBeLessThan(600)
   })
 
   it('say what waits, what is open and who runs, and nothing old once a store cannot be read', async () => {
@@ -83,7 +89,12 @@ describe('the gauges of the stores', () => {
       )
     }
     const uae = { name: 'uae-live', kind: 'live', api: 'https://api-uae.idwise.com' } as const
-    const duty = gauges({ db: world.db, log, metrics, admin, sources: [...DEFAULT_SOURCES, uae] })
+    for (const subject of ['a', 'b', 'of-nobody']) {
+      const name = subject === 'of-nobody' ? 'of-a-later-release' : 'drift'
+      await seeCondition(world.db.pool, { name, subject, severity: 'notice', text: 'x', peak: 1 })
+    }
+    const sources = [...DEFAULT_SOURCES, uae]
+    const duty = gauges({ db: world.db, log, metrics, admin, sources, tells: true })
     const { signal } = new AbortController()
     await duty.run(signal)
 
@@ -94,6 +105,8 @@ describe('the gauges of the stores', () => {
       'sluice_replicas{store="postgres",kind="synchronous"}': 0,
       'sluice_replicas{store="redis",kind="replica"}': 0,
       'sluice_oldest_waiting_seconds{via="inbox"}': 0,
+      'sluice_alerts{name="late"}': 0,
+      'sluice_alerts{name="drift"}': 2,
       sluice_inbox_rows: 0,
       'sluice_dead_letters{reason="rejected_by_database",state="open"}': 2,
       sluice_journeys_needing_attention: 0,
@@ -106,11 +119,11 @@ describe('the gauges of the stores', () => {
       'sluice_source_info{environment="uae-live",kind="live"}': 1,
       [`sluice_workers{release="${release()}"}`]: 1,
       [`sluice_ingests{release="${release()}"}`]: 1,
-      [`sluice_build_info{release="${release()}"}`]: 1,
+      [`sluice_build_info{release="${release()}",schema="${newestMigration()}"}`]: 1,
       'sluice_store_up{store="postgres"}': 1,
       'sluice_store_up{store="redis"}': 1,
     })
-    expect(found['sluice_oldest_waiting_seconds{via="redis"}']).toBeGreaterThan(0)
+    expect(found['sluice_oldest_waiting_seconds{via="redis",shard="0"}']).toBeGreaterThan(0)
     const patience = found['sluice_sender_patience_seconds{environment="live"}']
     const uaePatience = found['sluice_sender_patience_seconds{environment="uae-live"}']
     expect(uaePatience).toBeLessThanOrEqual(960)
@@ -126,6 +139,8 @@ describe('the gauges of the stores', () => {
       'sluice_store_up{store="redis"}': 1,
       'sluice_queue_jobs{shard="0",state="waiting"}': 3,
     })
-    expect(Object.keys(without).join()).not.toMatch(/inbox_rows|dead_letters|patience|workers|via="inbox"/)
+    expect(Object.keys(without).join()).not.toMatch(
+      /inbox_rows|dead_letters|patience|workers|via="inbox"|sluice_alerts\{|later-release/,
+    )
   })
 })

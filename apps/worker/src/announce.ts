@@ -24,8 +24,8 @@ export function createAnnouncing(log: Log): Announcing {
       if (!isFullOfNotifications(error)) throw error
       const result = await attempt(false)
       silentUntil = performance.now() + SILENT_MS
-      const message = 'changes of journeys cannot be announced; events land without'
-      if (!isLogged) log.warn({ error: describeError(error) }, message)
+      const fields = { error: describeError(error) }
+      if (!isLogged) log.warn(fields, 'changes of journeys cannot be announced; events land without')
       isLogged = true
       return result
     }

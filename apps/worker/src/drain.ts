@@ -38,6 +38,7 @@ export function createDrain(deps: LandingDeps, worker: string): Drain {
     const scan = scans.next()
     const most = limit
     let rows: ReadRow[] = []
+    const endStage = metrics.startBatch()
     const landBatch = (announced: boolean) => {
       trace?.step('take')
       return db.landingTransaction(async (connection, begunAt, erasures) => {
@@ -46,23 +47,19 @@ export function createDrain(deps: LandingDeps, worker: string): Drain {
         if (rows.length === 0) return { found, landed: [], putBack: NOTHING }
         await noteClaim(db.pool, claim, jobIdsOf(rows))
         failpoint('worker-after-claim')
+        endStage('take', rows.length)
         trace?.step('land')
         const { common, putBack } = await separate(deps, rows)
         await putBackInbox(connection, putBack.rows)
         const erased = await deps.erased.asOf(connection, erasures)
         const landed = await landRows(connection, common, { announced, onRead, now: begunAt, erased })
+        endStage('land', rows.length)
         trace?.step('finish')
         return { found, landed, putBack }
       }, WHOLE)
     }
 
-    const took = metrics.batchSeconds.startTimer()
     const result = await announcing(landBatch).catch((error: unknown) => ({ error }))
-    // Most rounds find nothing.
-    if (rows.length > 0) {
-      metrics.batchSize.observe(rows.length)
-      took()
-    }
     if (trace) for (const { job } of rows) trace.add(job?.envelope.trace)
     if ('error' in result) {
       trace?.failed(result.error)
@@ -71,14 +68,17 @@ export function createDrain(deps: LandingDeps, worker: string): Drain {
       if (rows.length === 0 || classifyFailure(result.error) === 'infrastructure') throw result.error
       trace?.step('land')
       const results = await bisect(rows, retry.land, { wholeFailed: result })
+      endStage('land', rows.length)
       trace?.step('finish')
       await retry.settleAll(rows, results, { trace })
+      endStage('finish', rows.length)
       return { taken: rows.length, more: true }
     }
     if (rows.length === 0) {
       scans.emptied(scan, result.found)
       return { taken: 0, more: false }
     }
+    endStage('finish', rows.length)
     failpoint('worker-after-commit')
     const { found, landed, putBack } = result
     const weight = rows.reduce((sum, { row }) => sum + row.envelope.length, 0)

@@ -83,15 +83,12 @@ export function land(
   options: LandOptions = {},
 ): Promise<LandingOutcome[]> {
   const onRead = noteLongJourneys(deps)
-  deps.metrics.batchSize.observe(jobs.length)
-  const took = deps.metrics.batchSeconds.startTimer()
-  const landed = deps.announcing((announced) =>
+  return deps.announcing((announced) =>
     deps.db.landingTransaction(async (connection, now, erasures) => {
       const erased = await deps.erased.asOf(connection, erasures)
       return landJobs(connection, jobs, { ...options, announced, onRead, now, erased })
     }, limits),
   )
-  return landed.finally(took)
 }
 
 /**

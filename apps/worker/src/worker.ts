@@ -45,7 +45,13 @@ export async function startWorker(
   // First, so that it ends last.
   const traces = stack.use(await startTraces(config.traces, { service: 'sluice-worker', log }))
   const db = stack.use(
-    createDb(config.databaseUrl, { max: CONNECTIONS, statementMs: 10_000, log, name: 'worker' }),
+    createDb(config.databaseUrl, {
+      max: CONNECTIONS,
+      statementMs: 10_000,
+      log,
+      name: 'worker',
+      waited: (seconds) => metrics.poolWait.observe(seconds),
+    }),
   )
   let schema: SchemaState | 'unknown' = 'unknown'
   async function lookAtSchema(): Promise<void> {
@@ -107,7 +113,9 @@ export async function startWorker(
   if (config.queue) {
     const { concurrency } = config
     const handle = createConsume(landing)
-    consumer = stack.use(createQueueConsumer(config.queue, handle, { concurrency, traces, log }))
+    consumer = stack.use(
+      createQueueConsumer(config.queue, handle, { concurrency, traces, startBatch: metrics.startBatch, log }),
+    )
     if (circuit.state !== 'closed') consumer.pause()
   }
   const drain = createDrain(landing, randomUUID())

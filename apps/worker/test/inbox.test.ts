@@ -18,10 +18,10 @@ beforeEach(async () => {
 })
 afterEach(() => stack.disposeAsync())
 
-function openDrain() {
+function openDrain(metrics = createMetrics()) {
   const log = createLog('test', 'error')
   const circuit = createPostgresCircuit({ probe: async () => {}, onOpen() {}, onClose() {}, log })
-  return createDrain(createLandingDeps({ db: world.db, circuit, metrics: createMetrics(), log }), 'test')
+  return createDrain(createLandingDeps({ db: world.db, circuit, metrics, log }), 'test')
 }
 
 function eventOf(fields: Record<string, unknown> = {}) {
@@ -30,6 +30,20 @@ function eventOf(fields: Record<string, unknown> = {}) {
   const envelope = { v: 1, env: 'live', at: Date.now(), arrival: deliveryId, raw: bytes.toString() }
   return { jobId: `e-${deliveryId}`, envelope: JSON.stringify(envelope) }
 }
+
+it('each stage of a batch is measured, and a round that finds nothing is none', async () => {
+  const metrics = createMetrics()
+  const drain = openDrain(metrics)
+  await drain(0)
+  expect(await metrics.text()).not.toContain('sluice_batch_size_count{')
+  await insertInbox(world.db.pool, [eventOf(), eventOf()])
+  await drain(1)
+  const text = await metrics.text()
+  for (const stage of ['take', 'land', 'finish']) {
+    expect(text).toContain(`sluice_batch_size_sum{stage="${stage}"} 2`)
+    expect(text).toContain(`sluice_batch_seconds_count{stage="${stage}"} 1`)
+  }
+})
 
 describe('a row that a frozen worker holds', () => {
   it('refuses no request: its redelivery and new events are accepted, and the redelivery counts when it lands', async () => {

@@ -37,10 +37,10 @@ labels: {{- include "sluice.labels" . | nindent 2 }}
 {{- $keys := .root.Values.secrets.keys }}
 {{- if not .root.Values.secrets.existingSecret }}{{ $keys = keys .root.Values.secrets.values | sortAlpha }}{{ end }}
 {{- $patterns := dict
-  "ingest" "^(DATABASE_URL|REDIS_URL|IDWISE_.+_CREDENTIALS|ALERTS.*|OTEL_.+)$"
+  "ingest" "^(DATABASE_URL|REDIS_URL|IDWISE_.+_CREDENTIALS|ALERTS|OTEL_.+)$"
   "worker" "^(DATABASE_URL|REDIS_URL|ALERTS.*|OTEL_.+)$"
   "scheduler" "^(DATABASE_URL|REDIS_URL|ALERTS.*)$"
-  "console" "^(DATABASE_URL|DATABASE_REPLICA_URL|REDIS_URL|CONSOLE_.+|ALERTS.*)$"
+  "console" "^(DATABASE_URL|DATABASE_REPLICA_URL|REDIS_URL|CONSOLE_.+)$"
   "migrate" "^DATABASE_URL$" }}
 {{- $found := list }}
 {{- range $keys }}{{ if regexMatch (get $patterns $.component) . }}{{ $found = append $found . }}{{ end }}{{ end }}

@@ -239,6 +239,18 @@ it('a Redis that fills within half an hour at its rate is told', () => {
   expect(growth.fullInMinutes('Redis', 621, 1_000)).toBeUndefined()
 })
 
+it('when Redis is full is told from its growth over some minutes, however far away', () => {
+  let now = 0
+  const growth = createGrowth(() => now, 300_000)
+  expect(growth.fullInMs('Redis', 100, 1_000)).toBeUndefined()
+  now = 10_000
+  expect(growth.fullInMs('Redis', 110, 1_000)).toBe(890_000)
+  now = 20_000
+  expect(growth.fullInMs('Redis', 105, 1_000)).toBe(3_580_000)
+  now = 310_000
+  expect(growth.fullInMs('Redis', 105, 1_000)).toBeUndefined()
+})
+
 it('each alert has a runbook with the same first command', () => {
   const page = readFileSync(new URL('../../../docs/runbooks.md', import.meta.url), 'utf8')
   const runbooks = new Map(

@@ -21,6 +21,20 @@ it('a connection that breaks before it is set up fails the query that opened it,
   expect((await db.pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
 })
 
+it('each wait for a connection is told, of a transaction and of a single query', async () => {
+  const waits: number[] = []
+  await using db = createDb(inject('postgresUrl'), { ...LIMITS, waited: (seconds) => waits.push(seconds) })
+  // The pool has one connection.
+  const held = await db.pool.connect()
+  const asked = [db.pool.query('select 1'), db.transaction(async () => {})]
+  expect(waits).toHaveLength(1)
+  await held.query('select pg_sleep(0.05)')
+  held.release()
+  await Promise.all(asked)
+  expect(waits).toHaveLength(3)
+  expect(Math.min(...waits.slice(1))).toBeGreaterThanOrEqual(0.05)
+})
+
 it('settings that a session brings along are replaced', async () => {
   const brought = {
     enable_tidscan: 'off',

@@ -125,11 +125,14 @@ describe('jobs that are claimed and completed together', () => {
     const queue = stack.adopt(openQueue(connection, prefix), (opened) => opened.close())
     const log = createLog('test', 'silent')
     const handleAll = (jobs: readonly QueueJob[]) => Promise.all(jobs.map(handle))
-    stack.use(createQueueConsumer(location, handleAll, { concurrency, log }))
+    const stages: [stage: string, jobs: number][] = []
+    const startBatch = () => (stage: string, jobs: number) => void stages.push([stage, jobs])
+    stack.use(createQueueConsumer(location, handleAll, { concurrency, startBatch, log }))
     const add = createAdd(connection, prefix)
     return {
       location,
       queue,
+      stages,
       keys: queueKeys(prefix),
       add: (...ids: string[]) => add(ids.map((jobId) => ({ jobId, name: 'a', data: '{"n":1}' }))),
     }
@@ -139,7 +142,7 @@ describe('jobs that are claimed and completed together', () => {
 
   it('are all handled once, and leave only what redeliveries have to find', async () => {
     const handled: string[] = []
-    const { queue, keys, add } = open(async ({ jobId }) => {
+    const { queue, keys, stages, add } = open(async ({ jobId }) => {
       handled.push(jobId)
       return completed
     })
@@ -148,6 +151,10 @@ describe('jobs that are claimed and completed together', () => {
 
     await eventually(async () => (await queue.getCompletedCount()) === 200)
     expect(handled.toSorted()).toEqual(ids(200).toSorted())
+    const jobsIn = (stage: string) =>
+      stages.reduce((sum, [name, jobs]) => sum + (name === stage ? jobs : 0), 0)
+    await eventually(async () => jobsIn('finish') === 200)
+    expect([jobsIn('take'), jobsIn('land')]).toEqual([200, 200])
     expect(await queue.getJobCounts('active', 'waiting', 'delayed', 'failed')).toEqual({
       active: 0,
       waiting: 0,

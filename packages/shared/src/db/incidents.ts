@@ -64,6 +64,18 @@ export async function seeCondition(
   await connection.query(SEE, [name, subject, severity, text, peak, recovers, since])
 }
 
+/** How many incidents of these names are open, told or not; without those of which none is. */
+export async function countIncidents(
+  connection: Connection,
+  names: readonly string[],
+): Promise<Record<string, number>> {
+  const { rows } = await connection.query<{ name: string; count: number }>(
+    `select name, count(*)::float8 as count from incidents where resolved_at is null and name = any($1) group by name`,
+    [names],
+  )
+  return Object.fromEntries(rows.map(({ name, count }) => [name, count]))
+}
+
 /** Keeps told incidents open whose condition cannot be judged now. */
 export async function holdIncidents(connection: Connection, names: readonly string[]): Promise<void> {
   await connection.query(

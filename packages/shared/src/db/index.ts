@@ -142,6 +142,7 @@ export {
 export {
   type Condition,
   claimMessage,
+  countIncidents,
   type DueMessage,
   holdIncidents,
   recordTold,

@@ -49,6 +49,7 @@ export type TransactionLimits = { readonly statementMs?: number; readonly lockMs
  * @param options.statementMs the longest time of a statement; if the server does not answer, the client gives up 2 s
  * later
  * @param options.readOnly its transactions cannot write
+ * @param options.waited is told for how long each connection was waited for, in seconds
  */
 export function createDb(
   url: string,
@@ -59,6 +60,7 @@ export function createDb(
     log: Log
     name: string
     readOnly?: boolean
+    waited?: (seconds: number) => void
   },
 ): Db {
   const { statementMs, log, readOnly = false } = options
@@ -85,6 +87,7 @@ export function createDb(
     pipeline: true,
     allowExitOnIdle: false,
   })
+  if (options.waited) tellWaits(pool, options.waited)
   // Without a listener, an error would end the process.
   pool.on('error', (error) => log.warn({ err: error }, 'idle Postgres connection lost'))
   return {
@@ -99,6 +102,21 @@ export function createDb(
       await pool.end()
     },
   }
+}
+
+/** `pool.query` asks for its connection by `connect` as well, with a callback. */
+function tellWaits(pool: pg.Pool, waited: (seconds: number) => void): void {
+  const connect = pool.connect.bind(pool)
+  type Callback = Parameters<typeof connect>[0]
+  pool.connect = ((callback?: Callback) => {
+    const from = performance.now()
+    const tell = () => waited((performance.now() - from) / 1_000)
+    if (!callback) return connect().finally(tell)
+    connect((...found) => {
+      tell()
+      callback(...found)
+    })
+  }) as typeof connect
 }
 
 const BEGIN = 'begin'

@@ -20,7 +20,7 @@ import { createRescue, type Rescued } from './bullmq/rescue.ts'
 import { createSomeJobs, type QueuedJob } from './bullmq/some-jobs.ts'
 import { connectRedis, readyWithin } from './connection.ts'
 import type { QueueLocation } from './producer.ts'
-import { readServers, type ServerFigures } from './servers.ts'
+import { type NodeFigures, readServers } from './servers.ts'
 import { createToldNote, type ToldNote } from './told.ts'
 
 /** Maintains the shards outside of the flow of jobs. Its commands fail fast. */
@@ -31,9 +31,11 @@ export type QueueAdmin = {
   /** The same for each shard. */
   countsOfShards(): Promise<QueueCounts[]>
   /** What each master tells of its memory and its replicas. */
-  servers(): Promise<ServerFigures[]>
+  servers(): Promise<NodeFigures[]>
   /** When the job was added that has waited longest, ms since 1970; undefined if none waits. */
   oldest(): Promise<number | undefined>
+  /** The same for each shard. */
+  oldestOfShards(): Promise<(number | undefined)[]>
   /** What schedulers tell each other while Postgres is away. */
   readonly told: ToldNote
   /** The queue of each shard, for a board that shows them as BullMQ does. */
@@ -82,6 +84,7 @@ export function createQueueAdmin({ url, prefix, shards: count }: QueueLocation, 
   }
 
   const countsOfShards = () => Promise.all(shards.map(({ queue }) => countJobs(queue)))
+  const oldestOfShards = () => Promise.all(shards.map(({ prefix }) => oldestJob(client, prefix)))
 
   return {
     ready: (ms) => readyWithin(client, ms),
@@ -91,10 +94,10 @@ export function createQueueAdmin({ url, prefix, shards: count }: QueueLocation, 
     countsOfShards,
     servers: () => readServers(client),
     async oldest() {
-      const times = await Promise.all(shards.map(({ prefix }) => oldestJob(client, prefix)))
-      const known = times.filter((time) => time !== undefined)
+      const known = (await oldestOfShards()).filter((time) => time !== undefined)
       return known.length > 0 ? Math.min(...known) : undefined
     },
+    oldestOfShards,
     told: createToldNote(client, shardPrefix(prefix, 0)),
     queues: () => shards.map(({ queue }) => queue),
     removeOldJobs: () => eachShard(({ queue }) => removeOldJobs(queue)),

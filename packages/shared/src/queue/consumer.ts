@@ -1,5 +1,6 @@
 import { withDeadline } from '../runtime/backoff.ts'
 import type { Log } from '../runtime/log.ts'
+import type { EndStage } from '../runtime/metrics.ts'
 import type { BatchTrace, Traces } from '../runtime/traces.ts'
 import type { HandleResult, QueueJob } from './bullmq/batch.ts'
 import { createCompletedLimit } from './bullmq/completed-limit.ts'
@@ -24,12 +25,19 @@ const CLOSE_LIMIT_MS = 20_000
  * once, in four batches. Disposing waits for running batches; after 20 s their jobs stay in Redis for another worker.
  *
  * @param handle gives a result for each job, in order
+ * @param options.startBatch measures the stages of each batch
  */
 export function createQueueConsumer(
   location: QueueLocation & { consume?: readonly number[] },
   handle: (jobs: readonly QueueJob[], trace?: BatchTrace) => Promise<HandleResult[]>,
-  { concurrency, traces, log }: { concurrency: number; traces?: Traces | undefined; log: Log },
+  options: {
+    concurrency: number
+    traces?: Traces | undefined
+    startBatch?: () => EndStage
+    log: Log
+  },
 ): QueueConsumer {
+  const { concurrency, traces, startBatch, log } = options
   const { client, disconnect } = connectForWorkers(location.url, log)
   const batches = Math.min(BATCHES, concurrency)
   let holds = 0
@@ -41,17 +49,18 @@ export function createQueueConsumer(
       if (--holds === 0) for (const worker of workers) worker.resume()
     },
   }
-  const options = {
+  const ofShards = {
     batches,
     batchSize: Math.floor(concurrency / batches),
     handleAll: quarantineSuspects(fetching, handle),
     mostCompleted: createCompletedLimit(client, location.shards),
     traces,
+    startBatch,
     log,
   }
   const shards = location.consume ?? Array.from({ length: location.shards }, (_, shard) => shard)
   const workers = shards.map((shard) =>
-    createShardWorker(client, shardPrefix(location.prefix, shard), options),
+    createShardWorker(client, shardPrefix(location.prefix, shard), ofShards),
   )
   return {
     pause: fetching.hold,

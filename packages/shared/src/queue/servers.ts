@@ -9,11 +9,16 @@ export type ServerFigures = {
   readonly memoryRatio: number | undefined
 }
 
+export type NodeFigures = ServerFigures & { readonly node: string }
+
 /** @returns the figures of each master that tells them; a user may lack the right to ask */
-export async function readServers(client: RedisClient): Promise<ServerFigures[]> {
+export async function readServers(client: RedisClient): Promise<NodeFigures[]> {
   const masters = client instanceof Redis ? [client] : client.nodes('master')
   const asked = await Promise.allSettled(masters.map((master) => master.info()))
-  return asked.flatMap((each) => (each.status === 'fulfilled' ? [figuresIn(each.value)] : []))
+  return asked.flatMap((each, index) => {
+    const { host, port } = masters[index]?.options ?? {}
+    return each.status === 'fulfilled' ? [{ ...figuresIn(each.value), node: `${host}:${port}` }] : []
+  })
 }
 
 /** The share of the memory limit from which Redis counts as nearly full. */

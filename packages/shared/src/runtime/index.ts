@@ -21,7 +21,7 @@ export { createLog, type Log } from './log.ts'
 export { createMetrics, type Metrics, totalsOf } from './metrics.ts'
 export { allocateYoung, lowerPriority } from './process.ts'
 export { parseRedisUrl, redisAddress, showRedis } from './redis-url.ts'
-export { release } from './release.ts'
+export { newestMigration, release } from './release.ts'
 export {
   days,
   durabilitySettings,

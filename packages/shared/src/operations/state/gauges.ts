@@ -1,4 +1,5 @@
 import {
+  countIncidents,
   type OpenWork,
   readInboxDepth,
   readMinutes,
@@ -9,6 +10,7 @@ import {
 } from '../../db/index.ts'
 import { REDELIVERY_SPAN_MS } from '../../idwise/index.ts'
 import { withDeadline } from '../../runtime/index.ts'
+import { ALERT_WORDS } from '../alerts/texts.ts'
 import type { Stores } from '../stores.ts'
 import { isAlive } from './causes.ts'
 import { flowOf } from './flow.ts'
@@ -30,18 +32,22 @@ type PostgresGauges = Pick<OpenWork, 'letters' | 'journeys' | 'erasures' | 'drif
   readonly workers: readonly string[]
   readonly ingests: readonly string[]
   readonly standbys: Standbys
+  /** Open incidents of each alert. */
+  readonly incidents: Readonly<Record<string, number>>
 }
 
 type RedisGauges = {
   /** Of each shard by their states, without completed ones. */
   readonly jobs: readonly Readonly<Record<string, number>>[]
-  readonly oldestMs: number
+  /** Of each shard; 0 if no event waits. */
+  readonly oldestMs: readonly number[]
   /** Of all masters. */
   readonly replicas: number
-  /** Of the fullest master; undefined without a limit. */
-  readonly memoryRatio: number | undefined
+  /** The used part of the memory limit of each master that has one. */
+  readonly memory: readonly { readonly node: string; readonly ratio: number }[]
 }
 
+const NO_INCIDENTS = Object.fromEntries(Object.keys(ALERT_WORDS).map((name) => [name, 0]))
 const READ_MS = 4_000
 const READY_MS = 1_000
 const RECENT_MS = 120_000
@@ -71,19 +77,19 @@ async function readPostgres({ pool }: Stores['db']): Promise<PostgresGauges> {
     workers: releases('worker'),
     ingests: releases('ingest'),
     standbys: await readStandbys(pool),
+    incidents: { ...NO_INCIDENTS, ...(await countIncidents(pool, Object.keys(NO_INCIDENTS))) },
   }
 }
 
 async function readRedis(queue: NonNullable<Stores['queue']>): Promise<RedisGauges> {
   if (!(await queue.ready(READY_MS))) throw new Error('Redis does not answer')
   const jobs = await queue.countsOfShards()
-  const oldest = await queue.oldest()
+  const oldest = await queue.oldestOfShards()
   const servers = await queue.servers()
-  const ratios = servers.flatMap(({ memoryRatio }) => memoryRatio ?? [])
   return {
     jobs: jobs.map(({ completed: _, ...open }) => open),
-    oldestMs: oldest === undefined ? 0 : Math.max(0, Date.now() - oldest),
+    oldestMs: oldest.map((at) => (at === undefined ? 0 : Math.max(0, Date.now() - at))),
     replicas: servers.reduce((sum, { replicas }) => sum + replicas, 0),
-    memoryRatio: ratios.length > 0 ? Math.max(...ratios) : undefined,
+    memory: servers.flatMap(({ node, memoryRatio: ratio }) => (ratio === undefined ? [] : [{ node, ratio }])),
   }
 }

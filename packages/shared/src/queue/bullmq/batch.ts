@@ -3,6 +3,7 @@ import { parseJson } from '../../envelope.ts'
 import { describeError } from '../../runtime/errors.ts'
 import { pause } from '../../runtime/every.ts'
 import type { Log } from '../../runtime/log.ts'
+import type { EndStage } from '../../runtime/metrics.ts'
 import type { BatchTrace } from '../../runtime/traces.ts'
 import type { Bodies } from './bodies.ts'
 import { type ClaimedJob, type JobClaimer, MAX_JOBS } from './claim.ts'
@@ -69,6 +70,7 @@ export type Batch = {
   /** Resolves when a batch that is not full may start. */
   startSlot(): Promise<void>
   readonly trace: BatchTrace | undefined
+  readonly endStage: EndStage | undefined
   readonly log: Log
 }
 
@@ -84,7 +86,7 @@ export async function processBatch(
   size: number,
   handleAll: HandleAll,
 ): Promise<boolean> {
-  const { worker, token, trace } = batch
+  const { worker, token, trace, endStage } = batch
   trace?.step('take')
   const id = String(first.id)
   // A script that failed halfway left a finished job in the list.
@@ -100,8 +102,10 @@ export async function processBatch(
       crashes: job.crashes,
     })),
   ]
+  endStage?.('take', jobs.length)
   trace?.step('land')
   const all = await handleAll(jobs, trace)
+  endStage?.('land', jobs.length)
   trace?.step('finish')
   const [result, ...results] = all as [HandleResult, ...HandleResult[]]
   const settling = settleUncompleted(batch, others, results)
@@ -115,6 +119,7 @@ export async function processBatch(
       jobs.flatMap(({ job }, at) => (isErased(all[at]) ? [job.jobId] : [])),
     )
   await settling
+  endStage?.('finish', jobs.length)
   if (result.kind === 'failed') throw failureOf(result.error)
   if (result.kind === 'delayed') {
     await first.moveToDelayed(Date.now() + result.ms, token)

@@ -1,5 +1,6 @@
 import { pause } from '../../runtime/every.ts'
 import type { Log } from '../../runtime/log.ts'
+import type { EndStage } from '../../runtime/metrics.ts'
 import type { Traces } from '../../runtime/traces.ts'
 import type { RedisClient } from '../connection.ts'
 import { createWorkerBackend } from './backend.ts'
@@ -34,6 +35,7 @@ export function createShardWorker(
     mostCompleted,
     limits = WORKER_OPTIONS,
     traces,
+    startBatch,
     log,
   }: {
     batches: number
@@ -42,6 +44,7 @@ export function createShardWorker(
     mostCompleted: () => number
     limits?: typeof WORKER_OPTIONS
     traces?: Traces | undefined
+    startBatch?: (() => EndStage) | undefined
     log: Log
   },
 ): EventWorker {
@@ -58,7 +61,8 @@ export function createShardWorker(
     queueKeys(prefix).name,
     async (job, token = '') => {
       const trace = traces?.batch('land events')
-      const batch = { worker, claimer, finish, bodies, token, startSlot, trace, log }
+      const endStage = startBatch?.()
+      const batch = { worker, claimer, finish, bodies, token, startSlot, trace, endStage, log }
       try {
         if (await processBatch(batch, job, batchSize, handleAll)) completed.add(String(job.id))
       } finally {
