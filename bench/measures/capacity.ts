@@ -32,7 +32,7 @@ export type Capacity = {
 const RATES = [3, 40, 150]
 /** At this one bytes are measured as well. */
 const SIZED_RATE = 1_500
-/** Near the rate for which a process is planned: batches are large, and an event is cheap. A slow machine leaves it out. */
+/** Near the rate for which a process is planned, where an event is cheap. A slow machine leaves it out. */
 const FAST_RATE = 5_000
 const CHECKED_RATES = [10, 500]
 const SECONDS = 20
