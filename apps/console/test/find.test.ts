@@ -138,6 +138,8 @@ describe('finding anything', () => {
       '/events?before=x',
       '/events?from=yesterday',
       '/events?view=none',
+      '/events?view=failed&via=redis',
+      '/events?view=waiting&before=x',
       '/events?body=x',
       '/events?environment=a%20b',
       `/search?q=${'x'.repeat(10_240)}`,

@@ -172,7 +172,7 @@ export { type LandingOutcome, type LandOptions, landJobs } from './landing.ts'
 export { dropLease, holdLease, withLease } from './lease.ts'
 export { isEmptyFilter, type LetterFilter, letterFilter } from './letter-filter.ts'
 export { type Preview, previewLetters } from './letter-preview.ts'
-export { type LetterView, readLettersPage } from './letters-page.ts'
+export { type LetterPlace, type LettersRead, type LetterView, readLettersPage } from './letters-page.ts'
 export { mentions } from './mentions.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export { recordMinutes } from './minute-recorder.ts'
@@ -266,6 +266,7 @@ export {
   readEnvironments,
 } from './search-events.ts'
 export {
+  findIdsOfReference,
   findJourneysOf,
   findLetters,
   findNeighbours,

@@ -40,6 +40,15 @@ export async function findJourneysOf(
   return rows
 }
 
+/** The ids of the journeys that have a reference number, at most 1,000. */
+export async function findIdsOfReference({ pool }: Db, referenceNo: string): Promise<string[]> {
+  const { rows } = await pool.query<{ id: string }>(
+    `select distinct journey_id as id from (select journey_id from journeys where reference_no = $1 limit ${MOST_SORTED}) as j`,
+    [referenceNo],
+  )
+  return rows.map(({ id }) => id)
+}
+
 /** Journeys whose reference number begins with a text, in the order of their reference numbers. At most 20. */
 export async function findReferenceStarts({ pool }: Db, start: string): Promise<JourneySummary[]> {
   const { rows } = await pool.query<JourneySummary>(

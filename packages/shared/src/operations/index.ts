@@ -96,17 +96,15 @@ export {
   writeEventReceipt,
 } from './find/event-receipt.ts'
 export type { Moment } from './find/event-timeline.ts'
-export {
-  countNewer,
-  type EventsPage,
-  listEvents,
-  NEWER_COUNTED,
-} from './find/events-list.ts'
+export type { EventsPage } from './find/events-answer.ts'
+export { countNewer, listEvents, NEWER_COUNTED } from './find/events-list.ts'
 export {
   EVENT_VIEWS,
   type EventsQuery,
   type EventView,
   eventsQuery,
+  LANDED_FILTERS,
+  takesLandedFilters,
   writeEventsQuery,
 } from './find/events-query.ts'
 export { type Place, placeOf, type SearchHit, type SearchStatus } from './find/hits.ts'

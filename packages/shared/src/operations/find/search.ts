@@ -10,7 +10,7 @@ import { type NamedInText, namesIn, storedId } from '../../idwise/index.ts'
 import type { Stores } from '../stores.ts'
 import { type Place, placeOf, type SearchHit, type SearchStatus, statusOf } from './hits.ts'
 import { lookUp } from './look-up.ts'
-import { readWaiting, type WaitingEvent } from './waiting.ts'
+import { readWaiting, WAITING_READ, type WaitingEvent, wordsOfWaiting } from './waiting.ts'
 
 /** What was found for one name of a text. */
 export type FoundName = NamedInText & {
@@ -44,8 +44,6 @@ type Miss = {
 /** The longest text that a page takes, in characters. */
 const SEARCH_CHARACTERS = 10_000
 const MAX_NAME = 500
-/** The waiting events that are looked through, in the inbox and in each shard: they have no index on names. */
-const WAITING_READ = 1_000
 const SHORTEST_START = 3
 const NEAREST = 3
 
@@ -152,23 +150,16 @@ async function findStarts({ db }: Pick<Stores, 'db'>, start: string): Promise<Se
 }
 
 async function lookThroughWaiting(stores: Pick<Stores, 'db' | 'queue'>, names: readonly string[]) {
-  const { events, isAll, queueIsAway } = await readWaiting(stores, WAITING_READ)
+  const waiting = await readWaiting(stores, WAITING_READ)
   const wanted = new Set(names.map(storedId))
   const byName = new Map<string, SearchHit[]>()
-  for (const event of events) {
+  for (const event of waiting.events) {
     for (const name of namesOf(event)) {
       if (!wanted.has(name)) continue
       byName.set(name, [...(byName.get(name) ?? []), { what: 'waiting', ...event }])
     }
   }
-  const isPartial = !isAll && !queueIsAway
-  const looked = isPartial
-    ? `${events.length} of the events that wait, the oldest first`
-    : `the events that wait (${events.length === 0 ? 'none does' : `all ${events.length}`})`
-  return {
-    of: (name: string) => byName.get(storedId(name)) ?? [],
-    words: [looked, ...(queueIsAway ? ['not in the queue: Redis does not answer'] : [])],
-  }
+  return { of: (name: string) => byName.get(storedId(name)) ?? [], words: wordsOfWaiting(waiting) }
 }
 
 function namesOf({ eventId, journeyId, referenceNo, eventKey, jobId }: WaitingEvent): string[] {
