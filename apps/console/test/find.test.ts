@@ -179,7 +179,7 @@ describe('finding anything', () => {
   })
 
   it('the API answers the same as the pages', async () => {
-    const first = await console.json('/api/v1/events?limit=1')
+    const first = await console.json('/api/v1/events?limit=1&via=inbox')
     expect(first.items).toMatchObject([{ what: 'event', environment: 'live' }])
     expect((await console.json(first.next)).items).toHaveLength(1)
     const event = await console.json(`/api/v1/events/${keys.end}`)
@@ -220,6 +220,16 @@ describe('finding anything', () => {
     expect(page).toContain(createHash('sha256').update(bytes).digest('hex'))
     const { raw, waiting } = await console.json(`/api/v1/events/${keys.waits}`)
     expect([Buffer.from(raw, 'base64').toString(), waiting.where]).toEqual([bodies.waits, 'inbox'])
+    const journey = await (await get('/journeys/live/J-2')).text()
+    expect(journey).toContain('Nothing of this journey has landed.')
+    expect(journey).toContain('1 event of this journey waits')
+    expect(await console.json('/api/v1/journeys/live/J-2')).toMatchObject({
+      state: null,
+      waiting: [{ where: 'inbox', eventId: 'waits-1' }],
+    })
+    expect(await (await get('/events?view=waiting&decision=Refer')).text()).toContain(
+      'No event has all of this',
+    )
     await world.rows('drop function refuse cascade')
     await eventually(async () => (await get(`/events/${keys.waits}/receipt`)).status === 200)
   })

@@ -45,7 +45,7 @@ describe('operations on a database without Redis', () => {
   })
 
   it('show a spot check in the timeline of its reference, at its time of receipt and without effect', async () => {
-    const { journeys, total } = await lookUpJourneys(world.db, 'R-1')
+    const { journeys, total } = await lookUpJourneys(stores, 'R-1')
     expect(total).toBe(1)
     expect(journeys[0]?.journey).toMatchObject({ journeyId: 'J-1', systemDecision: 'Complete' })
     const { timeline = [] } = journeys[0] ?? {}

@@ -1,4 +1,9 @@
-import { type JourneyWithTimeline, lookUpJourneys, rebuildJourneys } from '@sluice/shared/operations'
+import {
+  type JourneysFound,
+  type JourneyWithTimeline,
+  lookUpJourneys,
+  rebuildJourneys,
+} from '@sluice/shared/operations'
 import { Command } from 'commander'
 import { complain, grouped, print, printFields, printJson, printProgress } from '../output.ts'
 import { withStores } from '../stores.ts'
@@ -9,18 +14,22 @@ export function journeyCommand(): Command {
     .argument('<id>', 'a journey id or a reference number')
     .option('--json', 'print JSON')
     .action(async (name: string, { json }: { json?: true }) => {
-      const { journeys, total } = await withStores(({ db }) => lookUpJourneys(db, name))
+      const found = await withStores((stores) => lookUpJourneys(stores, name))
+      const { journeys, total } = found
+      const unlanded = describeUnlanded(found)
       if (journeys.length === 0) process.exitCode = 1
       const isCut = journeys.length < total
       const note = `The last ${grouped(journeys.length)} of ${grouped(total)} journeys of ${name}:`
       if (json && isCut) complain(note)
+      if (json) for (const line of unlanded) complain(line)
       if (json) return printJson(journeys)
-      if (journeys.length === 0) return print(`No journey has the id or reference number ${name}.`)
+      if (journeys.length === 0) print(`No journey has the id or reference number ${name}.`)
       if (isCut) {
         print(note)
         print()
       }
       for (const journey of journeys) printJourney(journey)
+      for (const line of unlanded) print(line)
     })
     .addCommand(rebuildCommand())
 }
@@ -38,6 +47,21 @@ function rebuildCommand(): Command {
       if (json) return printJson(result)
       print(`${result.folded} journeys folded, ${result.changed} changed.`)
     })
+}
+
+/** What of the name has not landed, and how far was looked if more may wait. */
+function describeUnlanded({ waiting, letters, looked }: JourneysFound): string[] {
+  return [
+    ...waiting.map(
+      ({ event, where, environment, eventKey }) =>
+        `Not landed yet: ${event ?? '(no event name)'} · ${environment} waits in the ${where}  sluice event ${eventKey}`,
+    ),
+    ...letters.map(
+      ({ id, event, environment, reason, errorMessage }) =>
+        `Not landed: ${event ?? '(no event name)'} · ${environment} is dead letter ${id}: ${reason}: ${errorMessage}  sluice dead show ${id}`,
+    ),
+    ...(looked.length === 0 ? [] : [`More may wait. Looked through ${looked.join('; ')}.`]),
+  ]
 }
 
 function printJourney({ journey, timeline, total, dropped }: JourneyWithTimeline): void {

@@ -2,8 +2,9 @@ import { type JourneyAsked, readJourneyPage } from '@sluice/shared/operations'
 import * as z from 'zod'
 import type { App, ConsoleDeps } from '../context.ts'
 import { Problem } from '../errors.ts'
+import { nothingOfJourney } from '../pages/journey.ts'
 import { environmentParams, journeyByIdQuery, journeyParams, journeyQuery } from '../routes/journeys.ts'
-import { journeySchema, letterSchema, refusedSchema, toJson } from './json.ts'
+import { journeySchema, letterSchema, refusedSchema, toJson, waitingSchema } from './json.ts'
 
 const text = z.string().nullable()
 const value = z.union([z.string(), z.number(), z.boolean()]).nullable()
@@ -50,6 +51,10 @@ const one = z.object({
   beside: z.array(journeySchema),
   letters: z.array(letterSchema),
   refused: z.array(refusedSchema),
+  /** Its events that have not landed yet. */
+  waiting: z.array(waitingSchema),
+  /** If more may wait: how far was looked, in words. */
+  looked: z.array(z.string()),
 })
 
 export function addJourneysApi(api: App, { stores }: ConsoleDeps): void {
@@ -60,7 +65,7 @@ export function addJourneysApi(api: App, { stores }: ConsoleDeps): void {
   ): Promise<z.infer<typeof one>> {
     const read = await readJourneyPage(stores, params, query)
     if (read.kind === 'refused') throw new Problem(400, read.words)
-    if (read.kind === 'not_here') throw new Problem(404, 'Nothing of this journey has been received here.')
+    if (read.kind === 'not_here') throw new Problem(404, nothingOfJourney(read))
     if (read.kind === 'not_landed') return { ...params, ...NOTHING, ...toJson(read) }
     const timeline = read.timeline.map(({ event, changed, supersededBecause }) => ({
       ...event,

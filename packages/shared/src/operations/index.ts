@@ -116,7 +116,8 @@ export {
 } from './find/journey-page.ts'
 export { type FoundName, type SearchAnswer, search } from './find/search.ts'
 export { type Followed, followEvents } from './find/tail.ts'
-export { type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'
+export { hasFailed } from './find/unlanded.ts'
+export { type JourneysFound, type JourneyWithTimeline, lookUpJourneys } from './journeys.ts'
 export {
   type DeadLetterGroup,
   type DeadLetterGroups,
