@@ -45,6 +45,7 @@ type Miss = {
 const SEARCH_CHARACTERS = 10_000
 const MAX_NAME = 500
 const SHORTEST_START = 3
+const MOST_STARTS = 20
 const NEAREST = 3
 
 /**
@@ -86,13 +87,14 @@ async function searchName(stores: Pick<Stores, 'db' | 'queue'>, named: NamedInTe
   ])
   const tried = triedFor(named.name, waiting.words)
   const hits = waiting.of(named.name)
+  const allStarts = [...starts, ...waiting.startingWith(named.name)].slice(0, MOST_STARTS)
   if (hits.length > 0) return { kind: 'name', starts: [], ...withHits(named, hits), tried, nearest: [] }
   return {
     kind: 'name',
-    starts,
+    starts: allStarts,
     ...found,
     tried,
-    nearest: starts.length > 0 ? [] : await nearestTo(stores, named.name),
+    nearest: allStarts.length > 0 ? [] : await nearestTo(stores, named.name),
   }
 }
 
@@ -135,13 +137,15 @@ function withHits({ name, form, isLikely }: NamedInText, hits: readonly SearchHi
 /** What begins with a text: reference numbers, and event keys if it can be the start of one. */
 async function findStarts({ db }: Pick<Stores, 'db'>, start: string): Promise<SearchHit[]> {
   if (start.length < SHORTEST_START) return []
-  const [journeys, keys] = await Promise.all([
+  const [named, keys] = await Promise.all([
     findReferenceStarts(db, start),
     /^[0-9a-f]{8,63}$/i.test(start) ? findKeyStarts(db, start.toLowerCase()) : [],
   ])
   const { events, gone } = await findByKeys(db, keys)
   return [
-    ...journeys.map((journey) => ({ what: 'journey', ...journey }) as const),
+    ...named.journeys.map((journey) => ({ what: 'journey', ...journey }) as const),
+    ...named.letters.map((letter) => ({ what: 'dead_letter', ...letter }) as const),
+    ...named.events.map((event) => ({ what: 'event', ...event }) as const),
     ...events
       .filter(({ eventKey }) => eventKey.startsWith(start.toLowerCase()))
       .map(({ index: _, ...event }) => ({ what: 'event', ...event }) as const),
@@ -159,7 +163,16 @@ async function lookThroughWaiting(stores: Pick<Stores, 'db' | 'queue'>, names: r
       byName.set(name, [...(byName.get(name) ?? []), { what: 'waiting', ...event }])
     }
   }
-  return { of: (name: string) => byName.get(storedId(name)) ?? [], words: wordsOfWaiting(waiting) }
+  return {
+    of: (name: string) => byName.get(storedId(name)) ?? [],
+    startingWith: (start: string) =>
+      start.length < SHORTEST_START
+        ? []
+        : waiting.events
+            .filter(({ referenceNo }) => referenceNo?.startsWith(start))
+            .map((event): SearchHit => ({ what: 'waiting', ...event })),
+    words: wordsOfWaiting(waiting),
+  }
 }
 
 function namesOf({ eventId, journeyId, referenceNo, eventKey, jobId }: WaitingEvent): string[] {
@@ -170,7 +183,9 @@ function triedFor(name: string, waiting: readonly string[]): string[] {
   return [
     'event ids, event keys and the ids of our answers',
     'journey ids and reference numbers',
-    ...(name.length < SHORTEST_START ? [] : ['beginnings of reference numbers']),
+    ...(name.length < SHORTEST_START
+      ? []
+      : ['beginnings of reference numbers, but not of refused deliveries']),
     'dead letters',
     'refused deliveries',
     ...waiting,
