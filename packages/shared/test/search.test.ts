@@ -5,6 +5,7 @@ import {
   eventsQuery,
   type FoundName,
   listEvents,
+  lookUpJourneys,
   type SearchAnswer,
   type Stores,
   search,
@@ -125,6 +126,9 @@ describe('the box finds', () => {
     const place = { page: 'journey', environment: 'live', journeyId: 'journey-4' }
     for (const name of ['CHG-OLD', 'CHG-NEW']) {
       expect((await found(name)).place, name).toEqual(place)
+      expect((await lookUpJourneys(stores, name)).journeys).toMatchObject([
+        { journey: { journeyId: 'journey-4' } },
+      ])
       expect((await found(name.slice(0, -1))).starts).toMatchObject([{ journeyId: 'journey-4' }])
     }
     const references = async (asked: Record<string, string>) => {

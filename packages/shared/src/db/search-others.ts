@@ -37,8 +37,8 @@ export async function findJourneysOf(
       (select * from (select * from journeys where reference_no = wanted.name limit ${MOST_SORTED}) as of_reference
         order by last_event_at desc limit ${MOST_OF_NAME})
       union
-      (select j.* from former_references f join journeys j using (environment, journey_id)
-        where f.reference_no = wanted.name limit ${MOST_OF_NAME})) as j order by 1, j.last_event_at desc`,
+      (select j.* from (select * from former_references where reference_no = wanted.name limit ${MOST_OF_NAME}) as f
+        join journeys j using (environment, journey_id))) as j order by 1, j.last_event_at desc`,
     [textArray(names), textArray(environments)],
   )
   return rows
