@@ -178,6 +178,12 @@ describe('finding anything', () => {
     expect((await get('/journeys/live/J-9')).status).toBe(404)
   })
 
+  it('the list has open dead letters with their tries, and how long each landing took', async () => {
+    const page = await (await get('/events')).text()
+    expect(page).toMatch(/data-label="took">\d+ (ms|s)</)
+    expect(page).toMatch(/\/dead-letters\/\d+.*data-label="attempts">1</s)
+  })
+
   it('the API answers the same as the pages', async () => {
     const first = await console.json('/api/v1/events?limit=1&via=inbox')
     expect(first.items).toMatchObject([{ what: 'event', environment: 'live' }])

@@ -23,7 +23,7 @@ export type EventSource =
   | { readonly from: 'nothing' }
 
 /** A reference number, and the ids of the journeys that have or had it. */
-export type OfReference = { readonly referenceNo: string; readonly journeys: readonly string[] }
+type OfReference = { readonly referenceNo: string; readonly journeys: readonly string[] }
 
 /** What events must have. None of it has an index. */
 export type EventFilters = {
