@@ -60,6 +60,23 @@ it('an erasure by reference number takes a journey that has landed since it was 
   expect(await verifyErasures(stores, [])).toMatchObject({ problems: [] })
 })
 
+it('an erasure by a former reference number takes the journey, and all of its numbers', async () => {
+  await using world = await createWorld('inbox')
+  const stores = { db: world.db, queue: undefined, location: undefined }
+  await land(
+    world,
+    { journeyId: 'new', referenceNo: NUMBER },
+    { journeyId: 'new', referenceNo: 'a-later-one' },
+  )
+  expect(await found(world.db, [NUMBER, 'a-later-one'])).toContain('former_references.reference_no')
+  const plan = await planErasure(stores, { kind: 'reference', name: NUMBER })
+  expect((await erase(stores, plan, { actor: 'me' })).counts).toMatchObject({
+    former_references: 1,
+    journeys: 1,
+  })
+  expect(await found(world.db, ['new', NUMBER, 'a-later-one'])).toEqual([])
+})
+
 it('an erasure takes a spot check whose own journey is meant', async () => {
   await using world = await createWorld('inbox')
   const stores = { db: world.db, queue: undefined, location: undefined }

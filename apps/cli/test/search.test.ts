@@ -13,12 +13,12 @@ const stack = new AsyncDisposableStack()
 let world: World
 let key: string
 type Ended = { code: number | null; output: string }
-let ended: Record<'name' | 'mail' | 'tail' | 'receipt' | 'wrong', Ended>
+let ended: Record<'name' | 'mail' | 'journey' | 'tail' | 'receipt' | 'wrong', Ended>
 
 beforeAll(async () => {
   world = stack.use(await createWorld('inbox'))
   await using door = await openDoor(world)
-  await using _worker = await openWorker(world)
+  const worker = await openWorker(world)
   const body = { eventId: 'end-1', journeyId: 'J-1', referenceNo: 'CUST-1', systemDecision: 'Refer' }
   const answer = await door.post(JSON.stringify({ event: 'Finished Journey', body }))
   key = ((await answer.json()) as { id: string }).id
@@ -26,6 +26,8 @@ beforeAll(async () => {
     JSON.stringify({ event: 'Finished \u001b[31mStep', body: { eventId: 'odd', journeyId: 'J-1' } }),
   )
   await eventually(async () => (await world.rows('select from events')).length === 2)
+  await worker[Symbol.asyncDispose]()
+  await door.post(JSON.stringify({ event: 'Finished Step', body: { eventId: 'waits', journeyId: 'J-2' } }))
   const page = await readEventPage({ db: world.db, queue: undefined }, key)
   if (page.kind !== 'event' || !page.event) throw new Error('no event')
   const folder = await mkdtemp(join(tmpdir(), 'sluice-receipt-'))
@@ -34,14 +36,15 @@ beforeAll(async () => {
   await writeFile(join(folder, 'right.json'), JSON.stringify(receipt))
   await writeFile(join(folder, 'wrong.json'), JSON.stringify({ ...receipt, bytes: '' }))
   // All at once: most of their time is that of starting.
-  const [name, mail, tail, right, wrong] = await Promise.all([
+  const [name, mail, journey, tail, right, wrong] = await Promise.all([
     sluice(['search', '--json', 'CUST-1']),
     sluice(['search', '-'], 'eventId: end-1\neventId: gone-2\nreference: CUST-1\n'),
+    sluice(['journey', 'J-2']),
     sluice(['tail', '-n', '5']),
     sluice(['event', '--receipt', join(folder, 'right.json')]),
     sluice(['event', '--receipt', join(folder, 'wrong.json')]),
   ])
-  ended = { name, mail, tail, receipt: right, wrong }
+  ended = { name, mail, journey, tail, receipt: right, wrong }
 })
 afterAll(() => stack.disposeAsync())
 
@@ -62,6 +65,15 @@ it('sluice search says what became of each name, and fails if one is not here', 
   expect(output).toMatch(/CUST-1 +reference number +landed +1 +sluice journey J-1/)
   const place = { page: 'journey', environment: 'live', journeyId: 'J-1' }
   expect([ended.name.code, JSON.parse(ended.name.output)]).toMatchObject([0, { status: 'landed', place }])
+})
+
+it('sluice journey says what waits of a journey of which nothing has landed', () => {
+  expect(ended.journey).toEqual({
+    code: 1,
+    output: expect.stringMatching(
+      /^No journey has .* J-2\.\nNot landed yet: Finished Step · live waits in the inbox {2}sluice event [0-9a-f]{64}\n$/,
+    ),
+  })
 })
 
 it('sluice tail shows what landed last, in lines that a stranger cannot forge', () => {

@@ -138,6 +138,8 @@ describe('finding anything', () => {
       '/events?before=x',
       '/events?from=yesterday',
       '/events?view=none',
+      '/events?view=failed&via=redis',
+      '/events?view=waiting&before=x',
       '/events?body=x',
       '/events?environment=a%20b',
       `/search?q=${'x'.repeat(10_240)}`,
@@ -176,8 +178,14 @@ describe('finding anything', () => {
     expect((await get('/journeys/live/J-9')).status).toBe(404)
   })
 
+  it('the list has open dead letters with their tries, and how long each landing took', async () => {
+    const page = await (await get('/events')).text()
+    expect(page).toMatch(/data-label="took">\d+ (ms|s)</)
+    expect(page).toMatch(/\/dead-letters\/\d+.*data-label="attempts">1</s)
+  })
+
   it('the API answers the same as the pages', async () => {
-    const first = await console.json('/api/v1/events?limit=1')
+    const first = await console.json('/api/v1/events?limit=1&via=inbox')
     expect(first.items).toMatchObject([{ what: 'event', environment: 'live' }])
     expect((await console.json(first.next)).items).toHaveLength(1)
     const event = await console.json(`/api/v1/events/${keys.end}`)
@@ -219,6 +227,16 @@ describe('finding anything', () => {
     const { raw, waiting } = await console.json(`/api/v1/events/${keys.waits}`)
     expect([Buffer.from(raw, 'base64').toString(), waiting.where]).toEqual([bodies.waits, 'inbox'])
     expect(await console.json(`/events/${keys.waits}/receipt`)).toMatchObject({ landedAt: null })
+    const journey = await (await get('/journeys/live/J-2')).text()
+    expect(journey).toContain('Nothing of this journey has landed.')
+    expect(journey).toContain('1 event of this journey waits')
+    expect(await console.json('/api/v1/journeys/live/J-2')).toMatchObject({
+      state: null,
+      waiting: [{ where: 'inbox', eventId: 'waits-1' }],
+    })
+    expect(await (await get('/events?view=waiting&decision=Refer')).text()).toContain(
+      'No event has all of this',
+    )
     await world.rows('drop function refuse cascade')
     await eventually(async () => (await console.json(`/events/${keys.waits}/receipt`)).landedAt !== null)
   })

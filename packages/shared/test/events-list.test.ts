@@ -36,9 +36,9 @@ describe('the list of events', () => {
       select min(environment), journey_id, min(reference_no), 'in_progress', count(*), min(received_at), max(received_at)
       from events group by journey_id`)
     await world.rows(`insert into dead_letters (job_id, environment, event_id, journey_id, reason, error_class,
-        error_message, fingerprint, attempts, raw, envelope, state, replays)
-      select 'e-' || i, 'live', 'lost-' || i, 'journey-' || i, case when i % 2 = 0 then 'conflict' else 'unreadable' end,
-        'Error', 'no', 'f', 1, '', '', case when i % 3 = 0 then 'resolved' else 'open' end, i % 3
+        error_message, fingerprint, attempts, raw, envelope, first_failed_at, state, replays)
+      select 'e-' || i, 'live', 'lost-' || i, 'of-lost-' || i, case when i % 2 = 0 then 'conflict' else 'unreadable' end,
+        'Error', 'no', 'f', 1, '', '', '2020-01-01', case when i % 3 = 0 then 'resolved' else 'open' end, i % 3
       from generate_series(1, 9) i`)
     await world.rows('vacuum analyze')
   })
@@ -138,7 +138,7 @@ describe('the list of events', () => {
       'lost-1',
     ])
     expect(idsOf(await list({ view: 'conflicts' }))).toEqual([8, 6, 4, 2].map((n) => `lost-${n}`))
-    expect(idsOf(await list({ view: 'replayed', journey: 'journey-4' }))).toEqual(['lost-4'])
+    expect(idsOf(await list({ view: 'replayed', journey: 'of-lost-4' }))).toEqual(['lost-4'])
     expect(await list({ view: 'waiting' })).toMatchObject({ items: [], looked: null })
   })
 

@@ -1,6 +1,6 @@
 import { createWorld, eventually, openDoor, openWorker, type World } from '@sluice/testkit/world'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type JourneyPage, readJourneyPage, type Stores } from '../src/operations/index.ts'
+import { type JourneyPage, lookUpJourneys, readJourneyPage, type Stores } from '../src/operations/index.ts'
 
 describe('the page of a journey', () => {
   const stack = new AsyncDisposableStack()
@@ -11,10 +11,12 @@ describe('the page of a journey', () => {
     world = stack.use(await createWorld('inbox'))
     stores = { db: world.db, queue: undefined, location: undefined }
     const door = stack.use(await openDoor(world))
-    stack.use(await openWorker(world))
+    const worker = await openWorker(world)
     let sent = 0
+    const send = (event: string, body: Record<string, unknown>) =>
+      door.post(JSON.stringify({ event, body: { eventId: `e-${++sent}`, ...body } }))
     const post = async (event: string, body: Record<string, unknown>) => {
-      const answer = await door.post(JSON.stringify({ event, body: { eventId: `e-${++sent}`, ...body } }))
+      const answer = await send(event, body)
       keys.push(((await answer.json()) as { id: string }).id)
       await eventually(async () => {
         const sql =
@@ -32,6 +34,14 @@ describe('the page of a journey', () => {
     await post('Finished Spot Check', { referenceNo: 'R-1', systemDecision: 'Complete' })
     await post('Finished Journey', { ...journey, eventId: 'e-3', systemDecision: 'Complete' })
     await post('Finished User Steps', { journeyId: 'J-2', referenceNo: 'R-1', systemDecision: 'Incomplete' })
+    await post('Finished User Steps', { journeyId: 'J-5', systemDecision: 'Incomplete' })
+    await post('Finished User Steps', { journeyId: 'J-6', systemDecision: 'Incomplete' })
+    await worker[Symbol.asyncDispose]()
+    await send('Finished Journey', { journeyId: 'J-5', systemDecision: 'Complete' })
+    await send('Finished Step', { journeyId: 'J-7', referenceNo: 'R-7' })
+    await world.rows(`insert into dead_letters (job_id, environment, event, journey_id, reason, error_class, error_message,
+        fingerprint, attempts, raw, envelope)
+      values ('e-6', 'live', 'Finished Journey', 'J-6', 'data_error', 'Error', 'no', 'f', 1, '', '')`)
     await world.rows(
       `insert into refusals values (sha256('x'), 'live', 'Finished Step', 'no', 'J-3', null, now(), now(), 1)`,
     )
@@ -119,6 +129,42 @@ describe('the page of a journey', () => {
       kind: 'not_landed',
       refused: [{ eventId: 'no' }],
     })
-    expect(await readJourneyPage(stores, { ...name, journeyId: 'J-4' })).toEqual({ kind: 'not_here' })
+    expect(await readJourneyPage(stores, { ...name, journeyId: 'J-4' })).toEqual({
+      kind: 'not_here',
+      looked: [],
+    })
+  })
+
+  it('says what of it waits, also if nothing has landed, and then names nothing as missing', async () => {
+    expect(await readJourneyPage(stores, { environment: 'live', journeyId: 'J-7' })).toMatchObject({
+      kind: 'not_landed',
+      waiting: [{ where: 'inbox', event: 'Finished Step' }],
+    })
+    const sandbox = { environment: 'sandbox', journeyId: 'J-7' }
+    expect(await readJourneyPage(stores, sandbox)).toMatchObject({ kind: 'not_here' })
+    expect(await pageOf('J-5')).toMatchObject({
+      state: { stage: 'submitted' },
+      missing: null,
+      waiting: [{ event: 'Finished Journey' }],
+    })
+    expect(await pageOf('J-6')).toMatchObject({ missing: null, letters: [{ state: 'open' }], waiting: [] })
+    const away = { db: world.db, queue: { ready: async () => false } as unknown as Stores['queue'] }
+    expect(await readJourneyPage(away, { environment: 'live', journeyId: 'J-4' })).toMatchObject({
+      kind: 'not_here',
+      looked: [expect.any(String), 'not in the queue: Redis does not answer'],
+    })
+  })
+
+  it('finds by id and by reference number what has not landed, also without a journey', async () => {
+    const waiting = [{ journeyId: 'J-7' }]
+    expect(await lookUpJourneys(stores, 'J-7')).toMatchObject({
+      journeys: [{ page: { kind: 'not_landed', waiting, letters: [] } }],
+    })
+    expect(await lookUpJourneys(stores, 'R-7')).toMatchObject({ journeys: [], waiting, letters: [] })
+    expect(await lookUpJourneys(stores, 'J-6')).toMatchObject({
+      journeys: [{ page: { journey: { stage: 'submitted' }, letters: [{ journeyId: 'J-6' }] } }],
+      letters: [],
+    })
+    expect(await lookUpJourneys(stores, 'J-1')).toMatchObject({ journeys: [{ page: { letters: [] } }] })
   })
 })

@@ -1,7 +1,15 @@
 import { createHash } from 'node:crypto'
 import { createWorld, eventually, openDoor, openWorker, type World } from '@sluice/testkit/world'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type FoundName, type SearchAnswer, type Stores, search } from '../src/operations/index.ts'
+import {
+  eventsQuery,
+  type FoundName,
+  listEvents,
+  lookUpJourneys,
+  type SearchAnswer,
+  type Stores,
+  search,
+} from '../src/operations/index.ts'
 import { createQueueAdmin } from '../src/queue/index.ts'
 import { createLog } from '../src/runtime/index.ts'
 
@@ -38,11 +46,14 @@ describe('the box finds', () => {
     await post('Brand New', { eventId: 'new-1', referenceNo: 'REF-300' })
     await post('Finished Step', { eventId: 'both-1', journeyId: 'journey-3' })
     await post('Finished Step', { eventId: 'both-1', journeyId: 'journey-3' }, 'sandbox')
+    let steps = 0
+    for (const referenceNo of ['CHG-OLD', 'CHG-NEW', 'CHG-NEW'])
+      await post('Finished Step', { journeyId: 'journey-4', referenceNo, stepId: String(steps++) })
     await eventually(async () => {
       const [row] = await world.rows<{ n: number }>(
         'select (select count(*) from events)::int + (select count(*) from dead_letters)::int as n',
       )
-      return row?.n === 8
+      return row?.n === 11
     })
     await worker[Symbol.asyncDispose]()
     const waiting = await post('Finished Step', {
@@ -99,9 +110,38 @@ describe('the box finds', () => {
   it('reference numbers by their beginning of at least three characters', async () => {
     const { status, starts } = await found('REF')
     expect(status).toBe('not_here')
-    expect(starts.map((hit) => 'referenceNo' in hit && hit.referenceNo)).toEqual(['REF 200', 'REF-100'])
+    expect(starts.map((hit) => [hit.what, 'referenceNo' in hit && hit.referenceNo])).toEqual([
+      ['journey', 'REF 200'],
+      ['journey', 'REF-100'],
+      ['dead_letter', 'REF-100'],
+      ['event', 'REF-100'],
+      ['event', 'REF-300'],
+    ])
+    expect((await found('WAIT')).starts).toMatchObject([{ what: 'waiting', referenceNo: 'WAIT-9' }])
     expect((await found('RE')).starts).toEqual([])
     expect((await found('RE%')).starts).toEqual([])
+  })
+
+  it('a journey by each reference number that its events have or had', async () => {
+    const place = { page: 'journey', environment: 'live', journeyId: 'journey-4' }
+    for (const name of ['CHG-OLD', 'CHG-NEW']) {
+      expect((await found(name)).place, name).toEqual(place)
+      expect(await lookUpJourneys(stores, name)).toMatchObject({
+        journeys: [{ page: { journey: { journeyId: 'journey-4' } } }],
+      })
+      expect((await found(name.slice(0, -1))).starts).toMatchObject([{ journeyId: 'journey-4' }])
+    }
+    const references = async (asked: Record<string, string>) => {
+      const listed = await listEvents(stores, eventsQuery.parse(asked))
+      if (listed.kind === 'refused') throw new Error(listed.words)
+      return listed.items.map((item) => 'referenceNo' in item && item.referenceNo)
+    }
+    const all = ['CHG-NEW', 'CHG-NEW', 'CHG-OLD']
+    expect((await references({ reference: 'CHG-OLD' })).toSorted()).toEqual(all)
+    expect((await references({ reference: 'CHG-NEW' })).toSorted()).toEqual(all)
+    // A body has one number.
+    expect(await references({ body: '{"referenceNo":"CHG-OLD"}' })).toEqual(['CHG-OLD'])
+    expect(await references({ body: '{"referenceNo":"CHG-NEW"}' })).toEqual(['CHG-NEW', 'CHG-NEW'])
   })
 
   it('a job by its id while it waits, and after it has landed', async () => {

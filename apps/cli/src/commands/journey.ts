@@ -2,6 +2,7 @@ import { toJourneyReply } from '@sluice/console'
 import {
   type FoundJourney,
   type JourneyPage,
+  type JourneysFound,
   lookUpJourneys,
   rebuildJourneys,
 } from '@sluice/shared/operations'
@@ -30,8 +31,10 @@ export function journeyCommand(): Command {
       const isCut = journeys.length < total
       const note = `The last ${grouped(journeys.length)} of ${grouped(total)} journeys of ${name}:`
       if (json && isCut) complain(note)
+      if (json) for (const line of describeUnlanded(found)) complain(line)
       if (json) return printJson(journeys.map(({ name, page }) => toJourneyReply(name, page)))
-      if (journeys.length === 0) return print(`No journey has the id or reference number ${name}.`)
+      if (journeys.length === 0) print(`No journey has the id or reference number ${name}.`)
+      for (const line of describeUnlanded(found)) print(line)
       if (isCut) {
         print(note)
         print()
@@ -56,6 +59,27 @@ function rebuildCommand(): Command {
     })
 }
 
+type Found = Extract<JourneysFound, { kind: 'found' }>
+
+/** What of the name has not landed, and how far was looked if more may wait. */
+function describeUnlanded({
+  waiting,
+  letters,
+  looked,
+}: Pick<Found, 'waiting' | 'letters' | 'looked'>): string[] {
+  return [
+    ...waiting.map(
+      ({ event, where, environment, eventKey }) =>
+        `Not landed yet: ${event ?? '(no event name)'} · ${environment} waits in the ${where}  sluice event ${eventKey}`,
+    ),
+    ...letters.map(
+      ({ id, event, environment, reason, errorMessage }) =>
+        `Not landed: ${event ?? '(no event name)'} · ${environment} is dead letter ${id}: ${reason}: ${errorMessage}  sluice dead show ${id}`,
+    ),
+    ...(looked.length === 0 ? [] : [`More may wait. Looked through ${looked.join('; ')}.`]),
+  ]
+}
+
 function printJourney({ name, page }: FoundJourney): void {
   print(`Journey ${name.journeyId} · ${name.environment}`)
   if (page.kind === 'journey') printLanded(page)
@@ -64,6 +88,7 @@ function printJourney({ name, page }: FoundJourney): void {
     print(`Dead letter ${id} (${state}): ${reason}: ${errorMessage}`)
     print(`  sluice dead show ${id}`)
   }
+  for (const line of describeUnlanded({ ...page, letters: [] })) print(line)
   printActs('Acts:', page.acts)
   for (const { event, lastRefusedAt, eventKey } of page.refused) {
     print(`Refused, and not delivered since ${lastRefusedAt.toISOString()}: ${event ?? '(no event name)'}`)

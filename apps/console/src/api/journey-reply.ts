@@ -1,7 +1,7 @@
 import type { JourneyName, JourneyPageRead } from '@sluice/shared/operations'
 import * as z from 'zod'
 import { actionReply } from './action-reply.ts'
-import { journeySchema, letterSchema, refusedSchema, toJson } from './json.ts'
+import { journeySchema, letterSchema, refusedSchema, toJson, waitingSchema } from './json.ts'
 
 const text = z.string().nullable()
 const value = z.union([z.string(), z.number(), z.boolean()]).nullable()
@@ -50,6 +50,10 @@ export const journeyReply = z.object({
   /** What people did to these letters, the newest first, at most 20. */
   acts: z.array(actionReply),
   refused: z.array(refusedSchema),
+  /** Its events that have not landed yet. */
+  waiting: z.array(waitingSchema),
+  /** If more may wait: how far was looked, in words. */
+  looked: z.array(z.string()),
 })
 
 /** One journey, as the API and `sluice journey --json` answer it. */

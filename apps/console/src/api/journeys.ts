@@ -2,6 +2,7 @@ import { type JourneyAsked, readJourneyPage } from '@sluice/shared/operations'
 import type * as z from 'zod'
 import type { App, ConsoleDeps } from '../context.ts'
 import { Problem } from '../errors.ts'
+import { nothingOfJourney } from '../pages/journey.ts'
 import { environmentParams, journeyByIdQuery, journeyParams, journeyQuery } from '../routes/journeys.ts'
 import { journeyReply, toJourneyReply } from './journey-reply.ts'
 
@@ -13,7 +14,7 @@ export function addJourneysApi(api: App, { stores }: ConsoleDeps): void {
   ): Promise<z.infer<typeof journeyReply>> {
     const read = await readJourneyPage(stores, params, query)
     if (read.kind === 'refused') throw new Problem(400, read.words)
-    if (read.kind === 'not_here') throw new Problem(404, 'Nothing of this journey has been received here.')
+    if (read.kind === 'not_here') throw new Problem(404, nothingOfJourney(read))
     return toJourneyReply(params, read)
   }
 

@@ -4,6 +4,8 @@ import {
   type EventsPage,
   type EventsQuery,
   type EventView,
+  LANDED_FILTERS,
+  takesLandedFilters,
   writeEventsQuery,
 } from '@sluice/shared/operations'
 import { type Html, html } from '../html.ts'
@@ -11,7 +13,7 @@ import { decision, environmentBadge } from '../parts/badge.ts'
 import { eventRow, journeyLinks } from '../parts/hits.ts'
 import { noMatch, nothingYet, pager, query } from '../parts/states.ts'
 import { shown } from '../parts/text.ts'
-import { ago } from '../parts/time.ts'
+import { ago, span } from '../parts/time.ts'
 
 const VIEWS: Readonly<Record<EventView, string>> = {
   all: 'All',
@@ -30,7 +32,8 @@ export function eventsPage(asked: EventsQuery, list: EventsPage, environments: r
     `/events${query({ ...writeEventsQuery(asked), before: undefined, ...changed })}`
   return html`<h1>${view === 'all' ? 'Events' : `Events: ${VIEWS[view].toLowerCase()}`}</h1>
 <div class="tabs">${EVENT_VIEWS.map((each) => {
-    const href = path({ view: each === 'all' ? undefined : each })
+    const left = takesLandedFilters(each) ? [] : LANDED_FILTERS.map((name) => [name, undefined])
+    const href = path({ ...Object.fromEntries(left), view: each === 'all' ? undefined : each })
     return each === view
       ? html`<a href="${href}" aria-current="page">${VIEWS[each]}</a>`
       : html`<a href="${href}">${VIEWS[each]}</a>`
@@ -53,7 +56,7 @@ export function newerRegion(asked: EventsQuery, count: number, most: number): Ht
 
 function rows(asked: EventsQuery, { items, next }: EventsPage): Html {
   if (items.length === 0) return empty(asked, next !== null)
-  return html`<div class="card"><table class="stacked"><thead><tr><th>Received</th><th>State</th><th>Event</th><th>Decision</th><th class="minor">Journey</th><th class="minor">Reference</th><th class="minor">Note</th></tr></thead>
+  return html`<div class="card"><table class="stacked"><thead><tr><th>Received</th><th>State</th><th>Event</th><th>Decision</th><th class="minor">Journey</th><th class="minor">Reference</th><th class="minor">Attempts</th><th class="minor">Took</th><th class="minor">Note</th></tr></thead>
 <tbody>${items.map((item) => (item.what === 'journey' || item.what === 'gone' ? null : tableRow(eventRow(item))))}</tbody></table></div>`
 }
 
@@ -69,7 +72,7 @@ function tableRow(row: ReturnType<typeof eventRow>): Html {
         : html`<a href="${row.href}">${name}</a>`
   return html`<tr><td class="nowrap">${row.at && ago(row.at)}</td><td class="nowrap">${row.status}</td>
 <td class="cut">${environmentBadge(row.environment)} ${link}</td><td class="cut">${decision(row.decision)}</td>
-<td class="cut minor" data-label="journey">${journey}</td><td class="cut minor" data-label="reference">${reference}</td><td class="soft minor wide">${row.note && shown(row.note, 120)}</td></tr>`
+<td class="cut minor" data-label="journey">${journey}</td><td class="cut minor" data-label="reference">${reference}</td><td class="minor" data-label="attempts">${row.attempts}</td><td class="nowrap minor" data-label="took">${row.tookMs !== null && span(row.tookMs)}</td><td class="soft minor wide">${row.note && shown(row.note, 120)}</td></tr>`
 }
 
 /** Nothing at all yet, or nothing that matches, or nothing among those that were looked through. */
@@ -77,7 +80,7 @@ function empty(asked: EventsQuery, hasMore: boolean): Html {
   const { view: _view, limit: _limit, ...given } = asked
   const isFiltered = Object.values(given).some((value) => value !== undefined)
   if (hasMore)
-    return noMatch('None among the events that were looked through. Older ones follow below.', '/events')
+    return noMatch('None among those that were looked through. Older ones follow below.', '/events')
   if (isFiltered) return noMatch('No event has all of this.', `/events${query({ view: asked.view })}`)
   if (asked.view === undefined || asked.view === 'all') {
     return nothingYet(
@@ -98,6 +101,18 @@ const EMPTY: Readonly<Record<EventView, string>> = {
   replayed: 'Nothing has been replayed',
 }
 
+const FAILED_FROM = 'Failed last from (UTC)'
+/** Of which time the bounds are. */
+const FROM: Readonly<Record<EventView, string>> = {
+  all: 'Landed or failed from (UTC)',
+  waiting: 'Received from (UTC)',
+  failed: FAILED_FROM,
+  duplicates: 'Landed from (UTC)',
+  unrecognised: 'Landed from (UTC)',
+  conflicts: FAILED_FROM,
+  replayed: FAILED_FROM,
+}
+
 const MORE = ['kind', 'via', 'from', 'to', 'body'] as const
 
 function filters(asked: EventsQuery, environments: readonly string[]): Html {
@@ -114,7 +129,7 @@ function filters(asked: EventsQuery, environments: readonly string[]): Html {
         : html`<option value="${each}">${each.replaceAll('_', ' ')}</option>`,
     )}</select></label>`
   const more = html`<summary>More filters</summary><div class="filters">${choice('kind', 'Kind', EVENT_KINDS)}
-${choice('via', 'Came by', ['redis', 'inbox', 'replay'])}${moment('from', 'Landed from (UTC)')}${moment('to', 'to')}
+${takesLandedFilters(asked.view) && choice('via', 'Came by', ['redis', 'inbox', 'replay'])}${moment('from', FROM[asked.view ?? 'all'])}${moment('to', 'to')}
 ${field('body', 'Body has (JSON)')}</div>`
   return html`<form action="/events" class="filters">
 ${asked.view && html`<input type="hidden" name="view" value="${asked.view}">`}

@@ -1,4 +1,4 @@
-import type { JourneyPage, JourneyPageRead } from '@sluice/shared/operations'
+import { hasFailed, type JourneyPage, type JourneyPageRead } from '@sluice/shared/operations'
 import { type Html, html } from '../html.ts'
 import { decision, environmentBadge } from '../parts/badge.ts'
 import { copyId } from '../parts/copy.ts'
@@ -21,6 +21,7 @@ export function journeyPage(page: JourneyPage): Html {
   return html`<p class="soft">Journey <code>${shown(journey.journeyId)}</code> ${copyId(journey.journeyId)}${journey.referenceNo !== null && html` · reference <a href="${searchPath(journey.referenceNo)}">${shown(journey.referenceNo)}</a>`} ${environmentBadge(journey.environment)}</p>
 <h1>${sentence(page)}</h1>
 ${at !== null && html`<p class="note">This is what was known after the marked event. <a href="${journeyPath(name)}">Show it as it is now</a></p>`}
+${unlanded(page)}
 ${missing && html`<p class="note">${missing.words}</p>`}
 ${state?.needsAttention && html`<p class="note bad">Needs attention: ${shown(state.needsAttention, 1_000)}.</p>`}
 <p class="soft">${counted(total, 'event')}${total > 1 && `, over ${span(journey.lastEventAt.getTime() - journey.firstEventAt.getTime())}`}; the last ${ago(journey.lastEventAt)}.</p>
@@ -65,11 +66,27 @@ const NOT_YET = {
 /** A journey of which nothing has landed. */
 export function journeyNotLandedPage(
   name: { environment: string; journeyId: string },
-  { letters, acts, refused }: Extract<JourneyPageRead, { kind: 'not_landed' }>,
+  page: Extract<JourneyPageRead, { kind: 'not_landed' }>,
 ): Html {
+  const { letters, acts, refused } = page
   return html`<p class="soft">Journey <code>${shown(name.journeyId)}</code> ${environmentBadge(name.environment)}</p>
 <h1>Nothing of this journey has landed.</h1>
+${unlanded(page)}
 ${lettersList(letters)}${acts.length > 0 && html`<h2>Acts</h2>${actionList(acts)}`}${refusals(refused)}`
+}
+
+/** In words, if nothing of a journey was found. */
+export function nothingOfJourney({ looked }: Extract<JourneyPageRead, { kind: 'not_here' }>): string {
+  const far = looked.length === 0 ? '' : ` Looked through ${looked.join('; ')}.`
+  return `Nothing of this journey has been received here.${far}`
+}
+
+/** What is known of it and is not in its state yet. */
+function unlanded({ waiting, letters, looked }: Pick<JourneyPage, 'waiting' | 'letters' | 'looked'>): Html {
+  const failed = letters.filter(hasFailed).length
+  return html`${waiting.length > 0 && html`<div class="note"><p>${counted(waiting.length, 'event')} of this journey ${waiting.length === 1 ? 'waits' : 'wait'} and may change it:</p><ul class="list">${waiting.map((event) => html`<li>${hitLine({ what: 'waiting', ...event })}</li>`)}</ul></div>`}
+${failed > 0 && html`<p class="note bad">${counted(failed, 'event')} of this journey could not land: see its dead letters.</p>`}
+${looked.length > 0 && html`<p class="soft">More may wait. Looked through ${looked.join('; ')}.</p>`}`
 }
 
 function refusals(refused: JourneyPage['refused']): Html | null {
@@ -78,9 +95,9 @@ function refusals(refused: JourneyPage['refused']): Html | null {
 }
 
 const STAGES: Readonly<Record<string, string>> = {
-  unknown: 'No known event has come yet.',
+  unknown: 'No known event has landed yet.',
   in_progress: 'The user is doing the steps.',
-  submitted: 'All steps are submitted; no decision has come yet.',
+  submitted: 'All steps are submitted; no decision has landed yet.',
   finished: 'The check has finished.',
   reviewed: 'A reviewer has decided.',
   update_required: 'Steps were asked for again.',

@@ -32,18 +32,22 @@ export type EventRow = {
   readonly journeyId: string | null
   readonly referenceNo: string | null
   readonly decision: string | null
+  /** The tries of one that has not landed. Those of an event that has landed are not kept. */
+  readonly attempts: number | null
+  /** From receipt to landing. */
+  readonly tookMs: number | null
   readonly note: string | null
 }
+
+const UNKNOWN = { decision: null, attempts: null, tookMs: null, note: null }
 
 export function eventRow(hit: Exclude<SearchHit, { what: 'journey' | 'gone' }>): EventRow {
   const { environment, event: name, journeyId, referenceNo } = hit
   const href = hit.eventKey === null ? null : eventPath(hit.eventKey)
-  const common = { environment, name, href, journeyId, referenceNo, decision: null, note: null }
+  const common = { environment, name, href, journeyId, referenceNo, ...UNKNOWN }
   switch (hit.what) {
     case 'event': {
-      const took = hit.processedAt.getTime() - hit.receivedAt.getTime()
       const notes = [
-        ...(took >= 10_000 ? [`took ${span(took)}`] : []),
         ...(hit.duplicates > 0 ? [`${hit.duplicates + 1} deliveries`] : []),
         ...(hit.via === 'replay' ? ['replayed'] : []),
         ...(hit.kind === 'unrecognised' ? ['unrecognised'] : []),
@@ -53,6 +57,7 @@ export function eventRow(hit: Exclude<SearchHit, { what: 'journey' | 'gone' }>):
         at: hit.receivedAt,
         status: statusBadge('landed'),
         decision: hit.finalDecision ?? hit.manualDecision ?? hit.systemDecision,
+        tookMs: hit.processedAt.getTime() - hit.receivedAt.getTime(),
         note: notes.join(', ') || null,
       }
     }
@@ -61,18 +66,20 @@ export function eventRow(hit: Exclude<SearchHit, { what: 'journey' | 'gone' }>):
         ...common,
         at: hit.receivedAt,
         status: statusBadge('waiting'),
-        note: `in the ${hit.where}${hit.attempts > 0 ? `, ${hit.attempts} failed tries` : ''}`,
+        attempts: hit.attempts,
+        note: `in the ${hit.where}${hit.lastError === null ? '' : `: ${hit.lastError}`}`,
       }
     case 'dead_letter':
       return {
         ...common,
         href: letterPath(hit.id),
-        at: hit.lastFailedAt,
+        at: hit.receivedAt ?? hit.firstFailedAt,
         status:
           hit.state === 'open'
             ? statusBadge('dead_letter')
             : html`<span class="badge soft">dead letter, ${hit.state}</span>`,
-        note: `${reasonName(hit.reason)} after ${counted(hit.attempts, 'try', 'tries')}: ${hit.errorMessage}`,
+        attempts: hit.attempts,
+        note: `${reasonName(hit.reason)}: ${hit.errorMessage}`,
       }
     case 'refused':
       return {
@@ -86,6 +93,9 @@ export function eventRow(hit: Exclude<SearchHit, { what: 'journey' | 'gone' }>):
   }
 }
 
+/** An event that took longer is worth a word. */
+const SLOW_MS = 10_000
+
 /** A hit of a search in one line. */
 export function hitLine(hit: SearchHit): Html {
   if (hit.what === 'journey') {
@@ -98,8 +108,13 @@ export function hitLine(hit: SearchHit): Html {
   }
   const row = eventRow(hit)
   const name = shown(row.name ?? '(no event name)')
+  const notes = [
+    ...(row.tookMs !== null && row.tookMs >= SLOW_MS ? [`took ${span(row.tookMs)}`] : []),
+    ...(row.attempts ? [counted(row.attempts, 'try', 'tries')] : []),
+    ...(row.note === null ? [] : [row.note]),
+  ].join(', ')
   return html`${row.href ? html`<a href="${row.href}">${name}</a>` : name} ${environmentBadge(row.environment)} ${row.status}
-${row.at && html`<span class="soft">${ago(row.at)}</span>`} ${decision(row.decision)} ${row.note && html`<span class="soft">${shown(row.note)}</span>`}`
+${row.at && html`<span class="soft">${ago(row.at)}</span>`} ${decision(row.decision)} ${notes && html`<span class="soft">${shown(notes)}</span>`}`
 }
 
 /** The journey and the reference number of a row, as links. */

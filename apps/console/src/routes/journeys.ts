@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import * as z from 'zod'
 import type { App, ConsoleDeps } from '../context.ts'
 import { Problem } from '../errors.ts'
-import { journeyNotLandedPage, journeyPage } from '../pages/journey.ts'
+import { journeyNotLandedPage, journeyPage, nothingOfJourney } from '../pages/journey.ts'
 import { sendPage } from './reply.ts'
 
 export const environmentParams = z.object({
@@ -30,7 +30,7 @@ export function addJourneys(app: App, { stores }: ConsoleDeps): void {
       case 'not_landed':
         return sendPage(request, reply, { title: 'Journey', body: journeyNotLandedPage(name, read) })
       case 'not_here':
-        throw new Problem(404, 'Nothing of this journey has been received here.')
+        throw new Problem(404, nothingOfJourney(read))
       case 'refused':
         throw new Problem(400, read.words)
       default:

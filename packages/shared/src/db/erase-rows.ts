@@ -60,7 +60,9 @@ export async function eraseRows(connection: Connection, wanted: Wanted): Promise
   for (const name of await tablesOutOfSight(connection)) {
     await remove('events', `${quoted(name)} e where ${OF_WANTED_BY_NAME}`, names)
   }
-  await remove('refusals', `refusals e where ${OF_WANTED_BY_NAME}`, names)
+  for (const table of ['refusals', 'former_references']) {
+    await remove(table, `${table} e where ${OF_WANTED_BY_NAME}`, names)
+  }
   await remove('dead_letters', 'dead_letters where id = any($1::bigint[])', [letters.map(({ id }) => id)])
   await remove('inbox', 'inbox where job_id = any($1::text[])', [textArray(inbox.map(({ jobId }) => jobId))])
   for (const table of ['lost_journeys', 'journeys']) {

@@ -25,6 +25,9 @@ const TABLES: Readonly<Record<string, string>> = {
       environment || ' ' || journey_id as at from lost_journeys
     where (environment, journey_id) > (split_part($1, ' ', 1), substring($1 from position(' ' in $1) + 1))
     order by environment, journey_id`,
+  former_references: `select environment, journey_id as "journeyId", reference_no as "referenceNo",
+      concat_ws(' ', environment, journey_id, reference_no) as at from former_references
+    where concat_ws(' ', environment, journey_id, reference_no) > $1 order by at`,
   dead_letters: `select environment, journey_id as "journeyId", reference_no as "referenceNo", envelope,
       lpad(id::text, 20, '0') as at from dead_letters where id > coalesce(nullif($1, '')::bigint, 0) order by id`,
   refusals: `select environment, journey_id as "journeyId", reference_no as "referenceNo",

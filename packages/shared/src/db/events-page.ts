@@ -18,14 +18,22 @@ export type EventSource =
   | { readonly from: 'unrecognised' }
   /** Those of journeys, and those without journey of a reference number. */
   | { readonly from: 'journeys'; readonly ids: readonly string[]; readonly referenceNo: string | null }
-  | { readonly from: 'keys'; readonly keys: readonly Buffer[] }
+  /** Those of an event id: by the keys that it has under known names, and those of an unknown kind. */
+  | { readonly from: 'id'; readonly eventId: string; readonly keys: readonly Buffer[] }
+  | { readonly from: 'nothing' }
+
+/** A reference number, and the ids of the journeys that have or had it. */
+type OfReference = { readonly referenceNo: string; readonly journeys: readonly string[] }
 
 /** What events must have. None of it has an index. */
 export type EventFilters = {
   readonly environment?: string | undefined
   readonly kind?: string | undefined
   readonly journey?: string | undefined
-  readonly reference?: string | undefined
+  /** The number of the event itself. */
+  readonly referenceNo?: string | undefined
+  /** The number of the event itself, or one that its journey has or had. */
+  readonly ofReference?: OfReference | undefined
   /** The name of the event as received. */
   readonly event?: string | undefined
   /** Any of its decisions. */
@@ -132,11 +140,14 @@ function sourceOf(source: EventSource, bounds: readonly string[], value: Value):
   if (source.from === 'time') return `select * from events where ${where()}`
   if (source.from === 'unrecognised')
     return `select * from events where ${where("events.kind = 'unrecognised'")}`
+  if (source.from === 'nothing') return `select * from events where ${where('false')}`
   // The subquery keeps the planner from reading by time until it has found enough of a journey.
-  if (source.from === 'keys') {
+  if (source.from === 'id') {
     const keys = value(uuidArray(source.keys), 'uuid[]')
     return `select * from (select e.* from unnest(${keys}) as wanted(key) join event_keys k on k.key = wanted.key,
-      lateral (select * from events e where ${OF_KEY} offset 0) as e offset 0) as events where ${where()}`
+      lateral (select * from events e where ${OF_KEY} offset 0) as e
+      union all select * from events where event_id = ${value(source.eventId, 'text')} and kind = 'unrecognised'
+      offset 0) as events where ${where()}`
   }
   const ids = value(textArray(source.ids), 'text[]')
   const alone =
@@ -147,13 +158,13 @@ function sourceOf(source: EventSource, bounds: readonly string[], value: Value):
 }
 
 function conditionsOf(filters: EventFilters, value: Value): string[] {
-  const { environment, kind, journey, reference, event, systemDecision, manualDecision, finalDecision, via } =
-    filters
+  const { environment, kind, journey, referenceNo, ofReference, event, via } = filters
+  const { systemDecision, manualDecision, finalDecision } = filters
   const equal = Object.entries({
     environment,
     kind,
     journey_id: journey,
-    reference_no: reference,
+    reference_no: referenceNo,
     event,
     system_decision: systemDecision,
     manual_decision: manualDecision,
@@ -164,6 +175,11 @@ function conditionsOf(filters: EventFilters, value: Value): string[] {
     ...equal.flatMap(([column, given]) =>
       given === undefined ? [] : [`e.${column} = ${value(given, 'text')}`],
     ),
+    ...(ofReference
+      ? [
+          `(e.reference_no = ${value(ofReference.referenceNo, 'text')} or e.journey_id = any(${value(textArray(ofReference.journeys), 'text[]')}))`,
+        ]
+      : []),
     ...(filters.decision === undefined
       ? []
       : [`${value(filters.decision, 'text')} in (e.system_decision, e.manual_decision, e.final_decision)`]),

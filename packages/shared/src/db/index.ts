@@ -175,7 +175,7 @@ export { dropLease, holdLease, withLease } from './lease.ts'
 export { keepsFirst, type LetterFailure } from './letter-failures.ts'
 export { isEmptyFilter, type LetterFilter, letterFilter } from './letter-filter.ts'
 export { type Preview, previewLetters } from './letter-preview.ts'
-export { type LetterView, readLettersPage } from './letters-page.ts'
+export { type LetterPlace, type LettersRead, type LetterView, readLettersPage } from './letters-page.ts'
 export { mentions } from './mentions.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export { recordMinutes } from './minute-recorder.ts'
@@ -269,6 +269,7 @@ export {
   readEnvironments,
 } from './search-events.ts'
 export {
+  findIdsOfReference,
   findJourneysOf,
   findLetters,
   findNeighbours,

@@ -1,4 +1,4 @@
-import { asc, desc, eq, getTableColumns, or } from 'drizzle-orm'
+import { and, asc, desc, eq, getTableColumns, or } from 'drizzle-orm'
 import { storedId } from '../idwise/event.ts'
 import type { JourneyEvent } from '../journey/event.ts'
 import { transactionAnnounced } from './announce.ts'
@@ -7,7 +7,7 @@ import { JOURNEY_EVENT, readBases, readEarlierEvents } from './journey-events.ts
 import type { JourneyName } from './journey-rows.ts'
 import { foldJourneys } from './journeys.ts'
 import type { Db } from './pool.ts'
-import { journeys } from './schema.ts'
+import { formerReferences, journeys } from './schema.ts'
 
 const { digest: _, base: __, ...shown } = getTableColumns(journeys)
 /** The columns that people see. */
@@ -28,13 +28,24 @@ export type JourneyStoryEvent = JourneyEvent & {
 const JOURNEYS_SHOWN = 100
 const EVENTS_SHOWN = 1_000
 
-/** The journeys with this id or reference number, the last active one first, at most 100, and how many there are. */
+/** The journeys with this id, or that have or had this reference number, the last active one first, at most 100, and how many there are. */
 export async function findJourneys(
   db: Db,
   name: string,
 ): Promise<{ journeys: StoredJourney[]; total: number }> {
   const id = storedId(name)
-  const isNamed = or(eq(journeys.journeyId, id), eq(journeys.referenceNo, id))
+  const former = await db.query
+    .select({ environment: formerReferences.environment, journeyId: formerReferences.journeyId })
+    .from(formerReferences)
+    .where(eq(formerReferences.referenceNo, id))
+    .limit(JOURNEYS_SHOWN)
+  const isNamed = or(
+    eq(journeys.journeyId, id),
+    eq(journeys.referenceNo, id),
+    ...former.map((name) =>
+      and(eq(journeys.environment, name.environment), eq(journeys.journeyId, name.journeyId)),
+    ),
+  )
   const found = await db.query
     .select(JOURNEY_SHOWN)
     .from(journeys)

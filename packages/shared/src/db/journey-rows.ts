@@ -150,6 +150,20 @@ export async function updateJourneys(
   await connection.query({ name: 'update_journeys', text: UPDATE, values })
 }
 
+/** Adds reference numbers of journeys whose rows the transaction has locked. */
+export async function keepFormerReferences(
+  connection: Connection,
+  references: readonly (JourneyName & { readonly referenceNo: string })[],
+): Promise<void> {
+  if (references.length === 0) return
+  await connection.query({
+    name: 'keep_former_references',
+    text: `insert into former_references (environment, journey_id, reference_no)
+      select * from unnest($1::text[], $2::text[], $3::text[]) on conflict do nothing`,
+    values: [...columnsOf(references), textArray(references.map(({ referenceNo }) => referenceNo))],
+  })
+}
+
 export function columnsOf(names: readonly JourneyName[]): [environments: Buffer, journeyIds: Buffer] {
   return [
     textArray(names.map(({ environment }) => environment)),

@@ -11,6 +11,7 @@ import {
   type JourneyPresence,
   type JourneyRow,
   type JourneyState,
+  keepFormerReferences,
   lockJourneys,
   makeJourneys,
   nameOf,
@@ -138,6 +139,12 @@ export async function foldTouched(
   const changes = [...complete, ...updated].filter(isChanged)
   await Promise.all([
     updateJourneys(connection, updated),
+    keepFormerReferences(
+      connection,
+      [...complete, ...updated].flatMap(({ name, former }) =>
+        former.map((referenceNo) => ({ ...name, referenceNo })),
+      ),
+    ),
     announced === false ? undefined : announce(connection, changes),
   ])
   return changes.map(({ name, changed }) => ({ ...name, changed }))
@@ -168,7 +175,12 @@ export async function journeysOfKeys(
   return rows
 }
 
-type Change = JourneyState & { readonly of: Touched; readonly changed: readonly (keyof Journey)[] }
+type Change = JourneyState & {
+  readonly of: Touched
+  readonly changed: readonly (keyof Journey)[]
+  /** The reference numbers of its events that have not won. */
+  readonly former: readonly string[]
+}
 type Update = Change & {
   readonly place: string
   /** The row must be written even if nothing but its digest has changed. */
@@ -194,10 +206,18 @@ function updateOf(of: Touched, row: JourneyRow, events: readonly JourneyEvent[])
 
 function changeOf(of: Touched, before: Journey | undefined, events: readonly JourneyEvent[]): Change {
   const { name } = of
-  if (events.length === 0) return { of, name, journey: STUB, digest: null, changed: [] }
+  if (events.length === 0) return { of, name, journey: STUB, digest: null, changed: [], former: [] }
   const all = coalesce(events)
   const journey = foldCoalesced(all)
-  return { of, name, journey, digest: writeDigest(all), changed: changedFields(before, journey) }
+  const changed = changedFields(before, journey)
+  return { of, name, journey, digest: writeDigest(all), changed, former: formerIn(all, journey) }
+}
+
+function formerIn(events: readonly JourneyEvent[], { referenceNo }: Journey): string[] {
+  const others = events.flatMap((event) =>
+    event.referenceNo === null || event.referenceNo === referenceNo ? [] : [event.referenceNo],
+  )
+  return others.length > 0 ? [...new Set(others)] : others
 }
 
 /** The row of a journey whose events are not known yet, so that there is a row to lock. */

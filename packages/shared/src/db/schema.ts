@@ -210,6 +210,23 @@ export const journeys = pgTable(
 )
 
 /**
+ * The reference numbers that events of a journey have and its row has not, since another one has won. Written by the
+ * fold, so only for journeys with more than one. A row is deleted with its journey by an erasure.
+ */
+export const formerReferences = pgTable(
+  'former_references',
+  {
+    environment: text('environment').notNull(),
+    journeyId: text('journey_id').notNull(),
+    referenceNo: text('reference_no').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.environment, table.journeyId, table.referenceNo] }),
+    index('former_references_by_reference').on(table.referenceNo.op('text_pattern_ops')),
+  ],
+)
+
+/**
  * Journeys whose row somebody has deleted, written by a trigger. Their next event makes the row anew from all of their
  * events.
  */
@@ -285,7 +302,7 @@ export const deadLetters = pgTable(
     // For the fold of a journey.
     index('dead_letters_conflicts').on(table.eventKey).where(sql.raw(OPEN_CONFLICT)),
     index('dead_letters_by_journey').on(table.journeyId),
-    index('dead_letters_by_reference').on(table.referenceNo),
+    index('dead_letters_by_reference').on(table.referenceNo.op('text_pattern_ops')),
     index('dead_letters_by_event_id').on(table.eventId),
     index('dead_letters_anonymous').on(sql`sha256(raw)`).where(sql`event_id is null`),
   ],

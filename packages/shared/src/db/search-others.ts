@@ -1,7 +1,8 @@
 import { byteaArray, textArray } from './array.ts'
+import { nameOf } from './journey-rows.ts'
 import type { Db } from './pool.ts'
 import { HAS_COME } from './refusals.ts'
-import { MOST_OF_NAME, type Of } from './search-events.ts'
+import { EVENT_SUMMARY, type EventSummary, MOST_OF_NAME, type Of } from './search-events.ts'
 
 /** A row of `journeys`, as a search shows it. */
 export type JourneySummary = {
@@ -34,19 +35,55 @@ export async function findJourneysOf(
         join journeys j on j.environment = environments.name and j.journey_id = wanted.name
       union
       (select * from (select * from journeys where reference_no = wanted.name limit ${MOST_SORTED}) as of_reference
-        order by last_event_at desc limit ${MOST_OF_NAME})) as j order by 1, j.last_event_at desc`,
+        order by last_event_at desc limit ${MOST_OF_NAME})
+      union
+      (select j.* from (select * from former_references where reference_no = wanted.name limit ${MOST_OF_NAME}) as f
+        join journeys j using (environment, journey_id))) as j order by 1, j.last_event_at desc`,
     [textArray(names), textArray(environments)],
   )
   return rows
 }
 
-/** Journeys whose reference number begins with a text, in the order of their reference numbers. At most 20. */
-export async function findReferenceStarts({ pool }: Db, start: string): Promise<JourneySummary[]> {
-  const { rows } = await pool.query<JourneySummary>(
-    `select ${JOURNEY} from journeys j where reference_no like $1 order by reference_no using ~<~ limit ${MOST_OF_NAME}`,
-    [`${start.replace(/[\\%_]/g, '\\$&')}%`],
+/** The ids of the journeys that have or had a reference number, at most 1,000 of each. */
+export async function findIdsOfReference({ pool }: Db, referenceNo: string): Promise<string[]> {
+  const { rows } = await pool.query<{ id: string }>(
+    `(select journey_id as id from journeys where reference_no = $1 limit ${MOST_SORTED}) union
+     (select journey_id from former_references where reference_no = $1 limit ${MOST_SORTED})`,
+    [referenceNo],
   )
-  return rows
+  return rows.map(({ id }) => id)
+}
+
+/** SQL: the rows of a table that have a reference number which begins with a text, in order. */
+const startsIn = (table: string, which = 'true') =>
+  `(select * from ${table} where reference_no like $1 and ${which} order by reference_no using ~<~ limit ${MOST_OF_NAME})`
+
+/**
+ * What has a reference number that begins with a text, in the order of these, at most 20 of each: journeys that have or
+ * had it, events without journey, open dead letters.
+ */
+export async function findReferenceStarts(
+  { pool }: Db,
+  start: string,
+): Promise<{ journeys: JourneySummary[]; events: EventSummary[]; letters: LetterSummary[] }> {
+  const like = [`${start.replace(/[\\%_]/g, '\\$&')}%`]
+  const [journeys, former, events, letters] = await Promise.all([
+    pool.query<JourneySummary>(`select ${JOURNEY} from ${startsIn('journeys')} as j`, like),
+    pool.query<JourneySummary>(
+      `select ${JOURNEY} from ${startsIn('former_references')} as f join journeys j using (environment, journey_id)`,
+      like,
+    ),
+    pool.query<EventSummary>(
+      `select ${EVENT_SUMMARY} from ${startsIn('events', 'journey_id is null')} as e`,
+      like,
+    ),
+    pool.query<LetterSummary>(
+      `select ${LETTER_SUMMARY} from ${startsIn('dead_letters', "state = 'open'")} as d`,
+      like,
+    ),
+  ])
+  const distinct = new Map([...journeys.rows, ...former.rows].map((journey) => [nameOf(journey), journey]))
+  return { journeys: [...distinct.values()], events: events.rows, letters: letters.rows }
 }
 
 export type Neighbour = {

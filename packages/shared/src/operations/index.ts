@@ -97,17 +97,15 @@ export {
   writeEventReceipt,
 } from './find/event-receipt.ts'
 export type { Moment } from './find/event-timeline.ts'
-export {
-  countNewer,
-  type EventsPage,
-  listEvents,
-  NEWER_COUNTED,
-} from './find/events-list.ts'
+export type { EventsPage } from './find/events-answer.ts'
+export { countNewer, listEvents, NEWER_COUNTED } from './find/events-list.ts'
 export {
   EVENT_VIEWS,
   type EventsQuery,
   type EventView,
   eventsQuery,
+  LANDED_FILTERS,
+  takesLandedFilters,
   writeEventsQuery,
 } from './find/events-query.ts'
 export { type Place, placeOf, type SearchHit, type SearchStatus } from './find/hits.ts'
@@ -120,7 +118,8 @@ export {
 export { curlOfLetter, type ReceivedEvent, receivedInLetter } from './find/received.ts'
 export { type FoundName, type SearchAnswer, search } from './find/search.ts'
 export { type Followed, followEvents } from './find/tail.ts'
-export { type FoundJourney, lookUpJourneys } from './journeys.ts'
+export { hasFailed } from './find/unlanded.ts'
+export { type FoundJourney, type JourneysFound, lookUpJourneys } from './journeys.ts'
 export {
   type DeadLetterGroup,
   type DeadLetterGroups,

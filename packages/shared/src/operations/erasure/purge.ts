@@ -8,7 +8,7 @@ export type Remains = { readonly list: Receipt['remains']; readonly isPurged: bo
 
 /** An event is tried for so long, and redelivered within it. */
 const NEWEST_MS = 86_400_000
-const ALWAYS_TOUCHED = ['journeys', 'lost_journeys', 'dead_letters', 'inbox', 'refusals']
+const ALWAYS_TOUCHED = ['journeys', 'former_references', 'lost_journeys', 'dead_letters', 'inbox', 'refusals']
 
 /**
  * Has the stores write their files anew.

@@ -1,41 +1,22 @@
 import {
-  type EventFilters,
-  type EventSource,
+  type Db,
+  type EventPlace,
   type EventsRead,
-  findJourneysOf,
-  keysOfId,
+  type LetterPlace,
   type LetterView,
-  readEnvironments,
   readEventsPage,
-  readLettersPage,
   SLICE,
 } from '../../db/index.ts'
-import { storedId } from '../../idwise/index.ts'
 import type { Stores } from '../stores.ts'
-import { readEventCursor, readLetterCursor, writeCursor } from './cursor.ts'
-import type { EventsQuery, EventView } from './events-query.ts'
-import { readFragment } from './fragment.ts'
+import { readEventCursor, writeCursor } from './cursor.ts'
+import { type EventsListed, NO_PLACE, PAGE, type Refused } from './events-answer.ts'
+import { type EventsQuery, type EventView, hasNoLetters, inapplicableFilter } from './events-query.ts'
 import type { SearchHit } from './hits.ts'
-import { readWaiting } from './waiting.ts'
+import { lettersLooked, listLetters, NO_LETTERS, readWantedLetters } from './letters-list.ts'
+import { mergeLists } from './merge.ts'
+import { listWaiting } from './waiting-list.ts'
+import { type AskedEvents, askEvents, readWanted, type Wanted } from './wanted.ts'
 
-export type EventsPage = {
-  readonly kind: 'page'
-  readonly items: readonly SearchHit[]
-  /** `before` of the next page; null if there is none. */
-  readonly next: string | null
-  /** The place of the newest event, to ask later what came since; null if the list has no order of landing. */
-  readonly top: string | null
-  /** How far was looked, in words; null if all was looked at. */
-  readonly looked: string | null
-}
-
-/** `refused`: the query cannot be answered, and `words` says what to do. */
-export type EventsListed = EventsPage | { readonly kind: 'refused'; readonly words: string }
-
-type Refused = Extract<EventsListed, { kind: 'refused' }>
-
-const PAGE = 50
-const WAITING_SHOWN = 100
 /** More newer events than this are not counted. */
 export const NEWER_COUNTED = 100
 
@@ -46,177 +27,106 @@ const LETTERS: Partial<Record<EventView, LetterView>> = {
 }
 
 /**
- * Lists events, the last landed first; of a view, those that wait or have failed. A statement looks at 20,000 events at
- * most: if a filter finds too few among them, the page says how far it looked, and `next` goes on from there.
+ * Lists events, the last landed first, and among them the open dead letters by when they failed first; of a view, those
+ * that wait or have failed. A statement looks at 20,000 of them at most: if a filter finds too few, the page says how
+ * far it looked, and `next` goes on from there.
  */
 export async function listEvents(
   stores: Pick<Stores, 'db' | 'queue'>,
   query: EventsQuery,
 ): Promise<EventsListed> {
   const view = query.view ?? 'all'
+  const inapplicable = inapplicableFilter(query)
+  if (inapplicable !== undefined) return { kind: 'refused', words: inapplicable }
   if (view === 'waiting') return listWaiting(stores, query)
   const letters = LETTERS[view]
-  if (letters) return listLetters(stores, letters, query)
-  const limit = query.limit ?? PAGE
+  return letters ? listLetters(stores.db, letters, query) : listLanded(stores.db, query)
+}
+
+async function listLanded(db: Db, query: EventsQuery): Promise<EventsListed> {
+  const { limit = PAGE } = query
   const beyond = query.before === undefined ? undefined : readEventCursor(query.before)
   if (query.before !== undefined && !beyond) return NO_PLACE
-  const asked = await readQuery(stores, query)
+  const asked = await readAsked(db, query)
   if (asked.kind === 'refused') return asked
-  const read = await readEventsPage(stores.db, { ...asked, limit, beyond })
-  const { events, lookedTo } = read
-  const newest = events[0]?.place
+  const [read, letters] = await Promise.all([
+    readEventsPage(db, { ...asked, limit, beyond: beyond?.event }),
+    asked.letters && (!beyond || beyond.letter !== undefined)
+      ? readWantedLetters(db, 'open', asked.wanted, { limit, before: beyond?.letter })
+      : NO_LETTERS,
+  ])
+  const merged = mergeLists<SearchHit, EventPlace, LetterPlace>(
+    {
+      items: read.events.map(({ place, ...event }) => ({ item: { what: 'event', ...event }, place })),
+      end: read.lookedTo,
+      at: atOf,
+    },
+    {
+      items: letters.letters.map((letter) => ({
+        item: { what: 'dead_letter', ...letter },
+        place: { id: letter.id, at: letter.firstFailedAt },
+      })),
+      end: letters.lookedTo,
+      at: ({ at }) => at.getTime(),
+    },
+    limit,
+  )
+  const newest = read.events[0]?.place
+  const event = merged.first ?? beyond?.event ?? (newest ? justAbove(newest) : BOTTOM)
+  const firstLetter = letters.letters[0]?.id
+  const letter = merged.second?.id ?? beyond?.letter ?? (firstLetter === undefined ? 0 : firstLetter + 1)
+  const words = [lookedIn(read, limit), lettersLooked(letters, limit)].filter((each) => each !== null)
   return {
     kind: 'page',
-    items: events.map(({ place: _, ...event }) => ({ what: 'event', ...event })),
-    next: lookedTo && writeCursor(lookedTo),
-    top: newest && !beyond ? writeCursor(newest) : null,
-    looked: lookedIn(read, limit),
+    items: merged.items,
+    next: merged.isAll ? null : writeCursor({ event, letter: asked.letters ? letter : undefined }),
+    top:
+      newest && !beyond
+        ? writeCursor({ event: newest, letter: firstLetter ?? letters.lookedTo?.id ?? 0 })
+        : null,
+    looked: merged.items.length === limit ? null : words.join(' ') || null,
   }
 }
 
-/** How many events of a query have landed since a page was read (`top`), at most 100; undefined: `top` is no place. */
+/** How many events of a query have come since a page was read (`top`), at most 100; undefined: `top` is no place. */
 export async function countNewer(
   stores: Pick<Stores, 'db' | 'queue'>,
   query: EventsQuery,
   top: string,
 ): Promise<number | undefined> {
   const beyond = readEventCursor(top)
-  const asked = beyond && (await readQuery(stores, query))
+  const asked = beyond && (await readAsked(stores.db, query))
   if (asked?.kind !== 'asked') return undefined
-  const { events } = await readEventsPage(stores.db, {
-    ...asked,
-    limit: NEWER_COUNTED,
-    beyond,
-    towards: 'newer',
-  })
-  return events.length
+  const [{ events }, { letters }] = await Promise.all([
+    readEventsPage(stores.db, { ...asked, limit: NEWER_COUNTED, beyond: beyond?.event, towards: 'newer' }),
+    asked.letters && beyond?.letter !== undefined
+      ? readWantedLetters(stores.db, 'open', asked.wanted, { limit: NEWER_COUNTED, after: beyond.letter })
+      : NO_LETTERS,
+  ])
+  return Math.min(events.length + letters.length, NEWER_COUNTED)
 }
 
-const NO_PLACE: Refused = {
-  kind: 'refused',
-  words: 'The parameter "before" is no place in this list. Begin with the first page.',
-}
-
-type AskedEvents = { readonly kind: 'asked'; readonly source: EventSource; readonly filters: EventFilters }
-
-/** Finds the index that answers a query, and leaves the rest of it as filters. */
-export async function readQuery(
-  { db }: Pick<Stores, 'db'>,
+/** What is asked of stored events, and whether dead letters belong among them. */
+async function readAsked(
+  db: Db,
   query: EventsQuery,
-): Promise<AskedEvents | Refused> {
-  const fragment = query.body === undefined ? {} : readFragment(query.body)
-  if (!fragment) {
-    return {
-      kind: 'refused',
-      words: 'The parameter "body" is no JSON object such as {"referenceNo":"A-1"}.',
-    }
-  }
-  const { eventId, journeyId, referenceNo, body, ...columns } = fragment
-  const filters: EventFilters = {
-    environment: query.environment,
-    decision: query.decision,
-    via: query.via,
-    hasDuplicates: query.duplicates === 'yes' || query.view === 'duplicates',
-    from: query.from,
-    to: query.to,
-    ...columns,
-    kind: query.kind ?? columns.kind,
-    body,
-  }
-  const journey = query.journey ?? journeyId
-  const reference = query.reference ?? referenceNo
-  const isPossible =
-    isSame(query.journey, journeyId) &&
-    isSame(query.reference, referenceNo) &&
-    isSame(query.kind, columns.kind)
-  if (!isPossible) return { kind: 'asked', source: NOTHING, filters }
-  if (eventId !== undefined) {
-    const keys = keysOfId(eventId, await readEnvironments(db))
-    return {
-      kind: 'asked',
-      source: { from: 'keys', keys },
-      filters: {
-        ...filters,
-        journey: journey && storedId(journey),
-        reference: reference && storedId(reference),
-      },
-    }
-  }
-  if (journey !== undefined) {
-    return {
-      kind: 'asked',
-      source: { from: 'journeys', ids: [storedId(journey)], referenceNo: null },
-      filters: { ...filters, reference: reference && storedId(reference) },
-    }
-  }
-  if (reference !== undefined) {
-    const stored = storedId(reference)
-    const journeys = await findJourneysOf(db, [stored], await readEnvironments(db))
-    const ids = journeys.filter((found) => found.referenceNo === stored).map((found) => found.journeyId)
-    return { kind: 'asked', source: { from: 'journeys', ids, referenceNo: stored }, filters }
-  }
-  const isUnrecognised = query.view === 'unrecognised' || filters.kind === 'unrecognised'
-  return { kind: 'asked', source: { from: isUnrecognised ? 'unrecognised' : 'time' }, filters }
+): Promise<(AskedEvents & { readonly letters: boolean; readonly wanted: Wanted | null }) | Refused> {
+  const read = await readWanted(db, query)
+  if (read.kind === 'refused') return read
+  const { wanted } = read
+  return { ...(await askEvents(db, wanted, query)), wanted, letters: !hasNoLetters(query) }
 }
 
-/** Two filters name different things. */
-const NOTHING: EventSource = { from: 'keys', keys: [] }
+/** The place before which a list has nothing, and the one after which it begins with an event. */
+const BOTTOM: EventPlace = { us: '0', n: 0, eventKey: '0'.repeat(64) }
+const justAbove = ({ us }: EventPlace): EventPlace => ({ us, n: 32_767, eventKey: 'f'.repeat(64) })
 
-function isSame(one: string | undefined, other: string | undefined): boolean {
-  return one === undefined || other === undefined || storedId(one) === storedId(other)
+function atOf({ us }: EventPlace): number {
+  return Number(BigInt(us) / 1_000n)
 }
 
 function lookedIn({ events, lookedTo }: EventsRead, limit: number): string | null {
   if (!lookedTo || events.length === limit) return null
-  const back = new Date(Number(BigInt(lookedTo.us) / 1_000n)).toISOString().replace('T', ' ').slice(0, 16)
+  const back = new Date(atOf(lookedTo)).toISOString().replace('T', ' ').slice(0, 16)
   return `Looked through ${SLICE.toLocaleString('en')} events, back to ${back} UTC.`
-}
-
-async function listLetters(
-  { db }: Pick<Stores, 'db'>,
-  view: LetterView,
-  query: EventsQuery,
-): Promise<EventsListed> {
-  const before = query.before === undefined ? undefined : readLetterCursor(query.before)
-  if (query.before !== undefined && before === undefined) return NO_PLACE
-  const { environment, journey, reference, limit = PAGE } = query
-  const { letters, lookedTo } = await readLettersPage(
-    db,
-    view,
-    { environment, journeyId: journey && storedId(journey), referenceNo: reference && storedId(reference) },
-    { limit, before },
-  )
-  return {
-    kind: 'page',
-    items: letters.map((letter) => ({ what: 'dead_letter', ...letter })),
-    next: lookedTo === null ? null : writeCursor(lookedTo),
-    top: null,
-    looked:
-      lookedTo === null || letters.length === limit
-        ? null
-        : `Looked through ${SLICE.toLocaleString('en')} dead letters.`,
-  }
-}
-
-async function listWaiting(stores: Pick<Stores, 'db' | 'queue'>, query: EventsQuery): Promise<EventsPage> {
-  const { events, isAll, queueIsAway } = await readWaiting(stores, WAITING_SHOWN)
-  const { environment, journey, reference } = query
-  const wanted = events.filter(
-    (event) =>
-      isSame(environment, event.environment ?? '') &&
-      (journey === undefined || event.journeyId === storedId(journey)) &&
-      (reference === undefined || event.referenceNo === storedId(reference)),
-  )
-  const some = `Shows the ${WAITING_SHOWN} that have waited longest in each place.`
-  return {
-    kind: 'page',
-    items: wanted.map((event) => ({ what: 'waiting', ...event })),
-    next: null,
-    top: null,
-    looked: queueIsAway
-      ? 'Redis does not answer, so what waits in the queue is not shown.'
-      : isAll
-        ? null
-        : some,
-  }
 }

@@ -41,9 +41,8 @@ export const eventsQuery = z.object({
   reference: text,
   via: given(z.enum(['redis', 'inbox', 'replay'], 'is none of redis, inbox, replay')),
   duplicates: given(z.enum(['yes'], 'is not yes')),
-  /** When they landed. */
-  from: time,
-  to: time,
+  from: time.describe('When they landed; when a dead letter failed last; when a waiting event was received.'),
+  to: time.describe('Before this time, as `from`.'),
   /** A part of the body, as JSON. */
   body: given(z.string().max(5_000, 'is longer than 5,000 characters')),
   before: given(z.string().max(200, 'is no place in this list')),
@@ -57,6 +56,31 @@ export const eventsQuery = z.object({
 })
 
 export type EventsQuery = z.infer<typeof eventsQuery>
+
+/** What only an event that has landed has: how it landed, and how often it came again. */
+export const LANDED_FILTERS = ['via', 'duplicates'] as const
+const LANDED_VIEWS: readonly EventView[] = ['all', 'duplicates', 'unrecognised']
+
+export function takesLandedFilters(view: EventView = 'all'): boolean {
+  return LANDED_VIEWS.includes(view)
+}
+
+/** Which filter of a query its view cannot have, in words; undefined if it can have all. */
+export function inapplicableFilter(query: EventsQuery): string | undefined {
+  const { view, before } = query
+  if (view === 'waiting' && before !== undefined)
+    return 'The view "waiting" has one page. Leave out "before".'
+  const filter = takesLandedFilters(view) ? undefined : LANDED_FILTERS.find((name) => query[name])
+  return (
+    filter &&
+    `The filter "${filter}" is about events that have landed, and those of the view "${view}" have not. Leave it out.`
+  )
+}
+
+/** Whether no dead letter can be among the events of a query. */
+export function hasNoLetters({ view = 'all', via, duplicates }: EventsQuery): boolean {
+  return view !== 'all' || via !== undefined || duplicates !== undefined
+}
 
 /** The parameters as a link has them, without those that are not given. */
 export function writeEventsQuery(query: EventsQuery): Record<string, string> {

@@ -20,9 +20,10 @@ import { foldJourney, type Journey, journeyTimeline, type TimelineEntry } from '
 import type { Stores } from '../stores.ts'
 import { isZone, paragraphForCustomer } from './for-customer.ts'
 import { type Missing, missingIn } from './missing.ts'
+import { hasFailed, isOfJourney, readUnlanded, type Unlanded } from './unlanded.ts'
 
 /** Everything that is known of one journey, now or as of one of its events. */
-export type JourneyPage = {
+export type JourneyPage = Unlanded & {
   readonly kind: 'journey'
   readonly journey: StoredJourney
   /** The fold of the events up to `at`, null if there were none; the journey as it is now if none is given. */
@@ -36,7 +37,7 @@ export type JourneyPage = {
   /** How many events the journey has, and how many of them are not stored any more. */
   readonly total: number
   readonly dropped: number
-  /** What it waits for; null as of an earlier event. */
+  /** What it waits for; null as of an earlier event, or if that may be what waits or has failed here. */
   readonly missing: Missing | null
   readonly paragraph: string
   readonly beside: readonly JourneySummary[]
@@ -53,9 +54,12 @@ type JourneyState = Omit<Journey, 'firstEventAt' | 'lastEventAt'> & {
 
 export type JourneyPageRead =
   | JourneyPage
-  /** Nothing of it has landed, but there is a dead letter or a refused delivery. */
-  | ({ readonly kind: 'not_landed' } & Pick<JourneyPage, 'letters' | 'acts' | 'refused'>)
-  | { readonly kind: 'not_here' }
+  /** Nothing of it has landed, but an event waits, or there is a dead letter or a refused delivery. */
+  | ({ readonly kind: 'not_landed' } & Pick<
+      JourneyPage,
+      'letters' | 'acts' | 'refused' | 'waiting' | 'looked'
+    >)
+  | ({ readonly kind: 'not_here' } & Pick<JourneyPage, 'looked'>)
   /** `words` says what is wrong with `at` or `zone`. */
   | { readonly kind: 'refused'; readonly words: string }
 
@@ -69,23 +73,25 @@ export type JourneyAsked = {
 const MOST_ACTS = 20
 
 export async function readJourneyPage(
-  { db }: Pick<Stores, 'db'>,
+  stores: Pick<Stores, 'db' | 'queue'>,
   asked: JourneyName,
   { at, zone = 'UTC' }: JourneyAsked = {},
 ): Promise<JourneyPageRead> {
   if (!isZone(zone))
     return { kind: 'refused', words: 'The parameter "zone" is no time zone such as Europe/Berlin.' }
+  const { db } = stores
   const name = { environment: asked.environment, journeyId: storedId(asked.journeyId) }
-  const [journey, letters, refused] = await Promise.all([
+  const [journey, letters, refused, { waiting, looked }] = await Promise.all([
     readJourney(db, name),
     readLettersOfJourney(db, name),
     readRefusalsOfJourney(db, name),
+    readUnlanded(stores, (event) => isOfJourney(name, event)),
   ])
   const acts = letters.length > 0 ? await listActions(db, { journey: name }, { limit: MOST_ACTS }) : []
   if (!journey) {
-    return letters.length + refused.length > 0
-      ? { kind: 'not_landed', letters, acts, refused }
-      : { kind: 'not_here' }
+    return letters.length + refused.length + waiting.length > 0
+      ? { kind: 'not_landed', letters, acts, refused, waiting, looked }
+      : { kind: 'not_here', looked }
   }
   const [story, beside] = await Promise.all([readJourneyStory(db, journey), readJourneysBeside(db, journey)])
   const until =
@@ -101,6 +107,7 @@ export async function readJourneyPage(
   const events = story.events.slice(0, until)
   const own = events.filter(({ attachedByReference }) => !attachedByReference)
   const isNow = until === story.events.length
+  const isAllLanded = waiting.length === 0 && !letters.some(hasFailed)
   const timeline = timelineOf({ ...story, events })
   const state = isNow ? stateOf(journey) : foldedState([...story.earlier, ...own])
   const gap =
@@ -116,12 +123,14 @@ export async function readJourneyPage(
     later: story.events.slice(until),
     total: story.total,
     dropped: story.dropped,
-    missing: isNow && state ? missingIn(state, own, new Date(), gap) : null,
+    missing: isNow && state && isAllLanded ? missingIn(state, own, new Date(), gap) : null,
     paragraph: paragraphForCustomer(timeline, zone),
     beside,
     letters,
     acts,
     refused,
+    waiting,
+    looked,
   }
 }
 

@@ -10,7 +10,7 @@ import { type NamedInText, namesIn, storedId } from '../../idwise/index.ts'
 import type { Stores } from '../stores.ts'
 import { type Place, placeOf, type SearchHit, type SearchStatus, statusOf } from './hits.ts'
 import { lookUp } from './look-up.ts'
-import { readWaiting, type WaitingEvent } from './waiting.ts'
+import { readWaiting, WAITING_READ, type WaitingEvent, wordsOfWaiting } from './waiting.ts'
 
 /** What was found for one name of a text. */
 export type FoundName = NamedInText & {
@@ -44,9 +44,8 @@ type Miss = {
 /** The longest text that a page takes, in characters. */
 const SEARCH_CHARACTERS = 10_000
 const MAX_NAME = 500
-/** The waiting events that are looked through, in the inbox and in each shard: they have no index on names. */
-const WAITING_READ = 1_000
 const SHORTEST_START = 3
+const MOST_STARTS = 20
 const NEAREST = 3
 
 /**
@@ -88,13 +87,14 @@ async function searchName(stores: Pick<Stores, 'db' | 'queue'>, named: NamedInTe
   ])
   const tried = triedFor(named.name, waiting.words)
   const hits = waiting.of(named.name)
+  const allStarts = [...starts, ...waiting.startingWith(named.name)].slice(0, MOST_STARTS)
   if (hits.length > 0) return { kind: 'name', starts: [], ...withHits(named, hits), tried, nearest: [] }
   return {
     kind: 'name',
-    starts,
+    starts: allStarts,
     ...found,
     tried,
-    nearest: starts.length > 0 ? [] : await nearestTo(stores, named.name),
+    nearest: allStarts.length > 0 ? [] : await nearestTo(stores, named.name),
   }
 }
 
@@ -137,13 +137,15 @@ function withHits({ name, form, isLikely }: NamedInText, hits: readonly SearchHi
 /** What begins with a text: reference numbers, and event keys if it can be the start of one. */
 async function findStarts({ db }: Pick<Stores, 'db'>, start: string): Promise<SearchHit[]> {
   if (start.length < SHORTEST_START) return []
-  const [journeys, keys] = await Promise.all([
+  const [named, keys] = await Promise.all([
     findReferenceStarts(db, start),
     /^[0-9a-f]{8,63}$/i.test(start) ? findKeyStarts(db, start.toLowerCase()) : [],
   ])
   const { events, gone } = await findByKeys(db, keys)
   return [
-    ...journeys.map((journey) => ({ what: 'journey', ...journey }) as const),
+    ...named.journeys.map((journey) => ({ what: 'journey', ...journey }) as const),
+    ...named.letters.map((letter) => ({ what: 'dead_letter', ...letter }) as const),
+    ...named.events.map((event) => ({ what: 'event', ...event }) as const),
     ...events
       .filter(({ eventKey }) => eventKey.startsWith(start.toLowerCase()))
       .map(({ index: _, ...event }) => ({ what: 'event', ...event }) as const),
@@ -152,22 +154,24 @@ async function findStarts({ db }: Pick<Stores, 'db'>, start: string): Promise<Se
 }
 
 async function lookThroughWaiting(stores: Pick<Stores, 'db' | 'queue'>, names: readonly string[]) {
-  const { events, isAll, queueIsAway } = await readWaiting(stores, WAITING_READ)
+  const waiting = await readWaiting(stores, WAITING_READ)
   const wanted = new Set(names.map(storedId))
   const byName = new Map<string, SearchHit[]>()
-  for (const event of events) {
+  for (const event of waiting.events) {
     for (const name of namesOf(event)) {
       if (!wanted.has(name)) continue
       byName.set(name, [...(byName.get(name) ?? []), { what: 'waiting', ...event }])
     }
   }
-  const isPartial = !isAll && !queueIsAway
-  const looked = isPartial
-    ? `${events.length} of the events that wait, the oldest first`
-    : `the events that wait (${events.length === 0 ? 'none does' : `all ${events.length}`})`
   return {
     of: (name: string) => byName.get(storedId(name)) ?? [],
-    words: [looked, ...(queueIsAway ? ['not in the queue: Redis does not answer'] : [])],
+    startingWith: (start: string) =>
+      start.length < SHORTEST_START
+        ? []
+        : waiting.events
+            .filter(({ referenceNo }) => referenceNo?.startsWith(start))
+            .map((event): SearchHit => ({ what: 'waiting', ...event })),
+    words: wordsOfWaiting(waiting),
   }
 }
 
@@ -179,7 +183,9 @@ function triedFor(name: string, waiting: readonly string[]): string[] {
   return [
     'event ids, event keys and the ids of our answers',
     'journey ids and reference numbers',
-    ...(name.length < SHORTEST_START ? [] : ['beginnings of reference numbers']),
+    ...(name.length < SHORTEST_START
+      ? []
+      : ['beginnings of reference numbers, but not of refused deliveries']),
     'dead letters',
     'refused deliveries',
     ...waiting,

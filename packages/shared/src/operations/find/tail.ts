@@ -1,8 +1,8 @@
 import { type EventPlace, type EventSummary, readClock, readEventsPage } from '../../db/index.ts'
 import { describeError, pause } from '../../runtime/index.ts'
 import type { Stores } from '../stores.ts'
-import { readQuery } from './events-list.ts'
 import type { EventsQuery } from './events-query.ts'
+import { readQuery } from './wanted.ts'
 
 /** `away`: Postgres does not answer; it is asked again. */
 export type Followed =

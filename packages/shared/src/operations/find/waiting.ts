@@ -21,6 +21,8 @@ export type WaitingEvent = {
 
 export type Waiting = {
   readonly events: readonly WaitingEvent[]
+  /** How many were looked at. */
+  readonly looked: number
   /** False if there are more than were looked at. */
   readonly isAll: boolean
   /** Redis is configured and does not answer. */
@@ -30,20 +32,46 @@ export type Waiting = {
 /** How long Redis may take to be ready. */
 const REDIS_MS = 300
 
-/** The events that have waited longest, at most so many in the inbox and in each shard of the queue. */
-export async function readWaiting(stores: Pick<Stores, 'db' | 'queue'>, limit: number): Promise<Waiting> {
+/** The waiting events that are looked through, in the inbox and in each shard: they have no index on names. */
+export const WAITING_READ = 1_000
+
+/**
+ * The events that have waited longest, at most so many in the inbox and in each shard of the queue.
+ *
+ * @param isWanted is given the bytes too, if the envelope can be read
+ */
+export async function readWaiting(
+  stores: Pick<Stores, 'db' | 'queue'>,
+  limit: number,
+  isWanted: (event: WaitingEvent, raw: Buffer | undefined) => boolean = () => true,
+): Promise<Waiting> {
   const [inbox, queue] = await Promise.all([
     sampleInbox(stores.db, limit),
     ofQueue(stores, (queue) => queue.sampleWaiting(limit), { jobs: [], isAll: true }),
   ])
+  const rows = [
+    ...inbox.rows.map((row) => ['inbox', row] as const),
+    ...queue.found.jobs.map((job) => ['queue', ofJob(job)] as const),
+  ]
   return {
-    events: [
-      ...inbox.rows.map((row) => describe('inbox', row)),
-      ...queue.found.jobs.map((job) => describe('queue', ofJob(job))),
-    ],
+    events: rows.flatMap(([where, row]) => {
+      const enclosed = readEnclosed(row.envelope)
+      const event = describe(where, row, enclosed)
+      return isWanted(event, enclosed?.raw) ? [event] : []
+    }),
+    looked: rows.length,
     isAll: inbox.isAll && queue.found.isAll && !queue.isAway,
     queueIsAway: queue.isAway,
   }
+}
+
+/** How far the events that wait were looked through, in words. */
+export function wordsOfWaiting({ looked, isAll, queueIsAway }: Waiting): string[] {
+  const words =
+    isAll || queueIsAway
+      ? `the events that wait (${looked === 0 ? 'none does' : `all ${looked}`})`
+      : `${looked} of the events that wait, the oldest first`
+  return [words, ...(queueIsAway ? ['not in the queue: Redis does not answer'] : [])]
 }
 
 /** The waiting event with this key, and what its envelope has, if it is among those that are looked through. */
@@ -111,8 +139,11 @@ type Row = Pick<WaitingEvent, 'jobId' | 'attempts' | 'lastError'> & { readonly e
 
 const ofJob = ({ data, ...job }: QueuedJob): Row => ({ ...job, envelope: data, lastError: null })
 
-function describe(where: WaitingEvent['where'], { jobId, envelope, attempts, lastError }: Row): WaitingEvent {
-  const enclosed = readEnclosed(envelope)
+function describe(
+  where: WaitingEvent['where'],
+  { jobId, envelope, attempts, lastError }: Row,
+  enclosed = readEnclosed(envelope),
+): WaitingEvent {
   return {
     where,
     jobId,
