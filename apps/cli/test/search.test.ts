@@ -71,7 +71,7 @@ it('sluice journey says what waits of a journey of which nothing has landed', ()
   expect(ended.journey).toEqual({
     code: 1,
     output: expect.stringMatching(
-      /^No journey has .* J-2\.\nNot landed yet: Finished Step · live waits in the inbox {2}sluice event [0-9a-f]{64}\n$/,
+      /^Journey J-2 · live\n.*has landed\.\nNot landed yet: Finished Step · live waits in the inbox {2}sluice event [0-9a-f]{64}\n/,
     ),
   })
 })

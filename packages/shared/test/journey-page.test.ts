@@ -165,6 +165,9 @@ describe('the page of a journey', () => {
       journeys: [{ page: { journey: { stage: 'submitted' }, letters: [{ journeyId: 'J-6' }] } }],
       letters: [],
     })
-    expect(await lookUpJourneys(stores, 'J-1')).toMatchObject({ journeys: [{ page: { letters: [] } }] })
+    expect(await lookUpJourneys(stores, 'J-1')).toMatchObject({
+      journeys: [{ page: { letters: [{ reason: 'conflict' }], waiting: [] } }],
+      letters: [],
+    })
   })
 })
