@@ -13,7 +13,7 @@ export function nowCommand(): Command {
     .option('--json', 'print JSON')
     .action(({ json }: { json?: true }) =>
       withStores(async (stores) => {
-        const { since: _, ...state } = await readState(stores, { redisMs: REDIS_MS })
+        const { since: _, outage: __, ...state } = await readState(stores, { redisMs: REDIS_MS })
         if (state.level === 'fail') process.exitCode = 1
         if (json) printJson(state)
         else for (const line of describeState(state).split('\n')) print(line)
