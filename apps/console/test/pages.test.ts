@@ -86,6 +86,41 @@ describe.skipIf(!chromium)('the pages in a browser', () => {
     await page.context().close()
   })
 
+  it('keys replay the chosen group, or the ticked letters', async () => {
+    const page = await browser.signIn(console.url)
+    await page.goto(`${console.url}/dead-letters`)
+    await page.keyboard.press('j')
+    await page.keyboard.press('j')
+    await page.keyboard.press('r')
+    await page.waitForSelector('#beside .dialog >> text=Replay 9 dead letters')
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('Escape')
+    await page.waitForSelector('#beside .dialog', { state: 'detached' })
+    await page.goto(`${console.url}/dead-letters?view=list`)
+    for (const key of 'jxjxr') await page.keyboard.press(key)
+    await page.waitForSelector('text=Replay 2 dead letters')
+    expect(browser.complaints).toEqual([])
+    await page.context().close()
+  })
+
+  it.each(['/dead-letters', '/dead-letters?view=list'])(
+    '%s says that there are newer ones, and moves no row',
+    async (path) => {
+      const page = await browser.signIn(console.url)
+      await page.goto(console.url + path)
+      const rows = await page.locator('tbody tr').allTextContents()
+      await bury(world, [finishedJourney().bytes], { message: 'a new one' })
+      await page.waitForSelector('text=1 newer: show')
+      expect((await page.locator('tbody tr').allTextContents()).length).toBe(rows.length)
+      await page.click('text=1 newer: show')
+      await page.waitForSelector('tbody >> text=a new one')
+      await world.rows(`delete from dead_letters where error_message = 'a new one'`)
+      if (path === '/dead-letters') await page.waitForSelector('text=Fewer are open now: show')
+      expect(browser.complaints).toEqual([])
+      await page.context().close()
+    },
+  )
+
   it('works without script: a person can replay one letter', async () => {
     const page = await browser.signIn(console.url, { javaScriptEnabled: false })
     await page.goto(`${console.url}/dead-letters/41`)
