@@ -30,10 +30,15 @@ export type EventsShown = {
   /** The place from which newer ones are counted; null if they are not. */
   readonly top: string | null
   readonly isLive: boolean
+  /** What an empty list says about sending an event. */
+  readonly tryLine: Html
 }
 
 /** The list, with room beside it for the event that is chosen. */
-export function eventsPage(asked: EventsQuery, { list, environments, top, isLive }: EventsShown): Html {
+export function eventsPage(
+  asked: EventsQuery,
+  { list, environments, top, isLive, tryLine }: EventsShown,
+): Html {
   const view = asked.view ?? 'all'
   const live = isLive ? undefined : 'off'
   const path = (changed: Record<string, string | undefined>) =>
@@ -48,7 +53,7 @@ export function eventsPage(asked: EventsQuery, { list, environments, top, isLive
 ${filters(asked, environments, live)}
 ${top !== null && isLive && newerHere(`/live/events${query({ ...writeEventsQuery(asked), top })}`)}
 <div class="split"><div>
-${rows(asked, list)}
+${rows(asked, list, tryLine)}
 ${list.looked && html`<p class="soft">${list.looked}${list.next && ' Go on with Older.'}</p>`}
 ${pager({ newest: asked.before === undefined ? undefined : path({}), older: list.next === null ? undefined : path({ before: list.next }) })}
 </div><aside id="detail" aria-label="The chosen event"></aside></div>`
@@ -61,8 +66,8 @@ function liveSwitch(isLive: boolean, href: string): Html {
     : html`<span class="soft"><span class="dot none"></span> Paused <a href="${href}">Go live</a></span>`
 }
 
-function rows(asked: EventsQuery, { items, next }: EventsPage): Html {
-  if (items.length === 0) return empty(asked, next !== null)
+function rows(asked: EventsQuery, { items, next }: EventsPage, tryLine: Html): Html {
+  if (items.length === 0) return empty(asked, next !== null, tryLine)
   return html`<div class="card"><table class="stacked"><thead><tr><th>Received</th><th>State</th><th>Event</th><th>Decision</th><th class="minor">Journey</th><th class="minor">Reference</th><th class="minor">Note</th></tr></thead>
 <tbody>${items.map((item) => (item.what === 'journey' || item.what === 'gone' ? null : tableRow(eventRow(item))))}</tbody></table></div>`
 }
@@ -83,7 +88,7 @@ function tableRow(row: ReturnType<typeof eventRow>): Html {
 }
 
 /** Nothing at all yet, or nothing that matches, or nothing among those that were looked through. */
-function empty(asked: EventsQuery, hasMore: boolean): Html {
+function empty(asked: EventsQuery, hasMore: boolean, tryLine: Html): Html {
   const { view: _view, limit: _limit, ...given } = asked
   const isFiltered = Object.values(given).some((value) => value !== undefined)
   if (hasMore)
@@ -93,6 +98,7 @@ function empty(asked: EventsQuery, hasMore: boolean): Html {
     return nothingYet(
       'No event has landed yet',
       html`Send one: <code>npx sluice simulate --journeys 1</code>, or give IDWise the address of the ingest, <code>/webhooks/idwise/live</code> (docs/going-live.md).`,
+      tryLine,
     )
   }
   return nothingYet(EMPTY[asked.view], 'That is good news.')

@@ -21,6 +21,7 @@ import { eventPage } from '../pages/event.ts'
 import { eventsPage } from '../pages/events.ts'
 import { newer } from '../parts/newer.ts'
 import { query } from '../parts/states.ts'
+import { tryLine } from '../parts/try-line.ts'
 import { mayAct } from '../roles.ts'
 import { sendBytes, sendPage } from './reply.ts'
 
@@ -43,12 +44,18 @@ function topOf({ view = 'all', before }: EventsQuery, { items, top }: EventsPage
   return top ?? (first ? null : NONE)
 }
 
-export function addEvents(app: App, { stores, live }: ConsoleDeps): void {
+export function addEvents(app: App, { stores, live, config, ingestUrl }: ConsoleDeps): void {
   app.get('/events', { schema: { hide: true, querystring: pageQuery } }, async (request, reply) => {
     const { live: asked, ...query } = request.query
     const [list, environments] = await Promise.all([listEvents(stores, query), knownEnvironments(stores)])
     if (list.kind === 'refused') throw new Problem(400, list.words)
-    const shown = { list, environments, top: topOf(query, list), isLive: asked !== 'off' }
+    const shown = {
+      list,
+      environments,
+      top: topOf(query, list),
+      isLive: asked !== 'off',
+      tryLine: tryLine(config.sources, ingestUrl),
+    }
     return sendPage(request, reply, { title: 'Events', body: eventsPage(query, shown) })
   })
 

@@ -176,7 +176,14 @@ export { type LetterView, readLettersPage } from './letters-page.ts'
 export { mentions } from './mentions.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export { recordMinutes } from './minute-recorder.ts'
-export { type MinuteRow, type RejectedKind, readMinutes, readSameHours } from './minutes.ts'
+export {
+  type MinuteRow,
+  type RejectedKind,
+  readMinutes,
+  readSameHours,
+  readSpans,
+  type SpanRow,
+} from './minutes.ts'
 export { type OpenWork, readOpenWork } from './open-work.ts'
 export {
   ACTED_ON,

@@ -152,6 +152,7 @@ export {
   type Recorded,
   type RefusedOutcome,
   readGauges,
+  readHours,
   readState,
   type State,
   type StoreGauges,
