@@ -7,7 +7,8 @@ import { invalidIn, problemsOf } from './look.ts'
 
 const chromium = program('chromium')
 /** Those that differ most from the wide ones. */
-const ON_PHONE = new Set(['events', 'event-hostile', 'journey-as-of', 'search-text'])
+const ON_PHONE = new Set(['event-hostile', 'journey-as-of', 'search-text'])
+const IN_ALL_LOOKS = new Set(['events', 'event', 'journey'])
 /** The row that has the focus, and whether that is seen. */
 const FOCUSED = `(({ activeElement: link }) => {
   const isSeen = getComputedStyle(link).outlineStyle !== 'none'
@@ -78,8 +79,10 @@ describe.skipIf(!chromium)('finding in a browser', () => {
       for (const [look, width, colorScheme] of [
         ['wide', 1440, 'light'],
         ['phone', 390, 'dark'],
+        ['wide-dark', 1440, 'dark'],
+        ['phone-light', 390, 'light'],
       ] as const) {
-        if (look === 'phone' && !ON_PHONE.has(name)) continue
+        if (look !== 'wide' && !(IN_ALL_LOOKS.has(name) || (look === 'phone' && ON_PHONE.has(name)))) continue
         await page.setViewportSize({ width, height: 900 })
         await page.emulateMedia({ colorScheme })
         await page.goto(console.url + path)

@@ -1,4 +1,5 @@
 import { startOperation } from '@sluice/shared/operations'
+import { DEFAULT_SOURCES } from '@sluice/shared/runtime'
 import { type Browser, type Page, screenshot, startBrowser } from '@sluice/testkit/browser'
 import { type OpenedConsole, openConsole } from '@sluice/testkit/console'
 import { bury } from '@sluice/testkit/dead-letter'
@@ -6,6 +7,7 @@ import { finishedJourney } from '@sluice/testkit/event'
 import { program } from '@sluice/testkit/programs'
 import { createWorld, type World } from '@sluice/testkit/world'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { tryLine } from '../src/parts/try-line.ts'
 import { invalidIn, problemsOf } from './look.ts'
 
 const chromium = program('chromium')
@@ -62,6 +64,31 @@ describe.skipIf(!chromium)('the pages in a browser', () => {
       expect(browser.complaints).toEqual([])
     },
   )
+
+  it.each(['/', '/events', '/dead-letters', '/dead-letters/act?kind=replay&reason=conflict', '/drift'])(
+    '%s: Tab reaches everything in order, the focus is seen, and nothing moves for who wants it so',
+    async (path) => {
+      const page = await browser.signIn(console.url, { reducedMotion: 'reduce' })
+      await page.goto(console.url + path)
+      const count = (await page.evaluate(TABBABLE)) as number
+      const reached: unknown[] = []
+      for (let n = 0; n < count; n++) {
+        await page.keyboard.press('Tab')
+        reached.push(await page.evaluate(FOCUSED))
+      }
+      expect(reached).toEqual(Array.from({ length: count }, (_, index) => ({ index, isSeen: true })))
+      expect(await page.evaluate(MOVING)).toEqual([])
+      await page.context().close()
+    },
+  )
+
+  it('an empty list of events has a line to try, which names no wrong address', async () => {
+    const text = await (await console.get('/events', { headers: { accept: 'text/html' } })).text()
+    expect(text).toContain('curl -sS http://INGEST/webhooks/idwise/sandbox ')
+    expect(String(tryLine(DEFAULT_SOURCES, 'http://127.0.0.1:3456'))).toContain(
+      'curl -sS http://127.0.0.1:3456/webhooks/idwise/sandbox ',
+    )
+  })
 
   it('works without script: a person can sign in', async () => {
     const page = await browser.signIn(console.url, { javaScriptEnabled: false })
@@ -132,6 +159,20 @@ describe.skipIf(!chromium)('the pages in a browser', () => {
     await page.context().close()
   })
 })
+
+/** Remembers what a person can reach by Tab, in order; of a group of radio buttons that is the chosen one. */
+const TABBABLE = `(globalThis.tabbable = [...document.querySelectorAll('a[href], button, input, select, textarea, summary')]
+  .filter((each) => !each.disabled && !each.matches('[type=hidden], [type=radio]:not(:checked)')
+    && each.checkVisibility({ visibilityProperty: true }))).length`
+/** Which of these has the focus, and whether that is seen. */
+const FOCUSED = `(({ activeElement: element }) => {
+  const { outlineStyle, outlineWidth } = getComputedStyle(element)
+  return { index: tabbable.indexOf(element), isSeen: outlineStyle !== 'none' && parseFloat(outlineWidth) >= 1 }
+})(document)`
+const MOVING = `[...document.querySelectorAll('*')].filter((each) => {
+  const { transitionDuration, animationName } = getComputedStyle(each)
+  return parseFloat(transitionDuration) > 0 || animationName !== 'none'
+}).map((each) => each.outerHTML.slice(0, 80))`
 
 /** One difference of each kind, of which two are known. */
 async function makeDrift(world: World): Promise<void> {
