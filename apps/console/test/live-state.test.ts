@@ -37,8 +37,10 @@ describe.skipIf(!chromium)('the overview while it is open', () => {
     await says('No event has come yet')
     await fillState(world)
     await says('Events flow')
-    await eventually(async () => (await page.locator('rect.bad').count()) === 3)
+    await eventually(async () => (await page.locator('svg.bars >> nth=0').locator('rect.bad').count()) === 3)
     expect(await page.locator('a[href*="fingerprint="]').count()).toBe(3)
+    const hours = await page.locator('svg.bars').nth(1).getAttribute('aria-label')
+    expect(hours).toMatch(/twelve hours: \d{5} in all/)
     for (const [path, width] of [
       ['/', 1440],
       ['/', 390],

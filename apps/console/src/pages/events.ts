@@ -62,8 +62,8 @@ ${pager({ newest: asked.before === undefined ? undefined : path({}), older: list
 /** Whether newer events are told while the page is open. */
 function liveSwitch(isLive: boolean, href: string): Html {
   return isLive
-    ? html`<span class="soft"><span class="dot"></span> Live <a href="${href}">Pause</a></span>`
-    : html`<span class="soft"><span class="dot none"></span> Paused <a href="${href}">Go live</a></span>`
+    ? html`<span class="soft"><span class="dot"></span> Live <a class="button" href="${href}">Pause</a></span>`
+    : html`<span class="soft"><span class="dot none"></span> Paused <a class="button" href="${href}">Go live</a></span>`
 }
 
 function rows(asked: EventsQuery, { items, next }: EventsPage, tryLine: Html): Html {

@@ -140,7 +140,18 @@ function workersTile({ workers, ingests }: Recorded, isKnown: boolean): Html {
 }
 
 function charts({ flow }: Recorded, hours: Now['hours']): Html {
-  return html`<div class="split"><div>${minuteChart(flow)}</div><div>${hours.length > 0 && hourChart(hours)}</div></div>`
+  return html`<div class="split"><div>${minuteChart(flow)}</div><div>${hours.length > 0 && hourChart(upToNow(hours, flow))}</div></div>`
+}
+
+/** The hours are read once a minute; of the last one, each minute is known. */
+function upToNow(hours: Now['hours'], { perMinute: minutes }: Recorded['flow']): Now['hours'] {
+  return hours.map((span, index) => {
+    if (minutes[0] && span.at < minutes[0].minute) return span
+    const end = hours[index + 1]?.at
+    const within = minutes.filter(({ minute }) => minute >= span.at && !(end && minute >= end))
+    const sum = (name: 'accepted' | 'refused') => within.reduce((all, each) => all + each[name], 0)
+    return { at: span.at, accepted: sum('accepted'), refused: sum('refused') }
+  })
 }
 
 function minuteChart({ perMinute: minutes, lastHour }: Recorded['flow']): Html {
