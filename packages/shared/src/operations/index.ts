@@ -110,7 +110,7 @@ export {
   writeEventsQuery,
 } from './find/events-query.ts'
 export { type Place, placeOf, type SearchHit, type SearchStatus } from './find/hits.ts'
-export { type JourneyMark, markJourney, readJourneyMark } from './find/journey-news.ts'
+export { markJourney, readJourneyMark } from './find/journey-news.ts'
 export {
   type JourneyAsked,
   type JourneyPage,

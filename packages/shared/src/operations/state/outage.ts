@@ -1,4 +1,5 @@
-import type { SeenProcess } from '../../db/index.ts'
+import { type SeenProcess, seenProcesses } from '../../db/index.ts'
+import type { Stores } from '../stores.ts'
 import { ALIVE_MS } from './causes.ts'
 import type { Figures, KnownProcess } from './figures.ts'
 
@@ -21,8 +22,23 @@ export function outageOf(
   return { from: before?.at ?? new Date(0), to: null }
 }
 
+const SHOWN_MS = 600_000
+
+/** The processes that gave a sign of life within the last minutes, the newest first. */
+export async function readProcesses(
+  pool: Stores['db']['pool'],
+  at: Date,
+  outage: Outage | null,
+): Promise<KnownProcess[]> {
+  const awayMs = outage ? at.getTime() - outage.from.getTime() : 0
+  const seen = await seenProcesses(pool, awayMs + SHOWN_MS)
+  return seen
+    .map((process) => knownProcess(process, at, outage))
+    .filter(({ missedMs }) => missedMs < SHOWN_MS)
+}
+
 /** The silence that counts of a process that was alive when Postgres went away begins when Postgres is back. */
-export function knownProcess(process: SeenProcess, at: Date, outage: Outage | null): KnownProcess {
+function knownProcess(process: SeenProcess, at: Date, outage: Outage | null): KnownProcess {
   const { silentMs } = process
   if (!outage?.to) return { ...process, missedMs: silentMs }
   const backMs = at.getTime() - outage.to.getTime()

@@ -10,7 +10,6 @@ import {
   readOpenLetters,
   readOpenRefusals,
   readSameHours,
-  seenProcesses,
 } from '../../db/index.ts'
 import { unfinishedOf } from '../../queue/index.ts'
 import { DEFAULT_SOURCES, namesOf, type Source, withDeadline } from '../../runtime/index.ts'
@@ -18,7 +17,7 @@ import type { Stores } from '../stores.ts'
 import { CAUSES, type Cause, type CauseKind, findTexts, isAlive, type Since } from './causes.ts'
 import type { Figures, Recorded } from './figures.ts'
 import { flowOf, longestGaps, shownSince, usualGaps } from './flow.ts'
-import { knownProcess, type Outage, outageOf } from './outage.ts'
+import { type Outage, outageOf, readProcesses } from './outage.ts'
 import { LOST_SHOWN_MS, sumRefusals } from './refusals.ts'
 import { streaksOf } from './streaks.ts'
 import { span } from './words.ts'
@@ -45,7 +44,6 @@ const EXACT_MS = 10_000
 /** A machine that is busy may need seconds; a server that is away is known earlier. */
 const POSTGRES_MS = 4_000
 const REDIS_MS = 1_000
-const SHOWN_PROCESSES_MS = 600_000
 const HOUR_MS = 3_600_000
 
 /**
@@ -173,24 +171,17 @@ async function readRows(
   state: State | undefined,
 ): Promise<Postgres> {
   const before = state?.figures.recorded ?? undefined
-  const outage = outageOf('up', at, state)
   const names = namesOf(sources)
   const usualHour = new Date(Math.floor(at.getTime() / HOUR_MS) * HOUR_MS)
   const isUsualKnown = before?.usualHour.getTime() === usualHour.getTime()
-  const [depth, minutes, seen, deadLetters, refused, sameHours] = await Promise.all([
+  const [depth, minutes, processes, deadLetters, refused, sameHours] = await Promise.all([
     readInboxDepth(pool),
     readMinutes(pool, shownSince(at)),
-    seenProcesses(
-      pool,
-      outage ? at.getTime() - outage.from.getTime() + SHOWN_PROCESSES_MS : SHOWN_PROCESSES_MS,
-    ),
+    readProcesses(pool, at, outageOf('up', at, state)),
     readOpenLetters(pool),
     readOpenRefusals(pool, new Date(at.getTime() - LOST_SHOWN_MS)),
     isUsualKnown ? [] : readSameHours(pool, usualHour),
   ])
-  const processes = seen
-    .map((process) => knownProcess(process, at, outage))
-    .filter(({ missedMs }) => missedMs < SHOWN_PROCESSES_MS)
   const living = processes.filter(isAlive)
   const ids = new Set(living.map(({ id }) => id))
   const newest = minutes.filter(
