@@ -34,6 +34,11 @@ export type ConsoleConfig = Readonly<{
   operators: readonly string[]
 }>
 
+/** Otherwise every page is answered 503. */
+export function canSignIn({ credentials, oidc, userHeader }: ConsoleConfig): boolean {
+  return credentials.length > 0 || oidc !== undefined || userHeader !== undefined
+}
+
 export type OidcConfig = Readonly<{ issuer: string; clientId: string; clientSecret: string }>
 
 /** @throws SettingsError that lists all wrong settings */

@@ -3,25 +3,30 @@ import { createDb } from '@sluice/shared/db'
 import { createQueueAdmin } from '@sluice/shared/queue'
 import { type Health, type Log, listenError } from '@sluice/shared/runtime'
 import { createApp } from './app.ts'
-import type { ConsoleConfig } from './config.ts'
+import { type ConsoleConfig, canSignIn } from './config.ts'
 import { createLive } from './live.ts'
-import { createReadNow } from './now.ts'
+import { createReadNow, type Now } from './now.ts'
 import { createPeople } from './sign-in/credentials.ts'
 
 const READ_LIMIT_MS = 2_000
 const ACT_LIMIT_MS = 10_000
 
+/** A state that is older is not told. */
+const TOLD_MS = 120_000
+
 /**
  * Opens the stores, then serves pages and API. It starts with any store down.
  *
+ * @param deps.ingestUrl where the ingest listens, if that is known
  * @returns the port that it listens on. Disposing ends the live pages first.
  */
 export async function startConsole(
   config: ConsoleConfig,
-  { log }: { log: Log },
+  { log, ingestUrl }: { log: Log; ingestUrl?: string },
 ): Promise<
   AsyncDisposable & {
     port: number
+    /** Asked by few: it has the state read again, for whoever asks next. */
     health(): Health
     /** Who may sign in from now on. Sessions and remembered credentials of entries that are gone end. */
     useCredentials(credentials: ConsoleConfig['credentials']): void
@@ -48,7 +53,22 @@ export async function startConsole(
   const { sources } = config
   const common = { queue, location: config.queue, sources }
   const live = createLive(log)
-  const health = (): Health => ({ ready: true })
+  const readNow = createReadNow({ queue, db: stateDb, sources })
+  let closing = false
+  // Pages say what a store that is away keeps from them, so no store is needed.
+  const isReady = () => !closing && canSignIn(config)
+  let now: Now | undefined
+  function health(): Health {
+    readNow().then(
+      (read) => {
+        now = read
+      },
+      () => {},
+    )
+    const isFresh = now && Date.now() - now.state.at.getTime() < TOLD_MS
+    const { at, level, sentence, figures } = (isFresh && now?.state) || {}
+    return { ready: isReady(), ...(figures && { ...figures.stores, state: { at, level, sentence } }) }
+  }
   const people = createPeople(config.credentials)
   const app = await createApp({
     config,
@@ -56,14 +76,16 @@ export async function startConsole(
     stores: { ...common, db: readDb },
     actStores: { ...common, db: actDb },
     live,
-    readNow: createReadNow({ queue, db: stateDb, sources }),
+    readNow,
     log,
-    health,
+    health: () => ({ ready: isReady() }),
+    ingestUrl,
   })
   await app.listen({ host: config.host, port: config.port }).catch((error: unknown) => {
     throw listenError(error, config.port, 'CONSOLE_PORT', 'CONSOLE_HOST')
   })
   stack.defer(async () => {
+    closing = true
     await live[Symbol.asyncDispose]()
     await app.close()
   })

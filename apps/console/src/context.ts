@@ -24,6 +24,8 @@ export type ConsoleDeps = {
   readonly readNow: () => Promise<Now>
   readonly log: Log
   readonly health: () => Health
+  /** Where the ingest listens, if that is known. */
+  readonly ingestUrl: string | undefined
 }
 
 /** 10 kB of a pasted text, percent-encoded in a form. */

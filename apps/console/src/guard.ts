@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { ConsoleConfig } from './config.ts'
+import { type ConsoleConfig, canSignIn } from './config.ts'
 import { Problem } from './errors.ts'
 import { requireOperator } from './roles.ts'
 import { isFromHere } from './same-origin.ts'
@@ -33,9 +33,8 @@ export async function addGuard(
   const throttle = createThrottle(() => performance.now())
   const sessions = createSessions({ named: people.named, keyElsewhere: keyOf(config.oidc), now: Date.now })
   const identify = createIdentify({ config, people, sessions, throttle })
-  const canSignIn =
-    config.credentials.length > 0 || config.oidc !== undefined || config.userHeader !== undefined
 
+  const mayAnybody = canSignIn(config)
   app.decorateRequest('user', null)
   app.decorateRequest('mayStay', () => true)
   app.addHook('onRequest', async (request, reply) => {
@@ -45,7 +44,7 @@ export async function addGuard(
       throw new Problem(403, 'This request comes from another site. Open the console itself and try again.')
     }
     if (access === 'anybody') return
-    if (!canSignIn) throw new Problem(503, NOBODY_MAY_SIGN_IN)
+    if (!mayAnybody) throw new Problem(503, NOBODY_MAY_SIGN_IN)
     const identity = await identify(request, reply)
     if (identity.kind === 'refused') throw new Problem(identity.status, identity.because)
     if (identity.kind === 'nobody') return askToSignIn(request, reply)

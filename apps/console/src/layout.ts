@@ -22,7 +22,7 @@ export function page(request: FastifyRequest, { title, body }: { title: string; 
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta name="htmx-config" content='{"extensions":"sse","includeIndicatorCSS":false,"sse":{"reconnectMaxDelay":8000}}'>
+<meta name="htmx-config" content='{"extensions":"sse","includeIndicatorCSS":false,"sse":{"reconnectMaxDelay":5000}}'>
 <title>${title} · Sluice</title>
 <link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/assets/console.css">
@@ -56,7 +56,7 @@ const KEYS = html`<div id="keys" popover>
 <dt><kbd>x</kbd></dt><dd>select the row</dd>
 <dt><kbd>r</kbd></dt><dd>replay</dd>
 <dt><kbd>c</kbd></dt><dd>copy the id</dd>
-<dt><kbd>Esc</kbd></dt><dd>leave a field, close this</dd>
+<dt><kbd>Esc</kbd></dt><dd>leave a field, close what stands beside</dd>
 <dt><kbd>?</kbd></dt><dd>these keys</dd>
 </dl>
 </div>`

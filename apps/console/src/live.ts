@@ -1,6 +1,6 @@
 import { describeError, every, type Log } from '@sluice/shared/runtime'
 import type { FastifyReply } from 'fastify'
-import { describeProblem, Problem } from './errors.ts'
+import { describeProblem } from './errors.ts'
 import type { Html } from './html.ts'
 
 const EVERY_MS = 1_000
@@ -10,6 +10,9 @@ const HEARTBEAT_MS = 15_000
 /** How often it is looked whether a person may still see the page. */
 const LOOK_MS = 2_000
 const MOST_STREAMS = 50
+/** How long a page waits until it asks for its stream again, and if there was no place for it. */
+const RETRY_MS = 500
+const FULL_RETRY_MS = 5_000
 /** A client that has so much to read does not read. */
 const MOST_UNREAD_BYTES = 1 << 20
 
@@ -20,9 +23,9 @@ const MOST_UNREAD_BYTES = 1 << 20
 export type Live = AsyncDisposable & {
   /**
    * Answers with a stream of what `compute` returns, each time that it has changed. It ends with the person's session.
+   * If there are 50 streams already it says so, ends, and is asked for again.
    *
    * @param topic the same for all pages that show the same
-   * @throws Problem if there are 50 streams already
    */
   stream(topic: string, compute: () => Promise<Html>, reply: FastifyReply): void
 }
@@ -81,8 +84,6 @@ export function createLive(log: Log): Live {
         reply.send()
         return
       }
-      if (streams.size >= MOST_STREAMS)
-        throw new Problem(503, `There are ${MOST_STREAMS} live pages already.`)
       reply.hijack()
       // Fastify does not send the headers of a reply that it has given away.
       for (const [header, value] of Object.entries(reply.getHeaders())) {
@@ -93,6 +94,12 @@ export function createLive(log: Log): Live {
         'cache-control': 'no-store',
         'x-accel-buffering': 'no',
       })
+      if (streams.size >= MOST_STREAMS) {
+        // As an answer of its own, htmx would put it in place of what the page shows, and not ask again.
+        const full = eventOf('sluice-away', `There are ${MOST_STREAMS} live pages already.`)
+        raw.end(`retry: ${FULL_RETRY_MS}\n${full}`)
+        return
+      }
       const topic = topics.get(name) ?? begin(name, compute)
       topic.replies.add(reply)
       streams.add(reply)
@@ -105,7 +112,7 @@ export function createLive(log: Log): Live {
       })
       write(reply, topic.last === '' ? ': welcome\n\n' : topic.last)
       // The note of a stream before may still be there.
-      write(reply, topic.problem === '' ? eventOf('sluice-back', '') : topic.problem)
+      write(reply, `retry: ${RETRY_MS}\n${topic.problem || eventOf('sluice-back', '')}`)
     },
     async [Symbol.asyncDispose]() {
       clearInterval(heartbeat)

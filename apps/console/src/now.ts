@@ -3,6 +3,7 @@ import {
   countDrifts,
   listIncidents,
   listRefusals,
+  readHours,
   readState,
   type ShownIncident,
   type State,
@@ -17,9 +18,12 @@ export type Now = {
   readonly incidents: readonly ShownIncident[]
   /** How many differences from what IDWise documents nobody has acknowledged. */
   readonly drifts: number
+  /** What was answered in each ten minutes of the last hours, up to a minute ago; none while Postgres has not told. */
+  readonly hours: Awaited<ReturnType<typeof readHours>>
 }
 
 const LASTS_MS = 900
+const HOURS_LAST_MS = 60_000
 const REDIS_MS = 500
 const MOST_REFUSALS = 50
 const MOST_INCIDENTS = 20
@@ -31,6 +35,7 @@ const MOST_INCIDENTS = 20
 export function createReadNow(stores: Pick<Stores, 'db' | 'queue' | 'sources'>): () => Promise<Now> {
   const { db } = stores
   let last: Now | undefined
+  let hoursReadAt = 0
   let reading: Promise<Now> | undefined
 
   async function read(): Promise<Now> {
@@ -41,9 +46,16 @@ export function createReadNow(stores: Pick<Stores, 'db' | 'queue' | 'sources'>):
     const refusals = isListed ? await listRefusals(db, MOST_REFUSALS).catch(() => []) : []
     const incidents = isUp ? await listIncidents(db.pool, { limit: MOST_INCIDENTS }).catch(() => []) : []
     const drifts = isUp ? await countDrifts(db.pool).catch(() => 0) : 0
-    last = { state, refusals, incidents, drifts }
+    last = { state, refusals, incidents, drifts, hours: await hoursAt(state.at.getTime(), isUp) }
     return last
   }
+  async function hoursAt(at: number, isUp: boolean): Promise<Now['hours']> {
+    const known = last?.hours ?? []
+    if (!isUp || at - hoursReadAt < HOURS_LAST_MS) return known
+    hoursReadAt = at
+    return readHours(stores).catch(() => known)
+  }
+
   return async () => {
     if (last && Date.now() - last.state.at.getTime() < LASTS_MS) return last
     reading ??= read().finally(() => {

@@ -7,7 +7,13 @@ import { invalidIn, problemsOf } from './look.ts'
 
 const chromium = program('chromium')
 /** Those that differ most from the wide ones. */
-const ON_PHONE = new Set(['events', 'event-hostile', 'journey-as-of', 'search-text'])
+const ON_PHONE = new Set(['event-hostile', 'journey-as-of', 'search-text'])
+const IN_ALL_LOOKS = new Set(['events', 'event', 'journey'])
+/** The row that has the focus, and whether that is seen. */
+const FOCUSED = `(({ activeElement: link }) => {
+  const isSeen = getComputedStyle(link).outlineStyle !== 'none'
+  return link.closest('tr').sectionRowIndex + 1 + (isSeen ? ': visible' : ': not seen')
+})(document)`
 const HOSTILE = `</pre><script>document.title='hacked'</script>"'><img src=x onerror="document.title='hacked'">`
 
 describe.skipIf(!chromium)('finding in a browser', () => {
@@ -73,8 +79,10 @@ describe.skipIf(!chromium)('finding in a browser', () => {
       for (const [look, width, colorScheme] of [
         ['wide', 1440, 'light'],
         ['phone', 390, 'dark'],
+        ['wide-dark', 1440, 'dark'],
+        ['phone-light', 390, 'light'],
       ] as const) {
-        if (look === 'phone' && !ON_PHONE.has(name)) continue
+        if (look !== 'wide' && !(IN_ALL_LOOKS.has(name) || (look === 'phone' && ON_PHONE.has(name)))) continue
         await page.setViewportSize({ width, height: 900 })
         await page.emulateMedia({ colorScheme })
         await page.goto(console.url + path)
@@ -103,6 +111,28 @@ describe.skipIf(!chromium)('finding in a browser', () => {
     expect(browser.complaints).toEqual([])
   })
 
+  it('goes by keys from row to row, also after a click, and Esc closes what is open beside', async () => {
+    await page.goto(`${console.url}/events?view=all&environment=live`)
+    const address = page.url()
+    await page.click('tbody tr:nth-child(2) a[hx-get]')
+    await page.waitForSelector('#detail article')
+    const before = page.url()
+    await page.keyboard.press('j')
+    expect(await page.evaluate(FOCUSED)).toBe('3: visible')
+    await page.keyboard.press('Enter')
+    await page.waitForURL((url) => url.href !== before)
+    await page.keyboard.press('k')
+    await page.keyboard.press('Escape')
+    await page.waitForSelector('#detail article', { state: 'detached' })
+    expect([page.url(), await page.evaluate(FOCUSED)]).toEqual([address, '2: visible'])
+    await page.keyboard.press('Enter')
+    await page.click('#detail >> text=Close')
+    expect(await page.locator('#detail article').count()).toBe(0)
+    await page.goBack()
+    await page.waitForSelector('main > article')
+    expect(browser.complaints).toEqual([])
+  })
+
   it('says how many are newer without moving a row, and shows them when asked', async () => {
     await page.goto(`${console.url}/events`)
     const before = await page.locator('tbody tr').allTextContents()
@@ -111,6 +141,32 @@ describe.skipIf(!chromium)('finding in a browser', () => {
     expect((await page.locator('tbody tr').allTextContents()).length).toBe(before.length)
     await page.click('text=1 newer: show')
     await page.waitForSelector('tbody tr:first-child >> text=another')
+  })
+
+  it('says nothing of newer events while that is paused', async () => {
+    await page.goto(`${console.url}/events`)
+    await page.click('text=Pause')
+    await page.waitForSelector('text=Go live')
+    expect(await page.locator('[hx-sse\\:connect]').count()).toBe(0)
+    await page.click('text=Failed')
+    await page.click('text=Go live')
+    await page.waitForSelector('text=Pause')
+    expect(new URL(page.url()).search).toBe('?view=failed')
+  })
+
+  it('a journey and a view of dead letters say that there is something newer', async () => {
+    const other = await page.context().newPage()
+    await page.goto(`${console.url}/journeys/live/another`)
+    await other.goto(`${console.url}/events?view=conflicts`)
+    const events = await page.locator('.timeline > li').count()
+    await post('Finished Step', { journeyId: 'another' })
+    await page.waitForSelector('text=1 newer: show')
+    expect(await page.locator('.timeline > li').count()).toBe(events)
+    await page.click('text=1 newer: show')
+    await page.waitForFunction(`document.querySelectorAll('.timeline > li').length === ${events + 1}`)
+    await post('Finished Step', { journeyId: 'another', eventId: 'event-1' })
+    await other.waitForSelector('text=1 newer: show')
+    await other.close()
   })
 
   it('the box takes a paste of many lines, and a reference number leads to its cause in two clicks', async () => {

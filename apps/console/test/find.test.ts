@@ -244,7 +244,7 @@ describe('finding anything', () => {
   it('htmx gets an event alone, to be shown beside the list', async () => {
     const headers = { ...accept, 'hx-request': 'true', 'hx-target': 'aside#detail' }
     const part = await (await console.get(`/events/${keys.end}`, { headers })).text()
-    expect(part).toMatch(/^<article>/)
+    expect(part).toMatch(/^<button [^>]*data-close>Close .*<\/button><article>/)
     expect(await (await get(`/events/${keys.end}`)).text()).toContain('<nav')
   })
 })

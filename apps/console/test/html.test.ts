@@ -20,6 +20,10 @@ const sources = globSync('**/*.ts', { cwd: SOURCES }).map((file) => ({
   text: readFileSync(`${SOURCES}/${file}`, 'utf8'),
 }))
 
+it('the style sheet has at most 12 kB', () => {
+  expect(readFileSync(`${SOURCES}/public/console.css`).length).toBeLessThanOrEqual(12_000)
+})
+
 it.each([
   ['an attribute without quotes', /<[a-z][^<>]*\s[\w:-]+=\$\{/],
   ['a style', /<[a-z][^<>]*\sstyle=/],

@@ -1,4 +1,5 @@
 import { startOperation } from '@sluice/shared/operations'
+import { DEFAULT_SOURCES } from '@sluice/shared/runtime'
 import { type Browser, type Page, screenshot, startBrowser } from '@sluice/testkit/browser'
 import { type OpenedConsole, openConsole } from '@sluice/testkit/console'
 import { bury } from '@sluice/testkit/dead-letter'
@@ -6,6 +7,7 @@ import { finishedJourney } from '@sluice/testkit/event'
 import { program } from '@sluice/testkit/programs'
 import { createWorld, type World } from '@sluice/testkit/world'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { tryLine } from '../src/parts/try-line.ts'
 import { invalidIn, problemsOf } from './look.ts'
 
 const chromium = program('chromium')
@@ -63,6 +65,31 @@ describe.skipIf(!chromium)('the pages in a browser', () => {
     },
   )
 
+  it.each(['/', '/events', '/dead-letters', '/dead-letters/act?kind=replay&reason=conflict', '/drift'])(
+    '%s: Tab reaches everything in order, the focus is seen, and nothing moves for who wants it so',
+    async (path) => {
+      const page = await browser.signIn(console.url, { reducedMotion: 'reduce' })
+      await page.goto(console.url + path)
+      const others = (await page.evaluate(TABBABLE)) as number
+      const reached: unknown[] = []
+      for (let n = 0; n < others; n++) {
+        await page.keyboard.press('Tab')
+        reached.push(await page.evaluate(FOCUSED))
+      }
+      expect(reached).toEqual(Array.from({ length: others }, (_, n) => ({ index: n + 1, isSeen: true })))
+      expect(await page.evaluate(MOVING)).toEqual([])
+      await page.context().close()
+    },
+  )
+
+  it('an empty list of events has a line to try, which names no wrong address', async () => {
+    const text = await (await console.get('/events', { headers: { accept: 'text/html' } })).text()
+    expect(text).toContain('curl -sS http://INGEST/webhooks/idwise/sandbox ')
+    expect(String(tryLine(DEFAULT_SOURCES, 'http://127.0.0.1:3456'))).toContain(
+      'curl -sS http://127.0.0.1:3456/webhooks/idwise/sandbox ',
+    )
+  })
+
   it('works without script: a person can sign in', async () => {
     const page = await browser.signIn(console.url, { javaScriptEnabled: false })
     expect(await page.textContent('h1')).toContain('No ingest runs')
@@ -86,6 +113,41 @@ describe.skipIf(!chromium)('the pages in a browser', () => {
     await page.context().close()
   })
 
+  it('keys replay the chosen group, or the ticked letters', async () => {
+    const page = await browser.signIn(console.url)
+    await page.goto(`${console.url}/dead-letters`)
+    await page.keyboard.press('j')
+    await page.keyboard.press('j')
+    await page.keyboard.press('r')
+    await page.waitForSelector('#beside .dialog >> text=Replay 9 dead letters')
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('Escape')
+    await page.waitForSelector('#beside .dialog', { state: 'detached' })
+    await page.goto(`${console.url}/dead-letters?view=list`)
+    for (const key of 'jxjxr') await page.keyboard.press(key)
+    await page.waitForSelector('text=Replay 2 dead letters')
+    expect(browser.complaints).toEqual([])
+    await page.context().close()
+  })
+
+  it.each(['/dead-letters', '/dead-letters?view=list'])(
+    '%s says that there are newer ones, and moves no row',
+    async (path) => {
+      const page = await browser.signIn(console.url)
+      await page.goto(console.url + path)
+      const rows = await page.locator('tbody tr').allTextContents()
+      await bury(world, [finishedJourney().bytes], { message: 'a new one' })
+      await page.waitForSelector('text=1 newer: show')
+      expect((await page.locator('tbody tr').allTextContents()).length).toBe(rows.length)
+      await page.click('text=1 newer: show')
+      await page.waitForSelector('tbody >> text=a new one')
+      await world.rows(`delete from dead_letters where error_message = 'a new one'`)
+      if (path === '/dead-letters') await page.waitForSelector('text=Fewer are open now: show')
+      expect(browser.complaints).toEqual([])
+      await page.context().close()
+    },
+  )
+
   it('works without script: a person can replay one letter', async () => {
     const page = await browser.signIn(console.url, { javaScriptEnabled: false })
     await page.goto(`${console.url}/dead-letters/41`)
@@ -97,6 +159,25 @@ describe.skipIf(!chromium)('the pages in a browser', () => {
     await page.context().close()
   })
 })
+
+const CAN_HAVE_FOCUS = 'a[href], button, input, select, textarea, summary, [tabindex]'
+/** Goes to the first thing that a person can reach by Tab, and says how many others there are. */
+const TABBABLE = `(() => {
+  // Of a group of radio buttons it is the chosen one.
+  globalThis.tabbable = [...document.querySelectorAll('${CAN_HAVE_FOCUS}')].filter((each) =>
+    !each.disabled && !each.matches('[type=hidden], [type=radio]:not(:checked)') && each.checkVisibility())
+  tabbable[0].focus()
+  return tabbable.length - 1
+})()`
+/** Which of these has the focus, and whether that is seen. */
+const FOCUSED = `(({ activeElement: element }) => {
+  const { outlineStyle, outlineWidth } = getComputedStyle(element)
+  return { index: tabbable.indexOf(element), isSeen: outlineStyle !== 'none' && parseFloat(outlineWidth) >= 1 }
+})(document)`
+const MOVING = `[...document.querySelectorAll('*')].filter((each) => {
+  const { transitionDuration, animationName } = getComputedStyle(each)
+  return parseFloat(transitionDuration) > 0 || animationName !== 'none'
+}).map((each) => each.outerHTML.slice(0, 80))`
 
 /** One difference of each kind, of which two are known. */
 async function makeDrift(world: World): Promise<void> {

@@ -162,9 +162,10 @@ describe('signing in', () => {
       expect(new Set((await Promise.all(heads)).map(({ status }) => status))).toEqual(new Set([200]))
       await eventually(async () => {
         const stop = new AbortController()
-        const { status } = await stream({ cookie }, { signal: stop.signal })
+        const { body } = await stream({ cookie }, { signal: stop.signal })
+        const { value } = (await body?.getReader().read()) ?? {}
         stop.abort()
-        return status === 200
+        return !String(Buffer.from(value ?? [])).includes('live pages already')
       })
     })
   })
@@ -206,8 +207,9 @@ describe('signing in', () => {
     expect((await console.get('/api/v1/state', { headers: overTls })).status).toBe(200)
   })
 
-  it('without credentials answers 503 and says how to set them', async () => {
+  it('without credentials is not ready, answers 503 and says how to set them', async () => {
     await using console = await openConsole(world, { credentials: [] })
+    expect((await ask('/readyz', {}, console)).status).toBe(503)
     const response = await ask('/', {}, console)
     expect(response.status).toBe(503)
     expect(await response.text()).toContain('CONSOLE_CREDENTIALS=operator:USER:SECRET')

@@ -51,6 +51,15 @@ describe('overview and /now', () => {
     expect((await console.get('/now?format=xml')).status).toBe(400)
   })
 
+  it('are in the details of the readiness, which does not wait for them', async () => {
+    const health = await eventually(async () => {
+      const { state, ...found } = console.health()
+      return state ? { ...found, state } : undefined
+    })
+    const { level } = await console.json('/api/v1/state')
+    expect(health).toMatchObject({ ready: true, postgres: 'up', redis: 'not_configured', state: { level } })
+  })
+
   it('list open incidents, which an operator acknowledges and a viewer does not', async () => {
     const [row] = await world.rows<{ id: string }>(
       `insert into incidents (name, severity, text) values ('late', 'page', 'Workers lag <b>.') returning id::text`,
@@ -76,13 +85,36 @@ describe('overview and /now', () => {
     expect(text).toContain('&lt;img src=x onerror=alert(1)&gt;')
   })
 
-  it('draw a bar for each of the last 60 minutes, with its numbers in words', async () => {
+  it('draw a bar for each of the last 60 minutes and of the last hours, with its numbers in words', async () => {
     const { text } = await textOf('/', BROWSER)
-    expect(text.match(/<rect /g)).toHaveLength(60)
-    expect(text).toMatch(
-      /<svg class="bars"[^>]* role="img" aria-label="Events of each of the last 60 minutes: /,
+    const [, minutes = '', hours = ''] = text.split(/<svg class="bars"[^>]* role="img" aria-label="/)
+    expect([minutes.match(/<rect /g)?.length, hours.match(/<rect /g)?.length]).toEqual([60, 72])
+    const { lastHour } = (await console.json('/api/v1/state')).figures.recorded.flow
+    expect(minutes).toContain(`Events of each of the last 60 minutes: ${lastHour.accepted} in all`)
+    expect(minutes).toMatch(/<title>\d\d:\d\d: \d+ accepted, \d+ landed, 4 refused<\/title>/)
+    expect(hours).toContain(
+      `Events of each ten minutes of the last twelve hours: ${lastHour.accepted} in all`,
     )
-    expect(text).toMatch(/<title>\d\d:\d\d: \d+ accepted, \d+ landed, 4 refused<\/title>/)
+    expect(hours).toMatch(/<title>\d\d:\d\d: \d+ accepted, (?:4|8|12) refused<\/title>/)
+  })
+
+  it('list the processes, a silent one first', async () => {
+    const [silent] = await world.rows<{
+      id: string
+    }>(`insert into processes (id, app, release, seen_at, queue_prefix,
+        queue_shards, shards) values (gen_random_uuid(), 'worker', '0.1.0', now() - interval '40 s', 'p', 3, '{0,2}')
+      returning id`)
+    const id = silent?.id.slice(0, 8) as string
+    const text = await eventually(async () => {
+      const page = await textOf('/', BROWSER)
+      return page.text.includes(id) && page.text
+    })
+    const [, ...rows] = (text.split('<h2>What runs</h2>')[1] as string).split('<tr>').slice(1)
+    expect(rows.map((row) => /badge \w+">(\w+)</.exec(row)?.[1])).toEqual(['silent', 'alive', 'alive'])
+    expect(rows[0]).toMatch(
+      /worker <code title="[^"]*">[\s\S]*4\d s ago[\s\S]*0\.1\.0[\s\S]*the inbox and shards 0, 2</,
+    )
+    await world.rows('delete from processes where id = $1', [silent?.id])
   })
 
   it('compute the state once for all who ask at once', async () => {
@@ -101,11 +133,13 @@ describe('overview and /now', () => {
     expect([new Set(all).size, queries]).toEqual([1, 2 * ofOne])
   })
 
-  it('answer while the database is away', async () => {
+  it('answer while the database is away, so that the console is ready', async () => {
     await using away = await openConsole(world, {
       databaseUrl: 'postgres://sluice:x@127.0.0.1:1/sluice',
       readUrl: 'postgres://sluice:x@127.0.0.1:1/sluice',
     })
+    const ready = await away.get('/readyz')
+    expect([ready.status, await ready.json()]).toEqual([200, { ready: true }])
     const response = await away.get('/', { headers: BROWSER })
     expect(response.status).toBe(200)
     expect(await response.text()).toContain(

@@ -7,7 +7,7 @@ import { createRedisServer } from '@sluice/testkit/redis-server'
 import { makeRoot } from '@sluice/testkit/sandbox'
 import { createWorld, eventually, openDoor, openWorker, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { announceProcess, describeProcess } from '../src/db/index.ts'
+import { announceProcess, createDb, describeProcess } from '../src/db/index.ts'
 import { describeState, readState, type State, type Stores } from '../src/operations/index.ts'
 import { CAUSES } from '../src/operations/state/causes.ts'
 import { createQueueAdmin } from '../src/queue/index.ts'
@@ -130,6 +130,26 @@ describe('the state', () => {
     redis.signal('SIGCONT')
     expect(later.sentence).toMatch(/^Redis has not answered for 3 min: /)
     await readWith(stores, ({ level }) => level === 'ok')
+  })
+
+  it('does not judge a silence in which Postgres was away', async () => {
+    const stores = await open()
+    const ago = (seconds: number) => new Date(Date.now() - seconds * 1_000)
+    await world.rows(`insert into processes (id, app, release, seen_at)
+      select gen_random_uuid(), app, 'x', now() - interval '24 s' from unnest('{ingest,worker}'::text[]) as app`)
+    const before = { ...(await readState(stores)), at: ago(22) }
+    expect(kinds(before)).toEqual(['no_ingest', 'no_worker'])
+    const away = stack.use(
+      createDb('postgres://x@127.0.0.1:1/x', { max: 1, statementMs: 1_000, log, name: 'test' }),
+    )
+    const down = await readState({ ...stores, db: away }, { before })
+    const back = await readState(stores, { before: down })
+    expect([kinds(down), kinds(back), back.figures.recorded?.workers.length]).toEqual([['no_store'], [], 1])
+    const later = { ...back, outage: { from: ago(35), to: ago(13) } }
+    expect(kinds(await readState(stores, { before: later }))).toEqual(['no_ingest', 'no_worker'])
+    const atStart = await readState({ ...stores, db: away })
+    await world.rows(`update processes set seen_at = now() - interval '20 min'`)
+    expect(kinds(await readState(stores, { before: atStart }))).toEqual([])
   })
 
   it('names a store that may lose events, as the ingest has found it', async () => {

@@ -13,6 +13,8 @@ function person(role: string, user: string, secret: string) {
 
 export type OpenedConsole = AsyncDisposable & {
   url: string
+  /** What `/readyz` of METRICS_PORT says. */
+  health: Awaited<ReturnType<typeof startConsole>>['health']
   /** Asks as curl does: with HTTP Basic, and without following a redirect. */
   get(path: string, init?: RequestInit & { as?: typeof OPERATOR }): Promise<Response>
   /** Asks the API, and expects an answer below 400. */
@@ -38,6 +40,7 @@ export async function openConsole(
     fetch(url + path, { redirect: 'manual', ...init, headers: { ...as.headers, ...headers } })
   return {
     url,
+    health: console.health,
     get,
     async json(path, init) {
       const response = await get(path, init)

@@ -21,7 +21,7 @@ export function nowCommand(): Command {
     .option('--json', 'print JSON')
     .action(({ since: ms, json }: { since?: number; json?: true }) =>
       withStores(async (stores) => {
-        const { since: _, ...state } = await readState(stores, { redisMs: REDIS_MS })
+        const { since: _, outage: __, ...state } = await readState(stores, { redisMs: REDIS_MS })
         if (state.level === 'fail') process.exitCode = 1
         const isAsked = ms !== undefined && state.figures.stores.postgres === 'up'
         const since = new Date(Date.now() - (ms ?? 0))

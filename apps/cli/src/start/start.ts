@@ -95,7 +95,8 @@ export async function startHere(options: {
   stack.use(await serveProbes({ host: probesHost, port: workerConfig.port }, worker.health))
   const ingest = stack.use(await startIngest(ingestConfig, { log, metrics }))
   health = () => bothOf(ingest.health(), worker.health())
-  const console = stack.use(await startConsole(consoleConfig, { log }))
+  const ingestUrl = `http://${hostIn(ingestConfig.host)}:${ingest.port}`
+  const console = stack.use(await startConsole(consoleConfig, { log, ingestUrl }))
   await writeEnv(state.dir, {
     ...credentialsForEnvFile(env),
     DATABASE_URL: postgres.url,

@@ -3,26 +3,33 @@ import { type Html, html } from '../html.ts'
 import { bars } from '../parts/bars.ts'
 import { actPath, listPath } from '../parts/letter-paths.ts'
 import { letterPath } from '../parts/links.ts'
+import { newerHere } from '../parts/newer.ts'
 import { reasonOf } from '../parts/reason.ts'
-import { counted, nothingYet } from '../parts/states.ts'
+import { counted, nothingYet, query } from '../parts/states.ts'
 import { shown } from '../parts/text.ts'
 import { ago } from '../parts/time.ts'
 import { letterTabs } from './dead-letters.ts'
 
-/** @param shown.mayAct the person is an operator */
+/**
+ * @param shown.mayAct the person is an operator
+ * @param shown.top the newest letter of all
+ */
 export function deadLetterGroupsPage(
   { groups, total, letters, isAtLeast }: DeadLetterGroups,
-  { mayAct }: { mayAct: boolean },
+  { mayAct, top }: { mayAct: boolean; top: number },
 ): Html {
+  const news = newerHere(`/live/dead-letters${query({ view: 'groups', top, open: letters })}`)
   if (groups.length === 0) {
     return html`<h1>No dead letters are open.</h1>
 ${letterTabs('groups')}
+${news}
 ${nothingYet('Nothing to fix', html`An event that cannot be landed appears here, with what it failed with. Those that have ended are in the <a href="${listPath('all', {})}">list</a>.`)}`
   }
   const headline = `${isAtLeast ? 'At least ' : ''}${letters.toLocaleString('en')} open in ${counted(total, 'group')}`
   return html`<h1>${headline}</h1>
 <p class="soft">A group is what failed alike. Discarded letters can be opened again until retention deletes them.</p>
 ${letterTabs('groups')}
+${news}
 <div class="split">
 <div class="card"><table class="stacked">
 <thead><tr><th>What failed</th><th class="number">Letters</th><th class="number">Journeys</th><th>Last 24 hours</th><th>Failed</th></tr></thead>
@@ -55,7 +62,7 @@ ${mayAct && html`<span class="row acts">${dialogLink('replay', 'Replay…', filt
 
 function dialogLink(kind: string, text: string, filter: { fingerprint: string }): Html {
   const path = actPath(kind, filter)
-  return html`<a class="button" href="${path}" hx-get="${path}" hx-target="#beside" hx-swap="innerHTML show:top">${text}</a>`
+  return html`<a class="button" href="${path}" hx-get="${path}" hx-target="#beside" hx-swap="innerHTML show:top" data-key="${kind === 'replay' && 'r'}">${text}</a>`
 }
 
 function hours({ hours: counts }: DeadLetterGroup): Html {

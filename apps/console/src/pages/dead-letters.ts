@@ -8,9 +8,10 @@ import {
 } from '@sluice/shared/operations'
 import { type Html, html, type Part } from '../html.ts'
 import { environmentBadge } from '../parts/badge.ts'
-import { actPath, filterPairs, listPath } from '../parts/letter-paths.ts'
+import { actPath, filterPairs, listPath, newsPath } from '../parts/letter-paths.ts'
 import { stateOf } from '../parts/letter-state.ts'
 import { journeyPath, letterPath } from '../parts/links.ts'
+import { newerHere } from '../parts/newer.ts'
 import { reasonName, reasonOf } from '../parts/reason.ts'
 import { counted, noMatch, nothingYet, pager } from '../parts/states.ts'
 import { shown } from '../parts/text.ts'
@@ -45,6 +46,7 @@ export function deadLettersPage(given: LettersShown): Html {
   return html`<h1>${count}${state && ` ${state}`}</h1>
 ${letterTabs('list')}
 ${filterForm(given)}
+${given.before === undefined && newerHere(newsPath(name, filter, letters[0]?.id ?? 0))}
 ${filter.fingerprint && letters[0] && html`<p><code>${shown(letters[0].errorClass)}</code> ${shown(letters[0].errorMessage)}</p>`}
 ${letters.length === 0 ? empty(given) : table(given)}
 ${pager({
@@ -120,7 +122,7 @@ function table({ letters, total, state, filter, mayAct }: LettersShown): Html {
         )
       : null
   return html`<form action="/dead-letters/act">
-<div class="row">${kinds.map(([kind, text]) => html`<button type="submit" name="kind" value="${kind}">${text} selected…</button>`)}${all}</div>
+<div class="row">${kinds.map(([kind, text]) => html`<button type="submit" name="kind" value="${kind}" data-key="${kind === 'replay' && 'r'}">${text} selected…</button>`)}${all}</div>
 ${list}
 </form>`
 }

@@ -11,6 +11,7 @@ import {
 import { type Html, html } from '../html.ts'
 import { decision, environmentBadge } from '../parts/badge.ts'
 import { eventRow, journeyLinks } from '../parts/hits.ts'
+import { newerHere } from '../parts/newer.ts'
 import { noMatch, nothingYet, pager, query } from '../parts/states.ts'
 import { shown } from '../parts/text.ts'
 import { ago, span } from '../parts/time.ts'
@@ -25,11 +26,25 @@ const VIEWS: Readonly<Record<EventView, string>> = {
   replayed: 'Replayed',
 }
 
+export type EventsShown = {
+  readonly list: EventsPage
+  readonly environments: readonly string[]
+  /** The place from which newer ones are counted; null if they are not. */
+  readonly top: string | null
+  readonly isLive: boolean
+  /** What an empty list says about sending an event. */
+  readonly tryLine: Html
+}
+
 /** The list, with room beside it for the event that is chosen. */
-export function eventsPage(asked: EventsQuery, list: EventsPage, environments: readonly string[]): Html {
+export function eventsPage(
+  asked: EventsQuery,
+  { list, environments, top, isLive, tryLine }: EventsShown,
+): Html {
   const view = asked.view ?? 'all'
+  const live = isLive ? undefined : 'off'
   const path = (changed: Record<string, string | undefined>) =>
-    `/events${query({ ...writeEventsQuery(asked), before: undefined, ...changed })}`
+    `/events${query({ ...writeEventsQuery(asked), before: undefined, live, ...changed })}`
   return html`<h1>${view === 'all' ? 'Events' : `Events: ${VIEWS[view].toLowerCase()}`}</h1>
 <div class="tabs">${EVENT_VIEWS.map((each) => {
     const left = takesLandedFilters(each) ? [] : LANDED_FILTERS.map((name) => [name, undefined])
@@ -37,25 +52,25 @@ export function eventsPage(asked: EventsQuery, list: EventsPage, environments: r
     return each === view
       ? html`<a href="${href}" aria-current="page">${VIEWS[each]}</a>`
       : html`<a href="${href}">${VIEWS[each]}</a>`
-  })}</div>
-${filters(asked, environments)}
-${list.top !== null && html`<div aria-live="polite" hx-sse:connect="/live/events${query({ ...writeEventsQuery(asked), top: list.top })}" hx-swap="innerMorph"></div>`}
+  })}${top !== null && liveSwitch(isLive, path({ live: isLive ? 'off' : undefined }))}</div>
+${filters(asked, environments, live)}
+${top !== null && isLive && newerHere(`/live/events${query({ ...writeEventsQuery(asked), top })}`)}
 <div class="split"><div>
-${rows(asked, list)}
+${rows(asked, list, tryLine)}
 ${list.looked && html`<p class="soft">${list.looked}${list.next && ' Go on with Older.'}</p>`}
 ${pager({ newest: asked.before === undefined ? undefined : path({}), older: list.next === null ? undefined : path({ before: list.next }) })}
 </div><aside id="detail" aria-label="The chosen event"></aside></div>`
 }
 
-/** How many have landed since the list was read; they show when the person asks for them. */
-export function newerRegion(asked: EventsQuery, count: number, most: number): Html {
-  if (count === 0) return html`<span></span>`
-  const more = count >= most ? `${most} or more` : String(count)
-  return html`<p><a class="button" href="/events${query(writeEventsQuery(asked))}">${more} newer: show</a></p>`
+/** Whether newer events are told while the page is open. */
+function liveSwitch(isLive: boolean, href: string): Html {
+  return isLive
+    ? html`<span class="soft"><span class="dot"></span> Live <a class="button" href="${href}">Pause</a></span>`
+    : html`<span class="soft"><span class="dot none"></span> Paused <a class="button" href="${href}">Go live</a></span>`
 }
 
-function rows(asked: EventsQuery, { items, next }: EventsPage): Html {
-  if (items.length === 0) return empty(asked, next !== null)
+function rows(asked: EventsQuery, { items, next }: EventsPage, tryLine: Html): Html {
+  if (items.length === 0) return empty(asked, next !== null, tryLine)
   return html`<div class="card"><table class="stacked"><thead><tr><th>Received</th><th>State</th><th>Event</th><th>Decision</th><th class="minor">Journey</th><th class="minor">Reference</th><th class="minor">Attempts</th><th class="minor">Took</th><th class="minor">Note</th></tr></thead>
 <tbody>${items.map((item) => (item.what === 'journey' || item.what === 'gone' ? null : tableRow(eventRow(item))))}</tbody></table></div>`
 }
@@ -76,7 +91,7 @@ function tableRow(row: ReturnType<typeof eventRow>): Html {
 }
 
 /** Nothing at all yet, or nothing that matches, or nothing among those that were looked through. */
-function empty(asked: EventsQuery, hasMore: boolean): Html {
+function empty(asked: EventsQuery, hasMore: boolean, tryLine: Html): Html {
   const { view: _view, limit: _limit, ...given } = asked
   const isFiltered = Object.values(given).some((value) => value !== undefined)
   if (hasMore)
@@ -86,6 +101,7 @@ function empty(asked: EventsQuery, hasMore: boolean): Html {
     return nothingYet(
       'No event has landed yet',
       html`Send one: <code>npx sluice simulate --journeys 1</code>, or give IDWise the address of the ingest, <code>/webhooks/idwise/live</code> (docs/going-live.md).`,
+      tryLine,
     )
   }
   return nothingYet(EMPTY[asked.view], 'That is good news.')
@@ -115,7 +131,7 @@ const FROM: Readonly<Record<EventView, string>> = {
 
 const MORE = ['kind', 'via', 'from', 'to', 'body'] as const
 
-function filters(asked: EventsQuery, environments: readonly string[]): Html {
+function filters(asked: EventsQuery, environments: readonly string[], live: string | undefined): Html {
   const value = writeEventsQuery(asked)
   const isOpen = MORE.some((name) => value[name] !== undefined)
   const field = (name: string, label: string, type = 'text') =>
@@ -132,7 +148,7 @@ function filters(asked: EventsQuery, environments: readonly string[]): Html {
 ${takesLandedFilters(asked.view) && choice('via', 'Came by', ['redis', 'inbox', 'replay'])}${moment('from', FROM[asked.view ?? 'all'])}${moment('to', 'to')}
 ${field('body', 'Body has (JSON)')}</div>`
   return html`<form action="/events" class="filters">
-${asked.view && html`<input type="hidden" name="view" value="${asked.view}">`}
+${asked.view && html`<input type="hidden" name="view" value="${asked.view}">`}${live && html`<input type="hidden" name="live" value="${live}">`}
 ${choice('environment', 'Environment', environments)}${field('decision', 'Decision')}${field('journey', 'Journey')}${field('reference', 'Reference')}
 <button type="submit">Filter</button> <a href="/events">Clear</a>
 ${isOpen ? html`<details open>${more}</details>` : html`<details>${more}</details>`}

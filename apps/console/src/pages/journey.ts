@@ -1,11 +1,12 @@
-import { hasFailed, type JourneyPage, type JourneyPageRead } from '@sluice/shared/operations'
+import { hasFailed, type JourneyPage, type JourneyPageRead, markJourney } from '@sluice/shared/operations'
 import { type Html, html } from '../html.ts'
 import { decision, environmentBadge } from '../parts/badge.ts'
 import { copyId } from '../parts/copy.ts'
 import { hitLine } from '../parts/hits.ts'
 import { lettersList } from '../parts/letters.ts'
 import { eventPath, journeyPath, searchPath } from '../parts/links.ts'
-import { counted } from '../parts/states.ts'
+import { newerHere } from '../parts/newer.ts'
+import { counted, query } from '../parts/states.ts'
 import { shown } from '../parts/text.ts'
 import { ago, minute, moment, span } from '../parts/time.ts'
 import { type Point, timeline } from '../parts/timeline.ts'
@@ -20,6 +21,7 @@ export function journeyPage(page: JourneyPage): Html {
   const earlier = total - dropped - page.timeline.length - later.length
   return html`<p class="soft">Journey <code>${shown(journey.journeyId)}</code> ${copyId(journey.journeyId)}${journey.referenceNo !== null && html` · reference <a href="${searchPath(journey.referenceNo)}">${shown(journey.referenceNo)}</a>`} ${environmentBadge(journey.environment)}</p>
 <h1>${sentence(page)}</h1>
+${at === null && journeyNews(name, page)}
 ${at !== null && html`<p class="note">This is what was known after the marked event. <a href="${journeyPath(name)}">Show it as it is now</a></p>`}
 ${unlanded(page)}
 ${missing && html`<p class="note">${missing.words}</p>`}
@@ -55,6 +57,13 @@ ${refusals(refused)}
 </div></div>`
 }
 
+function journeyNews(
+  { environment, journeyId }: { environment: string; journeyId: string },
+  { journey, letters }: Partial<Pick<JourneyPage, 'journey'>> & Pick<JourneyPage, 'letters'>,
+): Html {
+  return newerHere(`/live/journey${query({ environment, id: journeyId, ...markJourney(journey, letters) })}`)
+}
+
 const NOT_YET = {
   decision: 'a decision',
   steps: 'the other steps',
@@ -71,6 +80,7 @@ export function journeyNotLandedPage(
   const { letters, acts, refused } = page
   return html`<p class="soft">Journey <code>${shown(name.journeyId)}</code> ${environmentBadge(name.environment)}</p>
 <h1>Nothing of this journey has landed.</h1>
+${journeyNews(name, { letters })}
 ${unlanded(page)}
 ${lettersList(letters)}${acts.length > 0 && html`<h2>Acts</h2>${actionList(acts)}`}${refusals(refused)}`
 }

@@ -15,11 +15,13 @@ import { environmentBadge } from '../parts/badge.ts'
 import { bars } from '../parts/bars.ts'
 import { incidentTable } from '../parts/incidents.ts'
 import { listPath } from '../parts/letter-paths.ts'
+import { processTable } from '../parts/processes.ts'
 import { reasonOf } from '../parts/reason.ts'
 import { causeNotes, refusalTable, saying } from '../parts/saying.ts'
 import { counted } from '../parts/states.ts'
 import { shown } from '../parts/text.ts'
 import { ago, span } from '../parts/time.ts'
+import { tryLine } from '../parts/try-line.ts'
 import { sinceLine, sinceSection } from './since.ts'
 
 /** What happened while the person was away. */
@@ -32,15 +34,22 @@ export function overviewPage(region: Html, away: News | undefined): Html {
 ${away && sinceSection(away.news)}`
 }
 
-/** @param isOperator whether the person may acknowledge incidents */
-export function overviewRegion({ state, refusals, incidents, drifts }: Now, isOperator: boolean): Html {
+/**
+ * @param given.isOperator whether the person may acknowledge incidents
+ * @param given.ingestUrl where the ingest listens, if that is known
+ */
+export function overviewRegion(
+  { state, refusals, incidents, drifts, hours }: Now,
+  { isOperator, ingestUrl }: { isOperator: boolean; ingestUrl: string | undefined },
+): Html {
   const { recorded } = state.figures
   return html`${saying(state)}
 ${causeNotes(state)}
 ${incidentTable(incidents, isOperator, state.at)}
 ${tiles(state)}
-${recorded ? html`${isNew(recorded) ? firstSteps(recorded) : chart(recorded)}${needsPerson(recorded, drifts)}` : html`<p class="soft">Everything else is in Postgres, and shows as soon as that answers.</p>`}
-${refusalTable(refusals, state.at)}`
+${recorded ? html`${isNew(recorded) ? firstSteps(recorded, ingestUrl) : charts(recorded, hours)}${needsPerson(recorded, drifts)}` : html`<p class="soft">Everything else is in Postgres, and shows as soon as that answers.</p>`}
+${refusalTable(refusals, state.at)}
+${recorded && processTable(recorded, state.at)}`
 }
 
 function tiles(state: State): Html {
@@ -130,39 +139,63 @@ function workersTile({ workers, ingests }: Recorded, isKnown: boolean): Html {
   })
 }
 
-function chart({ flow: { perMinute: minutes, lastHour } }: Recorded): Html {
+function charts({ flow }: Recorded, hours: Now['hours']): Html {
+  return html`<div class="split"><div>${minuteChart(flow)}</div><div>${hours.length > 0 && hourChart(upToNow(hours, flow))}</div></div>`
+}
+
+/** The hours are read once a minute; of the last one, each minute is known. */
+function upToNow(hours: Now['hours'], { perMinute: minutes }: Recorded['flow']): Now['hours'] {
+  return hours.map((span, index) => {
+    if (minutes[0] && span.at < minutes[0].minute) return span
+    const end = hours[index + 1]?.at
+    const within = minutes.filter(({ minute }) => minute >= span.at && !(end && minute >= end))
+    const sum = (name: 'accepted' | 'refused') => within.reduce((all, each) => all + each[name], 0)
+    return { at: span.at, accepted: sum('accepted'), refused: sum('refused') }
+  })
+}
+
+function minuteChart({ perMinute: minutes, lastHour }: Recorded['flow']): Html {
   const values = minutes.map(({ minute, accepted, landed, refused }) => ({
     value: accepted + refused,
-    title: `${minute.toISOString().slice(11, 16)}: ${accepted} accepted, ${landed} landed${refused > 0 ? `, ${refused} refused` : ''}`,
+    title: `${clockTime(minute)}: ${accepted} accepted, ${landed} landed${refused > 0 ? `, ${refused} refused` : ''}`,
     colour: refused > 0 ? ('bad' as const) : undefined,
   }))
   const most = Math.max(...minutes.map(({ accepted }) => accepted))
   const label = `Events of each of the last 60 minutes: ${lastHour.accepted} in all, at most ${most} in one`
   const [first] = minutes
   return html`<h2>Events a minute, last hour</h2>
-<div class="card pane">${bars(values, { label })}<p class="axis soft"><span>${first?.minute.toISOString().slice(11, 16)}</span><span>at most ${most.toLocaleString('en')}</span><span>now</span></p></div>`
+<div class="card pane">${bars(values, { label })}<p class="axis soft"><span>${first && clockTime(first.minute)}</span><span>at most ${most.toLocaleString('en')}</span><span>now</span></p></div>`
 }
+
+function hourChart(hours: Now['hours']): Html {
+  const values = hours.map(({ at, accepted, refused }) => ({
+    value: accepted + refused,
+    title: `${clockTime(at)}: ${accepted} accepted${refused > 0 ? `, ${refused} refused` : ''}`,
+    colour: refused > 0 ? ('bad' as const) : undefined,
+  }))
+  const most = Math.max(...hours.map(({ accepted }) => accepted))
+  const all = hours.reduce((sum, { accepted }) => sum + accepted, 0)
+  const label = `Events of each ten minutes of the last twelve hours: ${all} in all, at most ${most} in ten minutes`
+  const [first] = hours
+  return html`<h2>Events in ten minutes, last 12 hours</h2>
+<div class="card pane">${bars(values, { label })}<p class="axis soft"><span>${first && clockTime(first.at)}</span><span>at most ${most.toLocaleString('en')}</span><span>now</span></p></div>`
+}
+
+const clockTime = (at: Date) => at.toISOString().slice(11, 16)
 
 function isNew({ flow: { lastEvents } }: Recorded): boolean {
   return Object.values(lastEvents).every((time) => time === null)
 }
 
-function firstSteps({ sources }: Recorded): Html {
+function firstSteps({ sources }: Recorded, ingestUrl: string | undefined): Html {
   const paths = sources.map(
     ({ name }) =>
       html`<li><code>/webhooks/idwise/${name}</code> with a credential of <code>${credentialsSetting(name)}</code></li>`,
   )
-  const tried = sources.find(({ kind }) => kind === 'sandbox') ?? sources[0]
   return html`<h2>Send the first event</h2>
 <div class="card pane"><p>IDWise posts to the ingest:</p><ul>${paths}</ul>
-<p>To try it on the machine of the ingest:</p>
-<pre>${tryLine(tried?.name ?? 'live')}</pre></div>`
+${tryLine(sources, ingestUrl)}</div>`
 }
-
-const tryLine = (
-  source: string,
-) => `curl -sS http://127.0.0.1:3000/webhooks/idwise/${source} -H 'Authorization: Bearer TOKEN' \\
-  -d '{"event":"Finished Journey","body":{"eventId":"try-1","journeyId":"try","systemDecision":"Complete"}}'`
 
 function needsPerson({ deadLetters, refusals }: Recorded, drifts: number): Html {
   const rows = deadLetters.newest.map(

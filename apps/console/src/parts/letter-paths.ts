@@ -16,3 +16,8 @@ export function listPath(state: string, filter: LetterFilter, further: Record<st
   const pairs = [['view', 'list'], ['state', state], ...filterPairs(filter), ...Object.entries(further)]
   return `/dead-letters?${new URLSearchParams(pairs as [string, string][])}`
 }
+
+/** The address of the stream that says how many letters of a list are newer. @param top the newest one that is shown */
+export function newsPath(state: string, filter: LetterFilter, top: number): string {
+  return `/live${listPath(state, filter, { top: String(top) })}`
+}

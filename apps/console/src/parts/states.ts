@@ -1,8 +1,8 @@
 import { type Html, html, type Part } from '../html.ts'
 
 /** Instead of a list that has nothing yet. */
-export function nothingYet(heading: string, text: Part): Html {
-  return html`<div class="card empty"><h2>${heading}</h2><p>${text}</p></div>`
+export function nothingYet(heading: string, text: Part, more?: Html): Html {
+  return html`<div class="card empty"><h2>${heading}</h2><p>${text}</p>${more}</div>`
 }
 
 /** Instead of a list that has nothing that matches. */

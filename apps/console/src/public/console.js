@@ -48,12 +48,36 @@ function move(by) {
   const before = current()
   const next = before < 0 ? 0 : Math.min(all.length - 1, Math.max(0, before + by))
   choose(all[next])
+  all[next].querySelector('a[href]').focus({ preventScroll: true })
   all[next].scrollIntoView({ block: 'nearest' })
 }
 
 function choose(row) {
   for (const each of rows()) each.removeAttribute('aria-selected')
   row.setAttribute('aria-selected', 'true')
+}
+
+// Beside a list stands an event, which has an address of its own, or a dialog.
+let listAddress
+function closeBeside() {
+  const open = document.querySelector('.split > aside:not(:empty)')
+  if (!open) return
+  open.replaceChildren()
+  if (open.id === 'detail') history.pushState({ htmx: true }, '', listAddress)
+  rows()[current()]?.querySelector('a[href]').focus()
+}
+
+/** What a key presses: in the chosen row, else outside of the rows. */
+function ofKey(key) {
+  const row = rows()[current()]
+  const all = [...document.querySelectorAll(`[data-key=${key}]`)]
+  return all.find((each) => row?.contains(each)) ?? all.find((each) => !each.closest('tbody'))
+}
+
+function replay() {
+  const box = rows()[current()]?.querySelector('input[type=checkbox]')
+  if (box && !document.querySelector('tbody :checked')) box.checked = true
+  ofKey('r')?.click()
 }
 
 async function copy(text, button) {
@@ -84,16 +108,22 @@ const KEYS = {
   k: () => move(-1),
   Enter: () => rows()[current()]?.querySelector('a[href]')?.click(),
   x: () => rows()[current()]?.querySelector('input[type=checkbox]')?.click(),
-  r: () => document.querySelector('[data-key=r]')?.click(),
-  c: () => document.querySelector('[data-key=c]')?.click(),
+  r: replay,
+  c: () => ofKey('c')?.click(),
   '?': () => document.querySelector('#keys')?.togglePopover(),
 }
 
 document.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape') return document.activeElement?.blur()
   const { target } = event
-  const isTyping = target instanceof Element && target.matches('input, textarea, select, button, a, summary')
-  if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return
+  const is = (selector) => target instanceof Element && target.matches(selector)
+  const isField = is('input:not([type=checkbox], [type=radio]), textarea, select')
+  if (event.key === 'Escape') {
+    // The browser itself closes the list of keys.
+    if (document.querySelector(':popover-open')) return
+    return isField ? target.blur() : closeBeside()
+  }
+  const isPressed = event.key === 'Enter' && is('a, button, summary, input')
+  if (isField || isPressed || event.ctrlKey || event.metaKey || event.altKey) return
   const act = Object.hasOwn(KEYS, event.key) && KEYS[event.key]
   if (!act) return
   event.preventDefault()
@@ -102,9 +132,13 @@ document.addEventListener('keydown', (event) => {
 
 // A link with `hx-get` opens its part here; with a modifier it opens as usual. Copy buttons are hidden without script.
 document.addEventListener('click', (event) => {
-  const row = event.target instanceof Element && event.target.closest('a[hx-get]')?.closest('tbody tr')
+  if (!(event.target instanceof Element)) return
+  if (event.target.closest('[data-close]')) return closeBeside()
+  const link = event.target.closest('a[hx-get]')
+  const row = link?.closest('tbody tr')
   if (row) choose(row)
-  const button = event.target instanceof Element ? event.target.closest(COPIES) : null
+  if (link && document.querySelector('#detail:empty')) listAddress = location.href
+  const button = event.target.closest(COPIES)
   if (!button) return
   const { copy: what, copyLink: path, copyText: text } = button.dataset
   if (path) return void copy(location.origin + path, button)
@@ -118,14 +152,15 @@ showCopies()
 document.addEventListener('htmx:after:swap', showCopies)
 
 // A live page that cannot go on keeps what it shows, and a note says so until it goes on by itself.
-const away = document.querySelector('#away')
+const note = () => document.querySelector('#away')
 function noteAway(why, then = 'This page goes on by itself.') {
+  const away = note()
   away.textContent = `${why} What you see is as of before. ${then}`
   away.hidden = false
 }
 document.addEventListener('sluice-away', ({ detail }) => noteAway(detail.data))
 document.addEventListener('sluice-back', () => {
-  away.hidden = true
+  note().hidden = true
 })
 document.addEventListener('htmx:sse:error', ({ detail }) => {
   if (detail.status === 401) noteAway('You are signed out.', 'Load the page again to sign in.')

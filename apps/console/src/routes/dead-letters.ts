@@ -11,6 +11,7 @@ import {
   type LetterFilter,
   listActions,
   listDeadLetters,
+  NEWER_COUNTED,
   newOperation,
   type OperationKind,
   type Preview,
@@ -28,6 +29,8 @@ import { type ActForm, actDialog, actPage, EMPTY_FORM, KIND_NAMES } from '../pag
 import { deadLetterPage } from '../pages/dead-letter.ts'
 import { deadLetterGroupsPage } from '../pages/dead-letter-groups.ts'
 import { deadLettersPage } from '../pages/dead-letters.ts'
+import { listPath } from '../parts/letter-paths.ts'
+import { changed, newer } from '../parts/newer.ts'
 import { mayAct, requireOperator } from '../roles.ts'
 import { idParams, pageOf, pageQuery } from '../schemas.ts'
 import { sendBytes, sendPage, sendReceipt } from './reply.ts'
@@ -48,14 +51,23 @@ const actForm = actQuery.extend({
   why: z.string().optional(),
 })
 
-export function addDeadLetters(app: App, { stores, actStores }: ConsoleDeps): void {
+const liveQuery = letterQuery.extend({
+  view: z.enum(['groups', 'list']),
+  top: z.coerce.number<string>().int().min(0).max(Number.MAX_SAFE_INTEGER),
+  /** How many were open, of the page of groups. */
+  open: z.coerce.number<string>().int().min(0).optional(),
+})
+
+export function addDeadLetters(app: App, { stores, actStores, live, readNow }: ConsoleDeps): void {
   const { db } = stores
 
   const listQuery = letterQuery.extend({ view: z.string().optional(), ...pageQuery.shape })
   app.get('/dead-letters', { schema: { ...hidden, querystring: listQuery } }, async (request, reply) => {
     const { view, before, ...query } = request.query
     if (view !== 'list') {
-      const body = deadLetterGroupsPage(await findGroups(db), { mayAct: mayAct(request) })
+      const [newest] = await listDeadLetters(db, { limit: 1 })
+      const groups = await findGroups(db)
+      const body = deadLetterGroupsPage(groups, { mayAct: mayAct(request), top: newest?.id ?? 0 })
       return sendPage(request, reply, { title: 'Dead letters', body })
     }
     const which = { state: readState(query), filter: readFilter(query) }
@@ -69,6 +81,28 @@ export function addDeadLetters(app: App, { stores, actStores }: ConsoleDeps): vo
     const body = deadLettersPage(shown)
     return sendPage(request, reply, { title: 'Dead letters', body })
   })
+
+  app.get('/live/dead-letters', { schema: { ...hidden, querystring: liveQuery } }, (request, reply) => {
+    const { view, top, open, ...query } = request.query
+    const which = { state: readState(query), filter: readFilter(query), after: top }
+    const href = view === 'groups' ? '/dead-letters' : listPath(which.state ?? 'all', which.filter)
+    const region = async () => {
+      const { count } = await countDeadLetters(db, which, NEWER_COUNTED)
+      const isFewer = count === 0 && open !== undefined && (await openNow()) < open
+      return isFewer ? changed('Fewer are open now', href) : newer(count, href)
+    }
+    live.stream(
+      `dead letters ${new URLSearchParams({ to: href, top: String(top), open: String(open) })}`,
+      region,
+      reply,
+    )
+  })
+
+  /** How many are open, as the state knows it; that does not count many. */
+  async function openNow(): Promise<number> {
+    const open = (await readNow()).state.figures.recorded?.deadLetters.open
+    return !open || open.isMore ? Number.POSITIVE_INFINITY : open.count
+  }
 
   app.get('/dead-letters/:id', { schema: { ...hidden, params: idParams } }, async (request, reply) => {
     const { id } = request.params

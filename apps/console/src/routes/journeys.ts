@@ -1,9 +1,11 @@
-import { type JourneyAsked, readJourneyPage } from '@sluice/shared/operations'
+import { type JourneyAsked, readJourneyMark, readJourneyPage } from '@sluice/shared/operations'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import * as z from 'zod'
 import type { App, ConsoleDeps } from '../context.ts'
 import { Problem } from '../errors.ts'
 import { journeyNotLandedPage, journeyPage, nothingOfJourney } from '../pages/journey.ts'
+import { journeyPath } from '../parts/links.ts'
+import { changed, newer } from '../parts/newer.ts'
 import { sendPage } from './reply.ts'
 
 export const environmentParams = z.object({
@@ -17,7 +19,15 @@ export const journeyQuery = z.object({
 /** Of a journey whose id cannot stand in a path, such as `..`. */
 export const journeyByIdQuery = journeyQuery.extend({ id: z.string().min(1).max(1_024) })
 
-export function addJourneys(app: App, { stores }: ConsoleDeps): void {
+/** What the page has shown. */
+const liveQuery = z.object({
+  environment: environmentParams.shape.environment,
+  id: z.string().min(1).max(1_024),
+  events: z.coerce.number<string>().int().min(0),
+  mark: z.string().max(100),
+})
+
+export function addJourneys(app: App, { stores, live }: ConsoleDeps): void {
   async function answer(
     name: { environment: string; journeyId: string },
     asked: JourneyAsked,
@@ -37,6 +47,17 @@ export function addJourneys(app: App, { stores }: ConsoleDeps): void {
         return read satisfies never
     }
   }
+
+  app.get('/live/journey', { schema: { hide: true, querystring: liveQuery } }, (request, reply) => {
+    const { environment, id: journeyId, events, mark } = request.query
+    const href = journeyPath({ environment, journeyId })
+    const region = async () => {
+      const now = await readJourneyMark(stores, { environment, journeyId })
+      if (now.events > events) return newer(now.events - events, href)
+      return now.mark === mark ? newer(0, href) : changed('It has changed', href)
+    }
+    live.stream(`journey ${environment} ${journeyId} ${events} ${mark}`, region, reply)
+  })
 
   const schema = { hide: true, params: journeyParams, querystring: journeyQuery }
   app.get('/journeys/:environment/:journeyId', { schema }, (request, reply) =>

@@ -8,8 +8,8 @@ import { idParams } from '../schemas.ts'
 import { awaySince, markRead } from '../visit.ts'
 import { sendPage } from './reply.ts'
 
-export function addOverview(app: App, { readNow, live, stores, actStores }: ConsoleDeps): void {
-  const region = async (isOperator: boolean) => overviewRegion(await readNow(), isOperator)
+export function addOverview(app: App, { readNow, live, stores, actStores, ingestUrl }: ConsoleDeps): void {
+  const region = async (isOperator: boolean) => overviewRegion(await readNow(), { isOperator, ingestUrl })
 
   /** What happened while the person was away; undefined on a first visit, and while Postgres does not tell. */
   async function newsFor(request: FastifyRequest): Promise<News | undefined> {

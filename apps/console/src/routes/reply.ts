@@ -1,6 +1,6 @@
 import { type ReceivedEvent, writeEventReceipt } from '@sluice/shared/operations'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Html } from '../html.ts'
+import { type Html, html } from '../html.ts'
 import { page } from '../layout.ts'
 import { noteVisit } from '../visit.ts'
 
@@ -18,8 +18,10 @@ export function sendPage(
   if (request.user) noteVisit(request, reply)
   reply.code(status).type('text/html; charset=utf-8').header('vary', 'HX-Request, HX-Target')
   const isPart = part && request.headers['hx-request'] !== undefined && isTarget(request, part.id)
-  return reply.send(String(isPart ? part.body : page(request, { title, body })))
+  return reply.send(String(isPart ? html`${CLOSE}${part.body}` : page(request, { title, body })))
 }
+
+const CLOSE = html`<button type="button" class="plain close" data-close>Close <kbd aria-hidden="true">Esc</kbd></button>`
 
 /** htmx 4 names the target as `tag#id`. */
 function isTarget({ headers }: FastifyRequest, id: string): boolean {

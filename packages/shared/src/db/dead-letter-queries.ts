@@ -15,11 +15,14 @@ export type LetterQuery = {
   /** Undefined: of every state. */
   readonly state?: DeadLetterState | undefined
   readonly filter?: LetterFilter
+  /** Only later ones than this. */
+  readonly after?: number | undefined
 }
 
-function whereOf({ state, filter = {} }: LetterQuery, values: unknown[]): string {
+function whereOf({ state, filter = {}, after }: LetterQuery, values: unknown[]): string {
   const ofState = state === undefined ? 'true' : `d.state = $${values.push(state)}`
-  return `${ofState} and ${whereLetter(filter, values)}`
+  const later = after === undefined ? 'true' : `d.id > $${values.push(after)}`
+  return `${ofState} and ${later} and ${whereLetter(filter, values)}`
 }
 
 /** Lists dead letters, newest first. `before` is the last id of the page before. */

@@ -179,7 +179,14 @@ export { type LetterPlace, type LettersRead, type LetterView, readLettersPage } 
 export { mentions } from './mentions.ts'
 export { migrateSchema, type SchemaState, schemaState } from './migrate.ts'
 export { recordMinutes } from './minute-recorder.ts'
-export { type MinuteRow, type RejectedKind, readMinutes, readSameHours } from './minutes.ts'
+export {
+  type MinuteRow,
+  type RejectedKind,
+  readMinutes,
+  readSameHours,
+  readSpans,
+  type SpanRow,
+} from './minutes.ts'
 export { type OpenWork, readOpenWork } from './open-work.ts'
 export {
   ACTED_ON,

@@ -28,7 +28,11 @@ export type JourneyStoryEvent = JourneyEvent & {
 const JOURNEYS_SHOWN = 100
 const EVENTS_SHOWN = 1_000
 
-/** The journeys with this id, or that have or had this reference number, the last active one first, at most 100, and how many there are. */
+/**
+ * The journeys with this id, or that have or had this reference number, the last active one first.
+ *
+ * @returns at most 100, and how many there are
+ */
 export async function findJourneys(
   db: Db,
   name: string,

@@ -57,6 +57,30 @@ export async function readMinutes(connection: Connection, since: Date): Promise<
   return rows.map(({ counters, ...row }) => ({ ...row, counters: countersSchema.parse(counters ?? {}) }))
 }
 
+/** What ingests have answered within a span of time. */
+export type SpanRow = { readonly at: Date; readonly accepted: number; readonly refused: number }
+
+/**
+ * The spans in which ingests have answered requests, in order.
+ *
+ * @param of.refused the outcomes that count as such
+ */
+export async function readSpans(
+  connection: Connection,
+  { since, spanMs, refused }: { since: Date; spanMs: number; refused: readonly string[] },
+): Promise<SpanRow[]> {
+  const { rows } = await connection.query<SpanRow>(
+    `select to_timestamp(floor(date_part('epoch', minute) / $2::float8) * $2) as at,
+      coalesce(sum(n) filter (where outcome = 'accepted'), 0) as accepted,
+      coalesce(sum(n) filter (where outcome = any($3::text[])), 0) as refused
+    from minutes, lateral (select split_part(key, ' ', 3) as outcome, value::float8 as n
+      from jsonb_each_text(counters->'counts') where key like 'answers %') as answers
+    where minute >= $1 and role = 'ingest' group by 1 order by 1`,
+    [since, spanMs / 1_000, refused],
+  )
+  return rows
+}
+
 // One after the other by the primary key: of a join, the planner reads the whole table.
 const IN_WEEK = (week: number) => `select distinct minute, split_part(key, ' ', 2) as environment
   from minutes, jsonb_object_keys(counters->'counts') as key

@@ -109,6 +109,7 @@ export {
   writeEventsQuery,
 } from './find/events-query.ts'
 export { type Place, placeOf, type SearchHit, type SearchStatus } from './find/hits.ts'
+export { markJourney, readJourneyMark } from './find/journey-news.ts'
 export {
   type JourneyAsked,
   type JourneyPage,
@@ -153,6 +154,7 @@ export {
   type Recorded,
   type RefusedOutcome,
   readGauges,
+  readHours,
   readState,
   type State,
   type StoreGauges,

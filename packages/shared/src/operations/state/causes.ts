@@ -93,7 +93,7 @@ export const CAUSES = {
 
 export type CauseKind = keyof typeof CAUSES
 
-const ALIVE_MS = 2 * BEAT_MS + 2_000
+export const ALIVE_MS = 2 * BEAT_MS + 2_000
 const BEHIND_MS = 120_000
 /** A quiet hour is no cause unless it is far from usual. */
 const QUIET_TIMES = 8
@@ -238,7 +238,8 @@ function quietTexts({ sources, flow, usualGapMs }: Recorded, now: Date): string[
   })
 }
 
-export const isAlive = ({ silentMs }: SeenProcess) => silentMs <= ALIVE_MS
+export const isAlive = ({ silentMs, missedMs = silentMs }: SeenProcess & { missedMs?: number }) =>
+  missedMs <= ALIVE_MS
 
 function lastSeen(processes: readonly SeenProcess[]): string {
   return processes[0] ? ` (the last sign of one was ${span(processes[0].silentMs)} ago)` : ''

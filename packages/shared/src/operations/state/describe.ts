@@ -8,7 +8,7 @@ import { amountOf, counted, number, span } from './words.ts'
 const MARKS = { ok: 'OK', warn: 'WARN', fail: 'FAIL' }
 
 /** The state as plain text of at most 25 lines. */
-export function describeState(state: Omit<State, 'since'>): string {
+export function describeState(state: Omit<State, 'since' | 'outage'>): string {
   const { at, level, sentence, causes, figures } = state
   const lines = [
     `${MARKS[level]}  ${sentence}`,

@@ -32,8 +32,8 @@ export type Recorded = {
   /** The kinds of events of which Postgres refuses every one, and the error of each. */
   readonly rejected: readonly RejectedKind[]
   /** Those that gave a sign of life within the last minutes, the newest first. */
-  readonly workers: readonly SeenProcess[]
-  readonly ingests: readonly SeenProcess[]
+  readonly workers: readonly KnownProcess[]
+  readonly ingests: readonly KnownProcess[]
   /** Settings of processes that do not fit together. */
   readonly misfits: readonly Check[]
   /** Stores that may lose events, in the words of the checks of a process. */
@@ -49,6 +49,11 @@ export type Recorded = {
   readonly streaks: Streaks
   /** What the checks of the processes say of which people are told. */
   readonly findings: readonly Finding[]
+}
+
+export type KnownProcess = SeenProcess & {
+  /** Of its silence what counts: not the time in which Postgres was away, ms. */
+  readonly missedMs: number
 }
 
 /** What the processes have counted. */

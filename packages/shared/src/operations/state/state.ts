@@ -10,7 +10,6 @@ import {
   readOpenLetters,
   readOpenRefusals,
   readSameHours,
-  seenProcesses,
 } from '../../db/index.ts'
 import { unfinishedOf } from '../../queue/index.ts'
 import { DEFAULT_SOURCES, namesOf, type Source, withDeadline } from '../../runtime/index.ts'
@@ -18,6 +17,7 @@ import type { Stores } from '../stores.ts'
 import { CAUSES, type Cause, type CauseKind, findTexts, isAlive, type Since } from './causes.ts'
 import type { Figures, Recorded } from './figures.ts'
 import { flowOf, longestGaps, shownSince, usualGaps } from './flow.ts'
+import { type Outage, outageOf, readProcesses } from './outage.ts'
 import { LOST_SHOWN_MS, sumRefusals } from './refusals.ts'
 import { streaksOf } from './streaks.ts'
 import { span } from './words.ts'
@@ -33,6 +33,8 @@ export type State = {
   readonly figures: Figures
   /** All causes that there are, and since when, for the next state. */
   readonly since: ReadonlyMap<CauseKind, Since>
+  /** When Postgres was last away, as this process saw it, for the next state. */
+  readonly outage: Outage | null
 }
 
 const MOST_CAUSES = 3
@@ -42,7 +44,6 @@ const EXACT_MS = 10_000
 /** A machine that is busy may need seconds; a server that is away is known earlier. */
 const POSTGRES_MS = 4_000
 const REDIS_MS = 1_000
-const SHOWN_PROCESSES_MS = 600_000
 const HOUR_MS = 3_600_000
 
 /**
@@ -56,10 +57,7 @@ export async function readState(
   { before, redisMs = REDIS_MS }: { before?: State | undefined; redisMs?: number } = {},
 ): Promise<State> {
   const at = new Date()
-  const [postgres, redis] = await Promise.all([
-    readPostgres(stores, at, before?.figures.recorded ?? undefined),
-    readQueue(stores, redisMs),
-  ])
+  const [postgres, redis] = await Promise.all([readPostgres(stores, at, before), readQueue(stores, redisMs)])
   const ages = [postgres.oldestMs, redis.oldestAt === undefined ? null : at.getTime() - redis.oldestAt]
   const known = ages.filter((age) => age !== null)
   const figures: Figures = {
@@ -84,6 +82,7 @@ export async function readState(
     causes: causes.slice(0, MOST_CAUSES),
     figures,
     since,
+    outage: outageOf(postgres.state, at, before),
   }
 }
 
@@ -153,7 +152,7 @@ type Postgres = Pick<Figures['waiting'], 'inbox' | 'oldestMs'> & {
 async function readPostgres(
   { db, sources = DEFAULT_SOURCES }: Pick<Stores, 'db' | 'sources'>,
   at: Date,
-  before: Recorded | undefined,
+  before: State | undefined,
 ): Promise<Postgres> {
   try {
     return await withDeadline(readRows(db, sources, at, before), POSTGRES_MS, 'reading the state')
@@ -169,15 +168,16 @@ async function readRows(
   { pool }: Stores['db'],
   sources: readonly Source[],
   at: Date,
-  before: Recorded | undefined,
+  state: State | undefined,
 ): Promise<Postgres> {
+  const before = state?.figures.recorded ?? undefined
   const names = namesOf(sources)
   const usualHour = new Date(Math.floor(at.getTime() / HOUR_MS) * HOUR_MS)
   const isUsualKnown = before?.usualHour.getTime() === usualHour.getTime()
   const [depth, minutes, processes, deadLetters, refused, sameHours] = await Promise.all([
     readInboxDepth(pool),
     readMinutes(pool, shownSince(at)),
-    seenProcesses(pool, SHOWN_PROCESSES_MS),
+    readProcesses(pool, at, outageOf('up', at, state)),
     readOpenLetters(pool),
     readOpenRefusals(pool, new Date(at.getTime() - LOST_SHOWN_MS)),
     isUsualKnown ? [] : readSameHours(pool, usualHour),
