@@ -112,15 +112,15 @@ describe.skipIf(!chromium)('finding in a browser', () => {
   })
 
   it('goes by keys from row to row, also after a click, and Esc closes what is open beside', async () => {
-    await page.goto(`${console.url}/events?view=all&environment=live`)
+    await page.goto(`${console.url}/events?via=inbox`)
     const address = page.url()
     await page.click('tbody tr:nth-child(2) a[hx-get]')
     await page.waitForSelector('#detail article')
-    const before = page.url()
+    await page.evaluate(`document.querySelector('#detail article').id = 'before'`)
     await page.keyboard.press('j')
     expect(await page.evaluate(FOCUSED)).toBe('3: visible')
     await page.keyboard.press('Enter')
-    await page.waitForURL((url) => url.href !== before)
+    await page.waitForSelector('#detail article:not(#before)')
     await page.keyboard.press('k')
     await page.keyboard.press('Escape')
     await page.waitForSelector('#detail article', { state: 'detached' })

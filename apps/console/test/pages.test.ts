@@ -7,6 +7,7 @@ import { finishedJourney } from '@sluice/testkit/event'
 import { program } from '@sluice/testkit/programs'
 import { createWorld, type World } from '@sluice/testkit/world'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { eventsPage } from '../src/pages/events.ts'
 import { tryLine } from '../src/parts/try-line.ts'
 import { invalidIn, problemsOf } from './look.ts'
 
@@ -83,8 +84,10 @@ describe.skipIf(!chromium)('the pages in a browser', () => {
   )
 
   it('an empty list of events has a line to try, which names no wrong address', async () => {
-    const text = await (await console.get('/events', { headers: { accept: 'text/html' } })).text()
-    expect(text).toContain('curl -sS http://INGEST/webhooks/idwise/sandbox ')
+    const list = { kind: 'page', items: [], next: null, looked: null, top: null } as const
+    const line = tryLine(DEFAULT_SOURCES, undefined)
+    const shown = { list, environments: [], top: null, isLive: false, tryLine: line }
+    expect(String(eventsPage({}, shown))).toContain('curl -sS http://INGEST/webhooks/idwise/sandbox ')
     expect(String(tryLine(DEFAULT_SOURCES, 'http://127.0.0.1:3456'))).toContain(
       'curl -sS http://127.0.0.1:3456/webhooks/idwise/sandbox ',
     )
