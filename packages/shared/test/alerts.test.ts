@@ -6,6 +6,7 @@ import {
   acknowledgeIncident,
   type Condition,
   claimMessage,
+  expectReplicas,
   listActions,
   listIncidents,
   muteIncidents,
@@ -178,6 +179,31 @@ describe('alerts', () => {
       { action: 'mute', target: 'alert late', reason: 'known' },
     ])
   })
+
+  it.each(['acknowledged', 'old'] as const)(
+    'expects fewer replicas once an incident about them is %s, and says nothing of its end',
+    async (how) => {
+      const found = (found: number, isTold = false) =>
+        expectReplicas(world.db.pool, { store: 'Redis', found, isTold })
+      const gone: Condition = { ...CONDITION, name: 'replica-gone', subject: 'Redis', severity: 'notice' }
+      expect([await found(2), await found(0)]).toEqual([2, 2])
+      await see(gone)
+      await send()
+      const [{ id } = { id: 0 }] = await listIncidents(world.db.pool)
+      if (how === 'acknowledged') await acknowledgeIncident(world.db, { id, actor: 'ada' })
+      else await pass('25 hours')
+      expect([await found(0, true), await found(0)]).toEqual([2, 0])
+      await send()
+      expect(await listIncidents(world.db.pool)).toEqual([])
+      expect(heard()).toHaveLength(1)
+      // One that is lost afterwards is another incident.
+      expect([await found(1), await found(0)]).toEqual([1, 1])
+      await see(gone)
+      await send()
+      expect(heard()).toHaveLength(2)
+      expect(await listIncidents(world.db.pool, { all: true })).toHaveLength(2)
+    },
+  )
 
   it('says of refused events how many came again, once all have or are lost', async () => {
     await see({ ...CONDITION, name: 'refusing', text: 'Ingests refuse events.' })

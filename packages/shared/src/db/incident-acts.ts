@@ -1,3 +1,4 @@
+import { SEEN } from './expected-replicas.ts'
 import type { Incident } from './incidents.ts'
 import { recordAction } from './operator-actions.ts'
 import type { Connection, Db } from './pool.ts'
@@ -28,7 +29,7 @@ export async function listIncidents(
   const { rows } = await connection.query<ShownIncident>(
     `select id::float8 as id, name, subject, severity, text, opened_at as "openedAt", notified_at as "notifiedAt",
         resolved_at as "resolvedAt", acknowledged_by as "acknowledgedBy", muted_until as "mutedUntil"
-      from incidents where subject <> '${MUTE}' and (resolved_at is null or $1)
+      from incidents where subject not in ('${MUTE}', '${SEEN}') and (resolved_at is null or $1)
       order by resolved_at desc nulls first, severity = 'page' desc, id limit $2`,
     [all, limit],
   )

@@ -111,6 +111,7 @@ export {
   readEventsPage,
   SLICE,
 } from './events-page.ts'
+export { expectReplicas } from './expected-replicas.ts'
 export {
   classifyFailure,
   isFullOfNotifications,

@@ -5,7 +5,7 @@ import { amountOf, counted } from '../state/words.ts'
 import { drift, hasMoreDrift } from './drift.ts'
 import type { Facts } from './facts.ts'
 import { storage, subjectsOfErased } from './storage.ts'
-import { credentialsRefused, fallback, findings, silence } from './streak-conditions.ts'
+import { credentialsRefused, fallback, findings, isFallbackUnsure, silence } from './streak-conditions.ts'
 import { alertText, GIVES_UP_SOON, meaningOfRefusals, severityFor } from './texts.ts'
 
 /**
@@ -38,6 +38,8 @@ export function conditionsOf(facts: Facts): Conditions {
     // It is over when what was refused has come again, or is lost.
     ...(refusals.awaited > 0 ? ['refusing'] : []),
     ...(hasMoreDrift(facts) ? ['drift'] : []),
+    ...(isFallbackUnsure(facts) ? ['fallback'] : []),
+    ...(facts.storage.isRedisSilent ? ['replica-gone'] : []),
   ]
   if (facts.state.figures.stores.redis !== 'down') return { found, held }
   // While Redis is away, its jobs wait, and nobody knows how many.

@@ -6,6 +6,8 @@ import { alertText } from './texts.ts'
 
 const MOST_WRONG = 10
 const FALLBACK_MS = 300_000
+/** A minute that began so long ago, and the one after it. */
+const LATELY_MS = 120_000
 const QUIET_MS = 1_800_000
 const QUIET_TIMES = 3
 
@@ -22,14 +24,21 @@ export function credentialsRefused({ recorded, state }: Facts): Condition[] {
   })
 }
 
-/** Redis is there, and Postgres takes its place. */
-export function fallback({ recorded, state }: Facts): Condition[] {
-  const since = recorded.streaks.inboxSince
-  if (!since || state.at.getTime() - since.getTime() < FALLBACK_MS) return []
+/** Redis is there, and Postgres takes its place: it did five minutes ago, and does now. */
+export function fallback(facts: Facts): Condition[] {
+  const { recorded, state } = facts
+  const since = recorded.streaks.inbox?.since
+  if (!since || isFallbackUnsure(facts) || state.at.getTime() - since.getTime() < FALLBACK_MS) return []
   const what = `Events have gone to the inbox since ${timeOfDay(since, state.at)}, although Redis is configured.`
   return [
     { name: 'fallback', subject: '', severity: 'notice', text: alertText('fallback', what), peak: null },
   ]
+}
+
+/** No event has come lately that could show which store takes it: what was told is not over. */
+export function isFallbackUnsure({ recorded, state }: Facts): boolean {
+  const last = recorded.streaks.inbox?.last
+  return last !== undefined && state.at.getTime() - last.getTime() >= LATELY_MS
 }
 
 /** Nothing came of a live source for far longer than ever in the same hour of the last weeks. */
