@@ -1,26 +1,31 @@
-import { REDELIVERY_SPAN_MS } from '@sluice/shared/idwise'
+import { SURE_SPAN_MS } from '@sluice/shared/idwise'
 import { readGauges, type StoreGauges } from '@sluice/shared/operations'
 import { type Metrics, release, type Source } from '@sluice/shared/runtime'
 import type { Duty, GaugeDutyDeps } from '../duty.ts'
 
-const PATIENCE_SECONDS = REDELIVERY_SPAN_MS / 1_000
+const PATIENCE_SECONDS = SURE_SPAN_MS / 1_000
 
 /** Sets the metrics that the stores decide. Each scheduler does it, so that they stay while one of them ends. */
-export const gauges = ({ db, metrics, admin, sources }: GaugeDutyDeps): Duty => ({
-  name: 'gauges',
-  everyMs: 10_000,
-  async run() {
-    const { postgres, redis } = await readGauges({ db, queue: admin })
-    setPostgres(metrics, postgres, sources)
-    if (redis !== undefined) setRedis(metrics, redis)
-  },
-})
+export function gauges({ db, metrics, admin, sources }: GaugeDutyDeps): Duty {
+  let wasFound = true
+  return {
+    name: 'gauges',
+    everyMs: 10_000,
+    async run() {
+      const { postgres, redis } = await readGauges({ db, queue: admin })
+      // An ingest in this process shows patience while Postgres is away: only what was set here goes.
+      if (postgres || wasFound) for (const name of BY_LABEL) metrics[name].reset()
+      wasFound = postgres !== null
+      setPostgres(metrics, postgres, sources)
+      if (redis !== undefined) setRedis(metrics, redis)
+    },
+  }
+}
 
 /** @param found null if Postgres could not be read: then no gauge of it has an older value */
 function setPostgres(metrics: Metrics, found: StoreGauges['postgres'], sources: readonly Source[]): void {
   for (const { name, kind } of sources) metrics.sourceInfo.set({ environment: name, kind }, 1)
   metrics.storeUp.set({ store: 'postgres' }, found ? 1 : 0)
-  for (const name of BY_LABEL) metrics[name].reset()
   for (const kind of ['synchronous', 'asynchronous', 'unknown'] as const) {
     if (found) metrics.replicas.set({ store: 'postgres', kind }, found.standbys[kind])
     else metrics.replicas.remove({ store: 'postgres', kind })

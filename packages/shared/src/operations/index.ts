@@ -55,6 +55,7 @@ export {
   GIVES_UP_SOON,
   LOOK_EVERY_MS,
   type Message,
+  mayGiveUpSoon,
   meaningOfRefusals,
   type Spoken,
   severityFor,

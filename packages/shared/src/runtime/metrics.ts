@@ -188,7 +188,7 @@ export function createMetrics() {
     }),
     senderPatience: new Gauge({
       name: 'sluice_sender_patience_seconds',
-      help: 'Until IDWise makes its last try of the first refused event; 1,800 without one',
+      help: 'For how long IDWise surely tries the first refused event: 900 minus its age, below 0 once it may have given up; 900 without one',
       labelNames: ['environment'] as const,
       registers,
     }),

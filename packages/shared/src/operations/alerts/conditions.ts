@@ -6,7 +6,7 @@ import { drift, hasMoreDrift } from './drift.ts'
 import type { Facts } from './facts.ts'
 import { storage, subjectsOfErased } from './storage.ts'
 import { credentialsRefused, fallback, findings, isFallbackUnsure, silence } from './streak-conditions.ts'
-import { alertText, GIVES_UP_SOON, meaningOfRefusals, severityFor } from './texts.ts'
+import { alertText, GIVES_UP_SOON, mayGiveUpSoon, meaningOfRefusals, severityFor } from './texts.ts'
 
 /**
  * All conditions. A new one is a function here, its words in `texts.ts`, and a heading of docs/runbooks.md with the
@@ -67,8 +67,8 @@ function refusing({ recorded: { refusals, isRefusing, sources }, state: { at } }
     const text = alertText(name, what)
     found.push({ name, subject: whose, severity, text, peak: refusals[figure], recovers: false })
   }
-  if (awaited > 0 && givesUpAt && givesUpAt.getTime() - at.getTime() < GIVES_UP_SOON.ms) {
-    add('refusing', GIVES_UP_SOON.subject, 'awaited', meaning)
+  if (awaited > 0 && givesUpAt && mayGiveUpSoon(givesUpAt, at)) {
+    add('refusing', GIVES_UP_SOON, 'awaited', meaning)
   }
   if (lost > 0) {
     const which = `${counted(lost, 'event')} that Sluice refused${ofEnvironments(refusals, 'lost')}`
