@@ -5,6 +5,7 @@ import {
   alertText,
   createVoice,
   GIVES_UP_SOON,
+  knowInstallation,
   mayGiveUpSoon,
   meaningOfRefusals,
   recordTold,
@@ -78,8 +79,9 @@ export function createRefusalVoice(
     for (const [id, first] of awaited) if (first + REDELIVERY_SPAN_MS < at) awaited.delete(id)
   }
 
+  const installation = knowInstallation(db)
   const voice = createVoice(
-    { channels, metrics, log },
+    { channels, installation, metrics, log },
     {
       look,
       write: (spoken) => seeCondition(db.pool, spoken, spoken.since),

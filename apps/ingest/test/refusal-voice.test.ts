@@ -68,7 +68,9 @@ describe('an ingest that refuses events', () => {
     passed = 660_000
     ingest.refused({ id: 'b', at: began + passed })
     await eventually(() => texts().length === 2)
-    expect(texts()[1]).toMatch(/^Sluice ALERT: IDWise gives up on the first of 2 refused events in 1[89] min/)
+    expect(texts()[1]).toMatch(
+      /^Sluice ALERT \(t_\w+ \w+\): IDWise gives up on the first of 2 refused events in 1[89] min/,
+    )
   })
 
   it('says nothing of a short trouble after which a store takes events', async () => {

@@ -93,12 +93,12 @@ describe('the conditions of alerts', () => {
     expect(await names()).toEqual(['no-ingest', 'nobody-consumes no worker'])
   })
 
-  it('tell of ten wrong credentials in a row, unless a request was right meanwhile', async () => {
-    await count(9, { 'answers live unauthorised': 50, 'answers live accepted': 1 })
-    await count(5, { 'answers live unauthorised': 6, 'answers sandbox unauthorised': 90 })
-    await count(0, { 'answers live unauthorised': 3 })
+  it('tell of ten wrong credentials of known senders in a row, unless a request was right meanwhile', async () => {
+    await count(9, { 'wrongSecrets live': 50, 'answers live accepted': 1 })
+    await count(5, { 'wrongSecrets live': 6, 'wrongSecrets sandbox': 90, 'answers live unauthorised': 99 })
+    await count(0, { 'wrongSecrets live': 3 })
     expect(await names()).toEqual([])
-    await count(1, { 'answers live unauthorised': 1 })
+    await count(1, { 'wrongSecrets live': 1 })
     expect(await names()).toEqual(['credentials-refused live'])
   })
 

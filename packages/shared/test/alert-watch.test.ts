@@ -68,7 +68,9 @@ describe('several processes that watch', () => {
     )
     await back.round()
     await eventually(() => about('Postgres').length === 2)
-    expect(about('Postgres')[1]).toMatch(/^Sluice OK: It is over after .* It was: Postgres does not answer/)
+    expect(about('Postgres')[1]).toMatch(
+      /^Sluice OK \(t_\w+ \w+\): It is over after .* It was: Postgres does not answer/,
+    )
   })
 
   it('send no heartbeat once a look has found that Postgres is away', async () => {
@@ -99,7 +101,12 @@ it('what is over when it could be told is not told', async () => {
   } as const
   let claims = 0
   await using _ = createVoice(
-    { channels: parseChannels(`slack:${receiver.url}`).channels, metrics: createMetrics(), log },
+    {
+      channels: parseChannels(`slack:${receiver.url}`).channels,
+      installation: async () => undefined,
+      metrics: createMetrics(),
+      log,
+    },
     {
       look: () => (isAway ? [{ ...spoken, since: new Date(0) }] : []),
       write: () => (isAway ? Promise.reject(new Error('no table')) : Promise.resolve()),

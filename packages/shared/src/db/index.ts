@@ -150,6 +150,7 @@ export {
   seeCondition,
   settleMessage,
 } from './incidents.ts'
+export { type Installation, nameInstallation } from './installation-name.ts'
 export {
   readJourney,
   readJourneysBeside,

@@ -45,6 +45,7 @@ export {
   steerOperation,
 } from '../db/index.ts'
 export {
+  ALERT_NAMES,
   type AlertSettings,
   type AlertWatch,
   alertSettings,
@@ -53,6 +54,8 @@ export {
   createVoice,
   deliver,
   GIVES_UP_SOON,
+  type KnowInstallation,
+  knowInstallation,
   LOOK_EVERY_MS,
   type Message,
   mayGiveUpSoon,

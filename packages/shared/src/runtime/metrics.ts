@@ -81,6 +81,12 @@ export function createMetrics() {
       labelNames: ['environment', 'outcome'] as const,
       registers,
     }),
+    wrongSecrets: new Counter({
+      name: 'sluice_wrong_secrets_total',
+      help: 'Requests with wrong credentials from an address that had right ones, or with a known user or header',
+      labelNames: ['environment'] as const,
+      registers,
+    }),
     answerSeconds: new Histogram({
       name: 'sluice_answer_seconds',
       help: 'Time from the complete request to the answer of accepted events',
@@ -268,7 +274,7 @@ export type Totals = Readonly<Record<string, number>>
 /** Of a histogram the counts of its buckets, each with all smaller ones: `landSeconds 0.05`. */
 export async function totalsOf(
   metrics: Metrics,
-  names: readonly ('answers' | 'enqueued' | 'handled' | 'landSeconds')[],
+  names: readonly ('answers' | 'wrongSecrets' | 'enqueued' | 'handled' | 'landSeconds')[],
 ): Promise<Totals> {
   const totals: Record<string, number> = {}
   for (const name of names) {

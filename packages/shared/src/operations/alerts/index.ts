@@ -1,8 +1,10 @@
 export { deliver } from './deliver.ts'
+export { type KnowInstallation, knowInstallation } from './installation.ts'
 export type { Message } from './message.ts'
 export { TIMES } from './notify.ts'
 export { type AlertSettings, alertSettings, alertsOf } from './settings.ts'
 export {
+  ALERT_NAMES,
   alertText,
   GIVES_UP_SOON,
   mayGiveUpSoon,

@@ -29,18 +29,18 @@ export const ALERT_WORDS = {
   },
   'no-ingest': {
     means: `It cannot deliver, and gives up on an event ${PATIENCE} after its first try.`,
-    command: 'docker compose up -d ingest',
+    command: DOCTOR,
     never: 'Do not change the address in the portal of IDWise.',
   },
   'nobody-consumes': {
     means: KEPT,
-    command: 'docker compose up -d worker',
+    command: DOCTOR,
     never: 'Do not empty the queue.',
   },
   late: { means: KEPT, command: DOCTOR, never: 'Do not restart Redis.' },
   'credentials-refused': {
     means: `Each event is answered 401. It gives up on it ${PATIENCE} after its first try.`,
-    command: 'docker compose logs --since 10m ingest',
+    command: 'npx sluice now',
     never: 'Do not turn the authentication off.',
   },
   rejected: {
@@ -119,6 +119,9 @@ export const ALERT_WORDS = {
     never: 'Do not take the erasure back. Ask who still has the person in IDWise.',
   },
 } as const satisfies Record<string, Words>
+
+/** The names that alerts may have. */
+export const ALERT_NAMES = Object.keys(ALERT_WORDS).toSorted()
 
 /** @param name its heading in runbooks.md. @returns undefined for a rule of Prometheus' alone */
 export function wordsOfAlert(name: string): Words | undefined {

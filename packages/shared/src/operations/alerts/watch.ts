@@ -5,6 +5,7 @@ import { readState, type State } from '../state/index.ts'
 import type { Stores } from '../stores.ts'
 import { conditionsOf } from './conditions.ts'
 import { startHeartbeat } from './heartbeat.ts'
+import { knowInstallation } from './installation.ts'
 import { noteConditions, sendDue, TIMES, type Times } from './notify.ts'
 import type { AlertSettings } from './settings.ts'
 import { createStorageFacts } from './storage-facts.ts'
@@ -49,6 +50,7 @@ export function startAlertWatch(
   const holder = `${role} ${randomUUID()}`
   const terms = role === 'ingest' ? { patienceMs: INGEST_PATIENCE_MS } : { over: 'ingest ' }
   const readFacts = createStorageFacts()
+  const installation = knowInstallation(db)
   let state: State | undefined
   let down: { since: Date; why: string } | undefined
 
@@ -63,6 +65,8 @@ export function startAlertWatch(
     if (stores.postgres === 'not_migrated') throw new NotMigrated()
     if (stores.postgres !== 'up' || !recorded) throw new Away()
     const facts = { state: now, recorded, storage: await readFacts({ db, queue }, recorded.findings) }
+    // For the time when Postgres is away.
+    await installation()
     await noteConditions(db, conditionsOf(facts), times)
     await handOver()
   }
@@ -89,7 +93,7 @@ export function startAlertWatch(
 
   stack.defer(() => withDeadline(dropLease(db, LEASE, holder), END_LIMIT_MS, 'giving back').catch(() => {}))
   if (channels.length > 0) {
-    const sending = { channels, metrics, log }
+    const sending = { channels, installation, metrics, log }
     stack.use(
       every(times.sendEveryMs, (stop) => sendDue(db, sending, { stop, times }), {
         onError: (error) => log.debug({ error: describeError(error) }, 'alerts are not sent yet'),

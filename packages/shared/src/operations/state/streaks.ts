@@ -2,7 +2,7 @@ import type { MinuteRow } from '../../db/index.ts'
 
 /** What goes on minute after minute, up to now. */
 export type Streaks = {
-  /** Requests in a row with wrong credentials, of each environment that was accepted before. */
+  /** Requests in a row with wrong credentials that a known sender made, of each environment that was accepted before. */
   readonly credentials: Readonly<Record<string, { readonly requests: number; readonly since: Date }>>
   /** Since when events went to the inbox of an ingest that has Redis, and none to Redis alone in a minute. */
   readonly inbox: { readonly since: Date; readonly last: Date } | null
@@ -50,12 +50,9 @@ function sumMinutes(rows: readonly MinuteRow[]): Minute[] {
     for (const [name, count] of Object.entries(counters.counts)) {
       const [metric, label = '', outcome = ''] = name.split(' ')
       if (metric === 'enqueued' && (label === 'inbox' || label === 'redis')) sum[label] += count
-      if (metric !== 'answers') continue
       const { ok, wrong } = sum.answers.get(label) ?? { ok: 0, wrong: 0 }
-      sum.answers.set(label, {
-        ok: ok + (outcome === 'accepted' ? count : 0),
-        wrong: wrong + (outcome === 'unauthorised' ? count : 0),
-      })
+      if (metric === 'wrongSecrets') sum.answers.set(label, { ok, wrong: wrong + count })
+      if (metric === 'answers' && outcome === 'accepted') sum.answers.set(label, { ok: ok + count, wrong })
     }
   }
   return [...minutes.values()].sort((a, b) => b.at - a.at)
