@@ -184,7 +184,7 @@ function findRecorded(recorded: Recorded, waiting: Amount, oldestMs: number | nu
   if (isWorked && waiting.count > 0 && recorded.rejected.length > 0) {
     texts.rejected = `${rejectedText(recorded.rejected)} ${capital(waitingText(waiting))} wait${waiting.count === 1 ? 's' : ''}${age}.`
   } else if (isWorked && waiting.count > 0 && oldestMs !== null && oldestMs > BEHIND_MS) {
-    texts.behind = `Workers do not keep up: ${waitingText(waiting)} wait${age}.`
+    texts.behind = `Workers do not keep up: ${waitingText(waiting)} wait${waiting.count === 1 ? 's' : ''}${age}.`
   }
   if (refusals.lost > 0) {
     texts.lost = `IDWise has given up on ${counted(refusals.lost, 'event')} that ${refusals.lost === 1 ? 'was' : 'were'} refused${ofEnvironments(refusals, 'lost')}.`
