@@ -157,9 +157,12 @@ describe('the conditions of alerts', () => {
 
   it('tell what the checks of the processes have found, once for each store', async () => {
     const finding = (alert: string) => ({ alert, name: 'Redis', text: 'is so', advice: 'Mend it.' })
-    const findings = ['store-emptied', 'store-read-only', 'store-full', 'replica-gone'].map(finding)
+    const findings = ['store-emptied', 'store-read-only', 'store-full', 'replica-gone', 'backup-behind'].map(
+      finding,
+    )
     await count(0, {}, { findings, unsafe: ['Redis: appendfsync everysec'] })
     expect(await names()).toEqual([
+      'backup-behind Redis',
       'replica-gone Redis',
       'store-emptied Redis',
       'store-full Redis',

@@ -93,7 +93,8 @@ const IS_TOLD_AGAIN = `
   or (recovery_notified_at is null and severity = 'page' and recovers and acknowledged_by is null
     and notified_at < now() - ${QUIET})`
 
-// What was not seen lately may be over: somebody looks first. What nobody was told of needs no recovery. A process that claims a message and dies leaves it to one other process.
+// What was not seen lately may be over: somebody looks first. What nobody was told of needs no recovery.
+// A process that claims a message and dies leaves it to one other process.
 const CLAIM = `
 update incidents i set notifying_at = now(), claims = claims + 1 from (
   select id from incidents

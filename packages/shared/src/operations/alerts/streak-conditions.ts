@@ -1,5 +1,5 @@
 import type { Condition } from '../../db/index.ts'
-import { kindOf } from '../../runtime/index.ts'
+import { type Finding, kindOf } from '../../runtime/index.ts'
 import { counted, span, timeOfDay } from '../state/words.ts'
 import type { Facts } from './facts.ts'
 import { alertText } from './texts.ts'
@@ -54,12 +54,14 @@ export function silence({ recorded: { sources, flow, longestGapMs }, state }: Fa
   })
 }
 
+const NOTICES: readonly Finding['alert'][] = ['replica-gone', 'backup-behind']
+
 /** What the checks of the processes have found, once for each store. */
 export function findings({ recorded }: Facts): Condition[] {
   return recorded.findings.map(({ alert, name, text, advice }) => ({
     name: alert,
     subject: name,
-    severity: alert === 'replica-gone' ? 'notice' : 'page',
+    severity: NOTICES.includes(alert) ? 'notice' : 'page',
     text: alertText(alert, `${name}: ${text}. ${advice}`),
     peak: null,
     // What was emptied is not filled again.

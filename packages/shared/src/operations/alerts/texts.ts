@@ -108,6 +108,11 @@ export const ALERT_WORDS = {
     command: 'npx sluice retention',
     never: 'Do not drop partitions by hand: their keys and facts would be lost.',
   },
+  'backup-behind': {
+    means: 'Nothing. If Postgres is lost, so is all that was not archived, and it will not send it again.',
+    command: DOCTOR,
+    never: 'Do not delete files of pg_wal: Postgres keeps there what is not archived.',
+  },
   'replica-gone': {
     means: 'Nothing, until the primary fails: then no server takes over.',
     command: DOCTOR,

@@ -2,7 +2,7 @@ import type { MinuteRow } from '../../db/index.ts'
 
 /** What goes on minute after minute, up to now. */
 export type Streaks = {
-  /** Requests in a row with wrong credentials that a known sender made, of each environment that was accepted before. */
+  /** Requests of known senders in a row with wrong credentials, of each environment that was accepted before. */
   readonly credentials: Readonly<Record<string, { readonly requests: number; readonly since: Date }>>
   /** Since when events went to the inbox of an ingest that has Redis, and none to Redis alone in a minute. */
   readonly inbox: { readonly since: Date; readonly last: Date } | null
