@@ -54,7 +54,6 @@ export {
   createVoice,
   deliver,
   GIVES_UP_SOON,
-  type KnowInstallation,
   knowInstallation,
   LOOK_EVERY_MS,
   type Message,

@@ -1,5 +1,5 @@
 export { deliver } from './deliver.ts'
-export { type KnowInstallation, knowInstallation } from './installation.ts'
+export { knowInstallation } from './installation.ts'
 export type { Message } from './message.ts'
 export { TIMES } from './notify.ts'
 export { type AlertSettings, alertSettings, alertsOf } from './settings.ts'

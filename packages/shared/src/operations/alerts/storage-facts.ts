@@ -15,7 +15,7 @@ import { type Finding, withDeadline } from '../../runtime/index.ts'
 import type { Stores } from '../stores.ts'
 
 /** The standbys of Postgres, or the replicas of all masters of Redis. */
-export type ReplicaFacts = {
+type ReplicaFacts = {
   readonly store: 'Postgres' | 'Redis'
   readonly found: number
   readonly expected: number
