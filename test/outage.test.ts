@@ -42,7 +42,7 @@ it('an outage of both stores is told in words, and the events that were refused 
   const state = await seen('no_store')
   expect([state.level, state.sentence]).toEqual([
     'fail',
-    'Neither Postgres nor Redis answers: events are refused. IDWise gives up on an event half an hour after its first try.',
+    'Neither Postgres nor Redis answers: events are refused. IDWise gives up on an event 15 to 30 min after its first try.',
   ])
   const [first, second] = [finishedJourney(), finishedJourney()]
   for (const event of [first, first, second]) expect(await send(event)).toBe(503)

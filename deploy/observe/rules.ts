@@ -24,7 +24,7 @@ const RULES: readonly Rule[] = [
     severity: 'critical',
     summary: 'Events are refused',
     description:
-      'No store took an event in the last two minutes. IDWise tries each again after 5, 10 and 15 minutes, then never.',
+      'No store took an event in the last two minutes. IDWise tries each three times more, until 15 to 30 minutes after the first try, then never.',
   },
   {
     name: 'PatienceRunsOut',

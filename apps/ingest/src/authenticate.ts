@@ -34,6 +34,21 @@ export function createNobody(lists: readonly (readonly Credential[])[]): Authent
   return (request) => authenticate(request) && false
 }
 
+/**
+ * Whether a request with wrong credentials has what only a sender knows that was given some: a user of this source, or
+ * a header that it has for its secret. A bearer token has no such part.
+ */
+export function createKnowsName(credentials: readonly Credential[]): Authenticate {
+  const users = credentials.flatMap((each) => (each.kind === 'basic' ? [sha256(each.user)] : []))
+  const headers = credentials.flatMap((each) => (each.kind === 'header' ? [each.name] : []))
+  return (request) => {
+    const given = presented(request.headers.authorization, 'basic')
+    const user = sha256(given?.subarray(0, Math.max(0, given.indexOf(':'))) ?? '')
+    const matches = users.filter((each) => timingSafeEqual(user, each)).length
+    return matches > 0 || headers.some((name) => request.headers[name] !== undefined)
+  }
+}
+
 type Carrier = { header: string; scheme: 'basic' | 'bearer' | undefined; digest: Buffer }
 
 function carrierOf(credential: Credential): Carrier {

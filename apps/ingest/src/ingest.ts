@@ -24,7 +24,7 @@ import {
 } from '@sluice/shared/runtime'
 import type { FastifyInstance } from 'fastify'
 import { createAccept } from './accept.ts'
-import { type Authenticate, createAuthenticate, createNobody } from './authenticate.ts'
+import { type Authenticate, createAuthenticate, createKnowsName, createNobody } from './authenticate.ts'
 import { createClock } from './clock.ts'
 import type { IngestConfig } from './config.ts'
 import { createEnqueue } from './enqueue.ts'
@@ -88,7 +88,7 @@ export async function startIngest(
       db,
       process: self.id,
       role: 'ingest',
-      totals: () => totalsOf(metrics, ['answers', 'enqueued']),
+      totals: () => totalsOf(metrics, ['answers', 'wrongSecrets', 'enqueued']),
       last: () => counts.lastAccepted,
       lastRefused: () => counts.lastRefused,
       unsafe: () => checks?.unsafe() ?? [],
@@ -101,9 +101,11 @@ export async function startIngest(
   const counts = stack.use(createIngestMetrics(log, metrics, clock.now))
   const { sources } = config
   let authenticate: OfSource<Authenticate> = {}
+  let knowsName: OfSource<Authenticate> = {}
   let nobody: Authenticate = () => false
   function useCredentials(credentials: IngestConfig['credentials']): void {
     authenticate = perSource(sources, (name) => createAuthenticate(credentials[name] ?? []))
+    knowsName = perSource(sources, (name) => createKnowsName(credentials[name] ?? []))
     nobody = createNobody(Object.values(credentials))
     for (const { name: environment } of sources) {
       if (credentials[environment]?.some(({ kind }) => kind === 'none')) {
@@ -184,6 +186,7 @@ export async function startIngest(
       traces,
     }),
     authenticate: perSource(sources, (name) => (request) => (authenticate[name] ?? nobody)(request)),
+    knowsName: perSource(sources, (name) => (request) => knowsName[name]?.(request) ?? false),
     nobody: (request) => nobody(request),
     allowedIps: config.allowedIps,
     trustedProxies: config.trustedProxies,
@@ -193,6 +196,7 @@ export async function startIngest(
     isClosing: () => closing,
     answered: counts.answered,
     received: counts.received,
+    wrongSecret: (environment) => metrics.wrongSecrets.inc({ environment }),
   })
   await app.listen({ host: config.host, port: config.port }).catch((error: unknown) => {
     throw listenError(error, config.port, 'INGEST_PORT', 'LISTEN_HOST')

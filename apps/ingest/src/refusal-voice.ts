@@ -5,6 +5,8 @@ import {
   alertText,
   createVoice,
   GIVES_UP_SOON,
+  knowInstallation,
+  mayGiveUpSoon,
   meaningOfRefusals,
   recordTold,
   type Spoken,
@@ -58,15 +60,17 @@ export function createRefusalVoice(
     if (!isAccepting && now() - last >= graceMs && canAccept()) isAccepting = true
     if (since === undefined || isAccepting) return []
     const [first = since] = awaited.values()
-    const end = first + REDELIVERY_SPAN_MS
-    const meaning = meaningOfRefusals({ events: awaited.size, givesUpAt: new Date(end) }, new Date(now()))
+    const [givesUpAt, at] = [new Date(first + REDELIVERY_SPAN_MS), new Date(now())]
+    const meaning = meaningOfRefusals({ events: awaited.size, givesUpAt }, at)
     const what = `No store takes events: the ingest refuses them. ${meaning}`
     const severity = severityFor(sources.map(({ kind }) => kind))
     const rest = { name: 'refusing', severity, since: new Date(since), peak: awaited.size } as const
     const spoken = { ...rest, subject: '', text: alertText('refusing', what) }
-    if (end - now() >= GIVES_UP_SOON.ms) return [spoken]
-    const { subject } = GIVES_UP_SOON
-    return [spoken, { ...rest, subject, text: alertText('refusing', meaning), recovers: false }]
+    if (!mayGiveUpSoon(givesUpAt, at)) return [spoken]
+    return [
+      spoken,
+      { ...rest, subject: GIVES_UP_SOON, text: alertText('refusing', meaning), recovers: false },
+    ]
   }
 
   function begin(at: number): void {
@@ -75,8 +79,9 @@ export function createRefusalVoice(
     for (const [id, first] of awaited) if (first + REDELIVERY_SPAN_MS < at) awaited.delete(id)
   }
 
+  const installation = knowInstallation(db)
   const voice = createVoice(
-    { channels, metrics, log },
+    { channels, installation, metrics, log },
     {
       look,
       write: (spoken) => seeCondition(db.pool, spoken, spoken.since),

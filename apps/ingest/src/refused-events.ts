@@ -1,5 +1,5 @@
 import { createErasedSubjects, type Db, type Refusal, writeRefusals } from '@sluice/shared/db'
-import { parseEvent, REDELIVERY_SPAN_MS } from '@sluice/shared/idwise'
+import { parseEvent, SURE_SPAN_MS } from '@sluice/shared/idwise'
 import { describeError, every, type Log, type Metrics } from '@sluice/shared/runtime'
 
 /** An event that no store has acknowledged: what `accept` knows of it. */
@@ -66,7 +66,7 @@ export function rememberRefused(
     }
     shown = [...firsts.keys()]
     for (const [environment, first] of firsts) {
-      metrics.senderPatience.set({ environment }, (first + REDELIVERY_SPAN_MS - Date.now()) / 1_000)
+      metrics.senderPatience.set({ environment }, (first + SURE_SPAN_MS - Date.now()) / 1_000)
     }
   }
 

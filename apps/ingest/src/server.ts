@@ -16,6 +16,8 @@ type ServerDeps = {
   accept: Accept
   /** The sources, each with its way to authenticate. */
   authenticate: OfSource<Authenticate>
+  /** Of each source: whether a request has a name that only its senders know. */
+  knowsName: OfSource<Authenticate>
   /** For the paths of no source: lets nobody in, and takes as long about it. */
   nobody: Authenticate
   /** Networks that may post; none: every address may. */
@@ -28,6 +30,8 @@ type ServerDeps = {
   isClosing(): boolean
   answered: CountAnswer
   received(environment: string, kind: EventKind): void
+  /** Called when a known sender had wrong credentials. */
+  wrongSecret(environment: string): void
 }
 
 /** The ingest's HTTP server: its limits, and what is the same for every route. */
@@ -94,13 +98,22 @@ export function createServer(deps: ServerDeps): FastifyInstance {
       return reply.code(status).send(body)
     })
   }
+  // It takes as long as that of a source.
+  const [first] = Object.values(deps.knowsName)
+  const knowsNobody: Authenticate = (request) => first?.(request) === true && false
   const common = { ...deps, connectionLimit, credentialThrottle, refuse }
   for (const [environment, authenticate] of Object.entries(deps.authenticate)) {
     const networks = deps.allowedIps[environment] ?? []
     const isAllowed = networks.length > 0 ? addressMatcher(networks) : () => true
-    addWebhook(app, environment, { ...common, authenticate, isAllowed })
+    const knowsName = deps.knowsName[environment] ?? (() => false)
+    addWebhook(app, environment, { ...common, authenticate, knowsName, isAllowed })
   }
-  addWebhook(app, 'none', { ...common, authenticate: deps.nobody, isAllowed: () => false })
+  addWebhook(app, 'none', {
+    ...common,
+    authenticate: deps.nobody,
+    knowsName: knowsNobody,
+    isAllowed: () => false,
+  })
   return app
 }
 

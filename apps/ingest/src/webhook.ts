@@ -12,6 +12,8 @@ export const MAX_HEADERS = 100
 export const BYTES = 'application/octet-stream'
 /** The most requests of a source under way at once. Without a limit senders could fill memory. */
 const MAX_IN_FLIGHT = 2_000
+/** So many addresses are remembered that had right credentials. */
+const MAX_ADDRESSES = 1_000
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -43,17 +45,20 @@ export function addWebhook(
   deps: {
     accept: Accept
     authenticate: Authenticate
+    knowsName: Authenticate
     isAllowed(ip: string): boolean
     connectionLimit: ConnectionLimit
     credentialThrottle: CredentialThrottle
     refuse: Refuse
     answered: CountAnswer
     received(environment: string, kind: EventKind): void
+    wrongSecret(environment: string): void
   },
 ): void {
   const { refuse, answered } = deps
   const path = `${FOLDER}${environment === 'none' ? ANY_NAME : environment}`
   let inFlight = 0
+  const accepted = new Set<string>()
 
   /** A listener of the response, since a hook of Fastify's would add and remove two listeners for each response. */
   function leave(): void {
@@ -61,12 +66,21 @@ export function addWebhook(
     failpoint('ingest-after-reply')
   }
 
+  function remember(ip: string): void {
+    accepted.add(ip)
+    if (accepted.size > MAX_ADDRESSES) accepted.delete(accepted.keys().next().value as string)
+  }
+
   /** Why the body of a request is not read. */
   function objection(request: FastifyRequest): RefusalKind | undefined {
     if (request.raw.rawHeaders.length > 2 * MAX_HEADERS) return 'headers_too_large'
-    if (!deps.authenticate(request.raw) || !deps.isAllowed(request.ip)) {
+    const isRight = deps.authenticate(request.raw)
+    if (!isRight || !deps.isAllowed(request.ip)) {
+      // A stranger must not be able to wake people.
+      if (isRight || accepted.has(request.ip) || deps.knowsName(request.raw)) deps.wrongSecret(environment)
       return deps.credentialThrottle.addFailure(request.ip) ? 'too_many_wrong_credentials' : 'unauthorised'
     }
+    if (!accepted.has(request.ip)) remember(request.ip)
     deps.connectionLimit.setAuthenticated(request.raw.socket)
     return inFlight < MAX_IN_FLIGHT ? undefined : 'too_many_in_flight'
   }

@@ -347,6 +347,45 @@ describe('the door behind a proxy', () => {
 })
 
 describe('the door and wrong credentials', () => {
+  it('counts those of known senders apart: of their addresses, users and headers, but no stranger', async () => {
+    await using stack = new AsyncDisposableStack()
+    const world = stack.use(await createWorld('inbox'))
+    const metrics = createMetrics()
+    const ingest = stack.use(
+      await startIngest(
+        {
+          ...world.ingestConfig,
+          trustedProxies: ['127.0.0.0/8'],
+          credentials: {
+            live: [
+              { kind: 'bearer', token: LIVE_TOKEN },
+              { kind: 'basic', user: 'idwise-user', password: 'a-password-of-this-test' },
+              { kind: 'header', name: 'x-idwise-key', value: 'a-key-in-a-header-of-its-own' },
+            ],
+          },
+        },
+        { log: createLog('test', 'silent'), metrics },
+      ),
+    )
+    const status = async (from: string, headers: Record<string, string>) => {
+      const url = `http://127.0.0.1:${ingest.port}${PATH}`
+      return (await fetch(url, { headers: { 'x-forwarded-for': from, ...headers } })).status
+    }
+    const known = async () => (await metrics.wrongSecrets.get()).values[0]?.value ?? 0
+    const basic = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` })
+    const wrong = { authorization: 'Bearer a-wrong-token-of-this-test' }
+    for (const headers of [{}, wrong, basic('stranger:guess'), basic('idwise-user')]) {
+      expect(await status('198.51.100.1', headers)).toBe(401)
+    }
+    expect(await known()).toBe(0)
+    expect(await status('198.51.100.1', basic('idwise-user:another-password'))).toBe(401)
+    expect(await status('198.51.100.1', { 'x-idwise-key': 'another-key' })).toBe(401)
+    expect(await known()).toBe(2)
+    expect(await status('203.0.113.9', RIGHT)).toBe(200)
+    expect(await status('203.0.113.9', wrong)).toBe(401)
+    expect(await known()).toBe(3)
+  })
+
   it('answers 429 after many of them, and accepts right ones from the same address all the same', async () => {
     await using stack = new AsyncDisposableStack()
     const world = stack.use(await createWorld('inbox'))

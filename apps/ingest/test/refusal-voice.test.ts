@@ -40,6 +40,8 @@ describe('an ingest that refuses events', () => {
     expect(texts()[0]).toContain('IDWise gives up on the first of 3 refused events in')
     // After half past eleven it is that of the next day, and its date is said.
     expect(texts()[0]).toContain(`${time} UTC)`)
+    const sure = new Date(at + 900_000).toISOString().slice(11, 19)
+    expect(texts()[0]).toContain(`${sure} UTC.`)
     expect(texts()[0]).toContain('First command: npx sluice doctor')
     ingest.accepted('a')
     await world.rows('alter table away rename to incidents')
@@ -56,17 +58,19 @@ describe('an ingest that refuses events', () => {
     expect(texts()).toEqual([])
   })
 
-  it('tells once more when IDWise gives up in less than five minutes', async () => {
+  it('tells once more five minutes before IDWise may give up', async () => {
     await world.rows('alter table incidents rename to away')
     const began = Date.now()
     let passed = 0
     const ingest = voice(() => Date.now() + passed)
     ingest.refused({ id: 'a', at: began })
     await eventually(() => texts().length === 1)
-    passed = 1_560_000
+    passed = 660_000
     ingest.refused({ id: 'b', at: began + passed })
     await eventually(() => texts().length === 2)
-    expect(texts()[1]).toMatch(/^Sluice ALERT: IDWise gives up on the first of 2 refused events in [34] min/)
+    expect(texts()[1]).toMatch(
+      /^Sluice ALERT \(t_\w+ \w+\): IDWise gives up on the first of 2 refused events in 1[89] min/,
+    )
   })
 
   it('says nothing of a short trouble after which a store takes events', async () => {
@@ -86,7 +90,7 @@ describe('an ingest that refuses events', () => {
       /sluice_sender_patience_seconds\{environment="live"\} (\S+)/.exec(await metrics.text())?.[1]
     refused.add({ environment: 'live', raw: '{}', id: 'aa', at: Date.now() - 600_000 })
     await eventually(async () => (await shown()) !== undefined)
-    expect(Math.round(Number(await shown()) / 10)).toBe(120)
+    expect(Math.round(Number(await shown()) / 10)).toBe(30)
     await world.rows('alter table away rename to refusals')
     await eventually(async () => (await shown()) === undefined)
   })

@@ -23,7 +23,8 @@ describe('a scheduler', () => {
         notifying_at = notifying_at - $1 * interval '1 second'`,
       [seconds],
     )
-  const seen = () => eventually(async () => (await world.rows('select from incidents')).length > 0)
+  const seen = () =>
+    eventually(async () => (await world.rows('select from incidents where resolved_at is null')).length > 0)
 
   it('that is killed between claim and send leaves the message to another one, which sends it once', async () => {
     const env = { ...world.env, ALERTS: `slack:${receiver.url}`, SCHEDULER_PORT: '0' }

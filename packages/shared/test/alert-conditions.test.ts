@@ -36,7 +36,14 @@ describe('the conditions of alerts', () => {
     const state = await readState({ db: world.db, queue: undefined })
     const { recorded } = state.figures
     if (!recorded) throw new Error('Postgres is there')
-    return { state, ...conditionsOf({ state, recorded, storage: { ...(await readFacts(world.db)), disk } }) }
+    return {
+      state,
+      ...conditionsOf({
+        state,
+        recorded,
+        storage: { ...(await readFacts({ db: world.db, queue: undefined }, recorded.findings)), disk },
+      }),
+    }
   }
   const names = async () =>
     (await conditions()).found.map(({ name, subject }) => `${name} ${subject}`.trim()).sort()
@@ -71,8 +78,10 @@ describe('the conditions of alerts', () => {
       /^Ingests refuse events. IDWise gives up on the first of 2 refused events in (29|30) min/,
     )
     expect(found[0]?.text).toContain(`${time} UTC`)
-    await world.rows(`update refusals set first_refused_at = now() - interval '26 minutes',
-      last_refused_at = now() - interval '11 minutes' where event_key = '\\x01'`)
+    const sure = new Date(at + 900_000).toISOString().slice(11, 19)
+    expect(found[0]?.text).toMatch(new RegExp(`; count on nothing after .*${sure} UTC\\.`))
+    await world.rows(`update refusals set first_refused_at = now() - interval '11 minutes',
+      last_refused_at = now() - interval '6 minutes' where event_key = '\\x01'`)
     await world.rows(`update refusals set first_refused_at = now() - interval '50 minutes',
       last_refused_at = now() - interval '20 minutes' where event_key = '\\x02'`)
     expect(await names()).toEqual(['given-up', 'refusing', 'refusing IDWise gives up soon'])
@@ -84,12 +93,12 @@ describe('the conditions of alerts', () => {
     expect(await names()).toEqual(['no-ingest', 'nobody-consumes no worker'])
   })
 
-  it('tell of ten wrong credentials in a row, unless a request was right meanwhile', async () => {
-    await count(9, { 'answers live unauthorised': 50, 'answers live accepted': 1 })
-    await count(5, { 'answers live unauthorised': 6, 'answers sandbox unauthorised': 90 })
-    await count(0, { 'answers live unauthorised': 3 })
+  it('tell of ten wrong credentials of known senders in a row, unless a request was right meanwhile', async () => {
+    await count(9, { 'wrongSecrets live': 50, 'answers live accepted': 1 })
+    await count(5, { 'wrongSecrets live': 6, 'wrongSecrets sandbox': 90, 'answers live unauthorised': 99 })
+    await count(0, { 'wrongSecrets live': 3 })
     expect(await names()).toEqual([])
-    await count(1, { 'answers live unauthorised': 1 })
+    await count(1, { 'wrongSecrets live': 1 })
     expect(await names()).toEqual(['credentials-refused live'])
   })
 
@@ -101,6 +110,11 @@ describe('the conditions of alerts', () => {
     await world.rows(`update minutes set minute = minute - interval '1 minute'`)
     await count(0, { 'enqueued inbox': 1 })
     expect(await names()).toEqual(['fallback'])
+    // Without a further event nobody knows whether it is over.
+    await world.rows(`update minutes set minute = minute - interval '3 minutes'`)
+    expect(await conditions()).toMatchObject({ found: [], held: ['fallback'] })
+    await count(0, { 'enqueued redis': 1 })
+    expect(await conditions()).toMatchObject({ found: [], held: [] })
   })
 
   it('tell of silence that is three times as long as the longest gap, and of half an hour at least', async () => {
@@ -143,9 +157,12 @@ describe('the conditions of alerts', () => {
 
   it('tell what the checks of the processes have found, once for each store', async () => {
     const finding = (alert: string) => ({ alert, name: 'Redis', text: 'is so', advice: 'Mend it.' })
-    const findings = ['store-emptied', 'store-read-only', 'store-full', 'replica-gone'].map(finding)
+    const findings = ['store-emptied', 'store-read-only', 'store-full', 'replica-gone', 'backup-behind'].map(
+      finding,
+    )
     await count(0, {}, { findings, unsafe: ['Redis: appendfsync everysec'] })
     expect(await names()).toEqual([
+      'backup-behind Redis',
       'replica-gone Redis',
       'store-emptied Redis',
       'store-full Redis',
@@ -213,18 +230,19 @@ it('a standby of Postgres that was there and is gone is told', async () => {
   const log = createLog('test', 'silent')
   const db = stack.use(createDb(primary.url, { max: 1, statementMs: 10_000, log, name: 'test' }))
   await migrateSchema(db)
-  const read = createStorageFacts()
+  const read = (look = createStorageFacts()) => look({ db, queue: undefined }, [])
   const told = async () => {
     const state = await readState({ db, queue: undefined })
     if (!state.figures.recorded) throw new Error('Postgres is there')
-    const { found } = conditionsOf({ state, recorded: state.figures.recorded, storage: await read(db) })
+    const { found } = conditionsOf({ state, recorded: state.figures.recorded, storage: await read() })
     return found.filter(({ name }) => name === 'replica-gone').map(({ text }) => text.split('\n')[0])
   }
-  await eventually(async () => (await read(db)).standbys === 1)
+  await eventually(async () => (await read()).standbys === 1)
   expect(await told()).toEqual([])
   await standby.kill()
-  await eventually(async () => (await read(db)).standbys === 0)
-  expect(await told()).toEqual(['Postgres had 1 standby, and has 0.'])
+  await eventually(async () => (await read()).standbys === 0)
+  // Each look is that of a new process.
+  expect(await told()).toEqual(['Postgres had 1 standby, and has 0. If that is meant to be, acknowledge it.'])
   await standby.start()
   await eventually(async () => (await told()).length === 0)
 })

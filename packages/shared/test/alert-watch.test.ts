@@ -1,9 +1,10 @@
 import { hearHttp, titlesOf } from '@sluice/testkit/alert-doubles'
 import { createWorld, eventually, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createDb, listIncidents } from '../src/db/index.ts'
+import { announceProcess, createDb, describeProcess, listIncidents } from '../src/db/index.ts'
 import { parseChannels } from '../src/operations/alerts/channels.ts'
 import { startHeartbeat } from '../src/operations/alerts/heartbeat.ts'
+import { createVoice } from '../src/operations/alerts/voice.ts'
 import { startAlertWatch } from '../src/operations/index.ts'
 import { createQueueAdmin } from '../src/queue/index.ts'
 import { createLog, createMetrics } from '../src/runtime/index.ts'
@@ -21,16 +22,16 @@ describe('several processes that watch', () => {
   })
   afterEach(() => stack.disposeAsync())
 
-  function watch(role: 'scheduler' | 'ingest', databaseUrl = world.databaseUrl) {
+  function watch(role: 'scheduler' | 'ingest', databaseUrl = world.databaseUrl, heartbeat?: string) {
     const db = stack.use(createDb(databaseUrl, { max: 2, statementMs: 5_000, log, name: role }))
     const { queue: location } = world.workerConfig
     const queue = location && stack.use(createQueueAdmin(location, log))
     const { channels } = parseChannels(`slack:${receiver.url}`)
-    const settings = { channels, heartbeat: undefined }
-    const times = { graceMs: 100, claimMs: 60_000, sendEveryMs: 50 }
+    const settings = { channels, heartbeat }
+    const times = { graceMs: 100, claimMs: 60_000, sendEveryMs: 50, beatEveryMs: 20 }
     return stack.use(startAlertWatch({ db, queue, metrics: createMetrics(), log }, settings, role, times))
   }
-  const heard = () => titlesOf(receiver.heard)
+  const heard = () => titlesOf(receiver.heard.filter(({ body }) => body !== ''))
   const about = (what: string) => heard().filter((text) => text.includes(what))
 
   it('look one at a time, and an ingest only if no scheduler has for a while', async () => {
@@ -67,8 +68,62 @@ describe('several processes that watch', () => {
     )
     await back.round()
     await eventually(() => about('Postgres').length === 2)
-    expect(about('Postgres')[1]).toMatch(/^Sluice OK: It is over after .* It was: Postgres does not answer/)
+    expect(about('Postgres')[1]).toMatch(
+      /^Sluice OK \(t_\w+ \w+\): It is over after .* It was: Postgres does not answer/,
+    )
   })
+
+  it('send no heartbeat once a look has found that Postgres is away', async () => {
+    stack.use(announceProcess(world.db, describeProcess('ingest', undefined), log))
+    await eventually(async () => (await world.rows('select from processes')).length === 1)
+    const beats = () => receiver.heard.filter(({ path }) => path === '/beat').length
+    const scheduler = watch('scheduler', world.databaseUrl, `${receiver.url}/beat`)
+    await scheduler.round()
+    await eventually(() => beats() > 0)
+    await world.rows('alter table leases rename to away')
+    await scheduler.round()
+    const before = beats()
+    await eventually(() => about('is not migrated').length > 0)
+    // One may have been on its way.
+    expect(beats()).toBeLessThanOrEqual(before + 1)
+  })
+})
+
+it('what is over when it could be told is not told', async () => {
+  await using receiver = await hearHttp()
+  let isAway = true
+  const spoken = {
+    name: 'store-down',
+    subject: 'postgres',
+    severity: 'page',
+    text: 'Away.',
+    peak: null,
+  } as const
+  let claims = 0
+  await using _ = createVoice(
+    {
+      channels: parseChannels(`slack:${receiver.url}`).channels,
+      installation: async () => undefined,
+      metrics: createMetrics(),
+      log,
+    },
+    {
+      look: () => (isAway ? [{ ...spoken, since: new Date(0) }] : []),
+      write: () => (isAway ? Promise.reject(new Error('no table')) : Promise.resolve()),
+      async claim() {
+        claims++
+        isAway = false
+        return true
+      },
+      record: () => Promise.resolve(),
+      graceMs: 0,
+      everyMs: 20,
+    },
+  )
+  await eventually(() => claims === 1)
+  isAway = true
+  await eventually(() => claims === 2)
+  expect(receiver.heard).toEqual([])
 })
 
 it('the heartbeat calls its address while all is well, and counts those that were not taken', async () => {

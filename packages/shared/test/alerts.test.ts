@@ -6,17 +6,21 @@ import {
   acknowledgeIncident,
   type Condition,
   claimMessage,
+  expectReplicas,
   listActions,
   listIncidents,
   muteIncidents,
+  nameInstallation,
 } from '../src/db/index.ts'
 import { parseChannels } from '../src/operations/alerts/channels.ts'
+import { knowInstallation } from '../src/operations/alerts/installation.ts'
 import { noteConditions, sendDue } from '../src/operations/alerts/notify.ts'
 import { createLog, createMetrics } from '../src/runtime/index.ts'
 
 const log = createLog('test', 'silent')
 /** A minute of the real times is too long for a test. */
 const TIMES = { graceMs: 0, claimMs: 60_000 }
+const nobody = () => Promise.resolve(undefined)
 const NEVER = new AbortController().signal
 const CONDITION: Condition = { name: 'late', subject: '', severity: 'page', text: 'Workers lag.', peak: null }
 const KEY = Buffer.alloc(24, 7)
@@ -35,7 +39,7 @@ describe('alerts', () => {
   const channels = () => parseChannels(`slack:${receiver.url}/slack`).channels
   const metrics = createMetrics()
   const send = (times = TIMES, stop = NEVER) =>
-    sendDue(world.db, { channels: channels(), metrics, log }, { stop, times })
+    sendDue(world.db, { channels: channels(), installation: nobody, metrics, log }, { stop, times })
   const see = (...found: Condition[]) => noteConditions(world.db, { found, held: [] })
   const heard = () => titlesOf(receiver.heard)
   /** The time passes for all incidents. */
@@ -173,11 +177,40 @@ describe('alerts', () => {
     const [incident] = await listIncidents(world.db.pool)
     expect(await acknowledgeIncident(world.db, { id: incident?.id ?? 0, actor: 'ada' })).toBe(true)
     expect(await listIncidents(world.db.pool)).toMatchObject([{ name: 'late', acknowledgedBy: 'ada' }])
+    await muteIncidents(world.db, { name: 'late', ms: 0, actor: 'ada' })
+    await send()
+    expect(heard()).toEqual(['Sluice ALERT: Workers lag.'])
     expect(await listActions(world.db, { actor: 'ada' }, { limit: 10 })).toMatchObject([
+      { action: 'unmute', target: 'alert late' },
       { action: 'acknowledge', target: `incident ${incident?.id}` },
       { action: 'mute', target: 'alert late', reason: 'known' },
     ])
   })
+
+  it.each(['acknowledged', 'old'] as const)(
+    'expects fewer replicas once an incident about them is %s, and says nothing of its end',
+    async (how) => {
+      const found = (found: number, isTold = false) =>
+        expectReplicas(world.db.pool, { store: 'Redis', found, isTold })
+      const gone: Condition = { ...CONDITION, name: 'replica-gone', subject: 'Redis', severity: 'notice' }
+      expect([await found(2), await found(0)]).toEqual([2, 2])
+      await see(gone)
+      await send()
+      const [{ id } = { id: 0 }] = await listIncidents(world.db.pool)
+      if (how === 'acknowledged') await acknowledgeIncident(world.db, { id, actor: 'ada' })
+      else await pass('25 hours')
+      expect([await found(0, true), await found(0)]).toEqual([2, 0])
+      await send()
+      expect(await listIncidents(world.db.pool)).toEqual([])
+      expect(heard()).toHaveLength(1)
+      // One that is lost afterwards is another incident.
+      expect([await found(1), await found(0)]).toEqual([1, 1])
+      await see(gone)
+      await send()
+      expect(heard()).toHaveLength(2)
+      expect(await listIncidents(world.db.pool, { all: true })).toHaveLength(2)
+    },
+  )
 
   it('says of refused events how many came again, once all have or are lost', async () => {
     await see({ ...CONDITION, name: 'refusing', text: 'Ingests refuse events.' })
@@ -203,13 +236,20 @@ describe('alerts', () => {
     )
     expect(all.problems).toEqual([])
     await see(CONDITION)
-    await sendDue(world.db, { channels: all.channels, metrics, log }, { stop: NEVER, times: TIMES })
-    expect(post.mails).toEqual([expect.stringContaining('Subject: Sluice ALERT: Workers lag.')])
+    await sendDue(
+      world.db,
+      { channels: all.channels, installation: knowInstallation(world.db), metrics, log },
+      { stop: NEVER, times: TIMES },
+    )
+    expect(post.mails).toEqual([
+      expect.stringMatching(/Subject: Sluice ALERT \(t_\w+ [0-9a-f]{8}\):\s+Workers lag\./),
+    ])
+    const { name, id } = await nameInstallation(world.db.pool)
     const of = (path: string) => receiver.heard.find((each) => each.path === path)
     expect(JSON.parse(of('/v2/enqueue')?.body ?? '')).toMatchObject({
       event_action: 'trigger',
-      dedup_key: 'sluice late',
-      payload: { severity: 'critical' },
+      dedup_key: `sluice ${id} late`,
+      payload: { severity: 'critical', source: `${name} ${id}` },
     })
     const { headers, body } = of('/hook?a=1') as Heard
     const content = `${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`

@@ -41,7 +41,11 @@ describe('the state of several sources', () => {
     const state = await stateWith(...sources)
     const { recorded } = state.figures
     if (!recorded) throw new Error('Postgres is there')
-    const { found } = conditionsOf({ state, recorded, storage: await createStorageFacts()(world.db) })
+    const { found } = conditionsOf({
+      state,
+      recorded,
+      storage: await createStorageFacts()({ db: world.db, queue: undefined }, []),
+    })
     return found
       .filter(({ name }) => names.test(name))
       .map(({ name, subject, severity, text }) => [name, subject, severity, text.split('\n')[0]])

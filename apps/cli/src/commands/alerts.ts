@@ -1,13 +1,15 @@
 import {
+  ALERT_NAMES,
   acknowledgeIncident,
   alertSettings,
   deliver,
+  knowInstallation,
   listIncidents,
   type Message,
   muteIncidents,
 } from '@sluice/shared/operations'
 import { createLog, readSettings, UserError } from '@sluice/shared/runtime'
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import * as z from 'zod'
 import { duration, personName, wholeNumberAboveZero } from '../arguments.ts'
 import { print, printJson, printTable } from '../output.ts'
@@ -64,16 +66,23 @@ function ackCommand(): Command {
 function muteCommand(): Command {
   return new Command('mute')
     .description('hold back the messages of a name for a while')
-    .argument('<name>', 'such as dead-letters')
-    .argument('<duration>', 'such as 30m or 2h', duration)
+    .argument('<name>', 'such as dead-letters', alertName)
+    .argument('<duration>', 'such as 30m or 2h; 0 ends it', (text) => (text === '0' ? 0 : duration(text)))
     .option('--actor <name>', 'who, for the record (default: the user that runs this)', personName)
     .option('--reason <text>', 'why, for the record')
     .option('--json', 'print JSON')
     .action(async (name: string, ms: number, { actor = whoIsThis(), reason, json }: Act) => {
       const until = await withStores(({ db }) => muteIncidents(db, { name, ms, actor, reason }))
       if (json) return printJson({ name, until })
+      if (ms === 0) return print(`People are told of ${name} again.`)
       print(`Nothing is told of ${name} until ${until.toISOString().slice(0, 16).replace('T', ' ')} UTC.`)
     })
+}
+
+function alertName(text: string): string {
+  if (!ALERT_NAMES.includes(text))
+    throw new InvalidArgumentError(`It must be one of ${ALERT_NAMES.join(', ')}.`)
+  return text
 }
 
 const LIMIT_MS = 15_000
@@ -94,13 +103,18 @@ function testCommand(): Command {
         isAgain: false,
         name: 'test',
         severity: 'notice',
-        key: `sluice test ${Date.now()}`,
+        key: `test ${Date.now()}`,
         text: 'This is a test. Nothing is wrong.',
         at: new Date(),
       }
       const log = createLog('sluice', 'warn')
       const stop = AbortSignal.timeout(LIMIT_MS)
-      const took = await deliver({ channels, metrics: undefined, log }, message, { stop, tries: 1 })
+      const took = await withStores(({ db }) =>
+        deliver({ channels, installation: knowInstallation(db), metrics: undefined, log }, message, {
+          stop,
+          tries: 1,
+        }),
+      )
       if (took.length < channels.length) process.exitCode = 1
       if (json) return printJson({ channels: channels.length, took })
       print(

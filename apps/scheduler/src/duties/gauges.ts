@@ -1,4 +1,4 @@
-import { REDELIVERY_SPAN_MS } from '@sluice/shared/idwise'
+import { SURE_SPAN_MS } from '@sluice/shared/idwise'
 import { readGauges, type StoreGauges } from '@sluice/shared/operations'
 import { createGrowth } from '@sluice/shared/queue'
 import { type Metrics, release, type Source } from '@sluice/shared/runtime'
@@ -6,17 +6,20 @@ import type { Duty, GaugeDutyDeps } from '../duty.ts'
 
 /** Jobs come and go from round to round: the memory of some minutes says more. */
 const GROWTH_MS = 300_000
-const PATIENCE_SECONDS = REDELIVERY_SPAN_MS / 1_000
+const PATIENCE_SECONDS = SURE_SPAN_MS / 1_000
 
 /** Sets the metrics that the stores decide. Each scheduler does it, so that they stay while one of them ends. */
 export const gauges = ({ db, metrics, admin, sources, tells = false }: GaugeDutyDeps): Duty => {
+  let wasFound = true
   const growth = createGrowth(undefined, GROWTH_MS)
   return {
     name: 'gauges',
     everyMs: 10_000,
     async run() {
       const { postgres, redis } = await readGauges({ db, queue: admin })
-      for (const name of BY_LABEL) metrics[name].reset()
+      // An ingest in this process shows patience while Postgres is away: only what was set here goes.
+      if (postgres || wasFound) for (const name of BY_LABEL) metrics[name].reset()
+      wasFound = postgres !== null
       setPostgres(metrics, postgres, { sources, tells })
       if (redis !== undefined) setRedis(metrics, redis, growth)
     },

@@ -2,6 +2,7 @@ import { alerting, type Check, checkClock, fail, ok, unsafe, warn } from '../run
 import { describeError } from '../runtime/errors.ts'
 import type { Log } from '../runtime/log.ts'
 import { networkCause } from '../runtime/unreachable.ts'
+import { checkArchiver } from './archiver.ts'
 import { schemaState } from './migrate.ts'
 import { createDb, type Db } from './pool.ts'
 import { checkPartitions } from './retention-check.ts'
@@ -34,6 +35,7 @@ export async function checkPostgres(db: Db): Promise<Check[]> {
       ...checkServer(rows[0] as Server),
       ...(db.isPooled ? [ok(NAME, BEHIND_POOLER)] : []),
       ...(await checkSchema(db)),
+      ...(await checkArchiver(db.pool)),
       await checkClock(NAME, async () => {
         const { rows } = await db.pool.query(
           'select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms',

@@ -1,3 +1,4 @@
+import { SEEN } from './expected-replicas.ts'
 import type { Incident } from './incidents.ts'
 import { recordAction } from './operator-actions.ts'
 import type { Connection, Db } from './pool.ts'
@@ -28,7 +29,7 @@ export async function listIncidents(
   const { rows } = await connection.query<ShownIncident>(
     `select id::float8 as id, name, subject, severity, text, opened_at as "openedAt", notified_at as "notifiedAt",
         resolved_at as "resolvedAt", acknowledged_by as "acknowledgedBy", muted_until as "mutedUntil"
-      from incidents where subject <> '${MUTE}' and (resolved_at is null or $1)
+      from incidents where subject not in ('${MUTE}', '${SEEN}') and (resolved_at is null or $1)
       order by resolved_at desc nulls first, severity = 'page' desc, id limit $2`,
     [all, limit],
   )
@@ -51,7 +52,12 @@ export function acknowledgeIncident(
   })
 }
 
-/** Holds back the messages of a name, also those of incidents that open meanwhile. @returns until when */
+/**
+ * Holds back the messages of a name, also those of incidents that open meanwhile. It replaces what was said before.
+ *
+ * @param options.ms for how long; 0 ends it
+ * @returns until when
+ */
 export function muteIncidents(
   db: Db,
   { name, ms, actor, reason }: { name: string; ms: number; actor: string; reason?: string | undefined },
@@ -59,14 +65,20 @@ export function muteIncidents(
   return db.transaction(async (connection) => {
     const { rows } = await connection.query<{ until: Date }>(
       `with muted as (
-        update incidents set muted_until = now() + $2::float8 * interval '1 millisecond' where name = $1 and resolved_at is null)
+        update incidents set muted_until = now() + $2::float8 * interval '1 millisecond'
+          where name = $1 and (resolved_at is null or muted_until > now()))
       insert into incidents (name, subject, severity, text, resolved_at, muted_until)
       values ($1, '${MUTE}', 'notice', 'Muted.', now(), now() + $2::float8 * interval '1 millisecond')
       returning muted_until as until`,
       [name, ms],
     )
     const { until } = rows[0] as { until: Date }
-    await recordAction(connection, { actor, action: 'mute', target: `alert ${name}`, reason })
+    await recordAction(connection, {
+      actor,
+      action: ms > 0 ? 'mute' : 'unmute',
+      target: `alert ${name}`,
+      reason,
+    })
     return until
   })
 }

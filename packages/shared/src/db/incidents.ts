@@ -24,15 +24,17 @@ export type DueMessage = Pick<
 
 /** People are told of one incident once in so long. */
 const QUIET = `interval '4 hours'`
+const LATELY = `interval '1 minute'`
 /** A page that comes back so soon after its end is told again only if it lasts. */
 const SOON = `interval '15 minutes'`
 const LASTS = `interval '5 minutes'`
 
-// What comes back soon is the same incident, so that a condition that comes and goes is told once.
+// What comes back soon is the same incident, so that a condition that comes and goes is told once. What ended without a
+// recovery (`expectReplicas`) does not come back.
 const REOPEN = `
 update incidents set resolved_at = null, opened_at = now(), last_seen_at = now(), notifying_at = null, claims = 0, text = $3
 where id = (
-  select id from incidents where name = $1 and subject = $2 and notified_at is not null
+  select id from incidents where name = $1 and subject = $2 and notified_at is not null and recovery_notified_at is distinct from resolved_at
     and resolved_at > now() - case when severity = 'page' then ${SOON} else ${QUIET} end
   order by id desc limit 1)
 and not exists (select from incidents where name = $1 and subject = $2 and resolved_at is null)`
@@ -103,14 +105,16 @@ const IS_TOLD_AGAIN = `
   or (recovery_notified_at is null and severity = 'page' and recovers and acknowledged_by is null
     and notified_at < now() - ${QUIET})`
 
-// What nobody was told of needs no recovery. A process that claims a message and dies leaves it to one other process.
+// What was not seen lately may be over: somebody looks first. What nobody was told of needs no recovery.
+// A process that claims a message and dies leaves it to one other process.
 const CLAIM = `
 update incidents i set notifying_at = now(), claims = claims + 1 from (
   select id from incidents
   where (notifying_at is null or notifying_at < now() - $2::float8 * interval '1 millisecond')
     and claims < 2
     and (muted_until is null or muted_until < now())
-    and ((resolved_at is null and last_seen_at >= opened_at + $1::float8 * interval '1 millisecond'
+    and ((resolved_at is null and last_seen_at > now() - ${LATELY}
+        and last_seen_at >= opened_at + $1::float8 * interval '1 millisecond'
         and (notified_at is null or ${IS_TOLD_AGAIN}))
       or (resolved_at is not null and recovers and notified_at is not null and recovery_notified_at is null))
   order by severity = 'page' desc, id limit 1 for update skip locked) due

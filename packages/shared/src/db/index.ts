@@ -112,6 +112,7 @@ export {
   readEventsPage,
   SLICE,
 } from './events-page.ts'
+export { expectReplicas } from './expected-replicas.ts'
 export {
   classifyFailure,
   isFullOfNotifications,
@@ -151,6 +152,7 @@ export {
   seeCondition,
   settleMessage,
 } from './incidents.ts'
+export { type Installation, nameInstallation } from './installation-name.ts'
 export {
   readJourney,
   readJourneysBeside,

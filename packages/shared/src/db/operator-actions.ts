@@ -20,6 +20,7 @@ type OperatorActionName =
   | 'accept_retention'
   | 'acknowledge'
   | 'mute'
+  | 'unmute'
 
 export type OperatorAction = Pick<typeof operatorActions.$inferSelect, 'actor' | 'target'> & {
   readonly action: OperatorActionName

@@ -53,7 +53,7 @@ where g.at > $1 and not exists (select from unnest($2::text[]) as each(state), l
 order by g.at desc limit ${MOST_NEWS}`
 
 const HEALED = `select name, text, opened_at as "openedAt", resolved_at as "resolvedAt" from incidents
-  where resolved_at > $1 and notified_at is not null order by resolved_at desc limit ${MOST_NEWS}`
+  where resolved_at > $1 and notified_at is not null and recovery_notified_at is distinct from resolved_at order by resolved_at desc limit ${MOST_NEWS}`
 
 // IDWise tries for half an hour, so the last refusal was not long before.
 const CAME_AGAIN = `select count(*)::float8 as count from (select from refusals

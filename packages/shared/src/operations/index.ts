@@ -46,6 +46,7 @@ export {
   steerOperation,
 } from '../db/index.ts'
 export {
+  ALERT_NAMES,
   type AlertSettings,
   type AlertWatch,
   alertSettings,
@@ -54,8 +55,10 @@ export {
   createVoice,
   deliver,
   GIVES_UP_SOON,
+  knowInstallation,
   LOOK_EVERY_MS,
   type Message,
+  mayGiveUpSoon,
   meaningOfRefusals,
   type Spoken,
   severityFor,

@@ -1,7 +1,13 @@
 export type StoreName = 'Redis' | 'Postgres'
 
 /** The alerts that a check can give: headings of docs/runbooks.md. */
-export const CHECK_ALERTS = ['store-emptied', 'store-read-only', 'store-full', 'replica-gone'] as const
+export const CHECK_ALERTS = [
+  'store-emptied',
+  'store-read-only',
+  'store-full',
+  'replica-gone',
+  'backup-behind',
+] as const
 export type CheckAlert = (typeof CHECK_ALERTS)[number]
 
 /**

@@ -106,6 +106,11 @@ export function createMetrics() {
       'environment',
       'outcome',
     ),
+    wrongSecrets: counter(
+      'sluice_wrong_secrets_total',
+      'Requests with wrong credentials from an address that had right ones, or with a known user or header',
+      'environment',
+    ),
     answerSeconds: histogram(
       'sluice_answer_seconds',
       'Time from the complete request to the answer of accepted events',
@@ -187,7 +192,7 @@ export function createMetrics() {
     ),
     senderPatience: gauge(
       'sluice_sender_patience_seconds',
-      'Until IDWise makes its last try of the first refused event; 1,800 without one',
+      'For how long IDWise surely tries the first refused event: 900 minus its age, below 0 once it may have given up; 900 without one',
       'environment',
     ),
     lastEvent: gauge(
@@ -249,7 +254,7 @@ export type Totals = Readonly<Record<string, number>>
 /** Of a histogram the counts of its buckets, each with all smaller ones: `landSeconds 0.05`. */
 export async function totalsOf(
   metrics: Metrics,
-  names: readonly ('answers' | 'enqueued' | 'handled' | 'landSeconds')[],
+  names: readonly ('answers' | 'wrongSecrets' | 'enqueued' | 'handled' | 'landSeconds')[],
 ): Promise<Totals> {
   const totals: Record<string, number> = {}
   for (const name of names) {

@@ -1,12 +1,12 @@
 import { UserError } from '../../runtime/index.ts'
 import { sendMail } from './mail.ts'
-import { type Message, pagerDutyBody, signed, textOf } from './message.ts'
+import { type Letter, pagerDutyBody, signed, textOf } from './message.ts'
 
 /** One way to tell people. Its address holds secrets: it is never logged. */
 export type Channel = {
   readonly kind: 'slack' | 'mail' | 'pagerduty' | 'webhook'
   /** @throws if the channel did not take the message */
-  send(message: Message, stop: AbortSignal): Promise<void>
+  send(message: Letter, stop: AbortSignal): Promise<void>
 }
 
 const FORMS =

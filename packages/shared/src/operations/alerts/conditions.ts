@@ -5,8 +5,8 @@ import { amountOf, counted } from '../state/words.ts'
 import { drift, hasMoreDrift } from './drift.ts'
 import type { Facts } from './facts.ts'
 import { storage, subjectsOfErased } from './storage.ts'
-import { credentialsRefused, fallback, findings, silence } from './streak-conditions.ts'
-import { alertText, GIVES_UP_SOON, meaningOfRefusals, severityFor } from './texts.ts'
+import { credentialsRefused, fallback, findings, isFallbackUnsure, silence } from './streak-conditions.ts'
+import { alertText, GIVES_UP_SOON, mayGiveUpSoon, meaningOfRefusals, severityFor } from './texts.ts'
 
 /**
  * All conditions. A new one is a function here, its words in `texts.ts`, and a heading of docs/runbooks.md with the
@@ -38,6 +38,8 @@ export function conditionsOf(facts: Facts): Conditions {
     // It is over when what was refused has come again, or is lost.
     ...(refusals.awaited > 0 ? ['refusing'] : []),
     ...(hasMoreDrift(facts) ? ['drift'] : []),
+    ...(isFallbackUnsure(facts) ? ['fallback'] : []),
+    ...(facts.storage.isRedisSilent ? ['replica-gone'] : []),
   ]
   if (facts.state.figures.stores.redis !== 'down') return { found, held }
   // While Redis is away, its jobs wait, and nobody knows how many.
@@ -65,8 +67,8 @@ function refusing({ recorded: { refusals, isRefusing, sources }, state: { at } }
     const text = alertText(name, what)
     found.push({ name, subject: whose, severity, text, peak: refusals[figure], recovers: false })
   }
-  if (awaited > 0 && givesUpAt && givesUpAt.getTime() - at.getTime() < GIVES_UP_SOON.ms) {
-    add('refusing', GIVES_UP_SOON.subject, 'awaited', meaning)
+  if (awaited > 0 && givesUpAt && mayGiveUpSoon(givesUpAt, at)) {
+    add('refusing', GIVES_UP_SOON, 'awaited', meaning)
   }
   if (lost > 0) {
     const which = `${counted(lost, 'event')} that Sluice refused${ofEnvironments(refusals, 'lost')}`

@@ -1,12 +1,14 @@
 import { describeError, type Log, type Metrics, pause } from '../../runtime/index.ts'
 import type { Channel } from './channels.ts'
-import type { Message } from './message.ts'
+import type { KnowInstallation } from './installation.ts'
+import type { Letter, Message } from './message.ts'
 
 const TRY_MS = 5_000
 const TRIES = 5
 
 export type DeliverDeps = {
   readonly channels: readonly Channel[]
+  readonly installation: KnowInstallation
   readonly metrics: Pick<Metrics, 'alertsSent'> | undefined
   readonly log: Pick<Log, 'warn'>
 }
@@ -17,13 +19,14 @@ export type DeliverDeps = {
  * @returns the kinds of the channels that took it
  */
 export async function deliver(
-  { channels, metrics, log }: DeliverDeps,
+  { channels, installation, metrics, log }: DeliverDeps,
   message: Message,
   { stop, tries = TRIES }: { stop: AbortSignal; tries?: number },
 ): Promise<Channel['kind'][]> {
+  const letter = { ...message, from: await installation() }
   const took = await Promise.all(
     channels.map(async (channel): Promise<Channel['kind'][]> => {
-      const problem = await sendTo(channel, message, { stop, tries })
+      const problem = await sendTo(channel, letter, { stop, tries })
       metrics?.alertsSent.inc({ channel: channel.kind, outcome: problem ? 'failed' : 'sent' })
       if (!problem) return [channel.kind]
       log.warn(
@@ -39,7 +42,7 @@ export async function deliver(
 /** @returns what was wrong with the last try, without any address */
 async function sendTo(
   channel: Channel,
-  message: Message,
+  message: Letter,
   { stop, tries }: { stop: AbortSignal; tries: number },
 ): Promise<string | undefined> {
   let problem = 'not tried'

@@ -1,4 +1,4 @@
-import { type Message, textOf, titleOf } from './message.ts'
+import { keyOf, type Letter, textOf, titleOf } from './message.ts'
 
 /**
  * Sends one mail over a connection of its own, with TLS unless the server is on this machine. Nodemailer is loaded by
@@ -6,7 +6,7 @@ import { type Message, textOf, titleOf } from './message.ts'
  */
 export async function sendMail(
   { to, server, isLocal }: { to: string; server: URL; isLocal: boolean },
-  message: Message,
+  message: Letter,
   stop: AbortSignal,
 ): Promise<void> {
   const { createTransport } = await import('nodemailer')
@@ -31,7 +31,7 @@ export async function sendMail(
       to,
       subject: titleOf(message).slice(0, 200),
       text: textOf(message),
-      headers: { 'X-Sluice-Incident': message.key },
+      headers: { 'X-Sluice-Incident': keyOf(message) },
     })
   } finally {
     stop.removeEventListener('abort', close)

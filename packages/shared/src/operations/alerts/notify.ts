@@ -89,4 +89,4 @@ async function messageOf(pool: Db['pool'], due: DueMessage): Promise<Message> {
 }
 
 export const messageKey = ({ name, subject }: Pick<Condition, 'name' | 'subject'>) =>
-  ['sluice', name, subject].filter(Boolean).join(' ')
+  [name, subject].filter(Boolean).join(' ')

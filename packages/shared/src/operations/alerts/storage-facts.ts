@@ -5,16 +5,30 @@ import {
   coveredUntil,
   type Db,
   type DriftRow,
+  expectReplicas,
   listDrifts,
   listPartitions,
   readAlertFacts,
   readRetention,
 } from '../../db/index.ts'
+import { type Finding, withDeadline } from '../../runtime/index.ts'
+import type { Stores } from '../stores.ts'
 
-/** What Postgres and its disk say beside the state. */
+/** The standbys of Postgres, or the replicas of all masters of Redis. */
+type ReplicaFacts = {
+  readonly store: 'Postgres' | 'Redis'
+  readonly found: number
+  readonly expected: number
+  /** A check of the store says by itself that one is gone. */
+  readonly isTold: boolean
+}
+
+/** What the stores say beside the state. */
 export type StorageFacts = AlertFacts & {
-  /** The most standbys that this process has seen. */
-  readonly standbysBefore: number
+  /** Of each store that tells them. */
+  readonly replicas: readonly ReplicaFacts[]
+  /** Redis did not answer when it was asked for its replicas. */
+  readonly isRedisSilent: boolean
   /** For how long partitions are made ahead, and for how long events are kept beyond their term, ms. */
   readonly aheadMs: number
   readonly behindMs: number
@@ -31,9 +45,13 @@ type Sample = { readonly at: number; readonly bytes: number }
 const SAMPLES_MS = 300_000
 const LEAST_MS = 60_000
 
-/** @returns reads the facts; it remembers the standbys that it saw, and how fast the disk of Postgres fills */
-export function createStorageFacts(): (db: Db) => Promise<StorageFacts> {
-  let standbysBefore = 0
+const REDIS_MS = 1_000
+
+/** @returns reads the facts; it remembers how fast the disk of Postgres fills */
+export function createStorageFacts(): (
+  stores: Pick<Stores, 'db' | 'queue'>,
+  findings: readonly Finding[],
+) => Promise<StorageFacts> {
   let samples: Sample[] = []
 
   async function diskOf(folder: string): Promise<StorageFacts['disk']> {
@@ -50,18 +68,40 @@ export function createStorageFacts(): (db: Db) => Promise<StorageFacts> {
     }
   }
 
-  return async ({ pool }) => {
+  return async ({ db: { pool }, queue }, findings) => {
     const facts = await readAlertFacts(pool)
     const state = await readRetention(pool)
     const present = await listPartitions(pool)
-    standbysBefore = Math.max(standbysBefore, facts.standbys)
+    const inRedis = queue ? await replicasOf(queue).catch(() => null) : undefined
+    const replicas = [await compare(pool, 'Postgres', facts.standbys, false)]
+    if (typeof inRedis === 'number') {
+      const isTold = findings.some(({ alert, name }) => alert === 'replica-gone' && name.startsWith('Redis'))
+      replicas.push(await compare(pool, 'Redis', inRedis, isTold))
+    }
     return {
       ...facts,
-      standbysBefore,
+      replicas,
+      isRedisSilent: inRedis === null,
       aheadMs: coveredUntil(present, state.now).getTime() - state.now.getTime(),
       behindMs: behindMs(state, present),
       drifts: await listDrifts(pool, { limit: MOST_DRIFTS + 1 }),
       disk: facts.folder === null ? null : await diskOf(facts.folder),
     }
   }
+}
+
+async function compare(
+  pool: Db['pool'],
+  store: ReplicaFacts['store'],
+  found: number,
+  isTold: boolean,
+): Promise<ReplicaFacts> {
+  return { store, found, expected: await expectReplicas(pool, { store, found, isTold }), isTold }
+}
+
+/** Undefined if its user may not ask. @throws while it does not answer */
+async function replicasOf(queue: NonNullable<Stores['queue']>): Promise<number | undefined> {
+  if (!(await queue.ready(REDIS_MS))) throw new Error('Redis does not answer')
+  const servers = await withDeadline(queue.servers(), REDIS_MS, 'asking for replicas')
+  return servers.length > 0 ? servers.reduce((sum, { replicas }) => sum + replicas, 0) : undefined
 }

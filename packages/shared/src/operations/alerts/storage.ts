@@ -9,7 +9,7 @@ const LEAST_FREE = 0.1
 
 /** Partitions that are missing, retention that is behind, a standby that is gone, and a disk that fills. */
 export function storage({ storage: facts }: Facts): Condition[] {
-  const { aheadMs, behindMs, standbys, standbysBefore, disk } = facts
+  const { aheadMs, behindMs, replicas, disk } = facts
   return [
     ...when(aheadMs < DAY_MS, {
       name: 'partitions-missing',
@@ -24,12 +24,14 @@ export function storage({ storage: facts }: Facts): Condition[] {
       severity: 'notice',
       what: `Retention is ${span(behindMs)} behind its terms.`,
     }),
-    ...when(standbys < standbysBefore, {
-      name: 'replica-gone',
-      subject: 'Postgres',
-      severity: 'notice',
-      what: `Postgres had ${counted(standbysBefore, 'standby', 'standbys')}, and has ${standbys}.`,
-    }),
+    ...replicas.flatMap(({ store, found, expected, isTold }) =>
+      when(found < expected && !isTold, {
+        name: 'replica-gone',
+        subject: store,
+        severity: 'notice',
+        what: `${store} had ${counted(expected, store === 'Redis' ? 'replica' : 'standby')}, and has ${found}. If that is meant to be, acknowledge it.`,
+      }),
+    ),
     ...when(disk !== null && disk.free < LEAST_FREE, {
       name: 'store-full',
       subject: 'disk of Postgres',

@@ -1,11 +1,13 @@
 import type { Condition } from '../../db/index.ts'
-import { kindOf } from '../../runtime/index.ts'
+import { type Finding, kindOf } from '../../runtime/index.ts'
 import { counted, span, timeOfDay } from '../state/words.ts'
 import type { Facts } from './facts.ts'
 import { alertText } from './texts.ts'
 
 const MOST_WRONG = 10
 const FALLBACK_MS = 300_000
+/** A minute that began so long ago, and the one after it. */
+const LATELY_MS = 120_000
 const QUIET_MS = 1_800_000
 const QUIET_TIMES = 3
 
@@ -22,14 +24,21 @@ export function credentialsRefused({ recorded, state }: Facts): Condition[] {
   })
 }
 
-/** Redis is there, and Postgres takes its place. */
-export function fallback({ recorded, state }: Facts): Condition[] {
-  const since = recorded.streaks.inboxSince
-  if (!since || state.at.getTime() - since.getTime() < FALLBACK_MS) return []
+/** Redis is there, and Postgres takes its place: it did five minutes ago, and does now. */
+export function fallback(facts: Facts): Condition[] {
+  const { recorded, state } = facts
+  const since = recorded.streaks.inbox?.since
+  if (!since || isFallbackUnsure(facts) || state.at.getTime() - since.getTime() < FALLBACK_MS) return []
   const what = `Events have gone to the inbox since ${timeOfDay(since, state.at)}, although Redis is configured.`
   return [
     { name: 'fallback', subject: '', severity: 'notice', text: alertText('fallback', what), peak: null },
   ]
+}
+
+/** No event has come lately that could show which store takes it: what was told is not over. */
+export function isFallbackUnsure({ recorded, state }: Facts): boolean {
+  const last = recorded.streaks.inbox?.last
+  return last !== undefined && state.at.getTime() - last.getTime() >= LATELY_MS
 }
 
 /** Nothing came of a live source for far longer than ever in the same hour of the last weeks. */
@@ -45,12 +54,14 @@ export function silence({ recorded: { sources, flow, longestGapMs }, state }: Fa
   })
 }
 
+const NOTICES: readonly Finding['alert'][] = ['replica-gone', 'backup-behind']
+
 /** What the checks of the processes have found, once for each store. */
 export function findings({ recorded }: Facts): Condition[] {
   return recorded.findings.map(({ alert, name, text, advice }) => ({
     name: alert,
     subject: name,
-    severity: alert === 'replica-gone' ? 'notice' : 'page',
+    severity: NOTICES.includes(alert) ? 'notice' : 'page',
     text: alertText(alert, `${name}: ${text}. ${advice}`),
     peak: null,
     // What was emptied is not filled again.

@@ -1,5 +1,5 @@
 import type { RefusedSince } from '../../db/index.ts'
-import { REDELIVERY_SPAN_MS } from '../../idwise/index.ts'
+import { REDELIVERY_SPAN_MS, SURE_SPAN_MS } from '../../idwise/index.ts'
 import type { SourceKind } from '../../runtime/index.ts'
 import { counted, span, timeOfDay } from '../state/words.ts'
 
@@ -12,12 +12,13 @@ type Words = {
 
 const KEPT = 'Nothing: its events are accepted and kept.'
 const DOCTOR = 'npx sluice doctor'
-const PATIENCE = span(REDELIVERY_SPAN_MS)
+/** IDWise's "intervals" of 5, 10 and 15 minutes are gaps, or times after the first try. */
+const PATIENCE = `${SURE_SPAN_MS / 60_000} to ${span(REDELIVERY_SPAN_MS)}`
 
 /** Of each alert, by its heading in runbooks.md: what IDWise notices, the first command, and what not to do. */
 export const ALERT_WORDS = {
   refusing: {
-    means: `It sends each refused event again 5, 15 and ${PATIENCE} after the first try, and then never.`,
+    means: `It sends each refused event again three times, until ${PATIENCE} after the first try, and then never.`,
     command: DOCTOR,
     never: 'Do not stop the ingests: an address that does not answer counts as a try as well.',
   },
@@ -28,18 +29,18 @@ export const ALERT_WORDS = {
   },
   'no-ingest': {
     means: `It cannot deliver, and gives up on an event ${PATIENCE} after its first try.`,
-    command: 'docker compose up -d ingest',
+    command: DOCTOR,
     never: 'Do not change the address in the portal of IDWise.',
   },
   'nobody-consumes': {
     means: KEPT,
-    command: 'docker compose up -d worker',
+    command: DOCTOR,
     never: 'Do not empty the queue.',
   },
   late: { means: KEPT, command: DOCTOR, never: 'Do not restart Redis.' },
   'credentials-refused': {
     means: `Each event is answered 401. It gives up on it ${PATIENCE} after its first try.`,
-    command: 'docker compose logs --since 10m ingest',
+    command: 'npx sluice now',
     never: 'Do not turn the authentication off.',
   },
   rejected: {
@@ -107,6 +108,11 @@ export const ALERT_WORDS = {
     command: 'npx sluice retention',
     never: 'Do not drop partitions by hand: their keys and facts would be lost.',
   },
+  'backup-behind': {
+    means: 'Nothing. If Postgres is lost, so is all that was not archived, and it will not send it again.',
+    command: DOCTOR,
+    never: 'Do not delete files of pg_wal: Postgres keeps there what is not archived.',
+  },
   'replica-gone': {
     means: 'Nothing, until the primary fails: then no server takes over.',
     command: DOCTOR,
@@ -118,6 +124,9 @@ export const ALERT_WORDS = {
     never: 'Do not take the erasure back. Ask who still has the person in IDWise.',
   },
 } as const satisfies Record<string, Words>
+
+/** The names that alerts may have. */
+export const ALERT_NAMES = Object.keys(ALERT_WORDS).toSorted()
 
 /** @param name its heading in runbooks.md. @returns undefined for a rule of Prometheus' alone */
 export function wordsOfAlert(name: string): Words | undefined {
@@ -137,14 +146,22 @@ export function alertText(name: string, what: string): string {
   ].join('\n')
 }
 
-/** People are told once more of refusals when IDWise gives up in less than this, as a subject of its own. */
-export const GIVES_UP_SOON = { ms: 300_000, subject: 'IDWise gives up soon' } as const
+/** People are told once more of refusals, as a subject of its own. */
+export const GIVES_UP_SOON = 'IDWise gives up soon'
+const SOON_MS = 300_000
+
+/** When IDWise may give up at the earliest. @param givesUpAt when it does if it waits between its tries */
+const sureUntil = (givesUpAt: Date) => new Date(givesUpAt.getTime() - REDELIVERY_SPAN_MS + SURE_SPAN_MS)
+
+/** Whether IDWise may give up in less than five minutes. */
+export const mayGiveUpSoon = (givesUpAt: Date, now: Date) =>
+  sureUntil(givesUpAt).getTime() - now.getTime() < SOON_MS
 
 /** Nobody is woken for sandboxes alone. */
 export const severityFor = (kinds: readonly SourceKind[]) =>
   kinds.length > 0 && kinds.every((kind) => kind === 'sandbox') ? 'notice' : 'page'
 
-/** How many events are at stake, and when IDWise gives up on the first of them. */
+/** How many events are at stake, and when IDWise gives up on the first of them, in both readings of its page. */
 export function meaningOfRefusals(
   { events, givesUpAt }: { events: number; givesUpAt: Date | null },
   now: Date,
@@ -153,7 +170,8 @@ export function meaningOfRefusals(
   const leftMs = givesUpAt.getTime() - now.getTime()
   const first = events === 1 ? 'the refused event' : `the first of ${counted(events, 'refused event')}`
   if (leftMs <= 0) return `IDWise gave up on ${first} at ${exactly(givesUpAt, now)}.`
-  return `IDWise gives up on ${first} in ${span(leftMs)} (${exactly(givesUpAt, now)}).`
+  const sure = exactly(sureUntil(givesUpAt), now)
+  return `IDWise gives up on ${first} in ${span(leftMs)} (${exactly(givesUpAt, now)}); count on nothing after ${sure}.`
 }
 
 /** The time of day to the second, such as `14:17:09 UTC`. */

@@ -14,7 +14,8 @@ type Way = 'table' | 'self'
  * tells that they are over.
  *
  * @param options.look what holds now
- * @param options.write writes a condition into the table; rejects while there is none. It is asked first
+ * @param options.write sees to it that the table has the condition, unless it is over; rejects while there is none. It
+ *   is asked first, and again after a claim: what is over by then is not told
  * @param options.claim whether this process is to tell it; all of them do without
  * @param options.noted is called after it was told
  * @param options.record writes what was told into the table; it is tried until that is there
@@ -35,13 +36,20 @@ export function createVoice(
   const told = new Map<string, { spoken: Spoken; way: Way }>()
 
   async function tell(spoken: Spoken, stop: AbortSignal): Promise<Way | undefined> {
-    const isWritten = await write(spoken).then(
-      () => true,
-      () => false,
-    )
-    if (isWritten) return 'table'
-    if (claim && !(await claim())) return undefined
-    const message = { name: spoken.name, severity: spoken.severity, key: messageKey(spoken) }
+    const isWritten = () =>
+      write(spoken).then(
+        () => true,
+        () => false,
+      )
+    const key = messageKey(spoken)
+    const isOver = () => look().every((each) => messageKey(each) !== key)
+    if (await isWritten()) return 'table'
+    if (claim) {
+      if (isOver() || !(await claim())) return undefined
+      if (await isWritten()) return 'table'
+    }
+    if (isOver()) return undefined
+    const message = { name: spoken.name, severity: spoken.severity, key }
     const took = await deliver(
       deps,
       { ...message, kind: 'opened', isAgain: false, text: spoken.text, at: spoken.since },

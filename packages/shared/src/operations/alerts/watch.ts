@@ -1,17 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import {
-  classifyFailure,
-  dropLease,
-  holdLease,
-  isNotMigrated,
-  recordTold,
-  seeCondition,
-} from '../../db/index.ts'
+import { classifyFailure, dropLease, holdLease, isNotMigrated, recordTold } from '../../db/index.ts'
 import { describeError, errorCode, every, type Log, type Metrics, withDeadline } from '../../runtime/index.ts'
 import { readState, type State } from '../state/index.ts'
 import type { Stores } from '../stores.ts'
 import { conditionsOf } from './conditions.ts'
 import { startHeartbeat } from './heartbeat.ts'
+import { knowInstallation } from './installation.ts'
 import { noteConditions, sendDue, TIMES, type Times } from './notify.ts'
 import type { AlertSettings } from './settings.ts'
 import { createStorageFacts } from './storage-facts.ts'
@@ -20,11 +14,13 @@ import { createVoice, type Spoken } from './voice.ts'
 
 export const LOOK_EVERY_MS = 10_000
 const LEASE = 'sluice alerts'
-/** A state that is older says nothing about now. */
-const FRESH_MS = 45_000
+/** A state that is older says nothing about now. It is less than the time after which people are told. */
+const FRESH_MS = 25_000
 /** An ingest looks only if no scheduler has for so long. */
 const INGEST_PATIENCE_MS = 15_000
 const END_LIMIT_MS = 1_000
+/** Nobody waits longer for a store before it is told that it is away. */
+const AGAIN_MS = 3_000
 
 export type AlertWatch = AsyncDisposable & {
   /** Looks once; to be called every `LOOK_EVERY_MS`. */
@@ -45,12 +41,16 @@ export function startAlertWatch(
   }: Pick<Stores, 'db' | 'queue' | 'sources'> & { metrics: Metrics; log: Log },
   { channels, heartbeat }: AlertSettings,
   role: 'scheduler' | 'ingest',
-  times: Times & { readonly sendEveryMs: number } = { ...TIMES, sendEveryMs: 5_000 },
+  times: Times & { readonly sendEveryMs: number; readonly beatEveryMs?: number } = {
+    ...TIMES,
+    sendEveryMs: 5_000,
+  },
 ): AlertWatch {
   const stack = new AsyncDisposableStack()
   const holder = `${role} ${randomUUID()}`
   const terms = role === 'ingest' ? { patienceMs: INGEST_PATIENCE_MS } : { over: 'ingest ' }
   const readFacts = createStorageFacts()
+  const installation = knowInstallation(db)
   let state: State | undefined
   let down: { since: Date; why: string } | undefined
 
@@ -64,17 +64,19 @@ export function startAlertWatch(
     const { recorded, stores } = now.figures
     if (stores.postgres === 'not_migrated') throw new NotMigrated()
     if (stores.postgres !== 'up' || !recorded) throw new Away()
-    const facts = { state: now, recorded, storage: await readFacts(db) }
+    const facts = { state: now, recorded, storage: await readFacts({ db, queue }, recorded.findings) }
+    // For the time when Postgres is away.
+    await installation()
     await noteConditions(db, conditionsOf(facts), times)
     await handOver()
   }
 
   /** What was told while Postgres was away is over now, which the table tells. */
   async function handOver(): Promise<void> {
-    const since = await queue?.told.read().catch(() => undefined)
+    const since = queue && (await soon(queue.told.read()).catch(() => undefined))
     if (!since) return
     await recordTold(db.pool, { ...postgresDown({ since, why: 'does not answer' }), openedAt: since })
-    await queue?.told.forget()
+    await soon(queue.told.forget())
   }
 
   async function round(): Promise<void> {
@@ -83,14 +85,15 @@ export function startAlertWatch(
       down = undefined
     } catch (error) {
       const why = reasonOf(error)
-      if (why === undefined) throw error
-      down = { since: down?.since ?? new Date(), why }
+      // Without a reason, Postgres has answered.
+      down = why === undefined ? undefined : { since: down?.since ?? new Date(), why }
+      if (!down) throw error
     }
   }
 
   stack.defer(() => withDeadline(dropLease(db, LEASE, holder), END_LIMIT_MS, 'giving back').catch(() => {}))
   if (channels.length > 0) {
-    const sending = { channels, metrics, log }
+    const sending = { channels, installation, metrics, log }
     stack.use(
       every(times.sendEveryMs, (stop) => sendDue(db, sending, { stop, times }), {
         onError: (error) => log.debug({ error: describeError(error) }, 'alerts are not sent yet'),
@@ -103,11 +106,14 @@ export function startAlertWatch(
         everyMs: times.sendEveryMs,
         graceMs: times.graceMs,
         look: () => (down && speaks ? [postgresDown(down)] : []),
-        write: (spoken) => seeCondition(db.pool, spoken, spoken.since),
+        async write() {
+          await soon(round())
+          if (down) throw new Away()
+        },
         // With Redis, one process tells it. If Redis is away as well, the ingests tell that they refuse.
         ...(queue && {
-          claim: () => queue.told.claim(times.claimMs).catch(() => false),
-          noted: ({ since }) => queue.told.note(since).catch(() => {}),
+          claim: () => soon(queue.told.claim(times.claimMs)).catch(() => false),
+          noted: ({ since }) => soon(queue.told.note(since)).catch(() => {}),
         }),
         record: (told) =>
           queue ? Promise.resolve() : recordTold(db.pool, { ...told, openedAt: told.since }),
@@ -116,10 +122,13 @@ export function startAlertWatch(
   }
   if (heartbeat !== undefined) {
     const isFresh = () => state !== undefined && Date.now() - state.at.getTime() < FRESH_MS
-    stack.use(startHeartbeat(heartbeat, { isWell: () => isFresh() && state?.level !== 'fail', metrics, log }))
+    const isWell = () => down === undefined && isFresh() && state?.level !== 'fail'
+    stack.use(startHeartbeat(heartbeat, { isWell, metrics, log }, times.beatEveryMs))
   }
   return { round, [Symbol.asyncDispose]: () => stack.disposeAsync() }
 }
+
+const soon = <T>(work: Promise<T>) => withDeadline(work, AGAIN_MS, 'looking again')
 
 class NotMigrated extends Error {}
 class Away extends Error {}

@@ -1,5 +1,5 @@
 import { type Amount, BEAT_MS, type SeenProcess } from '../../db/index.ts'
-import { REDELIVERY_SPAN_MS } from '../../idwise/index.ts'
+import { REDELIVERY_SPAN_MS, SURE_SPAN_MS } from '../../idwise/index.ts'
 import type { Figures, OpenRefusals, Recorded } from './figures.ts'
 import { amountOf, counted, number, span, timeOfDay, waitingText } from './words.ts'
 
@@ -143,10 +143,11 @@ export function findTexts({ stores, waiting, recorded }: Figures, now: Date): Te
 }
 
 function patience({ at, isExact }: Since, now: Date): string {
-  if (!isExact) return 'IDWise gives up on an event half an hour after its first try.'
+  if (!isExact) return 'IDWise gives up on an event 15 to 30 min after its first try.'
   const end = new Date(at.getTime() + REDELIVERY_SPAN_MS)
-  const verb = end > now ? 'gives' : 'has given'
-  return `IDWise ${verb} up on the first of them at ${timeOfDay(end, now)}.`
+  if (end <= now) return `IDWise has given up on the first of them at ${timeOfDay(end, now)}.`
+  const sure = timeOfDay(new Date(at.getTime() + SURE_SPAN_MS), now)
+  return `IDWise gives up on the first of them at ${timeOfDay(end, now)}; count on nothing after ${sure}.`
 }
 
 export function allWaiting({ inbox, queue }: Figures['waiting']): Amount {
@@ -183,7 +184,7 @@ function findRecorded(recorded: Recorded, waiting: Amount, oldestMs: number | nu
   if (isWorked && waiting.count > 0 && recorded.rejected.length > 0) {
     texts.rejected = `${rejectedText(recorded.rejected)} ${capital(waitingText(waiting))} wait${waiting.count === 1 ? 's' : ''}${age}.`
   } else if (isWorked && waiting.count > 0 && oldestMs !== null && oldestMs > BEHIND_MS) {
-    texts.behind = `Workers do not keep up: ${waitingText(waiting)} wait${age}.`
+    texts.behind = `Workers do not keep up: ${waitingText(waiting)} wait${waiting.count === 1 ? 's' : ''}${age}.`
   }
   if (refusals.lost > 0) {
     texts.lost = `IDWise has given up on ${counted(refusals.lost, 'event')} that ${refusals.lost === 1 ? 'was' : 'were'} refused${ofEnvironments(refusals, 'lost')}.`

@@ -2,10 +2,10 @@ import type { MinuteRow } from '../../db/index.ts'
 
 /** What goes on minute after minute, up to now. */
 export type Streaks = {
-  /** Requests in a row with wrong credentials, of each environment that was accepted before. */
+  /** Requests of known senders in a row with wrong credentials, of each environment that was accepted before. */
   readonly credentials: Readonly<Record<string, { readonly requests: number; readonly since: Date }>>
-  /** Since when all events, or some in each minute, went to the inbox of an ingest that has Redis. */
-  readonly inboxSince: Date | null
+  /** Since when events went to the inbox of an ingest that has Redis, and none to Redis alone in a minute. */
+  readonly inbox: { readonly since: Date; readonly last: Date } | null
 }
 
 type Minute = {
@@ -29,12 +29,15 @@ export function streaksOf(rows: readonly MinuteRow[], hasRedis: boolean): Streak
     const { requests, since } = streak
     return requests > 0 ? [[environment, { requests, since: new Date(since) }] as const] : []
   })
-  let inboxSince: Date | null = null
-  for (const { at, inbox, redis } of hasRedis ? minutes : []) {
-    if (inbox > 0) inboxSince = new Date(at)
-    else if (redis > 0) break
+  const untilRedis = minutes.findIndex(({ inbox, redis }) => inbox === 0 && redis > 0)
+  const toInbox = minutes
+    .slice(0, untilRedis < 0 ? undefined : untilRedis)
+    .flatMap(({ at, inbox }) => (inbox > 0 ? new Date(at) : []))
+  const [last, since = last] = [toInbox[0], toInbox.at(-1)]
+  return {
+    credentials: Object.fromEntries(credentials),
+    inbox: hasRedis && last && since ? { since, last } : null,
   }
-  return { credentials: Object.fromEntries(credentials), inboxSince }
 }
 
 /** The newest minute first. */
@@ -47,12 +50,9 @@ function sumMinutes(rows: readonly MinuteRow[]): Minute[] {
     for (const [name, count] of Object.entries(counters.counts)) {
       const [metric, label = '', outcome = ''] = name.split(' ')
       if (metric === 'enqueued' && (label === 'inbox' || label === 'redis')) sum[label] += count
-      if (metric !== 'answers') continue
       const { ok, wrong } = sum.answers.get(label) ?? { ok: 0, wrong: 0 }
-      sum.answers.set(label, {
-        ok: ok + (outcome === 'accepted' ? count : 0),
-        wrong: wrong + (outcome === 'unauthorised' ? count : 0),
-      })
+      if (metric === 'wrongSecrets') sum.answers.set(label, { ok, wrong: wrong + count })
+      if (metric === 'answers' && outcome === 'accepted') sum.answers.set(label, { ok: ok + count, wrong })
     }
   }
   return [...minutes.values()].sort((a, b) => b.at - a.at)
