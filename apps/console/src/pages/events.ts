@@ -12,7 +12,7 @@ import { type Html, html } from '../html.ts'
 import { decision, environmentBadge } from '../parts/badge.ts'
 import { eventRow, journeyLinks } from '../parts/hits.ts'
 import { newerHere } from '../parts/newer.ts'
-import { noMatch, nothingYet, pager, query } from '../parts/states.ts'
+import { counted, noMatch, nothingYet, pager, query } from '../parts/states.ts'
 import { shown } from '../parts/text.ts'
 import { ago, span } from '../parts/time.ts'
 
@@ -71,7 +71,7 @@ function liveSwitch(isLive: boolean, href: string): Html {
 
 function rows(asked: EventsQuery, { items, next }: EventsPage, tryLine: Html): Html {
   if (items.length === 0) return empty(asked, next !== null, tryLine)
-  return html`<div class="card"><table class="stacked"><thead><tr><th>Received</th><th>State</th><th>Event</th><th>Decision</th><th class="minor">Journey</th><th class="minor">Reference</th><th class="minor">Attempts</th><th class="minor">Took</th><th class="minor">Note</th></tr></thead>
+  return html`<div class="card"><table class="stacked"><thead><tr><th>Received</th><th>State</th><th>Event</th><th>Decision</th><th class="minor">Journey</th><th class="minor">Reference</th><th class="minor">Took</th></tr></thead>
 <tbody>${items.map((item) => (item.what === 'journey' || item.what === 'gone' ? null : tableRow(eventRow(item))))}</tbody></table></div>`
 }
 
@@ -86,8 +86,8 @@ function tableRow(row: ReturnType<typeof eventRow>): Html {
         ? html`<a href="${row.href}" hx-get="${row.href}" hx-target="#detail" hx-swap="innerHTML" hx-push-url="true">${name}</a>`
         : html`<a href="${row.href}">${name}</a>`
   return html`<tr><td class="nowrap">${row.at && ago(row.at)}</td><td class="nowrap">${row.status}</td>
-<td class="cut">${environmentBadge(row.environment)} ${link}</td><td class="cut">${decision(row.decision)}</td>
-<td class="cut minor" data-label="journey">${journey}</td><td class="cut minor" data-label="reference">${reference}</td><td class="minor" data-label="attempts">${row.attempts}</td><td class="nowrap minor" data-label="took">${row.tookMs !== null && span(row.tookMs)}</td><td class="soft minor wide">${row.note && shown(row.note, 120)}</td></tr>`
+<td class="cut">${environmentBadge(row.environment)} ${link}${row.note && html`<br><span class="soft">${shown(row.note, 120)}</span>`}</td><td class="cut">${decision(row.decision)}</td>
+<td class="cut minor" data-label="journey">${journey}</td><td class="cut minor" data-label="reference">${reference}</td><td class="nowrap minor" data-label="took">${row.tookMs === null ? row.attempts && counted(row.attempts, 'try', 'tries') : span(row.tookMs)}</td></tr>`
 }
 
 /** Nothing at all yet, or nothing that matches, or nothing among those that were looked through. */
