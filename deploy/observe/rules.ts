@@ -61,8 +61,8 @@ const RULES: readonly Rule[] = [
   },
   {
     name: 'CredentialsRefused',
-    // What is of no source, `none`, is anybody who tries addresses.
-    expr: 'sum by (environment) (increase(sluice_answers_total{outcome="unauthorised",environment!="none"}[5m])) > 10 unless on (environment) sum by (environment) (increase(sluice_answers_total{outcome="accepted"}[5m])) > 0',
+    // Strangers are not counted: they must not be able to wake people.
+    expr: 'sum by (environment) (increase(sluice_wrong_secrets_total[5m])) > 10 unless on (environment) sum by (environment) (increase(sluice_answers_total{outcome="accepted"}[5m])) > 0',
     for: '0s',
     severity: 'critical',
     summary: 'Credentials of {{ $labels.environment }} are refused, and nothing of it is accepted',

@@ -29,7 +29,7 @@ export const CASES: Record<string, { series: Record<string, Values>; change: [st
   },
   CredentialsRefused: {
     series: {
-      'sluice_answers_total{outcome="unauthorised",environment="uae-live"}': { perMinute: 5 },
+      'sluice_wrong_secrets_total{environment="uae-live"}': { perMinute: 5 },
       'sluice_answers_total{outcome="accepted",environment="live"}': { perMinute: 5 },
     },
     change: ['> 10', '> 100'],

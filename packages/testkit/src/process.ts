@@ -95,13 +95,15 @@ export function run(
       for (;;) {
         const match = pattern.exec(output)
         if (match) return match
+        const heard = new AbortController()
         const more = [child.stdout, child.stderr].map((stream) =>
-          once(stream as NodeJS.ReadableStream, 'data'),
+          once(stream as NodeJS.ReadableStream, 'data', { signal: heard.signal }).then(
+            () => true,
+            () => false,
+          ),
         )
-        const goesOn = await Promise.race([
-          ...more.map((data) => data.then(() => true)),
-          exited.then(() => false),
-        ])
+        const goesOn = await Promise.race([...more, exited.then(() => false)])
+        heard.abort()
         if (!goesOn && !pattern.test(output)) throw new Error(`ended without printing ${pattern}:\n${output}`)
       }
     },

@@ -76,15 +76,15 @@ function onlyPage({ pages }: FoundEvents, id: string): EventPage {
   throw new UserError(`${pages.length} events have this id. Name one by its key:\n${keys}`)
 }
 
-async function writeReceipt(file: string, { event }: EventPage, json?: true): Promise<void> {
-  if (!event) throw new UserError('The bytes of this event are not stored: it has not landed, or is gone.')
-  const receipt = writeEventReceipt(event)
+async function writeReceipt(file: string, { received, eventKey }: EventPage, json?: true): Promise<void> {
+  if (!received) throw new UserError('The bytes of this event are not stored: it was refused, or is gone.')
+  const receipt = writeEventReceipt(received)
   const text = `${JSON.stringify(receipt, null, 2)}\n`
   await writeFile(file, text, { flag: 'wx', mode: 0o600 }).catch((error) => {
     throw new UserError(`The file ${file} cannot be written (${describeError(error).message}).`)
   })
   if (json) return printJson(receipt)
-  print(`The receipt of event ${event.eventKey} is in ${file}.`)
+  print(`The receipt of event ${eventKey} is in ${file}.`)
 }
 
 function printCurl({ body }: EventPage): void {

@@ -37,12 +37,17 @@ const LETTERS: Partial<Record<EventView, { readonly state?: 'open'; readonly fil
 }
 const NONE = 'none'
 
-/** The place from which newer ones of a list are counted. */
-function topOf({ view = 'all', before }: EventsQuery, { items, top }: EventsPage): string | null {
+/** Filters that cannot be counted by an index. */
+const READ = ['decision', 'kind', 'body', 'from', 'to'] as const
+
+/** The place from which newer ones of a list are counted; null if that would take reading them. */
+function topOf(asked: EventsQuery, { items, top }: EventsPage): string | null {
+  const { view = 'all', before } = asked
   const [first] = items
   if (before !== undefined || view === 'waiting' || view === 'replayed') return null
-  if (LETTERS[view]) return String(first?.what === 'dead_letter' ? first.id : 0)
-  return top ?? (first ? null : NONE)
+  const isRead = READ.some((name) => asked[name] !== undefined)
+  if (LETTERS[view]) return isRead ? null : String(first?.what === 'dead_letter' ? first.id : 0)
+  return top ?? (first || isRead ? null : NONE)
 }
 
 export function addEvents(app: App, { stores, live, config, ingestUrl }: ConsoleDeps): void {
@@ -74,6 +79,8 @@ export function addEvents(app: App, { stores, live, config, ingestUrl }: Console
   /** How many of the list are newer than its place `top`, at most 100; undefined: that is no place. */
   async function newerThan(asked: EventsQuery, top: string): Promise<number | undefined> {
     const letters = LETTERS[asked.view ?? 'all']
+    const isRead = READ.some((name) => asked[name] !== undefined)
+    if (isRead && (letters || top === NONE)) return undefined
     if (letters) {
       if (!/^\d{1,15}$/.test(top)) return undefined
       const { environment, journey: journeyId, reference: referenceNo } = asked

@@ -26,8 +26,9 @@ const TABLES: Readonly<Record<string, string>> = {
     where (environment, journey_id) > (split_part($1, ' ', 1), substring($1 from position(' ' in $1) + 1))
     order by environment, journey_id`,
   former_references: `select environment, journey_id as "journeyId", reference_no as "referenceNo",
-      concat_ws(' ', environment, journey_id, reference_no) as at from former_references
-    where concat_ws(' ', environment, journey_id, reference_no) > $1 order by at`,
+      json_build_array(environment, journey_id, reference_no)::text as at from former_references
+    where (environment, journey_id, reference_no) > (select coalesce(a->>0, ''), coalesce(a->>1, ''), coalesce(a->>2, '')
+      from (select nullif($1, '')::json as a) as after) order by environment, journey_id, reference_no`,
   dead_letters: `select environment, journey_id as "journeyId", reference_no as "referenceNo", envelope,
       lpad(id::text, 20, '0') as at from dead_letters where id > coalesce(nullif($1, '')::bigint, 0) order by id`,
   refusals: `select environment, journey_id as "journeyId", reference_no as "referenceNo",

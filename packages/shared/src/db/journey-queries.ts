@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, getTableColumns, or } from 'drizzle-orm'
+import { asc, desc, getTableColumns, sql } from 'drizzle-orm'
 import { storedId } from '../idwise/event.ts'
 import type { JourneyEvent } from '../journey/event.ts'
 import { transactionAnnounced } from './announce.ts'
@@ -38,18 +38,10 @@ export async function findJourneys(
   name: string,
 ): Promise<{ journeys: StoredJourney[]; total: number }> {
   const id = storedId(name)
-  const former = await db.query
-    .select({ environment: formerReferences.environment, journeyId: formerReferences.journeyId })
-    .from(formerReferences)
-    .where(eq(formerReferences.referenceNo, id))
-    .limit(JOURNEYS_SHOWN)
-  const isNamed = or(
-    eq(journeys.journeyId, id),
-    eq(journeys.referenceNo, id),
-    ...former.map((name) =>
-      and(eq(journeys.environment, name.environment), eq(journeys.journeyId, name.journeyId)),
-    ),
-  )
+  const isNamed = sql`(${journeys.environment}, ${journeys.journeyId}) in (
+    select environment, journey_id from ${journeys} where journey_id = ${id}
+    union select environment, journey_id from ${journeys} where reference_no = ${id}
+    union select environment, journey_id from ${formerReferences} where reference_no = ${id})`
   const found = await db.query
     .select(JOURNEY_SHOWN)
     .from(journeys)

@@ -150,6 +150,9 @@ export async function updateJourneys(
   await connection.query({ name: 'update_journeys', text: UPDATE, values })
 }
 
+/** Longer names do not fit into an index: such a former number is not kept, and the event lands all the same. */
+const MOST_BYTES = 2_500
+
 /** Adds reference numbers of journeys whose rows the transaction has locked. */
 export async function keepFormerReferences(
   connection: Connection,
@@ -159,7 +162,8 @@ export async function keepFormerReferences(
   await connection.query({
     name: 'keep_former_references',
     text: `insert into former_references (environment, journey_id, reference_no)
-      select * from unnest($1::text[], $2::text[], $3::text[]) on conflict do nothing`,
+      select * from unnest($1::text[], $2::text[], $3::text[]) as t(environment, journey_id, reference_no)
+      where octet_length(journey_id) + octet_length(reference_no) < ${MOST_BYTES} on conflict do nothing`,
     values: [...columnsOf(references), textArray(references.map(({ referenceNo }) => referenceNo))],
   })
 }

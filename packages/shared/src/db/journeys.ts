@@ -129,19 +129,20 @@ export async function foldTouched(
   )
   for (const { events, ...name } of unknown) onRead?.(name, events)
   const stored = await readEvents(connection, unknown, !everyTime)
-  const updated = others
+  const folded = others
     .map((each, index) => {
       const known = before[index]
       const events = known ? [...known, ...each.landed] : (stored.get(each.key) ?? [])
       return updateOf(each, rows[index] as JourneyRow, events)
     })
-    .filter((update) => update.journey.events > 0 && (isChanged(update) || update.isNewDigest))
+    .filter(({ journey }) => journey.events > 0)
+  const updated = folded.filter((update) => isChanged(update) || update.isNewDigest)
   const changes = [...complete, ...updated].filter(isChanged)
   await Promise.all([
     updateJourneys(connection, updated),
     keepFormerReferences(
       connection,
-      [...complete, ...updated].flatMap(({ name, former }) =>
+      [...complete, ...folded].flatMap(({ name, former }) =>
         former.map((referenceNo) => ({ ...name, referenceNo })),
       ),
     ),

@@ -24,7 +24,7 @@ const FOLDER = fileURLToPath(new URL('./migrations', import.meta.url))
 const TABLE = 'sluice_migrations'
 /** A number that nothing else locks. One migration runs at a time, and the others wait. */
 const LOCK = 7_583_221_904
-/** How long the migration waits for the lock on `events`, and how often it tries. */
+/** How long the migration waits for the lock on a table, and how often it tries. */
 const LOCK_MS = 500
 const LOCK_TRIES = 60
 const LOCK_PAUSE_MS = 1_000
@@ -62,7 +62,7 @@ export async function migrateSchema(db: Db, options: MigrateOptions = {}): Promi
     try {
       return await migrateOnce(db, period, bound)
     } catch (error) {
-      // Another transaction holds `events`. While this waits for the lock, others wait behind it: so it waits briefly.
+      // Another transaction holds a table. While this waits for the lock, others wait behind it: so it waits briefly.
       if (!isLocked(error) || tries === LOCK_TRIES) throw error
       await pause(LOCK_PAUSE_MS)
     }
@@ -102,6 +102,7 @@ function migrateOnce(db: Db, period: Period, bound: EventsBound | undefined): Pr
   return inOneTransaction(db, async (client) => {
     const before = await schemaState(client)
     if (before === 'newer') return before
+    await client.query(`set local lock_timeout = ${LOCK_MS}`)
     if (bound && before !== 'current') await takeOver(client, bound)
     failpoint('migrate-in-middle')
     await migrateTo(client, Number.POSITIVE_INFINITY)

@@ -302,7 +302,7 @@ export const deadLetters = pgTable(
     // For the fold of a journey.
     index('dead_letters_conflicts').on(table.eventKey).where(sql.raw(OPEN_CONFLICT)),
     index('dead_letters_by_journey').on(table.journeyId),
-    index('dead_letters_by_reference').on(table.referenceNo.op('text_pattern_ops')),
+    index('dead_letters_by_reference_prefix').on(table.referenceNo.op('text_pattern_ops')),
     index('dead_letters_by_event_id').on(table.eventId),
     index('dead_letters_anonymous').on(sql`sha256(raw)`).where(sql`event_id is null`),
   ],

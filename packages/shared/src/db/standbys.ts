@@ -4,7 +4,9 @@ import type { Connection } from './pool.ts'
  * SQL: the rows of `pg_stat_replication` that can take over. Subscribers to single tables cannot, nor can a running
  * backup. A role without rights sees the other columns as null, but it sees every row.
  */
-export const STANDBYS = `from pg_stat_replication where state is distinct from 'backup' and pid not in (
+export const STANDBYS = `from pg_stat_replication where state is distinct from 'backup'
+  and (coalesce(application_name, '') not in ('pg_receivewal', 'pg_basebackup') or sync_state in ('sync', 'quorum'))
+  and pid not in (
   select active_pid from pg_replication_slots where slot_type = 'logical' and active_pid is not null)`
 
 /** Connected standbys by how they follow. `unknown`: the role may not see it. */

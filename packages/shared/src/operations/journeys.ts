@@ -32,30 +32,31 @@ export async function lookUpJourneys(
     total > 0
       ? journeys
       : (await knownEnvironments(stores)).map((environment) => ({ environment, journeyId: name }))
-  const pages = await Promise.all(
-    names.map(async ({ environment, journeyId }) => {
-      const found = { environment, journeyId }
-      return { name: found, page: await readJourneyPage(stores, found, asked) }
-    }),
-  )
+  const all = await readUnlanded(stores, () => true)
+  const pages: { name: JourneyName; page: JourneyPageRead }[] = []
+  // One after the other: there may be a hundred.
+  for (const { environment, journeyId } of names) {
+    const found = { environment, journeyId }
+    const page = await readJourneyPage(stores, found, asked, async (isWanted) => wantedOf(all, isWanted))
+    pages.push({ name: found, page })
+  }
   const found = pages.filter((each): each is FoundJourney => 'letters' in each.page)
   const refused = pages.map(({ page }) => page).find(({ kind }) => kind === 'refused')
   if (found.length === 0 && refused?.kind === 'refused') return refused
   // The other journeys do not have the event.
   const counted = asked.at === undefined ? total : found.length
-  const others = found.length > 0 ? { letters: [], waiting: [], looked: [] } : await ofReference(stores, name)
-  return { kind: 'found', journeys: found, total: counted, ...others }
-}
-
-async function ofReference(
-  stores: Pick<Stores, 'db' | 'queue'>,
-  name: string,
-): Promise<Unlanded & { letters: LetterSummary[] }> {
+  if (found.length > 0)
+    return { kind: 'found', journeys: found, total: counted, letters: [], waiting: [], looked: [] }
   const id = storedId(name)
   const isNamed = ({ referenceNo }: { referenceNo: string | null }) => referenceNo === id
-  const [letters, unlanded] = await Promise.all([
-    findLetters(stores.db, [id], [null]),
-    readUnlanded(stores, isNamed),
-  ])
-  return { ...unlanded, letters: letters.filter((letter) => isNamed(letter) && hasFailed(letter)) }
+  const letters = await findLetters(stores.db, [id], [null])
+  return {
+    ...{ kind: 'found', journeys: found, total: counted },
+    letters: letters.filter((letter) => isNamed(letter) && hasFailed(letter)),
+    ...wantedOf(all, isNamed),
+  }
+}
+
+function wantedOf(all: Unlanded, isWanted: (event: Unlanded['waiting'][number]) => boolean): Unlanded {
+  return { ...all, waiting: all.waiting.filter(isWanted) }
 }

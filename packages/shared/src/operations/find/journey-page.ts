@@ -21,6 +21,7 @@ import type { Stores } from '../stores.ts'
 import { isZone, paragraphForCustomer } from './for-customer.ts'
 import { type Missing, missingIn } from './missing.ts'
 import { hasFailed, isOfJourney, readUnlanded, type Unlanded } from './unlanded.ts'
+import type { WaitingEvent } from './waiting.ts'
 
 /** Everything that is known of one journey, now or as of one of its events. */
 export type JourneyPage = Unlanded & {
@@ -72,10 +73,13 @@ export type JourneyAsked = {
 
 const MOST_ACTS = 20
 
+/** @param waitingOf finds what waits; who reads many pages looks through it once */
 export async function readJourneyPage(
   stores: Pick<Stores, 'db' | 'queue'>,
   asked: JourneyName,
   { at, zone = 'UTC' }: JourneyAsked = {},
+  waitingOf: (isWanted: (event: WaitingEvent) => boolean) => Promise<Unlanded> = (isWanted) =>
+    readUnlanded(stores, isWanted),
 ): Promise<JourneyPageRead> {
   if (!isZone(zone))
     return { kind: 'refused', words: 'The parameter "zone" is no time zone such as Europe/Berlin.' }
@@ -85,7 +89,7 @@ export async function readJourneyPage(
     readJourney(db, name),
     readLettersOfJourney(db, name),
     readRefusalsOfJourney(db, name),
-    readUnlanded(stores, (event) => isOfJourney(name, event)),
+    waitingOf((event) => isOfJourney(name, event)),
   ])
   const acts = letters.length > 0 ? await listActions(db, { journey: name }, { limit: MOST_ACTS }) : []
   if (!journey) {
@@ -98,7 +102,7 @@ export async function readJourneyPage(
     at === undefined
       ? story.events.length
       : 1 + story.events.findIndex(({ eventKey, eventId }) => eventKey === at || eventId === at)
-  if (until === 0) {
+  if (at !== undefined && until === 0) {
     return {
       kind: 'refused',
       words: 'The parameter "at" is no event of this journey that is shown. Choose one of its list.',
