@@ -27,6 +27,7 @@ import {
   listArchives,
   planErasure,
   readArchive,
+  readJourneyPage,
   removeUnfinished,
   retainOnce,
   rewriteArchive,
@@ -158,6 +159,22 @@ describe('retention', () => {
     expect(await partitions()).toContain(old)
     await round({}, dir)
     expect(await partitions()).not.toContain(old)
+  })
+
+  it('leaves a journey whose events are gone with its state, on its page as well', async () => {
+    await land(jobOf({ journeyId: 'gone', systemDecision: 'Refer' }))
+    await age(40)
+    await retain()
+    const page = await readJourneyPage(
+      { db: world.db, queue: undefined },
+      { environment: 'live', journeyId: 'gone' },
+    )
+    expect(page).toMatchObject({
+      kind: 'journey',
+      state: { systemDecision: 'Refer' },
+      timeline: [],
+      dropped: 1,
+    })
   })
 
   it('lands no event twice, and takes another body under the id of a dropped event for a conflict', async () => {

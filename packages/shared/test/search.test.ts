@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import { createWorld, eventually, openDoor, openWorker, type World } from '@sluice/testkit/world'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { rebuildJourneys } from '../src/db/index.ts'
+import { keepFormerReferences } from '../src/db/journey-rows.ts'
 import {
   eventsQuery,
   type FoundName,
@@ -120,6 +122,20 @@ describe('the box finds', () => {
     expect((await found('WAIT')).starts).toMatchObject([{ what: 'waiting', referenceNo: 'WAIT-9' }])
     expect((await found('RE')).starts).toEqual([])
     expect((await found('RE%')).starts).toEqual([])
+  })
+
+  it('former reference numbers again after a rebuild, but none that no index can hold', async () => {
+    const former = () => world.rows<{ reference_no: string }>('select reference_no from former_references')
+    const before = await former()
+    await world.rows('delete from former_references')
+    await rebuildJourneys(world.db)
+    expect(await former()).toEqual(before)
+    // Chinese letters have three bytes, and random ones cannot be compressed.
+    const long = () =>
+      String.fromCharCode(...Array.from({ length: 500 }, () => 0x4e00 + Math.floor(Math.random() * 20_000)))
+    const named = { environment: 'live', journeyId: long(), referenceNo: long() }
+    await world.db.transaction((connection) => keepFormerReferences(connection, [named]))
+    expect(await former()).toEqual(before)
   })
 
   it('a journey by each reference number that its events have or had', async () => {
