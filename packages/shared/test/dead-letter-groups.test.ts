@@ -68,6 +68,9 @@ it('another constraint, column, table or length of a type is another group, and 
     [`select 'abc'::int`, `select 'x y'::int`],
     ['select missing from odd'],
     ['select other from odd'],
+    ['CUST-5677', '840-2026-17', 'B2B_77.1'].map(
+      (number) => `do $$ begin raise 'reference ${number} is locked'; end $$`,
+    ),
   ]
   for (const statements of alike) {
     for (const statement of statements) {

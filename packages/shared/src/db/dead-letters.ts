@@ -165,7 +165,7 @@ function keyOfJob(jobId: string): string {
 /** A length of a type, and a name of the schema in quotes: the error of a failed job has no fields, only its text. */
 const KEPT =
   /type [a-z ]+\(\d+(?:,\d+)?\)|(?<=\b(?:schema|relation|table|column|constraint|type|domain|function|trigger) )"[^"]*"/
-const VARYING = new RegExp(`(${KEPT.source})|"[^"]*"|'[^']*'|[0-9a-f-]{8,}|\\d+`, 'gi')
+const VARYING = new RegExp(`(${KEPT.source})|"[^"]*"|'[^']*'|[0-9a-f-]{8,}|[\\w-]*\\d[\\w.-]*`, 'gi')
 /** A partition is as good as another. */
 const PARTITION = /\bevents_(?:\d{8}|before)(?!\d)/g
 
