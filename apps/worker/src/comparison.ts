@@ -43,6 +43,8 @@ type Held = {
   readonly words: string
   tries: number
   nextAt: number
+  /** The log says so. */
+  readonly isTold: boolean
 }
 
 /**
@@ -113,11 +115,12 @@ export function createComparison({ db, log }: { db: Db; log: Log }): Comparison 
 
   function holdBack(error: unknown, shape: EventShape, { envelope }: Job, ofProbe: unknown): void {
     if (held.has(shape.key)) return
-    const nextAt = performance.now() + backoffMs(0, HELD_DELAY)
-    remember(held, shape.key, { shape, error, words: describeError(ofProbe).message, tries: 1, nextAt })
     const now = performance.now()
-    const last = told.get(shape.key)
-    if (last !== undefined && now < last + TOLD_MS) return
+    const nextAt = now + backoffMs(0, HELD_DELAY)
+    const isTold = now >= (told.get(shape.key) ?? Number.NEGATIVE_INFINITY) + TOLD_MS
+    const words = describeError(ofProbe).message
+    remember(held, shape.key, { shape, error, words, tries: 1, nextAt, isTold })
+    if (!isTold) return
     told.delete(shape.key)
     remember(told, shape.key, now)
     const fields = { error: describeError(error), ...traceField(envelope.trace) }
@@ -133,7 +136,7 @@ export function createComparison({ db, log }: { db: Db; log: Log }): Comparison 
     if (await failureOf(one.shape)) return one.nextAt - performance.now()
     held.delete(one.shape.key)
     probed.clear()
-    log.info('Postgres takes events of this kind again')
+    if (one.isTold) log.info('Postgres takes events of this kind again')
     return undefined
   }
 

@@ -9,10 +9,7 @@ import type { Connection, Db } from './pool.ts'
 const LIMITS = { lockMs: 500, statementMs: 3_000 }
 const PLAIN = /^[\w .-]{1,64}$/
 
-/**
- * References as senders write them: what refuses only some events must not meet every probe event by chance. Each has
- * the id of the probe event in it.
- */
+/** For one trial after the other: what refuses only some references must not meet every probe event. */
 const REFERENCES: readonly ((id: string) => string)[] = [
   () => 'probe',
   (id) => String(Number.parseInt(id.slice(0, 8), 16) + 1e9),
