@@ -149,7 +149,7 @@ export async function startIngest(
   }
   const canAccept = () =>
     (schema.isUsable && !storeChecks.blocksUse('Postgres')) ||
-    (queue?.isReady === true && !storeChecks.blocksUse('Redis'))
+    (queue?.isUp.includes(true) === true && !storeChecks.blocksUse('Redis'))
   const { channels } = config.alerts
   const voice =
     channels.length > 0

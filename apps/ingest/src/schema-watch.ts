@@ -13,13 +13,17 @@ type SchemaWatch = AsyncDisposable & {
  * Looks every 2 s whether the inbox can be written, and logs when that changes. The store checks look once a minute,
  * with a new session each time: too late for a load balancer, and too costly to be done more often.
  */
-export function watchSchema(db: Db, log: Log): SchemaWatch {
+export function watchSchema(db: Pick<Db, 'pool'>, log: Log, everyMs = EVERY_MS): SchemaWatch {
   let state = 'unknown'
+  let told: string | undefined
   function note(now: string): void {
-    if (now !== state) log[isUsable(now) ? 'info' : 'warn']({ postgres: now }, advice(now))
+    // While it is down, its reason changes from look to look.
+    const line = advice(now)
+    if (line !== told) log[isUsable(now) ? 'info' : 'warn']({ postgres: now }, line)
     state = now
+    told = line
   }
-  const watching = every(EVERY_MS, async () => note(await schemaState(db.pool)), {
+  const watching = every(everyMs, async () => note(await schemaState(db.pool)), {
     onError: (error) => note(`down (${describeError(error).message})`),
   })
   return {

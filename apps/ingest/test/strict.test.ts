@@ -26,9 +26,18 @@ describe('an ingest that checks the settings of its stores', () => {
   })
   afterEach(() => stack.disposeAsync())
 
-  async function open({ strict, redisUrl = redis.url }: { strict: boolean; redisUrl?: string }) {
+  async function open({
+    strict,
+    redisUrl = redis.url,
+    databaseUrl = world.databaseUrl,
+  }: {
+    strict: boolean
+    redisUrl?: string
+    databaseUrl?: string
+  }) {
     const config = {
       ...world.ingestConfig,
+      databaseUrl,
       strict,
       queue: { url: redisUrl, prefix: world.queuePrefix, shards: 1 },
     }
@@ -96,5 +105,19 @@ describe('an ingest that checks the settings of its stores', () => {
     await becomes('200 redis')
     await grant('-rpop')
     await becomes('200 inbox')
+  })
+
+  it('is not ready while Postgres is away and Redis hangs, and is again once Redis answers', async () => {
+    await open({ strict: false, databaseUrl: 'postgres://x:x@127.0.0.1:1/x' })
+    expect([await send(), await readiness()]).toEqual(['200 redis', 200])
+    redis.signal('SIGSTOP')
+    await eventually(async () => {
+      const answers = Array.from({ length: 6 }, () => post(url, finishedJourney().bytes))
+      await Promise.all(answers)
+      return (await readiness()) === 503
+    })
+    redis.signal('SIGCONT')
+    await becomes('200 redis')
+    expect(await readiness()).toBe(200)
   })
 })

@@ -2,6 +2,7 @@ import {
   classifyFailure,
   type Db,
   type EventShape,
+  isTooSlow,
   type Job,
   probeLanding,
   type RejectedKind,
@@ -13,6 +14,10 @@ import { NotTried } from './bisect.ts'
 
 /** One probe event answers for all events that fail alike within this time. */
 const SAME_MS = 1_000
+/** Probe events that fail alike before all events of a shape are said to: one alone may be refused by chance. */
+const TRIALS = 3
+/** A shape that flips is told once within this time. */
+const TOLD_MS = 60_000
 const HELD_DELAY = { baseMs: 1_000, maxMs: 5_000 }
 /** Shapes and probes that are remembered; the oldest ones are forgotten. */
 const MAX_KNOWN = 200
@@ -38,6 +43,8 @@ type Held = {
   readonly words: string
   tries: number
   nextAt: number
+  /** The log says so. */
+  readonly isTold: boolean
 }
 
 /**
@@ -60,6 +67,8 @@ export type Comparison = {
 export function createComparison({ db, log }: { db: Db; log: Log }): Comparison {
   const probed = new Map<string, Probed>()
   const held = new Map<string, Held>()
+  /** When it was told last that a shape is held back. */
+  const told = new Map<string, number>()
 
   async function disposition({ job, error, attempts }: FailedJob, probedAfter: number): Promise<Disposition> {
     if (error instanceof NotTried) return dispositionOf({ cause: 'not_tried' })
@@ -89,17 +98,31 @@ export function createComparison({ db, log }: { db: Db; log: Log }): Comparison 
     return known.next
   }
 
-  function failureOf(shape: EventShape): Promise<ProbeFailure | undefined> {
-    return probeLanding(db, shape, { announced: true, again: true }).then(
-      () => undefined,
-      (error: unknown) => ({ error }),
-    )
+  /** How probe events fail, if none of several lands and all fail alike; the first failure of another kind ends it. */
+  async function failureOf(shape: EventShape): Promise<ProbeFailure | undefined> {
+    let failure: ProbeFailure | undefined
+    for (let trial = 0; trial < TRIALS; trial++) {
+      const next = await probeLanding(db, shape, { announced: true, again: true, trial }).then(
+        () => undefined,
+        (error: unknown) => ({ error }),
+      )
+      if (!next || classifyFailure(next.error) === 'infrastructure' || isTooSlow(next.error)) return next
+      if (failure && errorCode(failure.error) !== errorCode(next.error)) return next
+      failure = next
+    }
+    return failure
   }
 
   function holdBack(error: unknown, shape: EventShape, { envelope }: Job, ofProbe: unknown): void {
     if (held.has(shape.key)) return
-    const nextAt = performance.now() + backoffMs(0, HELD_DELAY)
-    remember(held, shape.key, { shape, error, words: describeError(ofProbe).message, tries: 1, nextAt })
+    const now = performance.now()
+    const nextAt = now + backoffMs(0, HELD_DELAY)
+    const isTold = now >= (told.get(shape.key) ?? Number.NEGATIVE_INFINITY) + TOLD_MS
+    const words = describeError(ofProbe).message
+    remember(held, shape.key, { shape, error, words, tries: 1, nextAt, isTold })
+    if (!isTold) return
+    told.delete(shape.key)
+    remember(told, shape.key, now)
     const fields = { error: describeError(error), ...traceField(envelope.trace) }
     log.warn(fields, 'Postgres refuses every event of this kind; they wait')
   }
@@ -113,7 +136,7 @@ export function createComparison({ db, log }: { db: Db; log: Log }): Comparison 
     if (await failureOf(one.shape)) return one.nextAt - performance.now()
     held.delete(one.shape.key)
     probed.clear()
-    log.info('Postgres takes events of this kind again')
+    if (one.isTold) log.info('Postgres takes events of this kind again')
     return undefined
   }
 

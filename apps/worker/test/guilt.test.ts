@@ -1,4 +1,5 @@
 import { openQueue, shardPrefix } from '@sluice/shared/queue'
+import { createLog, createMetrics } from '@sluice/shared/runtime'
 import { finishedJourney } from '@sluice/testkit/event'
 import {
   createWorld,
@@ -10,6 +11,7 @@ import {
   type Way,
   type World,
 } from '@sluice/testkit/world'
+import { startWorker } from '@sluice/worker'
 import { Redis } from 'ioredis'
 import { afterEach, describe, expect, it } from 'vitest'
 
@@ -133,6 +135,22 @@ describe.each(WAYS)('a failure of some events, by the %s', (way) => {
     await post(finishedJourney({ referenceNo: 'poison' }).bytes)
     await eventually(async () => (await attemptsUsed()).attempts > 0)
     expect(await letters()).toHaveLength(1)
+  })
+
+  it('buries it although Postgres refuses a probe event by chance, and says of no kind that all wait', async () => {
+    await open(way)
+    const lines: string[] = []
+    const log = createLog('test', 'warn', { write: (line) => void lines.push(JSON.parse(line).msg) })
+    stack.use(await startWorker(world.workerConfig, { log, metrics: createMetrics() }))
+    await world.rows(
+      `alter table events add constraint refusing check (reference_no not in ('poison', 'probe'))`,
+    )
+    const poison = finishedJourney({ referenceNo: 'poison' })
+    const good = Array.from({ length: 5 }, () => finishedJourney())
+    for (const { bytes } of [poison, ...good]) await post(bytes)
+    await eventually(async () => (await letters()).length === 1 && (await landed()).length === 5)
+    expect(await letters()).toMatchObject([{ reason: 'rejected_by_database', event_id: poison.eventId }])
+    expect(lines).not.toContain('Postgres refuses every event of this kind; they wait')
   })
 
   it('lets an event wait that can be neither landed nor buried', async () => {

@@ -9,6 +9,13 @@ import type { Connection, Db } from './pool.ts'
 const LIMITS = { lockMs: 500, statementMs: 3_000 }
 const PLAIN = /^[\w .-]{1,64}$/
 
+/** For one trial after the other: what refuses only some references must not meet every probe event. */
+const REFERENCES: readonly ((id: string) => string)[] = [
+  () => 'probe',
+  (id) => String(Number.parseInt(id.slice(0, 8), 16) + 1e9),
+  (id) => `REF-${id.slice(0, 8).toUpperCase()}`,
+]
+
 /**
  * What events have in common that concern Postgres alike: kind, name and decisions, and which fields are null. Probe
  * events of a shape have ids and texts that are harmless and new. So Postgres refuses a probe event only if it would
@@ -18,8 +25,8 @@ export type EventShape = {
   readonly key: string
   /** The name of the event, which is no secret; null if the body is no JSON. */
   readonly event: string | null
-  /** Makes a probe event up, which belongs to the given journey. */
-  probeEvent(journey: string): Job
+  /** Makes a probe event up, which belongs to the given journey. `trial`: events of other trials look different. */
+  probeEvent(journey: string, trial: number): Job
 }
 
 /** Stands for every event when there is none to take a shape from. */
@@ -48,10 +55,10 @@ export function shapeOf({ envelope, via, replayOf }: Job): EventShape {
   return {
     key: JSON.stringify([envelope.env, via, replayOf !== null, isText, described, like]),
     event: like?.event ?? null,
-    probeEvent(journey) {
+    probeEvent(journey, trial) {
       const id = randomUUID()
       const deliveryId = `probe-${id}`
-      const text = like ? JSON.stringify(documentOf(like, id, journey)) : `probe ${id}`
+      const text = like ? JSON.stringify(documentOf(like, { id, journey, trial })) : `probe ${id}`
       const made: Envelope = {
         v: 1,
         env: envelope.env,
@@ -105,9 +112,17 @@ function plain(text: string | null): string | null {
   return text === null || PLAIN.test(text) ? text : 'probe'
 }
 
-function documentOf({ event, fields }: Likeness, id: string, journey: string): unknown {
-  const { eventId, journeyId } = fields
-  const ids = { eventId: eventId && id, journeyId: journeyId && journey }
+function documentOf(
+  { event, fields }: Likeness,
+  { id, journey, trial }: { id: string; journey: string; trial: number },
+): unknown {
+  const { eventId, journeyId, referenceNo } = fields
+  const reference = REFERENCES[trial % REFERENCES.length]?.(id)
+  const ids = {
+    eventId: eventId && id,
+    journeyId: journeyId && journey,
+    referenceNo: referenceNo && reference,
+  }
   return { event, body: { ...fields, ...ids, probe: id } }
 }
 
@@ -116,17 +131,18 @@ function documentOf({ event, fields }: Likeness, id: string, journey: string): u
  * same journey.
  *
  * @param options.again lands the first one again as well, with the same body and with another one
+ * @param options.trial the probe events of another trial have references that look otherwise
  * @throws what Postgres refuses them with; nothing has changed, and nothing was announced
  */
 export async function probeLanding(
   db: Db,
   shape: EventShape,
-  { announced, again }: { announced: boolean; again: boolean },
+  { announced, again, trial = 0 }: { announced: boolean; again: boolean; trial?: number },
 ): Promise<void> {
   const done = new Error('rolled back')
-  const journey = `probe-${randomUUID()}`
-  const first = shape.probeEvent(journey)
-  const other = shape.probeEvent(journey)
+  const journey = trial === 0 ? `probe-${randomUUID()}` : randomUUID()
+  const first = shape.probeEvent(journey, trial)
+  const other = shape.probeEvent(journey, trial)
   const second = (envelope: Envelope): Job => {
     const jobId = `probe-${randomUUID()}`
     return { ...first, jobId, envelope: { ...envelope, deliveryId: jobId } }
