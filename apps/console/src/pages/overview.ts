@@ -43,11 +43,13 @@ export function overviewRegion(
   { isOperator, ingestUrl }: { isOperator: boolean; ingestUrl: string | undefined },
 ): Html {
   const { recorded } = state.figures
+  const asked = { isOperator, now: state.at }
   return html`${saying(state)}
 ${causeNotes(state)}
-${incidentTable(incidents, isOperator, state.at)}
+${incidentTable(incidents, 'page', asked)}
 ${tiles(state)}
 ${recorded ? html`${isNew(recorded) ? firstSteps(recorded, ingestUrl) : charts(recorded, hours)}${needsPerson(recorded, drifts)}` : html`<p class="soft">Everything else is in Postgres, and shows as soon as that answers.</p>`}
+${incidentTable(incidents, 'notice', asked)}
 ${refusalTable(refusals, state.at)}
 ${recorded && processTable(recorded, state.at)}`
 }
