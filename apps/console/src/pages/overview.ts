@@ -208,6 +208,15 @@ function needsPerson({ deadLetters, refusals }: Recorded, drifts: number): Html 
 <td><a href="${listPath('open', { fingerprint })}">Look at the group</a></td>
 </tr>`,
   )
+  const more = deadLetters.groups - deadLetters.newest.length
+  if (more > 0) {
+    rows.push(html`<tr>
+<td></td>
+<td class="wide">${counted(more, 'more group')} of dead letters</td>
+<td></td>
+<td><a href="/dead-letters">All groups, the largest first</a></td>
+</tr>`)
+  }
   if (refusals.lost > 0) {
     rows.unshift(html`<tr>
 <td data-label="Since">today</td>
