@@ -9,6 +9,7 @@ import {
   newOperation,
   planOperation,
   previewLetters,
+  readOperation,
   type StartOutcome,
   type Stores,
   shellWord,
@@ -139,6 +140,7 @@ async function actByFilter(
 }
 
 const PREVIEWED = 5
+const FAILING = new Set(['fails', 'conflict'])
 
 /**
  * Says what an operation would do, and the command that does it; in a terminal it asks.
@@ -151,6 +153,9 @@ async function showAndAsk(
   asked: Asked,
   options: ActOptions,
 ): Promise<number | undefined> {
+  const { operation } = asked.filter
+  if (operation !== undefined && !(await readOperation(db, operation)))
+    throw new UserError(`There is no operation ${operation}.`)
   const plan = await planOperation(db, asked)
   if (!plan) throw new UserError('The filter is empty.')
   const { count, words, journeys } = plan
@@ -170,6 +175,8 @@ async function showAndAsk(
   const mayAsk = process.stdin.isTTY && process.stdout.isTTY && reason?.trim()
   if (mayAsk && (await confirm(`${asked.kind} these ${grouped(count)} now? (y/N) `))) return count
   print(`Nothing was done.${options.yes ? ' --yes needs --expected, the number that you have seen.' : ''}`)
+  if (preview.letters.length > 0 && preview.letters.every(({ outcome }) => FAILING.has(outcome)))
+    print('All that were tried would fail again: mend the cause first.')
   if (!mayAsk) print(`To do it: ${commandLine(command, options)} --yes --expected ${count}`)
   return undefined
 }
