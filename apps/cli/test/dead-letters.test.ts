@@ -41,7 +41,7 @@ it('a group is found, and replayed with a sample that waits for a person', async
     ),
   ])
   expect(unbound.output).toContain(
-    `To do it: sluice dead replay --group ${group} --sample 2 --stop-after 3 --rate 50 --actor Ada --reason 'wider now' --yes --expected 6\n`,
+    `To do it: npx sluice dead replay --group ${group} --sample 2 --stop-after 3 --rate 50 --actor Ada --reason 'wider now' --yes --expected 6\n`,
   )
   expect(await world.rows('select from operations')).toEqual([])
   const started = await sluice(...replay, ...how, '--yes', '--expected', '6')

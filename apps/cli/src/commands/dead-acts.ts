@@ -53,7 +53,7 @@ export function actCommand(name: DeadLetterActName, description: string): Comman
     command
       .option(
         '--sample <n>',
-        'replay so many first, and wait for `sluice operations go`',
+        'replay so many first, and wait for `npx sluice operations go`',
         wholeNumberAboveZero,
       )
       .option('--stop-after <n>', 'stop when so many have failed again', wholeNumberAboveZero)
@@ -92,7 +92,7 @@ async function actAtOnce(
 }
 
 const DONE: Readonly<Record<DeadLetterActName, (id: number) => string>> = {
-  replay: (id) => `${id}: on its way; \`sluice dead show ${id}\` shows how it ended.`,
+  replay: (id) => `${id}: on its way; \`npx sluice dead show ${id}\` shows how it ended.`,
   discard: (id) => `${id}: discarded.`,
   undo: (id) => `${id}: open again.`,
 }
@@ -184,7 +184,7 @@ async function showAndAsk(
 function describePace({ sample, rate, stopAfter }: ActOptions): string[] {
   return [
     ...(sample
-      ? [`The first ${grouped(sample)} go as a sample; then it waits for \`sluice operations go\`.`]
+      ? [`The first ${grouped(sample)} go as a sample; then it waits for \`npx sluice operations go\`.`]
       : []),
     ...(rate ? [`At most ${grouped(rate)} a second.`] : []),
     ...(stopAfter ? [`It stops when ${grouped(stopAfter)} have failed again.`] : []),
@@ -199,9 +199,12 @@ function commandLine(command: Command, { reason }: ActOptions): string {
     .map((option) => ({ ...option, name: option.attributeName() }))
     .filter(({ name }) => !OF_THE_START.includes(name) && command.getOptionValue(name) !== undefined)
     .map(({ long, name }) => `${long} ${word(String(command.getOptionValue(name)))}`)
-  return ['sluice dead', command.name(), ...given, `--reason ${reason?.trim() ? word(reason) : 'TEXT'}`].join(
-    ' ',
-  )
+  return [
+    'npx sluice dead',
+    command.name(),
+    ...given,
+    `--reason ${reason?.trim() ? word(reason) : 'TEXT'}`,
+  ].join(' ')
 }
 
 function word(text: string): string {
@@ -211,7 +214,7 @@ function word(text: string): string {
 function describeStart(outcome: StartOutcome, words: string): string {
   switch (outcome.kind) {
     case 'started':
-      return `Operation ${outcome.id} has started: ${grouped(outcome.count)} ${words}. \`sluice operations show ${outcome.id}\` shows how far it is.`
+      return `Operation ${outcome.id} has started: ${grouped(outcome.count)} ${words}. \`npx sluice operations show ${outcome.id}\` shows how far it is.`
     case 'count_changed':
       return `There are ${grouped(outcome.count)} ${words} now. Nothing was done.`
     case 'under_way':

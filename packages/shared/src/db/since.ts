@@ -4,7 +4,7 @@ import type { ShownIncident } from './incident-acts.ts'
 import { listActions, type RecordedAction } from './operator-actions.ts'
 import type { Db } from './pool.ts'
 
-/** What happened while a person was away. Each list has at most six: the largest groups, and the newest of the others. */
+/** What happened while a person was away. Each list has at most six: the largest groups, the newest of the others. */
 export type SinceNews = {
   /** Groups of dead letters that are open and were not there before. */
   readonly groups: readonly NewGroup[]
