@@ -76,7 +76,7 @@ it('after a restore, receipts that were kept elsewhere erase again, and continue
   await eraseJourney(world, 'second', receipts)
   const files = await readReceiptFiles(await listReceiptFiles(receipts))
   expect(files.map(({ number }) => number)).toEqual([1, 2])
-  expect(await problems(restored, files)).toEqual([expect.stringContaining('run `sluice erase reapply`')])
+  expect(await problems(restored, files)).toEqual([expect.stringContaining('run `npx sluice erase reapply`')])
   expect(await found(restored.db, ['second'])).not.toEqual([])
 
   const stores = storesOf(restored)

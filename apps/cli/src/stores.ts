@@ -95,7 +95,7 @@ export async function withStores<T>(work: (stores: Stores) => Promise<T>): Promi
 
 /** Explains the errors that a person can fix. Others are returned as they are. */
 function withAdvice(error: unknown, url: string): unknown {
-  if (isNotMigrated(error)) return new UserError('The database is not migrated. Run `sluice migrate`.')
+  if (isNotMigrated(error)) return new UserError('The database is not migrated. Run `npx sluice migrate`.')
   if (error instanceof UserError || classifyFailure(error) !== 'infrastructure') return error
   const { message } = describeError(error)
   return new UserError(

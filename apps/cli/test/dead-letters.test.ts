@@ -31,7 +31,7 @@ it('a group is found, and replayed with a sample that waits for a person', async
     1,
     expect.stringMatching(/replay: 6 open dead letters of group/),
   ])
-  expect(shown.output).toMatch(/landed[\s\S]*stage: - → finished/)
+  expect(shown.output).toMatch(/would land[\s\S]*stage: - → finished/)
   const how = ['--sample', '2', '--rate', '50', '--stop-after', '3']
   const unbound = await sluice(...replay, ...how, '--yes')
   expect([unbound.code, unbound.output]).toEqual([
@@ -41,7 +41,7 @@ it('a group is found, and replayed with a sample that waits for a person', async
     ),
   ])
   expect(unbound.output).toContain(
-    `To do it: sluice dead replay --group ${group} --sample 2 --stop-after 3 --rate 50 --actor Ada --reason 'wider now' --yes --expected 6\n`,
+    `To do it: npx sluice dead replay --group ${group} --sample 2 --stop-after 3 --rate 50 --actor Ada --reason 'wider now' --yes --expected 6\n`,
   )
   expect(await world.rows('select from operations')).toEqual([])
   const started = await sluice(...replay, ...how, '--yes', '--expected', '6')
@@ -63,6 +63,20 @@ it('a discard needs a reason, also of one letter', async () => {
     /state +open[\s\S]*Failures, the newest first:\n {2}\S+ {2}unreadable: value too long/,
   )
   expect((await sluice('dead', 'discard', '7', '--reason', 'made up')).output).toBe('7: discarded.\n')
+})
+
+it('an operation that there is not ends the command', async () => {
+  const undo = await sluice('dead', 'undo', '--operation', '99')
+  expect([undo.code, undo.output]).toEqual([1, 'There is no operation 99.\n'])
+})
+
+it('if all that were tried would fail again, it says so before the command', async () => {
+  await bury(world, ['no JSON'], { reason: 'unreadable', environment: 'sandbox' })
+  await world.rows(`update dead_letters set envelope = 'broken' where environment = 'sandbox'`)
+  const { output } = await sluice('dead', 'replay', '--environment', 'sandbox')
+  expect(output).toMatch(
+    /: fails: [\s\S]*\nAll that were tried would fail again: mend the cause first\.\nTo do it: /,
+  )
 })
 
 it.each([

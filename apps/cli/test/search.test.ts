@@ -60,9 +60,9 @@ async function sluice(args: readonly string[], input = ''): Promise<Ended> {
 it('sluice search says what became of each name, and fails if one is not here', () => {
   const { code, output } = ended.mail
   expect(code).toBe(1)
-  expect(output).toMatch(/end-1 +event id +landed +1 +sluice event [0-9a-f]{64}/)
+  expect(output).toMatch(/end-1 +event id +landed +1 +npx sluice event [0-9a-f]{64}/)
   expect(output).toMatch(/gone-2 +event id +not here/)
-  expect(output).toMatch(/CUST-1 +reference number +landed +1 +sluice journey J-1/)
+  expect(output).toMatch(/CUST-1 +reference number +landed +1 +npx sluice journey J-1/)
   const place = { page: 'journey', environment: 'live', journeyId: 'J-1' }
   expect([ended.name.code, JSON.parse(ended.name.output)]).toMatchObject([0, { status: 'landed', place }])
 })
@@ -71,7 +71,7 @@ it('sluice journey says what waits of a journey of which nothing has landed', ()
   expect(ended.journey).toEqual({
     code: 1,
     output: expect.stringMatching(
-      /^Journey J-2 · live\n.*has landed\.\nNot landed yet: Finished Step · live waits in the inbox {2}sluice event [0-9a-f]{64}\n/,
+      /^Journey J-2 · live\n.*has landed\.\nNot landed yet: Finished Step · live waits in the inbox {2}npx sluice event [0-9a-f]{64}\n/,
     ),
   })
 })

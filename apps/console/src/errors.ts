@@ -53,7 +53,7 @@ export function describeProblem(error: unknown): { status: number; words: string
     }
   }
   if (isNotMigrated(error))
-    return { status: 503, words: 'The database is not migrated. Run `sluice migrate`.' }
+    return { status: 503, words: 'The database is not migrated. Run `npx sluice migrate`.' }
   if (classifyFailure(error) === 'infrastructure' || /timeout|terminated/i.test(String(error))) {
     return { status: 503, words: 'The database does not answer.' }
   }

@@ -22,7 +22,7 @@ export function page(request: FastifyRequest, { title, body }: { title: string; 
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta name="htmx-config" content='{"extensions":"sse","includeIndicatorCSS":false,"sse":{"reconnectMaxDelay":5000}}'>
+<meta name="htmx-config" content='{"extensions":"sse","includeIndicatorCSS":false,"morphIgnore":["data-htmx-powered","open"],"sse":{"reconnectMaxDelay":5000}}'>
 <title>${title} · Sluice</title>
 <link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/assets/console.css">

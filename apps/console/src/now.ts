@@ -26,7 +26,7 @@ const LASTS_MS = 900
 const HOURS_LAST_MS = 60_000
 const REDIS_MS = 500
 const MOST_REFUSALS = 50
-const MOST_INCIDENTS = 20
+const MOST_INCIDENTS = 500
 
 /**
  * Reads the state at most once a second, however many ask. Each reading is given the one before, which says since when

@@ -43,6 +43,18 @@ it('the page of its event has body, bytes, curl line and receipt, as its own pag
   expect((await page(`/dead-letters/${id}`)).text).toContain(`href="/events/${letter.eventKey}"`)
 })
 
+it('the list of letters says when each failed, and a journey links to it', async () => {
+  const [id] = await bury(world, [finishedJourney().bytes])
+  const { eventKey, journeyId } = await console.json(`/api/v1/dead-letters/${id}`)
+  const journey = await page(`/journeys/live/${journeyId}`)
+  expect(journey.text).toContain('see its <a href="#letters">dead letters</a>')
+  expect(journey.text).toMatch(/<h2 id="letters">[\s\S]*Dead letter \d+<\/a> failed <time/)
+  await world.rows(`update dead_letters set state = 'resolved' where id = $1`, [id])
+  expect((await page(`/events/${eventKey}`)).text).toMatch(
+    /Dead letter \d+<\/a> failed <time[^>]*>.*?<\/time>, <span class="soft">resolved</,
+  )
+})
+
 it('an error of the past is in the history alone, with those before', async () => {
   const [id] = await bury(world, [finishedJourney().bytes], { message: 'the newest' })
   await world.rows(`insert into operations (id, kind, filter, words, fingerprints, max_id, expected, reason, actor, state)

@@ -52,6 +52,7 @@ describe('dead letters on the console', () => {
     await letters(8, { message: 'column too narrow' })
     const groups = await page('/dead-letters')
     expect(groups.text).toContain('8 open in 1 group')
+    expect(groups.text).toMatch(/href="\/dead-letters\?view=list[^"]+">column too narrow<\/a>/)
     const [, path = ''] = /href="(\/dead-letters\/act\?kind=replay[^"]+)"/.exec(groups.text) ?? []
     const dialog = await page(path.replaceAll('&amp;', '&'))
     expect(dialog.text).toContain('Replay 8 dead letters')

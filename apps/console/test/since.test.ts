@@ -1,7 +1,7 @@
 import { OPERATOR, type OpenedConsole, openConsole, VIEWER } from '@sluice/testkit/console'
 import { bury } from '@sluice/testkit/dead-letter'
 import { finishedJourney } from '@sluice/testkit/event'
-import { createWorld, type World } from '@sluice/testkit/world'
+import { createWorld, eventually, type World } from '@sluice/testkit/world'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const HOUR_MS = 3_600_000
@@ -65,6 +65,27 @@ describe('what happened since a person was away', () => {
       400,
       { error: expect.stringContaining('is no time') },
     ])
+  })
+
+  it('counts all new groups, and lists the largest first', async () => {
+    await world.rows(`insert into dead_letters (job_id, reason, error_class, error_message, fingerprint, attempts, raw,
+        envelope, environment, event)
+      select 'job-' || g || '-' || n, 'rejected_by_database', '22003', 'kind ' || g, 'new-' || g, 1, '', '', 'live', 'X'
+      from generate_series(1, 9) as g, generate_series(1, g + 2) as n`)
+    const { groups, moreGroups } = await console.json(`/api/v1/news?since=${new Date(ago(2)).toISOString()}`)
+    expect(groups.map(({ letters }: { letters: { count: number } }) => letters.count)).toEqual([
+      11, 10, 9, 8, 7, 6,
+    ])
+    expect(moreGroups).toBe(4)
+    const text = await overview(visit(ago(9), ago(2), OPERATOR))
+    expect(text).toContain('10 new groups of dead letters')
+    expect(text).toContain('5 more groups</a>')
+    const state = await eventually(async () => {
+      const page = await overview()
+      return page.includes('more groups of dead letters') && page
+    })
+    expect(state).toContain('6 more groups of dead letters')
+    await world.rows(`delete from dead_letters where fingerprint like 'new-%'`)
   })
 
   it.each([

@@ -79,6 +79,31 @@ describe('overview and /now', () => {
     await world.rows('delete from incidents')
   })
 
+  it('show pages above the figures and five notices below them, the newest of each name, and the others folded', async () => {
+    await world.rows(`insert into incidents (name, subject, severity, text, opened_at)
+      select name, n::text, case name when 'late' then 'page' else 'notice' end, name || ' number ' || n || '.',
+        now() - n * interval '1 min'
+      from generate_series(1, 7) as n, unnest('{drift,conflict,silence,late}'::text[]) as each(name)`)
+    const text = await eventually(async () => {
+      const page = await textOf('/', BROWSER)
+      return page.text.includes('late number 7.') && page.text
+    })
+    const [above = '', below = ''] = text.split('<div class="tiles">')
+    const inFull = (part: string) => (part.split('<details>')[0] ?? '').match(/\w+ number \d/g)
+    expect(inFull(above)).toEqual([1, 2, 3, 4, 5].map((n) => `late number ${n}`))
+    expect(above).toContain('<summary>2 more</summary>')
+    const notices = below.split('<h2 id="notices">')[1] ?? ''
+    expect(inFull(notices)?.toSorted()).toEqual([
+      'conflict number 1',
+      'conflict number 2',
+      'silence number 1',
+      'silence number 2',
+    ])
+    expect(notices).toContain('7 differences from what IDWise documents: see <a href="/drift">')
+    expect(notices).toContain('<summary>10 more</summary>')
+    await world.rows('delete from incidents')
+  })
+
   it('show what strangers wrote as text', async () => {
     const { text } = await textOf('/', BROWSER)
     expect(text).not.toContain('<img')

@@ -40,6 +40,7 @@ export function watchSchema(db: Pick<Db, 'pool'>, log: Log, everyMs = EVERY_MS):
 const isUsable = (state: string) => state === 'current' || state === 'newer'
 
 function advice(state: string): string {
-  if (state === 'missing' || state === 'older') return 'the database is not migrated: run `sluice migrate`'
+  if (state === 'missing' || state === 'older')
+    return 'the database is not migrated: run `npx sluice migrate`'
   return isUsable(state) ? 'Postgres answers' : 'Postgres does not answer'
 }

@@ -59,7 +59,7 @@ export function createPostgresCircuit(deps: {
     isDoubtful: (error) => classifyFailure(error) !== 'infrastructure',
     onOpen(error) {
       const problem = isWithoutPartition(error)
-        ? 'events has no partition for now: run `sluice retention partitions`'
+        ? 'events has no partition for now: run `npx sluice retention partitions`'
         : 'Postgres cannot be used'
       log.warn({ error: describeError(error) }, `${problem}; events wait`)
       deps.onOpen()

@@ -57,7 +57,7 @@ export async function startWorker(
   async function lookAtSchema(): Promise<void> {
     schema = await schemaState(db.pool)
     if (schema === 'missing' || schema === 'older') {
-      throw new Error('the database is not migrated: run `sluice migrate`')
+      throw new Error('the database is not migrated: run `npx sluice migrate`')
     }
   }
 

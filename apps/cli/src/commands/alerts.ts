@@ -57,7 +57,7 @@ function ackCommand(): Command {
     .action(async (id: number, { actor = whoIsThis(), reason, json }: Act) => {
       const isOpen = await withStores(({ db }) => acknowledgeIncident(db, { id, actor, reason }))
       if (!isOpen)
-        throw new UserError(`No incident ${id} is open. \`sluice alerts list\` shows those that are.`)
+        throw new UserError(`No incident ${id} is open. \`npx sluice alerts list\` shows those that are.`)
       if (json) return printJson({ id, acknowledgedBy: actor })
       print(`${actor} looks after incident ${id}.`)
     })

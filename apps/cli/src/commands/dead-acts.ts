@@ -9,6 +9,7 @@ import {
   newOperation,
   planOperation,
   previewLetters,
+  readOperation,
   type StartOutcome,
   type Stores,
   shellWord,
@@ -52,7 +53,7 @@ export function actCommand(name: DeadLetterActName, description: string): Comman
     command
       .option(
         '--sample <n>',
-        'replay so many first, and wait for `sluice operations go`',
+        'replay so many first, and wait for `npx sluice operations go`',
         wholeNumberAboveZero,
       )
       .option('--stop-after <n>', 'stop when so many have failed again', wholeNumberAboveZero)
@@ -91,7 +92,7 @@ async function actAtOnce(
 }
 
 const DONE: Readonly<Record<DeadLetterActName, (id: number) => string>> = {
-  replay: (id) => `${id}: on its way; \`sluice dead show ${id}\` shows how it ended.`,
+  replay: (id) => `${id}: on its way; \`npx sluice dead show ${id}\` shows how it ended.`,
   discard: (id) => `${id}: discarded.`,
   undo: (id) => `${id}: open again.`,
 }
@@ -139,6 +140,7 @@ async function actByFilter(
 }
 
 const PREVIEWED = 5
+const FAILING = new Set(['fails', 'conflict'])
 
 /**
  * Says what an operation would do, and the command that does it; in a terminal it asks.
@@ -151,6 +153,9 @@ async function showAndAsk(
   asked: Asked,
   options: ActOptions,
 ): Promise<number | undefined> {
+  const { operation } = asked.filter
+  if (operation !== undefined && !(await readOperation(db, operation)))
+    throw new UserError(`There is no operation ${operation}.`)
   const plan = await planOperation(db, asked)
   if (!plan) throw new UserError('The filter is empty.')
   const { count, words, journeys } = plan
@@ -170,6 +175,8 @@ async function showAndAsk(
   const mayAsk = process.stdin.isTTY && process.stdout.isTTY && reason?.trim()
   if (mayAsk && (await confirm(`${asked.kind} these ${grouped(count)} now? (y/N) `))) return count
   print(`Nothing was done.${options.yes ? ' --yes needs --expected, the number that you have seen.' : ''}`)
+  if (preview.letters.length > 0 && preview.letters.every(({ outcome }) => FAILING.has(outcome)))
+    print('All that were tried would fail again: mend the cause first.')
   if (!mayAsk) print(`To do it: ${commandLine(command, options)} --yes --expected ${count}`)
   return undefined
 }
@@ -177,7 +184,7 @@ async function showAndAsk(
 function describePace({ sample, rate, stopAfter }: ActOptions): string[] {
   return [
     ...(sample
-      ? [`The first ${grouped(sample)} go as a sample; then it waits for \`sluice operations go\`.`]
+      ? [`The first ${grouped(sample)} go as a sample; then it waits for \`npx sluice operations go\`.`]
       : []),
     ...(rate ? [`At most ${grouped(rate)} a second.`] : []),
     ...(stopAfter ? [`It stops when ${grouped(stopAfter)} have failed again.`] : []),
@@ -192,9 +199,12 @@ function commandLine(command: Command, { reason }: ActOptions): string {
     .map((option) => ({ ...option, name: option.attributeName() }))
     .filter(({ name }) => !OF_THE_START.includes(name) && command.getOptionValue(name) !== undefined)
     .map(({ long, name }) => `${long} ${word(String(command.getOptionValue(name)))}`)
-  return ['sluice dead', command.name(), ...given, `--reason ${reason?.trim() ? word(reason) : 'TEXT'}`].join(
-    ' ',
-  )
+  return [
+    'npx sluice dead',
+    command.name(),
+    ...given,
+    `--reason ${reason?.trim() ? word(reason) : 'TEXT'}`,
+  ].join(' ')
 }
 
 function word(text: string): string {
@@ -204,7 +214,7 @@ function word(text: string): string {
 function describeStart(outcome: StartOutcome, words: string): string {
   switch (outcome.kind) {
     case 'started':
-      return `Operation ${outcome.id} has started: ${grouped(outcome.count)} ${words}. \`sluice operations show ${outcome.id}\` shows how far it is.`
+      return `Operation ${outcome.id} has started: ${grouped(outcome.count)} ${words}. \`npx sluice operations show ${outcome.id}\` shows how far it is.`
     case 'count_changed':
       return `There are ${grouped(outcome.count)} ${words} now. Nothing was done.`
     case 'under_way':

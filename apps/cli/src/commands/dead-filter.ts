@@ -16,7 +16,7 @@ export type FilterOptions = {
 
 export function addFilterOptions(command: Command): Command {
   return command
-    .option('--group <id>', 'only those of this group (see `sluice dead groups`)')
+    .option('--group <id>', 'only those of this group (see `npx sluice dead groups`)')
     .option('--reason-is <reason>', 'only those with this reason, such as rejected_by_database')
     .option('--environment <name>', 'only those of one source, such as live')
     .option('--journey <id>', 'only those of this journey')

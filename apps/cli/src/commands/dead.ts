@@ -53,7 +53,7 @@ function groupsCommand(): Command {
         for (const operation of group.past) print(`  ${describePast(operation)}`)
         for (const act of group.acts) print(`  ${describeAct(act)}`)
         if (group.runbook) print(`  ${group.runbook}`)
-        print(`  sluice dead replay --group ${fingerprint}`)
+        print(`  npx sluice dead replay --group ${fingerprint}`)
       }
     })
 }
@@ -130,7 +130,7 @@ function showCommand(): Command {
       printActs('Acts:', acts)
       if (conflict?.kind === 'gone') print('What has landed under its id is not stored any more.')
       if (conflict?.kind === 'compared') {
-        print(`Compared with what has landed (sluice event ${conflict.eventKey}):`)
+        print(`Compared with what has landed (npx sluice event ${conflict.eventKey}):`)
         printChanges(conflict)
       }
       printBody(decodeBody(raw) ?? raw)

@@ -20,7 +20,7 @@ function listCommand(): Command {
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
-      '\nThe scheduler looks at new events every 15 s. Each row has the event key of one of them: `sluice event KEY` shows it.',
+      '\nThe scheduler looks at new events every 15 s. Each row has the event key of one of them: `npx sluice event KEY` shows it.',
     )
     .action(async ({ all = false, json }: { all?: boolean; json?: true }) => {
       const { rows, look } = await withStores(async ({ db }) => ({
@@ -64,7 +64,7 @@ function ackCommand(): Command {
       const others = ids.filter((id) => !done.includes(id))
       if (others.length > 0) {
         throw new UserError(
-          `Nothing to acknowledge: ${others.join(', ')}. \`sluice drift\` shows what there is.`,
+          `Nothing to acknowledge: ${others.join(', ')}. \`npx sluice drift\` shows what there is.`,
         )
       }
     })

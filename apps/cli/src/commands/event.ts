@@ -105,7 +105,7 @@ function printPage({ eventKey, event, gone, waiting, refusal, letters, ...page }
   if (known) printFields({ ...fields, eventKey, ...notes })
   print()
   printTimeline(page.timeline)
-  for (const { id } of letters) print(`  sluice dead show ${id}`)
+  for (const { id } of letters) print(`  npx sluice dead show ${id}`)
   print()
   if (page.previous) printPrevious(page.previous)
   if (page.body) printBody(decodeBody(page.body.raw) ?? page.body.raw)
@@ -124,7 +124,7 @@ function printTimeline(moments: readonly Moment[]): void {
 function printPrevious({ eventKey, event, receivedAt, ...differs }: PreviousEvent): void {
   print(`Since the journey's event before, ${event ?? '(no event name)'} of ${receivedAt.toISOString()}:`)
   printChanges(differs)
-  print(`  sluice event ${eventKey}`)
+  print(`  npx sluice event ${eventKey}`)
 }
 
 function describeMissing(id: string, { inbox, queue }: Backlog): string {
@@ -137,5 +137,5 @@ function describeMissing(id: string, { inbox, queue }: Backlog): string {
 
 function printLetter(letter: DeadLetter): void {
   print(`Dead letter ${letter.id} (${letter.state}): ${letter.reason}: ${letter.errorMessage}`)
-  print(`  sluice dead show ${letter.id}`)
+  print(`  npx sluice dead show ${letter.id}`)
 }

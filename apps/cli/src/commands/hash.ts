@@ -9,7 +9,7 @@ const MIN_SECRET = 12
 export function hashCommand(): Command {
   return new Command('hash')
     .description('make the hash of a secret for CONSOLE_CREDENTIALS; the secret comes from standard input')
-    .addHelpText('after', '\nFor example: openssl rand -base64 24 | tee /dev/tty | sluice hash')
+    .addHelpText('after', '\nFor example: openssl rand -base64 24 | tee /dev/tty | npx sluice hash')
     .action(async () => {
       if (process.stdin.isTTY) process.stderr.write('Type the secret, Enter, then Ctrl-D:\n')
       const secret = (await text(process.stdin)).replace(/\r?\n$/, '')

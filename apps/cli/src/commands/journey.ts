@@ -70,11 +70,11 @@ function describeUnlanded({
   return [
     ...waiting.map(
       ({ event, where, environment, eventKey }) =>
-        `Not landed yet: ${event ?? '(no event name)'} · ${environment} waits in the ${where}  sluice event ${eventKey}`,
+        `Not landed yet: ${event ?? '(no event name)'} · ${environment} waits in the ${where}  npx sluice event ${eventKey}`,
     ),
     ...letters.map(
       ({ id, event, environment, reason, errorMessage }) =>
-        `Not landed: ${event ?? '(no event name)'} · ${environment} is dead letter ${id}: ${reason}: ${errorMessage}  sluice dead show ${id}`,
+        `Not landed: ${event ?? '(no event name)'} · ${environment} is dead letter ${id}: ${reason}: ${errorMessage}  npx sluice dead show ${id}`,
     ),
     ...(looked.length === 0 ? [] : [`More may wait. Looked through ${looked.join('; ')}.`]),
   ]
@@ -86,13 +86,13 @@ function printJourney({ name, page }: FoundJourney): void {
   else print('  Nothing of this journey has landed.')
   for (const { id, state, reason, errorMessage } of page.letters) {
     print(`Dead letter ${id} (${state}): ${reason}: ${errorMessage}`)
-    print(`  sluice dead show ${id}`)
+    print(`  npx sluice dead show ${id}`)
   }
   for (const line of describeUnlanded({ ...page, letters: [] })) print(line)
   printActs('Acts:', page.acts)
   for (const { event, lastRefusedAt, eventKey } of page.refused) {
     print(`Refused, and not delivered since ${lastRefusedAt.toISOString()}: ${event ?? '(no event name)'}`)
-    print(`  sluice event ${eventKey}`)
+    print(`  npx sluice event ${eventKey}`)
   }
   print()
 }
@@ -120,7 +120,7 @@ function printLanded({ journey, state, at, timeline, later, total, dropped, ...p
   print('For the customer:')
   print(`  ${page.paragraph}`)
   for (const { journeyId, environment, stage } of page.beside)
-    print(`Of the same reference: sluice journey ${journeyId} (${environment}, ${stage})`)
+    print(`Of the same reference: npx sluice journey ${journeyId} (${environment}, ${stage})`)
 }
 
 function printEntry({ event, changed, supersededBecause }: JourneyPage['timeline'][number]): void {
@@ -131,5 +131,5 @@ function printEntry({ event, changed, supersededBecause }: JourneyPage['timeline
   )
   for (const { field, from, to } of changed) print(`      ${field}: ${from ?? '-'} → ${to ?? '-'}`)
   if (supersededBecause) print(`      ${supersededBecause}`)
-  print(`      sluice event ${event.eventId ?? event.eventKey}`)
+  print(`      npx sluice event ${event.eventId ?? event.eventKey}`)
 }

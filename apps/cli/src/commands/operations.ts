@@ -70,7 +70,7 @@ function showCommand(): Command {
       const { filter, kind: _kind, words: _words, lastId: _lastId, dueAt: _dueAt, ...fields } = operation
       printFields({ ...fields, filter })
       for (const { id: letter, errorMessage } of failed) print(`  ${letter}: ${errorMessage.slice(0, 120)}`)
-      for (const name of steeringOf(operation.state)) print(`  sluice operations ${name} ${id}`)
+      for (const name of steeringOf(operation.state)) print(`  npx sluice operations ${name} ${id}`)
     })
 }
 

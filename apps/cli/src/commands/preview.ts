@@ -6,7 +6,7 @@ export function printPreview({ letters, journeys }: Preview): void {
   if (letters.length > 0) print(`The first ${letters.length}, tried and taken back:`)
   for (const { id, event, outcome, error } of letters) {
     print(
-      `  ${id}  ${event ?? '(no event name)'}: ${outcome.replaceAll('_', ' ')}${error ? `: ${error}` : ''}`,
+      `  ${id}  ${event ?? '(no event name)'}: ${outcome === 'landed' ? 'would land' : outcome.replaceAll('_', ' ')}${error ? `: ${error}` : ''}`,
     )
   }
   for (const { environment, journeyId, isNew, changes } of journeys) {

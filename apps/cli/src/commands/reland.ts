@@ -19,7 +19,7 @@ export function relandCommand(): Command {
       'after',
       '\nThe body of an event stays in Redis for ten minutes after it has landed. An event that is stored already is left' +
         '\nalone: it lands once, and no further delivery is counted. If rows of events were deleted by hand and their' +
-        '\njourneys were not, run `sluice journey rebuild` afterwards.',
+        '\njourneys were not, run `npx sluice journey rebuild` afterwards.',
     )
     .action(async ({ since, reason, actor = whoIsThis(), json }: Options) => {
       const outcome = await withStores((stores) => relandCompleted(stores, { sinceMs: since, actor, reason }))
@@ -29,12 +29,12 @@ export function relandCommand(): Command {
             'REDIS_URL is not set. Events that went through the inbox alone cannot be sent again.',
           )
         case 'redis_silent':
-          throw new UserError('Redis does not answer; `sluice doctor` says why.')
+          throw new UserError('Redis does not answer; `npx sluice doctor` says why.')
         case 'done': {
           const { sent, withoutBody } = outcome
           if (json) return printJson({ sent, withoutBody })
           print(
-            `${sent} events are on their way through landing again; \`sluice doctor\` shows how many wait.`,
+            `${sent} events are on their way through landing again; \`npx sluice doctor\` shows how many wait.`,
           )
           if (withoutBody > 0)
             print(`${withoutBody} more landed in this time, but Redis has no body of them.`)

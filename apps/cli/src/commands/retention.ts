@@ -19,7 +19,7 @@ export function retentionCommand(): Command {
     .addHelpText(
       'after',
       '\nThe terms are settings of the processes that do the duties of the scheduler (RETENTION_EVENTS and so on). New terms' +
-        '\nare announced first. Nothing is dropped by them before `sluice retention accept`.',
+        '\nare announced first. Nothing is dropped by them before `npx sluice retention accept`.',
     )
     .action(async ({ json }: { json?: true }) => {
       const survey = await withStores(({ db }) => surveyRetention(db))
@@ -94,7 +94,7 @@ function printSurvey({ state, needsAcceptance, partitions, overdue }: RetentionS
   print()
   print(
     needsAcceptance
-      ? 'Nothing goes by these terms yet. `sluice retention accept` lets them take effect.'
+      ? 'Nothing goes by these terms yet. `npx sluice retention accept` lets them take effect.'
       : 'These terms are in effect.',
   )
 }

@@ -18,7 +18,7 @@ export function searchCommand(): Command {
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
-      '\nExit code 1 if anything that the text names is not here.\n\n  sluice search CUST-0048213\n  sluice search - < undelivered.eml',
+      '\nExit code 1 if anything that the text names is not here.\n\n  npx sluice search CUST-0048213\n  npx sluice search - < undelivered.eml',
     )
     .action(async (words: string[], { json }: { json?: true }) => {
       const text = words.length === 1 && words[0] === '-' ? await readInput(MOST) : words.join(' ')
@@ -42,7 +42,7 @@ export function searchCommand(): Command {
       if (answer.starts.length > 0) return print(`Nothing is called ${answer.name}; these begin with it.`)
       print(`Nothing is called ${answer.name}. Looked for it in: ${answer.tried.join('; ')}.`)
       for (const { name, journeyId } of answer.nearest)
-        print(`  near it: ${name}  sluice journey ${journeyId}`)
+        print(`  near it: ${name}  npx sluice journey ${journeyId}`)
     })
 }
 
@@ -88,11 +88,11 @@ function wordsFor(hit: SearchHit): string {
 function commandFor(place: Place): string {
   switch (place.page) {
     case 'event':
-      return `sluice event ${place.eventKey}`
+      return `npx sluice event ${place.eventKey}`
     case 'journey':
-      return `sluice journey ${place.journeyId}`
+      return `npx sluice journey ${place.journeyId}`
     case 'dead_letter':
-      return `sluice dead show ${place.id}`
+      return `npx sluice dead show ${place.id}`
     default:
       return place satisfies never
   }

@@ -48,7 +48,7 @@ export function simulateCommand(): Command {
     .option('--mix <shares>', 'plain, all, or shares such as plain,late=0.1,duplicates=0.2', 'all')
     .option('--time-scale <n>', 'divides the 5, 10 and 15 minutes before redeliveries', numberAboveZero, 1)
     .option('--timeout <seconds>', 'how long to wait for an answer', numberAboveZero, 10)
-    .option('--ledger <file>', 'record every attempt in a new file, for `sluice verify`')
+    .option('--ledger <file>', 'record every attempt in a new file, for `npx sluice verify`')
     .option('--json', 'print the summary as JSON')
     .addHelpText(
       'after',

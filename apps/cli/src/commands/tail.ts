@@ -20,7 +20,7 @@ export function tailCommand(): Command {
     .option('--via <way>', 'only those that came by redis, inbox or replay')
     .option('--body <json>', 'only events whose body has this, such as \'{"stepType":"Selfie"}\'')
     .option('--json', 'print one JSON document a line')
-    .addHelpText('after', '\n  sluice tail --follow --environment live --decision Refer')
+    .addHelpText('after', '\n  npx sluice tail --follow --environment live --decision Refer')
     .action(async ({ follow, lines, json, ...filters }: TailOptions) => {
       const query = readFilters(filters)
       if (lines > 100) throw new UserError('--lines is more than 100.')

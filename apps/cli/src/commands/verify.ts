@@ -10,7 +10,7 @@ export function verifyCommand(): Command {
     .description(
       'compare the ledger of a simulation with the database; exit code 1 if anything is missing or differs',
     )
-    .argument('<ledger>', 'the file that `sluice simulate --ledger` wrote')
+    .argument('<ledger>', 'the file that `npx sluice simulate --ledger` wrote')
     .option('--wait <seconds>', 'how long events may still be on their way to the database', seconds, 120)
     .option('--json', 'print JSON')
     .action(async (path: string, { wait, json }: { wait: number; json?: true }) => {

@@ -68,7 +68,7 @@ export async function startHere(options: {
   await migrateSchema(db, { period }).catch((error) => {
     if (errorCode(error) !== '42501') throw error
     throw new UserError(
-      'The user in DATABASE_URL may not create tables. Grant it, or run `sluice migrate` as a user who may.',
+      'The user in DATABASE_URL may not create tables. Grant it, or run `npx sluice migrate` as a user who may.',
     )
   })
 

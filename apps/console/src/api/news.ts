@@ -25,7 +25,8 @@ const news = z.object({
         newestAt: time,
       }),
     )
-    .describe('Groups of dead letters that are open and were not there before: the 6 newest at most.'),
+    .describe('Groups of dead letters that are open and were not there before: the 6 largest at most.'),
+  moreGroups: z.number().describe('How many such groups there are besides.'),
   acts: z.array(actionReply).describe('What others did: the 6 newest at most. `/actions` lists all.'),
   healed: z
     .array(z.object({ name: z.string(), text: z.string(), openedAt: time, resolvedAt: time.nullable() }))

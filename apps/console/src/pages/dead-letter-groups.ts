@@ -44,12 +44,12 @@ const LONG_MS = 120_000
 
 function row(group: DeadLetterGroup, mayAct: boolean): Html {
   const { fingerprint, count, journeys, firstFailedAt, lastFailedAt, example } = group
-  const { id, event, errorClass, errorMessage, reason } = example
+  const { event, errorClass, errorMessage, reason } = example
   const filter = { fingerprint }
   const isLong = lastFailedAt.getTime() - firstFailedAt.getTime() > LONG_MS
   return html`<tr>
 <td class="wide">${reasonOf(reason)} <span class="soft">· ${shown(event ?? 'no event name', 80)}</span><br>
-<a href="${letterPath(id)}" title="The newest one">${shown(errorMessage)}</a> <code>${shown(errorClass)}</code>
+<a href="${listPath('open', filter)}">${shown(errorMessage)}</a> <code>${shown(errorClass)}</code>
 ${history(group).map((each) => html`<br><span class="soft">${each}</span>`)}
 ${group.runbook && html`<br><span class="soft">${group.runbook}</span>`}
 ${mayAct && html`<span class="row acts">${dialogLink('replay', 'Replay…', filter)} ${dialogLink('discard', 'Discard…', filter)}</span>`}</td>

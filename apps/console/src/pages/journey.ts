@@ -95,7 +95,7 @@ export function nothingOfJourney({ looked }: Extract<JourneyPageRead, { kind: 'n
 function unlanded({ waiting, letters, looked }: Pick<JourneyPage, 'waiting' | 'letters' | 'looked'>): Html {
   const failed = letters.filter(hasFailed).length
   return html`${waiting.length > 0 && html`<div class="note"><p>${counted(waiting.length, 'event')} of this journey ${waiting.length === 1 ? 'waits' : 'wait'} and may change it:</p><ul class="list">${waiting.map((event) => html`<li>${hitLine({ what: 'waiting', ...event })}</li>`)}</ul></div>`}
-${failed > 0 && html`<p class="note bad">${counted(failed, 'event')} of this journey could not land: see its dead letters.</p>`}
+${failed > 0 && html`<p class="note bad">${counted(failed, 'event')} of this journey could not land: see its <a href="#letters">dead letters</a>.</p>`}
 ${looked.length > 0 && html`<p class="soft">More may wait. Looked through ${looked.join('; ')}.</p>`}`
 }
 

@@ -18,7 +18,7 @@ ${
   operations.length === 0
     ? nothingYet(
         'Nothing yet',
-        html`Start one from a <a href="/dead-letters">group of dead letters</a>, from a list, or with <code>sluice dead replay --group</code>.`,
+        html`Start one from a <a href="/dead-letters">group of dead letters</a>, from a list, or with <code>npx sluice dead replay --group</code>.`,
       )
     : html`<div class="card"><table class="stacked">
 <thead><tr><th>Operation</th><th>State</th><th>What</th><th class="number">Done</th><th class="number">Landed</th><th class="number">Failed</th><th>By</th></tr></thead>

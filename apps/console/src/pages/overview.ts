@@ -43,11 +43,13 @@ export function overviewRegion(
   { isOperator, ingestUrl }: { isOperator: boolean; ingestUrl: string | undefined },
 ): Html {
   const { recorded } = state.figures
+  const asked = { isOperator, now: state.at }
   return html`${saying(state)}
 ${causeNotes(state)}
-${incidentTable(incidents, isOperator, state.at)}
+${incidentTable(incidents, 'page', asked)}
 ${tiles(state)}
 ${recorded ? html`${isNew(recorded) ? firstSteps(recorded, ingestUrl) : charts(recorded, hours)}${needsPerson(recorded, drifts)}` : html`<p class="soft">Everything else is in Postgres, and shows as soon as that answers.</p>`}
+${incidentTable(incidents, 'notice', asked)}
 ${refusalTable(refusals, state.at)}
 ${recorded && processTable(recorded, state.at)}`
 }
@@ -206,6 +208,15 @@ function needsPerson({ deadLetters, refusals }: Recorded, drifts: number): Html 
 <td><a href="${listPath('open', { fingerprint })}">Look at the group</a></td>
 </tr>`,
   )
+  const more = deadLetters.groups - deadLetters.newest.length
+  if (more > 0) {
+    rows.push(html`<tr>
+<td></td>
+<td class="wide">${counted(more, 'more group')} of dead letters</td>
+<td></td>
+<td><a href="/dead-letters">All groups, the largest first</a></td>
+</tr>`)
+  }
   if (refusals.lost > 0) {
     rows.unshift(html`<tr>
 <td data-label="Since">today</td>

@@ -23,7 +23,7 @@ function answered(answer: SearchAnswer): Html {
       return html`<h1>Find anything by its name.</h1>
 <p class="soft">Event ids, event keys, the ids in our answers, job ids, journey ids, reference numbers.</p>`
     case 'too_long':
-      return html`<h1>The text is too long.</h1><p>It may have ${answer.limit.toLocaleString('en')} characters. Search for a part of it, or use <code>sluice search -</code>.</p>`
+      return html`<h1>The text is too long.</h1><p>It may have ${answer.limit.toLocaleString('en')} characters. Search for a part of it, or use <code>npx sluice search -</code>.</p>`
     case 'name':
       return oneName(answer)
     case 'text':

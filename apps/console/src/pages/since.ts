@@ -18,7 +18,7 @@ export function sinceLine(news: SinceNews, since: Date): Html | null {
   return html`<form class="note none row" method="post" action="/seen"><span>Since you were away (${ago(since)}): <a href="#since">${parts.join(', ')}</a></span> <button type="submit" class="plain">Mark as read</button></form>`
 }
 
-function summary({ groups, acts, healed, cameAgain }: SinceNews): string[] {
+function summary({ groups, moreGroups, acts, healed, cameAgain }: SinceNews): string[] {
   const many = (list: readonly unknown[], one: string, several: string) =>
     list.length === 0
       ? []
@@ -26,7 +26,9 @@ function summary({ groups, acts, healed, cameAgain }: SinceNews): string[] {
         ? [`more than ${SHOWN} ${several}`]
         : [counted(list.length, one, several)]
   return [
-    ...many(groups, 'new group of dead letters', 'new groups of dead letters'),
+    ...(groups.length > 0
+      ? [counted(groups.length + moreGroups, 'new group of dead letters', 'new groups of dead letters')]
+      : []),
     ...many(acts, 'act of others', 'acts of others'),
     ...many(healed, 'incident that is over', 'incidents that are over'),
     ...(cameAgain.count > 0
@@ -38,7 +40,7 @@ function summary({ groups, acts, healed, cameAgain }: SinceNews): string[] {
 /** All of it, below the state; null if there is no news. */
 export function sinceSection(news: SinceNews): Html | null {
   if (summary(news).length === 0) return null
-  const { groups, acts, healed } = news
+  const { groups, moreGroups, acts, healed } = news
   return html`<h2 id="since">Since you were away</h2>
 ${
   groups.length > 0 &&
@@ -55,7 +57,7 @@ ${
     }) => html`<tr><td class="soft">${ago(newestAt)}</td>
 <td class="wide" hx-ignore>${reasonOf(reason)} · ${shown(event ?? 'no event name', 80)} ${environmentBadge(environment)}<br><a href="${listPath('open', { fingerprint })}">${shown(errorMessage, 160)}</a></td>
 <td class="number" data-label="letters">${letters.count.toLocaleString('en')}${letters.isMore && ' or more'}</td></tr>`,
-  )}</tbody></table></div>${groups.length > SHOWN && html`<p><a href="/dead-letters">All groups</a></p>`}`
+  )}</tbody></table></div>${groups.length > SHOWN && html`<p><a href="/dead-letters">${groups.length - SHOWN + moreGroups} more groups</a></p>`}`
 }
 ${acts.length > 0 && html`${actionList(acts.slice(0, SHOWN))}${acts.length > SHOWN && html`<p><a href="/audit">All acts</a></p>`}`}
 ${

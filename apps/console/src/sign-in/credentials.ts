@@ -50,7 +50,7 @@ function parse(word: string): Credential | string {
   if (secret.startsWith('scrypt:')) {
     const cost = costOf(secret)
     if (!cost || !isAffordable(cost))
-      return 'has a hash that is not scrypt:N:R:P:SALT:HASH; `sluice hash` makes one'
+      return 'has a hash that is not scrypt:N:R:P:SALT:HASH; `npx sluice hash` makes one'
   } else if (secret.length < MIN_SECRET) return `has a secret shorter than ${MIN_SECRET} characters`
   return { role, user: name, secret }
 }

@@ -120,7 +120,7 @@ async function checkSchema(db: Db): Promise<Check[]> {
       ]
     case 'missing':
     case 'older':
-      return [fail('Schema', state, 'Run `sluice migrate`.')]
+      return [fail('Schema', state, 'Run `npx sluice migrate`.')]
     default:
       return state satisfies never
   }

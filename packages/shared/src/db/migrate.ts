@@ -121,7 +121,7 @@ async function upgradeEvents(
   { wait = false, report = () => {} }: MigrateOptions,
 ): Promise<EventsBound> {
   for (let first = true; !(await prepareEvents(db, report)); first = false) {
-    if (first) report('waiting for another `sluice migrate`, which is preparing the events')
+    if (first) report('waiting for another `npx sluice migrate`, which is preparing the events')
     await pause(OTHER_PAUSE_MS)
   }
   failpoint('migrate-prepared')
@@ -141,7 +141,7 @@ async function upgradeEvents(
 
 const OLD_WORKERS = 'All is prepared, but workers of another release run and go on landing events'
 const STOP_THEM =
-  'Stop them, and run `sluice migrate` again, or let `sluice migrate --wait` wait. Events wait in the queue meanwhile.'
+  'Stop them, and run `npx sluice migrate` again, or let `npx sluice migrate --wait` wait. Events wait in the queue meanwhile.'
 
 /** Hands what was prepared to the migration, and makes sure that no worker has come meanwhile. */
 async function takeOver(client: Connection, { keysUntil, until }: EventsBound): Promise<void> {

@@ -41,7 +41,7 @@ export async function checkPartitions(connection: Connection): Promise<Check[]> 
   return [...found, days < MIN_AHEAD_DAYS ? warn('Partitions', text, MAKE_THEM) : ok('Partitions', text)]
 }
 
-const MAKE_THEM = 'Run `sluice retention partitions`. A scheduler makes them ahead; is one running?'
+const MAKE_THEM = 'Run `npx sluice retention partitions`. A scheduler makes them ahead; is one running?'
 
 function noPartition(now: Date): string {
   return `no partition for now: no event can land at ${now.toISOString().slice(0, 16)}Z`
@@ -63,7 +63,7 @@ export async function checkRetention({ pool }: Db): Promise<Check[]> {
       warn(
         'Retention',
         text,
-        '`sluice retention` shows what would go; `sluice retention accept` lets it go.',
+        '`npx sluice retention` shows what would go; `npx sluice retention accept` lets it go.',
       ),
     )
   }

@@ -61,7 +61,7 @@ async function announce(db: Db, log: Log, terms: Terms): Promise<void> {
   if (!needsAcceptance) return
   log.warn(
     { terms: describeTerms(terms), older: overdue },
-    'nothing is dropped by new terms of retention until `sluice retention accept`',
+    'nothing is dropped by new terms of retention until `npx sluice retention accept`',
   )
 }
 

@@ -16,7 +16,7 @@ export function checkChain(
   const receipts: Receipt[] = []
   for (const erasure of erasures) {
     if (erasure.receipt === null) {
-      problems.push(`Erasure ${erasure.n} has not ended: run the same \`sluice erase\` again.`)
+      problems.push(`Erasure ${erasure.n} has not ended: run the same \`npx sluice erase\` again.`)
       continue
     }
     const receipt = readReceipt(erasure.receipt)

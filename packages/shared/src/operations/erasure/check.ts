@@ -17,7 +17,7 @@ export async function checkErasures(db: Db, dir: string | undefined): Promise<Ch
   const open = erasures.filter((erasure) => erasure.receipt === null)
   if (open.length > 0) {
     const numbers = open.map(({ n }) => n).join(', ')
-    return [warn('Erasures', `not ended: ${numbers}`, 'Run the same `sluice erase` again.')]
+    return [warn('Erasures', `not ended: ${numbers}`, 'Run the same `npx sluice erase` again.')]
   }
   return erasures.length === 0 ? [] : [ok('Erasures', `${erasures.length}, all with receipts`)]
 }
@@ -28,9 +28,9 @@ async function compareWithFiles(dir: string, erasures: readonly Erasure[]): Prom
     const unknown = receipts.find((receipt) => !isKnown(receipt, erasures))
     if (!unknown) return undefined
     const text = `the database does not have receipt ${unknown.number} of an erasure: it is older, and may have again what was erased`
-    return fail('Erasures', text, 'Run `sluice erase reapply`.')
+    return fail('Erasures', text, 'Run `npx sluice erase reapply`.')
   } catch (error) {
-    const advice = 'Put the file back as it was, or take it away: `sluice erase verify` says more.'
+    const advice = 'Put the file back as it was, or take it away: `npx sluice erase verify` says more.'
     return fail('Erasures', describeError(error).message, advice)
   }
 }

@@ -38,7 +38,7 @@ const REDIS_WITHIN_MS = 3_000
 export async function planErasure(stores: Stores, sought: Sought): Promise<ErasurePlan> {
   const { db, queue, copies } = stores
   if (queue && !(await queue.ready(REDIS_WITHIN_MS))) {
-    throw new UserError('Redis does not answer; `sluice doctor` says why. Nothing was erased.')
+    throw new UserError('Redis does not answer; `npx sluice doctor` says why. Nothing was erased.')
   }
   await checkArchives(db, copies?.archives)
   const { wanted, subjects, journeys, jobs } = await findNames(stores, sought)

@@ -54,14 +54,14 @@ export async function verifyErasures(stores: Stores, files: readonly Receipt[]):
   return { receipts: receipts.length, publicKey, problems, waiting }
 }
 
-const AGAIN = 'If the database was restored, run `sluice erase reapply`.'
+const AGAIN = 'If the database was restored, run `npx sluice erase reapply`.'
 
 function problemOf(receipt: Receipt, publicKey: string, erasures: readonly Erasure[]): string | undefined {
   const name = `The file of receipt ${receipt.number}`
   if (!isSigned(receipt)) return `${name} was changed: its signature does not fit.`
   if (!isSigned(receipt, publicKey)) return `${name} is of another installation.`
   if (isKnown(receipt, erasures)) return undefined
-  return `${name} is not in the database, which is older: run \`sluice erase reapply\`.`
+  return `${name} is not in the database, which is older: run \`npx sluice erase reapply\`.`
 }
 
 /** The subjects of these erasures. */
