@@ -23,10 +23,10 @@ describe('an ingest that refuses events', () => {
   afterEach(() => stack.disposeAsync())
 
   const texts = () => receiver.heard.map(({ body }) => (JSON.parse(body) as { text: string }).text)
-  function voice(now = Date.now) {
+  function voice(now = Date.now, db = world.db) {
     const channels = alertSettings.ALERTS.parse(`slack:${receiver.url}`) ?? []
     const metrics = createMetrics()
-    const deps = { db: world.db, sources: DEFAULT_SOURCES, canAccept: () => canAccept(), now, metrics, log }
+    const deps = { db, sources: DEFAULT_SOURCES, canAccept: () => canAccept(), now, metrics, log }
     return stack.use(createRefusalVoice(channels, { ...deps, graceMs: GRACE_MS, everyMs: 20 }))
   }
 
@@ -49,6 +49,19 @@ describe('an ingest that refuses events', () => {
     const [incident] = await listIncidents(world.db.pool)
     expect(incident).toMatchObject({ name: 'refusing', openedAt: new Date(at), notifiedAt: new Date(at) })
     expect(texts()).toHaveLength(1)
+  })
+
+  it('asks which installation it is until that is known, before it has anything to tell', async () => {
+    let asked = 0
+    async function query() {
+      if (++asked !== 2) throw new Error('away')
+      return { rows: [{ name: 'sluice', id: '1c20cd9e' }] }
+    }
+    const ingest = voice(Date.now, { pool: { query } } as unknown as World['db'])
+    await eventually(() => asked === 2)
+    ingest.refused({ id: 'a', at: Date.now() })
+    await eventually(() => texts().length === 1)
+    expect(texts()[0]).toMatch(/^Sluice ALERT \(sluice 1c20cd9e\): /)
   })
 
   it('leaves it to the table while that is there', async () => {

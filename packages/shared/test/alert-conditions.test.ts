@@ -41,6 +41,7 @@ describe('the conditions of alerts', () => {
       ...conditionsOf({
         state,
         recorded,
+        upMs: 60_000,
         storage: { ...(await readFacts({ db: world.db, queue: undefined }, recorded.findings)), disk },
       }),
     }
@@ -234,7 +235,12 @@ it('a standby of Postgres that was there and is gone is told', async () => {
   const told = async () => {
     const state = await readState({ db, queue: undefined })
     if (!state.figures.recorded) throw new Error('Postgres is there')
-    const { found } = conditionsOf({ state, recorded: state.figures.recorded, storage: await read() })
+    const { found } = conditionsOf({
+      state,
+      recorded: state.figures.recorded,
+      storage: await read(),
+      upMs: 60_000,
+    })
     return found.filter(({ name }) => name === 'replica-gone').map(({ text }) => text.split('\n')[0])
   }
   await eventually(async () => (await read()).standbys === 1)

@@ -1,6 +1,6 @@
 import { hearHttp, titlesOf } from '@sluice/testkit/alert-doubles'
 import { createWorld, eventually, type World } from '@sluice/testkit/world'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { announceProcess, createDb, describeProcess, listIncidents } from '../src/db/index.ts'
 import { parseChannels } from '../src/operations/alerts/channels.ts'
 import { startHeartbeat } from '../src/operations/alerts/heartbeat.ts'
@@ -47,6 +47,24 @@ describe('several processes that watch', () => {
     await world.rows('delete from incidents')
     await ingest.round()
     expect(await looked()).toBe(false)
+  })
+
+  it('wait for signs of life after their start, and after each time without Postgres', async () => {
+    stack.defer(() => void vi.useRealTimers())
+    vi.useFakeTimers({ toFake: ['Date'] })
+    const scheduler = watch('scheduler')
+    const told = async () => {
+      await scheduler.round()
+      return (await listIncidents(world.db.pool)).map(({ name }) => name)
+    }
+    expect(await told()).toEqual([])
+    vi.setSystemTime(Date.now() + 20_000)
+    expect(await told()).toEqual(['no-ingest', 'nobody-consumes'])
+    await world.rows('alter table leases rename to away')
+    await scheduler.round()
+    await world.rows('alter table away rename to leases')
+    await world.rows('delete from incidents')
+    expect(await told()).toEqual([])
   })
 
   it('tell once that Postgres is away, agreed on in Redis, and once that it is back', async () => {

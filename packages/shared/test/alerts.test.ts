@@ -1,5 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { type Heard, hearHttp, hearMail, titlesOf } from '@sluice/testkit/alert-doubles'
+import { bury } from '@sluice/testkit/dead-letter'
+import { finishedJourney } from '@sluice/testkit/event'
 import { createWorld, eventually, type World } from '@sluice/testkit/world'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
@@ -227,6 +229,36 @@ describe('alerts', () => {
     expect(heard().at(-1)).toMatch(
       /^Sluice OK: It is over after \d+ s. 2 events were refused: 1 came again, 1 is lost.$/,
     )
+  })
+
+  it('holds groups and differences that are not looked at only while there is an open one', async () => {
+    await bury(world, [finishedJourney().bytes])
+    const [letter] = await world.rows<{ fingerprint: string }>('select fingerprint from dead_letters')
+    const group = letter?.fingerprint ?? ''
+    await world.rows(`insert into drifts (environment, kind, path, value, events, first_seen_at, last_seen_at, count, sample)
+      values ('live', 'field', 'body.a', '', '{}', now(), now(), 1, '')`)
+    const notice = (name: string, subject: string): Condition => ({
+      ...CONDITION,
+      ...{ name, subject, severity: 'notice' },
+    })
+    await see(
+      ...[notice('dead-letters', group), notice('dead-letters', `${group} 10`)],
+      ...[
+        notice('conflict', 'gone'),
+        notice('drift', 'live field body.a'),
+        notice('drift', 'live field gone'),
+      ],
+    )
+    await send()
+    const open = async () => {
+      await pass('31 seconds')
+      await noteConditions(world.db, { found: [], held: ['dead-letters', 'conflict', 'drift'] })
+      return (await listIncidents(world.db.pool)).map(({ subject }) => subject)
+    }
+    expect(await open()).toEqual([group, `${group} 10`, 'live field body.a'])
+    await world.rows(`update dead_letters set state = 'resolved'`)
+    await world.rows(`update drifts set acknowledged_at = now(), acknowledged_by = 'ada'`)
+    expect(await open()).toEqual([])
   })
 
   it('sends by mail, PagerDuty and as a signed webhook', async () => {

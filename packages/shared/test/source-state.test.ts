@@ -44,6 +44,7 @@ describe('the state of several sources', () => {
     const { found } = conditionsOf({
       state,
       recorded,
+      upMs: 60_000,
       storage: await createStorageFacts()({ db: world.db, queue: undefined }, []),
     })
     return found

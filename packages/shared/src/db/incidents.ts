@@ -78,11 +78,19 @@ export async function countIncidents(
   return Object.fromEntries(rows.map(({ name, count }) => [name, count]))
 }
 
+// What a subject names can be gone, although not all of its kind are looked at.
+const MAY_HOLD = `case
+  when name in ('dead-letters', 'conflict') then exists (
+    select from dead_letters where state = 'open' and fingerprint = split_part(subject, ' ', 1))
+  when name = 'drift' then exists (select from drifts where acknowledged_at is null
+    and concat_ws(' ', nullif(environment, ''), nullif(kind, ''), nullif(path, ''), nullif(value, '')) = subject)
+  else true end`
+
 /** Keeps told incidents open whose condition cannot be judged now. */
 export async function holdIncidents(connection: Connection, names: readonly string[]): Promise<void> {
   await connection.query(
     `update incidents set last_seen_at = now()
-      where resolved_at is null and notified_at is not null and name = any($1)`,
+      where resolved_at is null and notified_at is not null and name = any($1) and ${MAY_HOLD}`,
     [names],
   )
 }

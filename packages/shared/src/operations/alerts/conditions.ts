@@ -1,6 +1,6 @@
 import type { Condition } from '../../db/index.ts'
 import { kindOf } from '../../runtime/index.ts'
-import { findTexts, isAlive, ofEnvironments } from '../state/causes.ts'
+import { ALIVE_MS, findTexts, isAlive, ofEnvironments } from '../state/causes.ts'
 import { amountOf, counted } from '../state/words.ts'
 import { drift, hasMoreDrift } from './drift.ts'
 import type { Facts } from './facts.ts'
@@ -30,8 +30,13 @@ export type Conditions = { readonly found: readonly Condition[]; readonly held: 
 
 /** The conditions of a state. Postgres answers; while it does not, there is no table for incidents either. */
 export function conditionsOf(facts: Facts): Conditions {
-  const found = FINDERS.flatMap((find) => find(facts))
   const { deadLetters, refusals } = facts.recorded
+  const unknown = [
+    // While Redis is away, its jobs wait, and nobody knows how many.
+    ...(facts.state.figures.stores.redis === 'down' ? FOLLOWING : []),
+    // The processes have to give a sign of life first.
+    ...(facts.upMs < ALIVE_MS ? ['no-ingest', 'nobody-consumes'] : []),
+  ]
   const held = [
     // The state names the newest groups alone: one that it does not name may be there all the same.
     ...(deadLetters.groups > deadLetters.newest.length ? ['dead-letters', 'conflict'] : []),
@@ -40,10 +45,10 @@ export function conditionsOf(facts: Facts): Conditions {
     ...(hasMoreDrift(facts) ? ['drift'] : []),
     ...(isFallbackUnsure(facts) ? ['fallback'] : []),
     ...(facts.storage.isRedisSilent ? ['replica-gone'] : []),
+    ...unknown,
   ]
-  if (facts.state.figures.stores.redis !== 'down') return { found, held }
-  // While Redis is away, its jobs wait, and nobody knows how many.
-  return { found: found.filter(({ name }) => !FOLLOWING.includes(name)), held: [...held, ...FOLLOWING] }
+  const found = FINDERS.flatMap((find) => find(facts))
+  return { found: found.filter(({ name }) => !unknown.includes(name)), held }
 }
 
 const FOLLOWING: readonly string[] = ['late', 'rejected', 'store-unsafe', 'fallback', 'replica-gone']

@@ -4,17 +4,21 @@ import { withDeadline } from '../../runtime/index.ts'
 const LIMIT_MS = 1_000
 
 /**
- * Asks once which installation this is, and knows it from then on: also while Postgres is away. Undefined if Postgres
- * has not answered yet.
+ * Asks which installation this is until Postgres has told it, and knows it from then on: also while Postgres is away.
+ * Undefined if it has not told it yet.
  */
 export type KnowInstallation = () => Promise<Installation | undefined>
 
 export function knowInstallation({ pool }: Pick<Db, 'pool'>): KnowInstallation {
   let known: Installation | undefined
+  let asking: Promise<Installation> | undefined
   return async () => {
-    known ??= await withDeadline(nameInstallation(pool), LIMIT_MS, 'reading the installation').catch(
-      () => undefined,
-    )
+    if (known) return known
+    // One question at a time, also while Postgres answers none.
+    asking ??= nameInstallation(pool).finally(() => {
+      asking = undefined
+    })
+    known = await withDeadline(asking, LIMIT_MS, 'reading the installation').catch(() => undefined)
     return known
   }
 }

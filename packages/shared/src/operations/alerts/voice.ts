@@ -63,6 +63,8 @@ export function createVoice(
   async function round(stop: AbortSignal): Promise<void> {
     const now = Date.now()
     const found = new Map(look().map((spoken) => [messageKey(spoken), spoken]))
+    // It must be known when Postgres goes away.
+    if (found.size === 0) await deps.installation()
     for (const [key, spoken] of found) {
       const known = told.get(key)
       if (known) known.spoken = spoken

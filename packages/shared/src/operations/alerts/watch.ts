@@ -53,9 +53,13 @@ export function startAlertWatch(
   const installation = knowInstallation(db)
   let state: State | undefined
   let down: { since: Date; why: string } | undefined
+  /** Since when Postgres answers; undefined while it does not. */
+  let upAt: number | undefined
 
   async function look(): Promise<void> {
-    if (!(await holdLease(db, LEASE, holder, terms))) {
+    const isHeld = await holdLease(db, LEASE, holder, terms)
+    upAt ??= Date.now()
+    if (!isHeld) {
       state = undefined
       return
     }
@@ -64,7 +68,8 @@ export function startAlertWatch(
     const { recorded, stores } = now.figures
     if (stores.postgres === 'not_migrated') throw new NotMigrated()
     if (stores.postgres !== 'up' || !recorded) throw new Away()
-    const facts = { state: now, recorded, storage: await readFacts({ db, queue }, recorded.findings) }
+    const storage = await readFacts({ db, queue }, recorded.findings)
+    const facts = { state: now, recorded, storage, upMs: now.at.getTime() - upAt }
     // For the time when Postgres is away.
     await installation()
     await noteConditions(db, conditionsOf(facts), times)
@@ -88,6 +93,7 @@ export function startAlertWatch(
       // Without a reason, Postgres has answered.
       down = why === undefined ? undefined : { since: down?.since ?? new Date(), why }
       if (!down) throw error
+      upAt = undefined
     }
   }
 
