@@ -149,6 +149,14 @@ describe('the conditions of alerts', () => {
       expect.stringMatching(/^dead-letters \w+$/),
       expect.stringMatching(/^dead-letters \w+ 10$/),
     ])
+    await world.rows(`update dead_letters set error_class = 'error 23514', error_message =
+      'new row of Ada for relation "events" violates check constraint "adults": "Ada Lovelace"'`)
+    const [told] = (await conditions()).found
+    expect(told?.text).toMatch(
+      /^12 events are dead letters for one reason \(.*, Finished Journey\): error 23514, relation "events", constraint "adults"\.\n/,
+    )
+    expect(told?.text).toContain(`\nThis group: npx sluice dead list --group ${told?.subject}\n`)
+    expect(told?.text).not.toContain('Ada')
     await world.rows(`update dead_letters set reason = 'conflict'`)
     expect(await names()).toEqual([
       expect.stringMatching(/^conflict/),

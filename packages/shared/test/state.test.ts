@@ -208,7 +208,7 @@ describe('the state', () => {
     const state = await readWith(stores, ({ causes }) => causes.length === 2)
     expect(state.causes.map(({ text }) => text)).toEqual([
       expect.stringMatching(
-        /^1 refused event has not come again: IDWise tries again at (\S+, )?\d\d:\d\d UTC, and gives up at (\S+, )?\d\d:\d\d UTC\.$/,
+        /^1 refused event has not come again: IDWise tries again at (\S+, )?\d\d:\d\d UTC, and gives up at (\S+, )?\d\d:\d\d UTC; count on nothing after (\S+, )?\d\d:\d\d UTC\.$/,
       ),
       'IDWise has given up on 1 event that was refused.',
     ])

@@ -166,6 +166,7 @@ function keyOfJob(jobId: string): string {
 const KEPT =
   /type [a-z ]+\(\d+(?:,\d+)?\)|(?<=\b(?:schema|relation|table|column|constraint|type|domain|function|trigger) )"[^"]*"/
 const VARYING = new RegExp(`(${KEPT.source})|"[^"]*"|'[^']*'|[0-9a-f-]{8,}|[\\w-]*\\d[\\w.-]*`, 'gi')
+const MOST_CAUSE = 300
 /** A partition is as good as another. */
 const PARTITION = /\bevents_(?:\d{8}|before)(?!\d)/g
 
@@ -176,6 +177,14 @@ function fingerprint([reason, errorClass, message, ...rest]: [string, string, st
     .replace(VARYING, (_, kept: string | undefined) => kept ?? '*')
   const names = rest.map((name) => name.replace(PARTITION, 'events'))
   return hash('sha256', [reason, errorClass, fixed, ...names].join('\n'), 'hex').slice(0, 16)
+}
+
+/** The class of an error, with the names of the schema in its message, and nothing else of that: it may name a person. */
+export function causeWithoutValues(errorClass: string, message: string): string {
+  const kept = [...message.matchAll(new RegExp(KEPT.source, 'gi'))].map(({ 0: name, index }) =>
+    name.startsWith('"') ? `${message.slice(0, index).split(' ').at(-2)} ${name}` : name,
+  )
+  return [errorClass, ...new Set(kept)].join(', ').slice(0, MOST_CAUSE)
 }
 
 /** The transaction that lands a replayed event resolves its dead letter. */

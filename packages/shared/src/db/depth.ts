@@ -49,6 +49,7 @@ type NewestGroup = {
   readonly environment: string | null
   readonly event: string | null
   readonly reason: string
+  readonly errorClass: string
   readonly errorMessage: string
 }
 
@@ -63,7 +64,8 @@ const LETTERS = `with recursive steps as (
     from steps where fingerprint is not null),
   total as (select count(*)::float8 as groups, ${counted(`state = 'open'`)} as open from groups)
   select total.*, top.*, ${counted(`state = 'open' and fingerprint = top.fingerprint`)} as letters,
-    letter.environment, letter.event, letter.reason, letter.error_message as "errorMessage"
+    letter.environment, letter.event, letter.reason,
+    letter.error_class as "errorClass", letter.error_message as "errorMessage"
   from total left join (select * from groups order by "newestAt" desc limit ${MOST_SHOWN}) as top on true
     left join lateral (select * from dead_letters where state = 'open' and fingerprint = top.fingerprint
       order by last_failed_at desc limit 1) as letter on true

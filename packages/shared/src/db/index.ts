@@ -29,7 +29,7 @@ export {
   listDeadLetters,
   measureDeadLetters,
 } from './dead-letter-queries.ts'
-export { letterOf, writeDeadLetters } from './dead-letters.ts'
+export { causeWithoutValues, letterOf, writeDeadLetters } from './dead-letters.ts'
 export { type Amount, type OpenLetters, readInboxDepth, readOpenLetters } from './depth.ts'
 export { detachPartition, dropDetached, listDetached, recordDropped } from './detach.ts'
 export {

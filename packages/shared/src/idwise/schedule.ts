@@ -13,6 +13,10 @@ export const REDELIVERY_SPAN_MS = RETRIES_AFTER_MS.reduce((sum, ms) => sum + ms)
 /** For how long after the first try IDWise tries an event in either reading: 15 minutes. */
 export const SURE_SPAN_MS = Math.max(...RETRIES_AFTER_MS)
 
+/** When IDWise may give up at the earliest. @param givesUpAt when it does if it waits between its tries */
+export const sureUntil = (givesUpAt: Date) =>
+  new Date(givesUpAt.getTime() - REDELIVERY_SPAN_MS + SURE_SPAN_MS)
+
 /**
  * How long a redelivery is expected: an hour, which leaves as much time again for slow answers and clocks that differ.
  * A finished job stays so long in Redis, so that a redelivery finds it. A body without event id that comes again

@@ -1,4 +1,4 @@
-import type { Condition } from '../../db/index.ts'
+import { type Condition, causeWithoutValues } from '../../db/index.ts'
 import { kindOf } from '../../runtime/index.ts'
 import { ALIVE_MS, findTexts, isAlive, ofEnvironments } from '../state/causes.ts'
 import { amountOf, counted } from '../state/words.ts'
@@ -112,10 +112,14 @@ const STEPS = [10, 100, 1_000] as const
 
 /** One for each group of dead letters, and one more when it has grown to 10, 100 and 1,000. */
 function deadLetters({ recorded: { deadLetters } }: Facts): Condition[] {
-  return deadLetters.newest.flatMap(({ fingerprint, letters, event, reason }): Condition[] => {
+  return deadLetters.newest.flatMap(({ fingerprint, letters, event, reason, ...error }): Condition[] => {
     const name = reason === 'conflict' ? 'conflict' : 'dead-letters'
     const are = letters.count === 1 ? 'event is a dead letter' : 'events are dead letters'
-    const what = `${amountOf(letters)} ${are} for one reason (${reason.replaceAll('_', ' ')}, ${event ?? 'no event name'}).`
+    const cause = causeWithoutValues(error.errorClass, error.errorMessage)
+    const what = [
+      `${amountOf(letters)} ${are} for one reason (${reason.replaceAll('_', ' ')}, ${event ?? 'no event name'}): ${cause}.`,
+      `This group: npx sluice dead list --group ${fingerprint}`,
+    ].join('\n')
     const rest = { name, severity: 'notice', text: alertText(name, what), peak: letters.count } as const
     const grown = STEPS.filter((least) => letters.count >= least)
     return [

@@ -1,5 +1,5 @@
 import type { RefusedSince } from '../../db/index.ts'
-import { REDELIVERY_SPAN_MS, SURE_SPAN_MS } from '../../idwise/index.ts'
+import { REDELIVERY_SPAN_MS, SURE_SPAN_MS, sureUntil } from '../../idwise/index.ts'
 import type { SourceKind } from '../../runtime/index.ts'
 import { counted, span, timeOfDay } from '../state/words.ts'
 
@@ -149,9 +149,6 @@ export function alertText(name: string, what: string): string {
 /** People are told once more of refusals, as a subject of its own. */
 export const GIVES_UP_SOON = 'IDWise gives up soon'
 const SOON_MS = 300_000
-
-/** When IDWise may give up at the earliest. @param givesUpAt when it does if it waits between its tries */
-const sureUntil = (givesUpAt: Date) => new Date(givesUpAt.getTime() - REDELIVERY_SPAN_MS + SURE_SPAN_MS)
 
 /** Whether IDWise may give up in less than five minutes. */
 export const mayGiveUpSoon = (givesUpAt: Date, now: Date) =>

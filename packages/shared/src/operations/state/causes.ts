@@ -1,5 +1,5 @@
 import { type Amount, BEAT_MS, type SeenProcess } from '../../db/index.ts'
-import { REDELIVERY_SPAN_MS, SURE_SPAN_MS } from '../../idwise/index.ts'
+import { REDELIVERY_SPAN_MS, sureUntil } from '../../idwise/index.ts'
 import type { Figures, OpenRefusals, Recorded } from './figures.ts'
 import { amountOf, counted, number, span, timeOfDay, waitingText } from './words.ts'
 
@@ -146,7 +146,7 @@ function patience({ at, isExact }: Since, now: Date): string {
   if (!isExact) return 'IDWise gives up on an event 15 to 30 min after its first try.'
   const end = new Date(at.getTime() + REDELIVERY_SPAN_MS)
   if (end <= now) return `IDWise has given up on the first of them at ${timeOfDay(end, now)}.`
-  const sure = timeOfDay(new Date(at.getTime() + SURE_SPAN_MS), now)
+  const sure = timeOfDay(sureUntil(end), now)
   return `IDWise gives up on the first of them at ${timeOfDay(end, now)}; count on nothing after ${sure}.`
 }
 
@@ -225,7 +225,8 @@ export function ofEnvironments({ byEnvironment }: OpenRefusals, figure: 'awaited
 export function clockText({ refusals: { nextTryAt, givesUpAt } }: Recorded, now: Date): string {
   if (!nextTryAt || !givesUpAt) return 'IDWise has given up'
   const next = nextTryAt > now ? `tries again at ${timeOfDay(nextTryAt, now)}` : 'tries again now'
-  return `IDWise ${next}, and gives up at ${timeOfDay(givesUpAt, now)}`
+  const sure = timeOfDay(sureUntil(givesUpAt), now)
+  return `IDWise ${next}, and gives up at ${timeOfDay(givesUpAt, now)}; count on nothing after ${sure}`
 }
 
 /** For how long no event of live sources has come, where that is far from usual. */
