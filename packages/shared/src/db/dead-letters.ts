@@ -179,7 +179,7 @@ function fingerprint([reason, errorClass, message, ...rest]: [string, string, st
   return hash('sha256', [reason, errorClass, fixed, ...names].join('\n'), 'hex').slice(0, 16)
 }
 
-/** The class of an error, with the names of the schema in its message, and nothing else of that: it may name a person. */
+/** The class of an error and the names of the schema in its message; the rest of that may name a person. */
 export function causeWithoutValues(errorClass: string, message: string): string {
   const kept = [...message.matchAll(new RegExp(KEPT.source, 'gi'))].map(({ 0: name, index }) =>
     name.startsWith('"') ? `${message.slice(0, index).split(' ').at(-2)} ${name}` : name,
